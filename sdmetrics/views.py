@@ -1,0 +1,157 @@
+"""Views and pairs: what a clip is turned into so that two views share one factor only (paper, Sec. 3.1).
+
+This module describes; `sdmetrics.clips.render` draws. A clip gives three views and two pairs:
+
+====  =======  ========  =====================================
+view  style    frames    pairs
+====  =======  ========  =====================================
+0     a        in order  dynamic with 1, static with 2
+1     b        in order  same frame order as 0, another style
+2     a        shuffled  same style as 0, another frame order
+====  =======  ========  =====================================
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sdmetrics.errors import InputError
+
+FACTORS = ("dynamic", "static")
+PAIRS: Mapping[str, tuple[int, int]] = {"dynamic": (0, 1), "static": (0, 2)}
+"""For each factor the two views, by index, that share it."""
+
+VIEWS_PER_CLIP = 3
+
+
+@dataclass(frozen=True)
+class ModelInput:
+    """One input of a video model and how it is fed from a clip.
+
+    Parameters
+    ----------
+    name
+        The input's name in the model.
+    source
+        What it is fed from: a clip's `"rgb"`.
+    frames, stride
+        Frames the model reads, and the distance between them in the video.
+    size
+        `(height, width)` in pixels.
+    layout
+        The order of the axes the model wants: a permutation of `N`, `C`, `T`, `H`, `W`; without `T` for one frame.
+    mean, std
+        Per RGB channel, for values scaled to 0–1: the model reads `(frames / 255 - mean) / std`.
+
+    Examples
+    --------
+    >>> ModelInput("video", frames=8, stride=8, size=(224, 224)).window
+    64
+    """
+
+    name: str
+    source: str = "rgb"
+    frames: int = 8
+    stride: int = 8
+    size: tuple[int, int] = (224, 224)
+    layout: str = "NCTHW"
+    mean: tuple[float, float, float] = (0.45, 0.45, 0.45)
+    std: tuple[float, float, float] = (0.225, 0.225, 0.225)
+
+    def __post_init__(self) -> None:
+        if sorted(self.layout) not in (sorted("NCTHW"), sorted("NCHW")) or self.layout[0] != "N":
+            raise InputError(
+                f"input {self.name!r} has the layout {self.layout!r}; allowed: N first, then C, T, H and W in any "
+                "order (NCTHW, NTCHW, NTHWC, …), or without T (NCHW, NHWC) for single frames"
+            )
+        if self.frames < 1 or self.stride < 1 or min(self.size) < 1:
+            raise InputError(
+                f"input {self.name!r} asks for {self.frames} frames, stride {self.stride}, size {self.size}; "
+                "each must be at least 1"
+            )
+        if "T" not in self.layout and self.frames != 1:
+            raise InputError(
+                f"input {self.name!r} has the layout {self.layout!r}, which has no time axis, and {self.frames} frames; "
+                "give frames=1 or a layout with T"
+            )
+
+    @property
+    def window(self) -> int:
+        """Frames of video that one clip spans."""
+        return self.frames * self.stride
+
+
+@dataclass(frozen=True)
+class View:
+    """What is fed to the model once: a clip in one style and, per model input, one order of its frames."""
+
+    style: str
+    orders: Mapping[str, NDArray[np.int64]]
+
+
+def clip_generator(seed: int, clip_id: str) -> np.random.Generator:
+    """Return the generator of one clip: the same for the same seed and id, wherever and whenever it is asked for."""
+    digest = hashlib.sha256(clip_id.encode()).digest()
+    return np.random.default_rng([seed, *np.frombuffer(digest, np.uint32)])
+
+
+def frame_order(total: int, frames: int) -> NDArray[np.int64]:
+    """Return the `frames` indices, evenly spread over a clip of `total` frames, that one model input reads.
+
+    Examples
+    --------
+    >>> frame_order(32, 8).tolist()
+    [0, 4, 8, 13, 17, 22, 26, 31]
+    """
+    return np.linspace(0, total - 1, frames).astype(np.int64)
+
+
+def shuffled(order: NDArray[np.int64], rng: np.random.Generator, name: str = "input") -> NDArray[np.int64]:
+    """Return a random permutation of `order` that differs from it.
+
+    Raises
+    ------
+    InputError
+        If every permutation gives the same sequence of frames.
+    """
+    if len(set(order.tolist())) < 2:
+        raise InputError(
+            f"model input {name!r} reads {len(order)} frame(s), which cannot be shuffled: the static pair of an input "
+            "needs at least two different frames. Analyse a model that reads several frames"
+        )
+    while True:
+        permuted = rng.permutation(order)
+        if not np.array_equal(permuted, order):
+            return permuted
+
+
+def views(
+    clip_id: str, seed: int, styles: Sequence[str], inputs: Sequence[ModelInput], total: int
+) -> tuple[View, View, View]:
+    """Return the three views of a clip of `total` frames; `PAIRS` says which two share which factor.
+
+    The styles `(a, b)` are a uniformly random ordered pair, a ≠ b. Every model input is shuffled by itself.
+
+    Raises
+    ------
+    InputError
+        With fewer than two styles, or a model input that cannot be shuffled.
+
+    Examples
+    --------
+    >>> first, second, third = views("wave", 0, ["ink", "oil"], [ModelInput("video", frames=4)], total=4)
+    >>> first.orders["video"].tolist(), first.style == third.style, first.style == second.style
+    ([0, 1, 2, 3], True, False)
+    """
+    if len(set(styles)) < 2:
+        raise InputError(f"styles are {list(styles)}; a dynamic pair needs at least two different styles")
+    rng = clip_generator(seed, clip_id)
+    a, b = rng.choice(len(styles), size=2, replace=False)
+    in_order = {i.name: frame_order(total, i.frames) for i in inputs}
+    permuted = {i.name: shuffled(in_order[i.name], rng, i.name) for i in inputs}
+    return View(styles[a], in_order), View(styles[b], in_order), View(styles[a], permuted)
