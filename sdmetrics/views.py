@@ -111,47 +111,74 @@ def frame_order(total: int, frames: int) -> NDArray[np.int64]:
     return np.linspace(0, total - 1, frames).astype(np.int64)
 
 
-def shuffled(order: NDArray[np.int64], rng: np.random.Generator, name: str = "input") -> NDArray[np.int64]:
-    """Return a random permutation of `order` that differs from it.
+def shuffled(
+    order: NDArray[np.int64], content: NDArray[np.int64], rng: np.random.Generator, name: str = "input"
+) -> NDArray[np.int64]:
+    """Return a random permutation of `order` `(T',)` that shows another sequence of frames.
+
+    `content` `(T,)` numbers the clip's frames by what they show: equal frames (a short video that was cycled, a still
+    camera) have equal numbers.
 
     Raises
     ------
     InputError
-        If every permutation gives the same sequence of frames.
-    """
-    if len(set(order.tolist())) < 2:
-        raise InputError(
-            f"model input {name!r} reads {len(order)} frame(s), which cannot be shuffled: the static pair of an input "
-            "needs at least two different frames. Analyse a model that reads several frames"
-        )
-    while True:
-        permuted = rng.permutation(order)
-        if not np.array_equal(permuted, order):
-            return permuted
-
-
-def views(
-    clip_id: str, seed: int, styles: Sequence[str], inputs: Sequence[ModelInput], total: int
-) -> tuple[View, View, View]:
-    """Return the three views of a clip of `total` frames; `PAIRS` says which two share which factor.
-
-    The styles `(a, b)` are a uniformly random ordered pair, a ≠ b. Every model input is shuffled by itself.
-
-    Raises
-    ------
-    InputError
-        With fewer than two styles, or a model input that cannot be shuffled.
+        If every permutation shows the same sequence of frames.
 
     Examples
     --------
-    >>> first, second, third = views("wave", 0, ["ink", "oil"], [ModelInput("video", frames=4)], total=4)
-    >>> first.orders["video"].tolist(), first.style == third.style, first.style == second.style
-    ([0, 1, 2, 3], True, False)
+    >>> shuffled(np.arange(2), np.arange(2), np.random.default_rng(0)).tolist()
+    [1, 0]
+    """
+    shown = content[order]
+    if len(set(shown.tolist())) < 2:
+        raise InputError(
+            f"model input {name!r} reads {len(order)} frame(s) that all show the same, which cannot be shuffled; "
+            "a static pair needs at least two different frames"
+        )
+    while True:
+        permuted = rng.permutation(order)
+        if not np.array_equal(content[permuted], shown):
+            return permuted
+
+
+def draw_styles(styles: Sequence[str], rng: np.random.Generator) -> tuple[str, str]:
+    """Return a uniformly random ordered pair of styles (a, b), a ≠ b.
+
+    Raises
+    ------
+    InputError
+        With fewer than two styles.
+
+    Examples
+    --------
+    >>> sorted(draw_styles(["ink", "oil"], np.random.default_rng(0)))
+    ['ink', 'oil']
     """
     if len(set(styles)) < 2:
         raise InputError(f"styles are {list(styles)}; a dynamic pair needs at least two different styles")
-    rng = clip_generator(seed, clip_id)
     a, b = rng.choice(len(styles), size=2, replace=False)
-    in_order = {i.name: frame_order(total, i.frames) for i in inputs}
-    permuted = {i.name: shuffled(in_order[i.name], rng, i.name) for i in inputs}
-    return View(styles[a], in_order), View(styles[b], in_order), View(styles[a], permuted)
+    return styles[a], styles[b]
+
+
+def draw_views(
+    a: str, b: str, inputs: Sequence[ModelInput], content: NDArray[np.int64], rng: np.random.Generator
+) -> tuple[View, View, View]:
+    """Return the three views of a clip; `PAIRS` says which two share which factor.
+
+    `content` is as in `shuffled`. Every model input is shuffled by itself.
+
+    Raises
+    ------
+    InputError
+        If a model input cannot be shuffled.
+
+    Examples
+    --------
+    >>> rng = clip_generator(seed=0, clip_id="wave")
+    >>> one, two, three = draw_views("ink", "oil", [ModelInput("video", frames=4)], np.arange(4), rng)
+    >>> one.orders["video"].tolist(), one.style == three.style, one.style == two.style
+    ([0, 1, 2, 3], True, False)
+    """
+    in_order = {i.name: frame_order(len(content), i.frames) for i in inputs}
+    permuted = {i.name: shuffled(in_order[i.name], content, rng, i.name) for i in inputs}
+    return View(a, in_order), View(b, in_order), View(a, permuted)

@@ -1,0 +1,275 @@
+"""analyze(): clips → views → runner → moments, shard by shard, and the biases that they add up to."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sdmetrics._version import __version__
+from sdmetrics.clips.clip import Clip, Frames
+from sdmetrics.clips.render import feeds, render
+from sdmetrics.clips.styles import STYLES_VERSION
+from sdmetrics.errors import InputError, MissingExtra
+from sdmetrics.files import writable_folder
+from sdmetrics.moments import PairMoments
+from sdmetrics.progress import progress_bar
+from sdmetrics.results import Results
+from sdmetrics.shards import (
+    GROUPS,
+    LayerMoments,
+    Shard,
+    Slice,
+    agree_on_settings,
+    clips_digest,
+    load_shard,
+    save_shard,
+    slices,
+)
+from sdmetrics.summary import summarize
+from sdmetrics.views import PAIRS, VIEWS_PER_CLIP, ModelInput, View
+
+RENDER_THREADS = 2
+"""Decoding and styling take a few per cent of a model's time; two threads keep ahead of it."""
+
+Rendered = tuple[tuple[View, ...], list[Frames]]
+
+
+class Runner(Protocol):
+    """What runs a probe."""
+
+    @property
+    def inputs(self) -> Sequence[ModelInput]:
+        """The model's inputs."""
+
+    @property
+    def layers(self) -> Sequence[str]:
+        """The layers whose units come out."""
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """All that tells this runner's numbers from another's; enters the run's settings."""
+
+    def __call__(self, feeds: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[np.floating[Any]]]:
+        """Return for each layer the pooled units `(N, units)` of `N` views."""
+
+
+def analyze(
+    runner: Runner,
+    clips: Iterable[Clip],
+    *,
+    seed: int = 0,
+    out: str | Path | None = None,
+    estimator: str = "pearson",
+    threshold: float = 0.5,
+    batch: int = 6,
+    progress: bool = True,
+) -> Results:
+    """Measure the static and dynamic bias of every layer and unit of a model (paper, Sec. 3).
+
+    Parameters
+    ----------
+    runner
+        Runs the model, for example `sdmetrics.runners.onnxruntime.OnnxRunner`.
+    clips
+        The clips; one that cannot be decoded is skipped, and listed in the results with the reason.
+    seed
+        Draws styles and shuffles. The same seed and clip give the same views.
+    out
+        A folder for the run: finished shards, `results.json` and `units.csv`. Called again with the same arguments, the
+        analysis goes on from the shards that are there. Without it everything stays in memory.
+    estimator
+        `"pearson"`, `"icc"` or `"reference"`, see `layer_bias`.
+    threshold
+        Scores above it say that a unit encodes a factor (λ of Eq. 3).
+    batch
+        Views per run of the model.
+    progress
+        Show a progress bar where standard error is a terminal.
+
+    Raises
+    ------
+    InputError
+        If fewer than two clips can be used, an activation is not finite, `out` cannot be written to, or `out` holds a run
+        with other settings. Finished shards stay.
+
+    Examples
+    --------
+    XX
+    """
+    clips = list(clips)
+    _check(runner, clips, seed, batch)
+    settings = {
+        "sdmetrics": __version__,
+        "numpy": np.__version__,
+        "runner": dict(runner.identity),
+        "inputs": [vars(i) for i in runner.inputs],
+        "seed": seed,
+        "batch": batch,
+        "styles": STYLES_VERSION,
+        "clips": {"count": len(clips), "sha256": clips_digest(clips)},
+    }
+    folder = None
+    if out is not None:
+        folder = writable_folder(Path(out) / "shards")
+        agree_on_settings(folder, settings)
+    work = slices(clips)
+    groups: list[LayerMoments] = [{} for _ in range(GROUPS)]
+    used, skipped = 0, []
+    for piece, shard in _shards(runner, work, seed, batch, folder, progress):
+        _add(groups[piece.group], shard.moments)
+        used += shard.used
+        skipped += shard.skipped
+    if used < 2:
+        reasons = "".join(f"; {s['id']}: {s['reason']}" for s in skipped[:3])
+        raise InputError(
+            f"{used} of {len(clips)} clips could be used, and a correlation takes at least two{reasons}. "
+            "Add clips, or mend those that were skipped"
+        )
+    results = Results(
+        model=dict(runner.identity),
+        seed=seed,
+        estimator=estimator,
+        threshold=threshold,
+        clips={"used": used, "skipped": skipped},
+        settings=settings,
+    )
+    for layer in runner.layers:
+        row, units = summarize(layer, [group[layer] for group in groups if group], estimator, threshold)
+        results.layers.append(row)
+        results.units.extend(units)
+    if out is not None:
+        results.save(out)
+    return results
+
+
+def _check(runner: Runner, clips: Sequence[Clip], seed: int, batch: int) -> None:
+    """Refuse at once what would only fail after hours."""
+    if not clips:
+        raise InputError("there are no clips; give at least two")
+    if seed < 0:
+        raise InputError(f"seed is {seed}; allowed: 0 and above")
+    if batch < 1:
+        raise InputError(f"batch is {batch}; allowed: 1 view and above")
+    for model_input in runner.inputs:
+        if model_input.frames < 2:
+            raise InputError(
+                f"model input {model_input.name!r} reads a single frame, which cannot be shuffled, so it has no static "
+                "pair; analyse a model that reads several frames"
+            )
+
+
+def _shards(
+    runner: Runner, work: Sequence[Slice], seed: int, batch: int, folder: Path | None, progress: bool
+) -> Iterator[tuple[Slice, Shard]]:
+    """Yield every shard in order: loaded where it is stored, else made and stored."""
+    paths = [folder / piece.file_name if folder else None for piece in work]
+    missing = [path is None or load_shard(path) is None for path in paths]
+    todo = [clip for piece, is_missing in zip(work, missing, strict=True) if is_missing for clip in piece.clips]
+    total = sum(len(piece.clips) for piece in work)
+    with (
+        _rendering(todo, seed, runner.inputs) as rendered,
+        progress_bar("clips", total, done=total - len(todo), wanted=progress) as advance,
+    ):
+        for piece, path, is_missing in zip(work, paths, missing, strict=True):
+            shard = None if is_missing or path is None else load_shard(path)
+            if shard is None:
+                shard = _measure(runner, piece, rendered, batch, advance)
+                if path:
+                    save_shard(shard, path)
+            yield piece, shard
+
+
+@contextmanager
+def _rendering(
+    clips: Sequence[Clip], seed: int, inputs: Sequence[ModelInput]
+) -> Iterator[Iterator[Rendered | Exception]]:
+    """Decode and style the clips in threads, a few ahead of the model, and yield them in order."""
+    with ThreadPoolExecutor(RENDER_THREADS, thread_name_prefix="render") as pool:
+
+        def in_order() -> Iterator[Rendered | Exception]:
+            ahead: deque[Future[Rendered]] = deque()
+            for clip in clips:
+                ahead.append(pool.submit(render, clip, seed, inputs))
+                if len(ahead) > 2 * RENDER_THREADS:
+                    yield _outcome(ahead.popleft())
+            while ahead:
+                yield _outcome(ahead.popleft())
+
+        try:
+            yield in_order()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _outcome(future: Future[Rendered]) -> Rendered | Exception:
+    """Return a rendered clip, or why there is none: one bad clip must not end a run of thousands."""
+    try:
+        return future.result()
+    except (MissingExtra, MemoryError):
+        raise
+    except Exception as error:
+        return error
+
+
+def _measure(
+    runner: Runner, piece: Slice, rendered: Iterator[Rendered | Exception], batch: int, advance: Callable[[int], None]
+) -> Shard:
+    """Run the views of one shard, in batches that hold no other shard's, and take the moments of its pairs."""
+    shard = Shard()
+    ids: list[str] = []
+    waiting: deque[tuple[View, Frames]] = deque()
+    units: dict[str, list[NDArray[np.floating[Any]]]] = {layer: [] for layer in runner.layers}
+
+    def forward(count: int) -> None:
+        views, frames = zip(*(waiting.popleft() for _ in range(count)), strict=True)
+        for layer, values in runner(feeds(views, frames)).items():
+            _insist_finite(values, layer, sum(map(len, units[layer])), ids)
+            units[layer].append(values)
+
+    for clip, outcome in zip(piece.clips, rendered, strict=False):
+        if isinstance(outcome, Exception):
+            reason = str(outcome) if isinstance(outcome, InputError) else f"{type(outcome).__name__}: {outcome}"
+            shard.skipped.append({"id": clip.id, "reason": reason})
+        else:
+            ids.append(clip.id)
+            waiting.extend(zip(*outcome, strict=True))
+        while len(waiting) >= batch:
+            forward(batch)
+        advance(1)
+    if waiting:
+        forward(len(waiting))
+    shard.used = len(ids)
+    for layer, parts in units.items():
+        if parts:
+            by_clip = np.concatenate(parts).reshape(len(ids), VIEWS_PER_CLIP, -1)
+            shard.moments[layer] = {
+                factor: PairMoments.from_arrays(by_clip[:, i], by_clip[:, j]) for factor, (i, j) in PAIRS.items()
+            }
+    return shard
+
+
+def _insist_finite(values: NDArray[np.floating[Any]], layer: str, first_view: int, ids: Sequence[str]) -> None:
+    """Refuse activations that are NaN or infinite; the message says where they came from."""
+    bad = np.argwhere(~np.isfinite(values))
+    if len(bad):
+        row, unit = bad[0]
+        clip = ids[(first_view + row) // VIEWS_PER_CLIP]
+        raise InputError(
+            f"layer {layer!r}, unit {unit}, clip {clip!r}: the activation is {values[row, unit]}; correlations need finite "
+            "numbers. Check the model's weights and its input's mean and std (a half-precision model may overflow)"
+        )
+
+
+def _add(total: LayerMoments, part: LayerMoments) -> None:
+    """Merge the moments of a shard into its group's."""
+    for layer, factors in part.items():
+        mine = total.setdefault(layer, {})
+        for factor, moments in factors.items():
+            mine[factor] = mine[factor].merge(moments) if factor in mine else moments

@@ -1,0 +1,32 @@
+"""A progress bar on a terminal; nothing elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def progress_bar(title: str, total: int, done: int = 0, wanted: bool = True) -> Iterator[Callable[[int], None]]:
+    """Show how much of `total` is done; yield the function that takes how many more are.
+
+    Nothing is shown where standard error is no terminal or `rich` is not installed.
+
+    Examples
+    --------
+    >>> with progress_bar("clips", total=2, wanted=False) as advance:
+    ...     advance(1)
+    """
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    except ImportError:
+        wanted = False
+    if not wanted or not sys.stderr.isatty():
+        yield lambda _count: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=total, completed=done)
+        yield lambda count: progress.advance(task, count)

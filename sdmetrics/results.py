@@ -1,0 +1,172 @@
+"""Results: what an analysis found, as rows, and as the files `results.json` and `units.csv`."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sdmetrics.errors import InputError
+from sdmetrics.files import replacing
+from sdmetrics.requirements import Requirement
+
+SCHEMA = 1
+UNIT_COLUMNS = (
+    "layer", "unit", "dynamic", "dynamic_low", "dynamic_high", "static", "static_low", "static_high", "label",
+)  # fmt: skip
+_TEXT_COLUMNS = ("layer", "label")
+
+
+@dataclass
+class Results:
+    """The biases of a model, by layer and unit.
+
+    Parameters
+    ----------
+    model
+        The runner's identity: name, SHA-256, provider, versions.
+    seed, estimator, threshold
+        How pairs were drawn, correlated and classed.
+    clips
+        `{"used": n, "skipped": [{"id", "reason"}]}`.
+    layers
+        One row per layer: `name`, `units`, `pairs`, `scores`, `percent`, `ci95`, `counts`. Undefined is `None`.
+    units
+        One row per unit: `layer`, `unit`, the scores with their 95 % intervals, `label`. Undefined is `None`.
+    settings
+        All that must be equal for a run to be resumed.
+
+    Examples
+    --------
+    >>> results = Results(model={}, seed=0, estimator="pearson", threshold=0.5, clips={"used": 0, "skipped": []})
+    >>> results.layers
+    []
+    """
+
+    model: dict[str, Any]
+    seed: int
+    estimator: str
+    threshold: float
+    clips: dict[str, Any]
+    layers: list[dict[str, Any]] = field(default_factory=list)
+    units: list[dict[str, Any]] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def save(self, run: str | Path) -> Path:
+        """Write `results.json` and `units.csv` into the folder `run`; return it."""
+        run = Path(run)
+        document = {
+            "schema": SCHEMA,
+            "model": self.model,
+            "seed": self.seed,
+            "estimator": self.estimator,
+            "threshold": self.threshold,
+            "clips": self.clips,
+            "layers": self.layers,
+        }
+        with replacing(run / "units.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, UNIT_COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self.units)
+        with replacing(run / "results.json") as path:
+            path.write_text(json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
+        return run
+
+    @classmethod
+    def load(cls, run: str | Path) -> Results:
+        """Read the folder of a run.
+
+        Raises
+        ------
+        InputError
+            If the folder holds no results, or they are damaged or of another schema.
+        """
+        run = Path(run)
+        document = _read_json(run / "results.json")
+        if document.get("schema") != SCHEMA:
+            raise InputError(
+                f"{run / 'results.json'} has schema {document.get('schema')!r}; this version reads schema {SCHEMA}. "
+                "Analyse again, or install the version that wrote it"
+            )
+        settings = run / "shards" / "settings.json"
+        try:
+            with (run / "units.csv").open(newline="", encoding="utf-8") as file:
+                units = [_unit_row(row) for row in csv.DictReader(file)]
+            return cls(
+                **{key: document[key] for key in ("model", "seed", "estimator", "threshold", "clips", "layers")},
+                units=units,
+                settings=_read_json(settings) if settings.exists() else {},
+            )
+        except (OSError, KeyError, ValueError) as error:
+            raise InputError(f"the run {run} is damaged ({error!r}); run the analysis again to rewrite it") from None
+
+    def layer(self, name: str) -> dict[str, Any]:
+        """Return the row of one layer.
+
+        Raises
+        ------
+        InputError
+            If there is no such layer.
+        """
+        for row in self.layers:
+            if row["name"] == name:
+                return row
+        raise InputError(f"no layer {name!r} in the results; there are: {', '.join(r['name'] for r in self.layers)}")
+
+    def check(self, requirement: str, bound: bool = False) -> tuple[bool, float]:
+        """Return whether a requirement such as `"stage4.dynamic >= 30"` holds, and the value that decided.
+
+        With `bound`, the end of the 95 % interval that makes it hardest to meet decides.
+
+        Raises
+        ------
+        InputError
+            If the requirement is not understood, names no layer of the run, or speaks of an undefined value.
+
+        Examples
+        --------
+        >>> layer = {"name": "stage4", "units": 8, "counts": {"dynamic": 2}}
+        >>> run = Results({}, 0, "pearson", 0.5, {"used": 9, "skipped": []}, layers=[layer])
+        >>> run.check("stage4.units.dynamic >= 30")
+        (False, 25.0)
+        """
+        wanted = Requirement.parse(requirement)
+        layer = self.layer(wanted.layer)
+        if bound:
+            units = [unit for unit in self.units if unit["layer"] == wanted.layer]
+            value = wanted.bound(layer, units, self.threshold)
+        else:
+            value = wanted.value(layer)
+        return wanted.holds(value), value
+
+
+def _unit_row(row: Mapping[str, str]) -> dict[str, Any]:
+    """Parse a line of `units.csv`."""
+    return {
+        column: row[column]
+        if column in _TEXT_COLUMNS
+        else int(row[column])
+        if column == "unit"
+        else float(row[column])
+        if row[column]
+        else None
+        for column in UNIT_COLUMNS
+    }
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(
+            f"{path.parent} holds no {path.name}; give the folder that `sdmetrics analyze --out` wrote"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}); run the analysis again to rewrite it") from None
+    if not isinstance(document, dict):
+        raise InputError(f"{path} holds no JSON object; run the analysis again to rewrite it")
+    return document

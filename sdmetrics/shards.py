@@ -1,0 +1,150 @@
+"""Shards: fixed slices of the clip list, the unit of work, of resume and of distribution.
+
+Clips go by the hash of their *video* into 20 groups (what the jackknife leaves out), and a group's clips into slices.
+A shard's file holds the moments of its pairs and nothing else, so the parts of a run add up to the whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sdmetrics.clips.clip import Clip
+from sdmetrics.errors import InputError
+from sdmetrics.files import replacing
+from sdmetrics.moments import PairMoments
+
+GROUPS = 20
+CLIPS_PER_SHARD = 16
+
+LayerMoments = dict[str, dict[str, PairMoments]]
+"""For each layer and factor the moments of the pairs."""
+
+
+@dataclass
+class Shard:
+    """What one slice of the clips came to."""
+
+    moments: LayerMoments = field(default_factory=dict)
+    used: int = 0
+    skipped: list[dict[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A fixed slice of one group of clips: the work of one shard."""
+
+    group: int
+    index: int
+    clips: tuple[Clip, ...]
+
+    @property
+    def file_name(self) -> str:
+        """The name of the file that the shard is stored in."""
+        return f"{self.group:02d}-{self.index:05d}.npz"
+
+
+def group_of(video: str) -> int:
+    """Return the group, 0–19, of a video: the same wherever and in whatever company it is analysed.
+
+    Examples
+    --------
+    >>> group_of("surfing.mp4") == group_of("surfing.mp4")
+    True
+    """
+    return int.from_bytes(hashlib.sha256(video.encode()).digest()[:8], "big") % GROUPS
+
+
+def slices(clips: Sequence[Clip]) -> list[Slice]:
+    """Return the fixed slices of the clips; the order of `clips` does not matter.
+
+    Raises
+    ------
+    InputError
+        If two clips have the same id.
+    """
+    groups: list[list[Clip]] = [[] for _ in range(GROUPS)]
+    ordered = sorted(clips, key=lambda clip: clip.id)
+    for clip, following in zip(ordered, ordered[1:], strict=False):
+        if clip.id == following.id:
+            raise InputError(f"two clips have the id {clip.id!r}; give every clip an id of its own")
+    for clip in ordered:
+        groups[group_of(clip.video)].append(clip)
+    return [
+        Slice(number, start // CLIPS_PER_SHARD, tuple(group[start : start + CLIPS_PER_SHARD]))
+        for number, group in enumerate(groups)
+        for start in range(0, len(group), CLIPS_PER_SHARD)
+    ]
+
+
+def clips_digest(clips: Sequence[Clip]) -> str:
+    """Return a hash of which clips, of which content, are analysed."""
+    rows = sorted((c.id, c.video, c.stamp, sorted(c.styled)) for c in clips)
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def save_shard(shard: Shard, path: Path) -> None:
+    """Write a shard to one `.npz` file; a reader meets the whole file or none."""
+    arrays: dict[str, Any] = {}
+    names = [(layer, factor) for layer, factors in shard.moments.items() for factor in factors]
+    for number, (layer, factor) in enumerate(names):
+        for key, array in shard.moments[layer][factor].to_arrays().items():
+            arrays[f"{number}/{key}"] = array
+    header = json.dumps({"names": names, "used": shard.used, "skipped": shard.skipped})
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, header=np.frombuffer(header.encode(), np.uint8), **arrays)
+
+
+def load_shard(path: Path) -> Shard | None:
+    """Read a shard; `None` where there is no whole one, so that it is made anew."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            header = json.loads(file["header"].tobytes())
+            shard = Shard(used=header["used"], skipped=header["skipped"])
+            for number, (layer, factor) in enumerate(header["names"]):
+                prefix = f"{number}/"
+                state = {key.removeprefix(prefix): file[key] for key in file.files if key.startswith(prefix)}
+                shard.moments.setdefault(layer, {})[factor] = PairMoments.from_state(state)
+            return shard
+    except Exception:  # whatever is wrong with the file, the remedy is the same
+        return None
+
+
+def agree_on_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Write the settings of a new run; of an existing run, insist that they are the same.
+
+    Raises
+    ------
+    InputError
+        If they differ; the message says in what.
+    """
+    path = folder / "settings.json"
+    text = json.dumps(settings, indent=1, sort_keys=True)
+    if not path.exists():
+        with replacing(path) as temporary:
+            temporary.write_text(text + "\n", encoding="utf-8")
+        return
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}); remove the folder {folder.parent} or give another") from None
+    changes = list(_differences(before, json.loads(text)))
+    if changes:
+        raise InputError(
+            f"{folder.parent} holds a run with other settings: {'; '.join(changes)}. "
+            "Give another output folder, or the settings of before to resume"
+        )
+
+
+def _differences(before: Any, now: Any, name: str = "") -> list[str]:
+    """Say in words where two JSON values differ."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = sorted(before.keys() | now.keys())
+        return [d for key in keys for d in _differences(before.get(key), now.get(key), f"{name}.{key}".lstrip("."))]
+    return [] if before == now else [f"{name} was {json.dumps(before)}, is {json.dumps(now)}"]
