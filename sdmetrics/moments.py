@@ -1,0 +1,272 @@
+"""PairMoments: all that is kept of the pairs of one factor in one layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sdmetrics._kernels import advance
+from sdmetrics.errors import InputError
+
+Floats = NDArray[np.float64]
+
+MOMENTS = ("mean1", "mean2", "m11", "m22", "m12")
+
+EPS = {2: 2.0**-10, 4: 2.0**-23, 8: 2.0**-52}
+"""Machine epsilon of a float by its size in bytes."""
+
+
+class NonFinite(InputError):
+    """An activation is NaN or infinite, or too large to be squared; `unit` and `row` say where."""
+
+    def __init__(self, unit: int, row: int, value: float) -> None:
+        self.unit, self.row, self.value = unit, row, value
+        super().__init__(
+            f"unit {unit} is {value:g} in pair {row} of this batch; allowed: finite values whose squares are finite. "
+            "Look for an overflow in the model (float16?) or rescale the activations"
+        )
+
+
+class PairMoments:
+    """Sufficient statistics of the pairs of one factor in one layer: exact, mergeable, of constant size.
+
+    Parameters
+    ----------
+    units
+        Units of the layer; the new moments hold no pairs yet.
+
+    Attributes
+    ----------
+    n : int
+        Pairs seen.
+    mean1, mean2 : ndarray
+        Mean of the pairs' first and second members, float64 `(units,)`.
+    m11, m22, m12 : ndarray
+        Centred second moments and cross moment, float64 `(units,)`: sums over the pairs of `(z1 - mean1)**2`,
+        `(z2 - mean2)**2` and `(z1 - mean1) * (z2 - mean2)`, not divided by `n`.
+    eps : float
+        Machine epsilon of the coarsest input dtype seen, 0 before the first pair: how far the values can be trusted.
+
+    Raises
+    ------
+    InputError
+        If `units` is below 1.
+
+    Notes
+    -----
+    Every estimator of Eqs. 1–3 (paper, Sec. 3.2) follows from these. Merging is Chan, Golub and LeVeque's update
+    ("Updating formulae and a pairwise algorithm for computing sample variances", 1979).
+
+    Examples
+    --------
+    >>> moments = PairMoments(units=1)
+    >>> moments.update([[1.0], [2.0]], [[2.0], [4.0]])
+    >>> moments.update([[3.0]], [[6.0]])
+    >>> moments.n, moments.mean2.tolist(), moments.m12.tolist()
+    (3, [4.0], [4.0])
+    """
+
+    __slots__ = ("_moments", "eps", "n")
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+    def __init__(self, units: int) -> None:
+        if units < 1:
+            raise InputError(f"a layer of {units} units cannot be measured; give at least one unit")
+        self.n = 0
+        self.eps = 0.0
+        self._moments: Floats = np.zeros((len(MOMENTS), units))
+
+    @classmethod
+    def from_arrays(cls, z1: ArrayLike, z2: ArrayLike) -> PairMoments:
+        """Return the moments of pairs held in memory.
+
+        Parameters
+        ----------
+        z1, z2
+            The pairs' first and second members, `(pairs, units)` each; see `update`.
+
+        Examples
+        --------
+        >>> PairMoments.from_arrays([[0.0, 1.0], [2.0, 1.0]], [[0.0, 1.0], [4.0, 2.0]]).m22.tolist()
+        [8.0, 0.5]
+        """
+        z1, z2 = _members(z1, z2)
+        moments = cls(z1.shape[1])
+        moments.update(z1, z2)
+        return moments
+
+    def update(self, z1: ArrayLike, z2: ArrayLike) -> None:
+        """Add a batch of pairs, in place. If it raises, nothing was added.
+
+        Parameters
+        ----------
+        z1, z2
+            The pairs' first and second members, `(pairs, units)` each: float16, float32 or float64, any strides.
+
+        Raises
+        ------
+        NonFinite
+            If a value is NaN or infinite, or too large to be squared in float64.
+        InputError
+            If the arrays have other shapes or are not of floats.
+        """
+        z1, z2 = _members(z1, z2)
+        rows, units = z1.shape
+        if units != self.units:
+            raise InputError(
+                f"the batch has {units} units, these moments {self.units}; give each layer moments of its own"
+            )
+        if not rows:
+            return
+        eps = max(self.eps, EPS[z1.itemsize], EPS[z2.itemsize])
+        dtype = np.float64 if 8 in (z1.itemsize, z2.itemsize) else np.float32
+        z1, z2 = np.ascontiguousarray(z1, dtype), np.ascontiguousarray(z2, dtype)
+        moments = advance(z1, z2, self.n, self._moments)
+        if moments is None:
+            raise _first_bad_value(z1, z2)
+        self._moments, self.n, self.eps = moments, self.n + rows, eps
+
+    def merge(self, other: PairMoments) -> PairMoments:
+        """Return the moments of both sets of pairs together; neither is changed.
+
+        Merging the same parts in the same order gives the same bits.
+
+        Raises
+        ------
+        InputError
+            If the two are of layers with different numbers of units.
+
+        Examples
+        --------
+        >>> first, rest = PairMoments.from_arrays([[0.0]], [[1.0]]), PairMoments.from_arrays([[2.0]], [[5.0]])
+        >>> first.merge(rest) == PairMoments.from_arrays([[0.0], [2.0]], [[1.0], [5.0]])
+        True
+        """
+        if other.units != self.units:
+            raise InputError(
+                f"moments of {self.units} and of {other.units} units cannot be merged; merge moments of one layer only"
+            )
+        merged = PairMoments(self.units)
+        merged.n = self.n + other.n
+        merged.eps = max(self.eps, other.eps)
+        if self.n and other.n:
+            step = other._moments[:2] - self._moments[:2]
+            spread = self.n * (other.n / merged.n)
+            merged._moments[:2] = self._moments[:2] + step * (other.n / merged.n)
+            merged._moments[2:] = self._moments[2:] + other._moments[2:]
+            merged._moments[2:4] += spread * step * step
+            merged._moments[4] += spread * step[0] * step[1]
+        else:
+            merged._moments[:] = self._moments if self.n else other._moments
+        return merged
+
+    def state(self) -> dict[str, Floats]:
+        """Return all there is to know as arrays for `numpy.savez`; `from_state` gives the same bits back.
+
+        Examples
+        --------
+        >>> moments = PairMoments.from_arrays([[0.0, 1.0]], [[1.0, 3.0]])
+        >>> PairMoments.from_state(moments.state()) == moments
+        True
+        """
+        return {"n": np.array(float(self.n)), "eps": np.array(self.eps), "moments": self._moments.copy()}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> PairMoments:
+        """Return the moments that `state` described.
+
+        Raises
+        ------
+        InputError
+            If the arrays cannot have come from `state`.
+        """
+        try:
+            n, eps = float(state["n"]), float(state["eps"])
+            values = np.array(state["moments"], np.float64, order="C")
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"these are no stored moments ({error}); compute them again") from error
+        if (
+            values.ndim != 2
+            or values.shape[0] != len(MOMENTS)
+            or not np.isfinite(values).all()
+            or (values[2:4] < 0).any()
+            or not (n >= 0 and n.is_integer() and 0 <= eps < 1)
+        ):
+            raise InputError(
+                f"stored moments of shape {values.shape} with n = {n:g} and eps = {eps:g} are damaged: needed are "
+                f"({len(MOMENTS)}, units) finite values, no negative second moment; compute them again"
+            )
+        moments = cls(values.shape[1])
+        moments.n, moments.eps, moments._moments = int(n), eps, values
+        return moments
+
+    @property
+    def units(self) -> int:
+        """Units of the layer."""
+        return int(self._moments.shape[1])
+
+    @property
+    def mean1(self) -> Floats:
+        """Mean of the first members, `(units,)`."""
+        return self._moments[0]
+
+    @property
+    def mean2(self) -> Floats:
+        """Mean of the second members, `(units,)`."""
+        return self._moments[1]
+
+    @property
+    def m11(self) -> Floats:
+        """Centred second moment of the first members, `(units,)`."""
+        return self._moments[2]
+
+    @property
+    def m22(self) -> Floats:
+        """Centred second moment of the second members, `(units,)`."""
+        return self._moments[3]
+
+    @property
+    def m12(self) -> Floats:
+        """Centred cross moment of the two members, `(units,)`."""
+        return self._moments[4]
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both hold the same numbers, bit for bit."""
+        if not isinstance(other, PairMoments):
+            return NotImplemented
+        return (self.n, self.eps) == (other.n, other.eps) and np.array_equal(self._moments, other._moments)
+
+    def __repr__(self) -> str:
+        return f"PairMoments(n={self.n}, units={self.units})"
+
+
+def _members(z1: ArrayLike, z2: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return both members as arrays of equal shape `(pairs, units)` and a float dtype, or say what is wrong."""
+    a, b = np.asarray(z1), np.asarray(z2)
+    for name, z in (("z1", a), ("z2", b)):
+        if z.dtype.kind != "f" or z.itemsize not in EPS:
+            raise InputError(
+                f"{name} holds {z.dtype}; allowed: float16, float32, float64. Convert it, e.g. with .astype('float32')"
+            )
+        if z.ndim != 2:
+            raise InputError(f"{name} has the shape {z.shape}; needed: (pairs, units). Pool all other axes first")
+    if a.shape != b.shape:
+        raise InputError(
+            f"z1 has the shape {a.shape}, z2 {b.shape}; row i of both must be the two members of pair i of one layer"
+        )
+    return a, b
+
+
+def _first_bad_value(z1: NDArray[Any], z2: NDArray[Any]) -> NonFinite:
+    """Return the error that names the first value which the moments cannot take."""
+    for z in (z1, z2):
+        bad = np.argwhere(~np.isfinite(z))
+        if len(bad):
+            row, unit = (int(i) for i in bad[0])
+            return NonFinite(unit, row, float(z[row, unit]))
+    largest = max((z1, z2), key=lambda z: float(np.abs(z).max()))
+    row, unit = (int(i) for i in np.unravel_index(np.abs(largest).argmax(), largest.shape))
+    return NonFinite(unit, row, float(largest[row, unit]))
