@@ -1,0 +1,54 @@
+# Two commands need nothing but Python (3.11 or later) and make: `make demo` runs the main job, `make test` passes the tests.
+
+PYTHON ?= python3
+RUNTIME := $(if $(shell nvidia-smi -L 2>/dev/null),gpu,cpu)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types pytest check-demo ratios bench clean
+
+help: ## say what there is to make
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+demo: .venv/for-users ## analyse two models whose answer is known; writes demo/report.html
+	$(BIN)/sdmetrics demo --out demo
+
+test: lint types pytest ## everything that must pass: style, types, tests
+
+lint: .venv/for-developers ## style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# The folders exporters/ and runners/ are installed as subpackages, which mypy sees only in an installed copy.
+types: .venv/for-developers ## types
+	rm -rf build/types
+	$(PIP) --no-deps --target build/types .
+	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p sdmetrics
+
+pytest: .venv/for-developers ## tests and the examples in the docstrings
+	$(BIN)/python -m pytest
+
+check-demo: demo ## gate the demo's runs, as a release would be gated
+	$(BIN)/sdmetrics check demo/motion --require 'stage4.units.dynamic >= 30'
+	$(BIN)/sdmetrics check demo/appearance --require 'stage4.units.dynamic <= 5'
+
+ratios: .venv/for-developers ## quick form of the benchmarks; fails at half the aim
+	$(BIN)/python -m benchmarks.ratios --quick
+
+bench: .venv/for-developers ## the benchmarks; writes the README's table
+	$(BIN)/python -m benchmarks.ratios --write README.md
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/for-users: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) --editable '.[$(RUNTIME)]'
+	touch $@
+
+.venv/for-developers: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) --editable '.[$(RUNTIME),torch,dev]'
+	touch $@ .venv/for-users
+
+clean: ## remove what make made
+	rm -rf .venv build demo *.egg-info

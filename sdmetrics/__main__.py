@@ -1,0 +1,32 @@
+"""The command `sdmetrics`."""
+
+from __future__ import annotations
+
+import sys
+
+from sdmetrics.errors import InputError, MissingExtra
+
+
+def main() -> None:
+    """Run the command; what a user can mend is one line on standard error and exit code 2, never a traceback."""
+    try:
+        from sdmetrics.cli import app
+    except ImportError as error:
+        _stop(f"the command needs {error.name}; install it: pip install 'static-dynamic-metrics[cpu]'")
+    try:
+        app()
+    except (InputError, MissingExtra) as error:
+        _stop(str(error))
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from the finished shards", file=sys.stderr)
+        sys.exit(130)
+
+
+def _stop(message: str) -> None:
+    """Print the error and leave."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+"""The command line: each command is a few calls of the library and what it prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from sdmetrics.errors import InputError
+from sdmetrics.results import Results
+from sdmetrics.tables import plain_table, results_table
+from sdmetrics.views import ModelInput
+
+app = typer.Typer(
+    help="Does a video model look at motion, or only at single frames?\n\n"
+    "Measures, layer by layer and unit by unit, how much of what a model carries is in a single frame (static), and how "
+    "much needs several frames (dynamic). Start with: sdmetrics demo",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+console = Console()
+
+MODEL = typer.Argument(help="An ONNX file: exported by this package, a probe, or made by anyone.", show_default=False)
+CLIPS = typer.Argument(
+    help="A video; a folder of videos, of frame folders or of style folders; or a CSV file with the header "
+    "path,label,start,end.",
+    show_default=False,
+)
+LAYER = typer.Option("--layer", "-l", help="A layer to measure; may be repeated. Default: those the file declares.")
+SEED = typer.Option(min=0, help="Draws styles and shuffles.")
+PER_VIDEO = typer.Option(min=1, help="Clips per video, evenly spread; a single one is cut from the middle.")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the two runs and their report.")] = Path("demo"),
+    clips: Annotated[int, typer.Option(min=2, help="Generated clips to analyse.")] = 320,
+    seed: Annotated[int, SEED] = 0,
+) -> None:
+    """Analyse two small models whose answer is known: one tells motions, the other tells appearances."""
+    from sdmetrics.demo import run_demo
+    from sdmetrics.report import write_report
+
+    runs = run_demo(out, clips=clips, seed=seed)
+    for name, results in runs.items():
+        console.print(results_table(results, f"trained to tell {name}s"))
+    console.print(f"report: {write_report(runs, out / 'report.html')}", soft_wrap=True)
+
+
+@app.command()
+def layers(model: Annotated[Path, MODEL]) -> None:
+    """List the layers of a model that can be measured."""
+    from sdmetrics.exporters.layers import list_layers
+
+    found = list_layers(model)
+    rows = [
+        (layer.name, " × ".join(map(str, layer.shape)), layer.channel_axis, layer.units, layer.module or "–")
+        for layer in found
+    ]
+    console.print(plain_table(str(model), ("layer", "shape", "channel axis", "units", "module"), rows))
+
+
+@app.command()
+def probe(
+    model: Annotated[Path, MODEL],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The probe to write.")],
+    layer: Annotated[list[str] | None, LAYER] = None,
+    masks: Annotated[bool, typer.Option("--masks", help="Give every layer an input mask/LAYER that removes units.")] = False,
+    frames: Annotated[int | None, typer.Option(min=1, help="Frames the model reads.")] = None,
+    stride: Annotated[int, typer.Option(min=1, help="Distance between them in the video.")] = 8,
+    size: Annotated[tuple[int, int] | None, typer.Option(help="Height and width in pixels.")] = None,
+    layout: Annotated[str | None, typer.Option(help="The input's axes, such as NCTHW, NTCHW or NTHWC.")] = None,
+    mean: Annotated[tuple[float, float, float], typer.Option(help="Per RGB channel, of values from 0 to 1.")] = (0.45,) * 3,
+    std: Annotated[tuple[float, float, float], typer.Option(help="Per RGB channel.")] = (0.225,) * 3,
+) -> None:
+    """Turn a model into a probe: bytes in, pooled units out.
+
+    A file that this package exported says itself how it is fed. For any other, name the layers (sdmetrics layers MODEL
+    lists them) and say how it is fed, as far as its input doesn't show it.
+    """
+    from sdmetrics.exporters.probe import build_probe
+
+    path = build_probe(model, out, layers=layer, masks=masks)
+    console.print(f"probe: {path}", soft_wrap=True)
+
+
+@app.command()
+def sample(
+    clips: Annotated[Path, CLIPS],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The picture to write.")] = Path("pairs.png"),
+    count: Annotated[int, typer.Option(min=1, help="Clips to show, evenly spread over all.")] = 4,
+    frames: Annotated[int, typer.Option(min=2, help="Frames of a clip.")] = 8,
+    stride: Annotated[int, typer.Option(min=1, help="Distance between them in the video.")] = 8,
+    size: Annotated[int, typer.Option(min=8, help="Height and width in pixels.")] = 224,
+    seed: Annotated[int, SEED] = 0,
+) -> None:
+    """Draw the pairs of some clips, to see what is being compared."""
+    from sdmetrics.clips.datasets import open_clips
+    from sdmetrics.clips.render import render
+    from sdmetrics.report.sheet import SheetRow, contact_sheet
+
+    found = open_clips(clips, frames=frames, stride=stride, size=(size, size))
+    model_input = ModelInput("video", frames=frames, stride=stride, size=(size, size))
+    rows = []
+    for clip in found[:: max(1, len(found) // count)][:count]:
+        views, rendered = render(clip, seed, [model_input])
+        strips = [
+            (view.style, shown[view.orders["video"]]) for view, shown in zip(views, rendered, strict=True)
+        ]
+        rows.append(SheetRow(clip.id, strips))
+    console.print(f"picture: {contact_sheet(rows, out)}", soft_wrap=True)
+
+
+@app.command()
+def analyze(
+    model: Annotated[Path, MODEL],
+    clips: Annotated[Path, CLIPS],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; an interrupted run in it is resumed.")],
+    layer: Annotated[list[str] | None, LAYER] = None,
+    seed: Annotated[int, SEED] = 0,
+    clips_per_video: Annotated[int, PER_VIDEO] = 1,
+    stride: Annotated[
+        int | None, typer.Option(min=1, help="Distance between a clip's frames in the video. Default: the model's.")
+    ] = None,
+    provider: Annotated[str, typer.Option(help="auto, cpu or cuda; asked for cuda, it is CUDA or an error.")] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads of the model. Default: the cores this process may use.")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Views per run of the model.")] = 6,
+    estimator: Annotated[str, typer.Option(help="pearson (the paper), icc or reference (the authors' code).")] = "pearson",
+    threshold: Annotated[float, typer.Option(min=0, max=1, help="Scores above it encode a factor (λ of Eq. 3).")] = 0.5,
+) -> None:
+    """Measure the biases of a model on videos, and write its report."""
+    from sdmetrics.analysis import analyze as run_analysis
+    from sdmetrics.opening import open_clips, open_model
+    from sdmetrics.report import write_report
+
+    runner = open_model(model, layers=layer, provider=provider, threads=threads)
+    results = run_analysis(
+        runner,
+        open_clips(clips, runner, clips_per_video=clips_per_video, stride=stride),
+        seed=seed,
+        out=out,
+        estimator=estimator,
+        threshold=threshold,
+        batch=batch,
+    )
+    console.print(results_table(results, model.stem))
+    for skipped in results.clips["skipped"]:
+        console.print(f"skipped {skipped['id']}: {skipped['reason']}", style="yellow", soft_wrap=True, markup=False)
+    console.print(f"report: {write_report({model.stem: results}, out / 'report.html')}", soft_wrap=True)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, shown side by side.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The page to write. Default: report.html in the first run.")
+    ] = None,
+    figures: Annotated[Path | None, typer.Option(help="Also write the figures as PNG and SVG into this folder.")] = None,
+) -> None:
+    """Write the report of one or more runs as one offline page."""
+    from sdmetrics.report import write_figures, write_report
+
+    loaded = {run.resolve().name: Results.load(run) for run in runs}
+    if len(loaded) < len(runs):
+        raise InputError(f"two runs have the same folder name ({', '.join(map(str, runs))}); rename one")
+    console.print(f"report: {write_report(loaded, out or runs[0] / 'report.html')}", soft_wrap=True)
+    for path in write_figures(loaded, figures) if figures else []:
+        console.print(f"figure: {path}", soft_wrap=True)
+
+
+@app.command()
+def check(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)],
+    require: Annotated[
+        list[str],
+        typer.Option(
+            help="May be repeated. 'LAYER.dynamic >= 30': percent of Eq. 1 (dynamic, static, identical). "
+            "'LAYER.units.dynamic >= 30': percent of units of Eq. 3 (dynamic, static, joint, residual, dead).",
+            show_default=False,
+        ),
+    ],
+    bound: Annotated[
+        bool, typer.Option("--bound", help="Judge by the end of the 95 % interval that is hardest to meet.")
+    ] = False,
+) -> None:
+    """Gate a release: exit with 1 if a requirement on a run does not hold."""
+    results = Results.load(run)
+    verdicts = [(text, *results.check(text, bound)) for text in require]
+    for text, holds, value in verdicts:
+        style, word = ("green", "holds") if holds else ("red", "breach")
+        kind = "bound" if bound else "measured"
+        console.print(f"{word}: {text} ({kind}: {value:.1f})", style=style, soft_wrap=True, markup=False, highlight=False)
+    if not all(holds for _, holds, _ in verdicts):
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, what of it really loads, and what to mend; exit with 1 if something is wrong."""
+    from sdmetrics.doctor import diagnose
+
+    findings = diagnose()
+    console.print(plain_table("sdmetrics doctor", ("what", "found"), [(f.what, f.found) for f in findings]))
+    problems = [f for f in findings if f.remedy]
+    for finding in problems:
+        console.print(f"{finding.what}: {finding.remedy}", style="red", soft_wrap=True, markup=False)
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Print the version where it is asked for."""
+    from sdmetrics._version import __version__
+
+    if show:
+        console.print(__version__)
+        raise typer.Exit

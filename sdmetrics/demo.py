@@ -1,0 +1,52 @@
+"""The demo: two small models whose answer is known, analysed on generated clips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+
+from sdmetrics.analysis import analyze
+from sdmetrics.clips.world import world_clips
+from sdmetrics.errors import InputError
+from sdmetrics.opening import open_model
+from sdmetrics.results import Results
+
+MODELS = ("motion", "appearance")
+"""What each of the shipped models was trained to tell."""
+
+
+@contextmanager
+def demo_model(name: str) -> Iterator[Path]:
+    """Give the path of a shipped model, `"motion"` or `"appearance"`.
+
+    Raises
+    ------
+    InputError
+        If there is no such model.
+
+    Examples
+    --------
+    >>> with demo_model("motion") as path:
+    ...     path.name
+    'world-motion.onnx'
+    """
+    if name not in MODELS:
+        raise InputError(f"there is no demo model {name!r}; there are {' and '.join(MODELS)}")
+    with resources.as_file(resources.files("sdmetrics") / "data" / f"world-{name}.onnx") as path:
+        yield path
+
+
+def run_demo(out: str | Path, clips: int = 320, seed: int = 0, progress: bool = True) -> dict[str, Results]:
+    """Analyse both models on `clips` generated clips, each into its own folder under `out`.
+
+    The one that was trained to tell motions should come out dynamic, the one trained to tell appearances static.
+    """
+    results = {}
+    for name in MODELS:
+        with demo_model(name) as model:
+            runner = open_model(model)
+        world = world_clips(clips, seed=seed)
+        results[name] = analyze(runner, world, seed=seed, out=Path(out) / name, batch=48, progress=progress)
+    return results

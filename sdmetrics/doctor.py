@@ -1,0 +1,88 @@
+"""What is installed, what of it loads, and what stands in the way of an analysis."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from importlib import metadata
+
+from sdmetrics._version import __version__
+
+RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
+PACKAGES = ("numpy", "numba", "onnx", "av", "opencv-python-headless", "altair", "vl-convert-python", "torch", "onnxscript")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the diagnosis; `remedy` is empty where nothing is wrong."""
+
+    what: str
+    found: str
+    remedy: str = ""
+
+
+def diagnose() -> list[Finding]:
+    """Return what was found, problems with their remedies.
+
+    Examples
+    --------
+    >>> diagnose()[0].what
+    'sdmetrics'
+    """
+    return [_ourselves(), Finding("Python", platform.python_version()), _runtime(), *_providers(), *_packages(), _cores()]
+
+
+def _version(distribution: str) -> str | None:
+    """Return the installed version of a distribution."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _ourselves() -> Finding:
+    """Look for the unrelated distribution that has our import name."""
+    other = _version("sdmetrics")
+    remedy = "pip uninstall sdmetrics, then pip install --force-reinstall --no-deps static-dynamic-metrics" if other else ""
+    found = f"{__version__} (static-dynamic-metrics)"
+    return Finding("sdmetrics", f"{found}, and the unrelated distribution sdmetrics {other}" if other else found, remedy)
+
+
+def _runtime() -> Finding:
+    """Look for exactly one ONNX Runtime."""
+    found = {name: version for name in RUNTIMES if (version := _version(name))}
+    text = ", ".join(f"{name} {version}" for name, version in found.items()) or "none"
+    remedy = ""
+    if not found:
+        remedy = "pip install 'static-dynamic-metrics[cpu]', or [gpu] where there is an NVIDIA GPU"
+    elif len(found) > 1:
+        remedy = f"they overwrite each other: pip uninstall {' '.join(RUNTIMES)}, then install one of [cpu] and [gpu]"
+    return Finding("ONNX Runtime", text, remedy)
+
+
+def _providers() -> list[Finding]:
+    """Try every provider, since those that are listed need not load."""
+    try:
+        from sdmetrics.runners.onnxruntime import available_providers, loadable_providers
+
+        listed, loading = available_providers(), loadable_providers()
+    except ImportError:
+        return []
+    failing = [name for name in listed if name not in loading]
+    text = f"{', '.join(loading)} (listed but not loading: {', '.join(failing)})" if failing else ", ".join(loading)
+    remedy = ""
+    if "onnxruntime-gpu" in {n for n in RUNTIMES if _version(n)} and "CUDAExecutionProvider" not in loading:
+        remedy = "CUDA does not load: install the NVIDIA driver, CUDA and cuDNN that this onnxruntime-gpu names in its notes"
+    return [Finding("providers that load", text, remedy)]
+
+
+def _packages() -> list[Finding]:
+    """Return the versions of what the rooms of the house use."""
+    return [Finding(name, _version(name) or "not installed") for name in PACKAGES]
+
+
+def _cores() -> Finding:
+    """Return how many cores this process may use."""
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return Finding("cores for this process", str(affinity))

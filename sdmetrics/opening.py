@@ -1,0 +1,93 @@
+"""Opens a model and the clips that suit it: the first two lines of every analysis."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sdmetrics.clips.clip import Clip
+from sdmetrics.views import ModelInput
+
+if TYPE_CHECKING:
+    from sdmetrics.analysis import Runner
+    from sdmetrics.runners.onnxruntime import OnnxRunner
+
+
+def open_model(
+    model: str | Path,
+    *,
+    layers: Sequence[str] | None = None,
+    inputs: Sequence[ModelInput] | None = None,
+    provider: str = "auto",
+    threads: int | None = None,
+) -> OnnxRunner:
+    """Return the runner of an ONNX model; one that is no probe yet is made into one.
+
+    Parameters
+    ----------
+    model
+        A probe, a model that an exporter of this package wrote, or any ONNX file with `layers` named.
+    layers
+        The layers to measure; default: those that the file declares. `sdmetrics layers MODEL` lists candidates.
+    inputs
+        How the model's inputs are fed; default: as the file declares.
+    provider
+        `"auto"` (CUDA where it loads, else the CPU), `"cpu"` or `"cuda"`.
+    threads
+        Threads of the CPU provider; default: the cores that this process may use.
+
+    Raises
+    ------
+    InputError
+        If the model, a layer or the provider cannot be used.
+
+    Examples
+    --------
+    >>> from sdmetrics.demo import demo_model
+    >>> with demo_model("motion") as path:
+    ...     open_model(path, provider="cpu").inputs[0].frames
+    8
+    """
+    from sdmetrics.exporters.metadata import read_metadata
+    from sdmetrics.exporters.probe import build_probe
+    from sdmetrics.runners.onnxruntime import OnnxRunner
+
+    with tempfile.TemporaryDirectory() as folder:
+        probe = Path(model)
+        declared = read_metadata(probe)
+        if layers is not None or inputs is not None or declared is None or declared.kind != "probe":
+            probe = build_probe(probe, Path(folder) / probe.name, layers=layers, inputs=inputs)
+        return OnnxRunner(probe, provider=provider, threads=threads)
+
+
+def open_clips(path: str | Path, runner: Runner, *, clips_per_video: int = 1, stride: int | None = None) -> list[Clip]:
+    """Return the clips of the videos at `path`, cut to the frames and size that the runner's model reads.
+
+    Parameters
+    ----------
+    path
+        A video, a folder of videos, of frame folders or of style folders, or a CSV manifest `path,label,start,end`.
+    runner
+        Its inputs say how many frames a clip has, how far apart, and of which size.
+    clips_per_video
+        Clips per video, evenly spread; one is cut from the middle.
+    stride
+        Distance between frames in the video; default: the model's own.
+
+    Raises
+    ------
+    InputError
+        If there are no videos at `path`.
+    """
+    from sdmetrics.clips.datasets import open_clips as open_dataset
+
+    widest = max(runner.inputs, key=lambda model_input: model_input.frames)
+    return open_dataset(
+        path,
+        frames=widest.frames,
+        stride=stride or widest.stride,
+        size=widest.size,
+        clips_per_video=clips_per_video,
+    )
