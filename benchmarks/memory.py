@@ -1,0 +1,32 @@
+"""Peak memory of the analysis of the demo's model at 50 and at 500 clips, each in a process of its own."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import tempfile
+
+from sdmetrics.analysis import analyze
+from sdmetrics.clips.world import world_clips
+from sdmetrics.demo import demo_model
+from sdmetrics.opening import open_model
+
+
+def memory_ratio(few: int = 50, many: int = 500) -> float:
+    """Return peak memory at `many` clips over that at `few`."""
+    return _peak(many) / _peak(few)
+
+
+def _peak(clips: int) -> int:
+    """Return the peak memory, in kilobytes, of a process that analyses so many clips."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.memory", str(clips)], capture_output=True, text=True, check=True
+    )
+    return int(done.stdout.split()[-1])
+
+
+if __name__ == "__main__":
+    with demo_model("motion") as model, tempfile.TemporaryDirectory() as out:
+        analyze(open_model(model, provider="cpu"), world_clips(int(sys.argv[1])), out=out, batch=48, progress=False)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

@@ -1,0 +1,114 @@
+"""The whole analysis beside bare forwards of the same views, and beside the procedure of the authors' code."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import onnxruntime as ort
+import torch
+
+from benchmarks.peers import Forward, Video, plain_forwards, reference_procedure
+from benchmarks.slowonly import INPUT, LAYERS, slowonly
+from benchmarks.videos import write_videos
+from sdmetrics.analysis import analyze
+from sdmetrics.clips.datasets import open_clips
+from sdmetrics.clips.render import render
+from sdmetrics.exporters.probe import build_probe
+from sdmetrics.exporters.torch import export
+from sdmetrics.runners.onnxruntime import OnnxRunner
+
+BATCH = 6
+
+
+def pipeline_ratios(videos: int = 3, clips_per_video: int = 2, repeats: int = 3, eager: bool = True) -> dict[str, float]:
+    """Return the analysis's time over that of bare forwards, and the reference procedure's over the analysis's.
+
+    All run on the same ONNX Runtime and the same clips, one after the other, `repeats` times; a ratio is the median of
+    the repeats'. The analysis decodes and styles the videos; the others are given the rendered views for nothing.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model = export(slowonly(), [INPUT], LAYERS, folder / "model.onnx")
+        bare = export(slowonly(), [INPUT], [], folder / "bare.onnx")
+        runner = OnnxRunner(build_probe(model, folder / "probe.onnx"), provider="cpu")
+        clips = open_clips(
+            write_videos(folder / "videos", videos),
+            frames=INPUT.frames,
+            stride=INPUT.stride,
+            size=INPUT.size,
+            clips_per_video=clips_per_video,
+        )
+        views = np.concatenate([rendered_views(clip) for clip in clips])
+        session, tapped = _session(bare), _session(model)
+        contenders: dict[str, Callable[[], object]] = {
+            "analysis": lambda: analyze(runner, clips, batch=BATCH, progress=False),
+            "plain": lambda: plain_forwards(_layer(session, 0), views, BATCH),
+            "reference": lambda: reference_procedure(
+                [_layer(tapped, i + 1) for i in range(len(LAYERS))], views, BATCH
+            ),
+        }
+        if eager:
+            contenders["eager"] = lambda: reference_procedure(_eager_layers(), views, BATCH)
+        contenders["plain"]()
+        times = {name: [0.0] * repeats for name in contenders}
+        for repeat in range(repeats):
+            for name, run in contenders.items():
+                started = time.perf_counter()
+                run()
+                times[name][repeat] = time.perf_counter() - started
+    ratio = {
+        "analysis / plain forwards": _ratio(times["analysis"], times["plain"]),
+        "reference procedure / analysis": _ratio(times["reference"], times["analysis"]),
+    }
+    if eager:
+        ratio["reference procedure in eager PyTorch / analysis"] = _ratio(times["eager"], times["analysis"])
+    return ratio
+
+
+def rendered_views(clip) -> Video:
+    """Return a clip's three views as the model reads them."""
+    views, frames = render(clip, 0, [INPUT])
+    shown = np.stack([f[v.orders[INPUT.name]] for v, f in zip(views, frames, strict=True)])
+    scaled = (shown / np.float32(255) - np.float32(INPUT.mean)) / np.float32(INPUT.std)
+    return np.ascontiguousarray(scaled.transpose(0, 4, 1, 2, 3))
+
+
+def _session(model: Path) -> ort.InferenceSession:
+    """Open a plain session with as many threads as the runner's."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    return ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+
+
+def _layer(session: ort.InferenceSession, output: int) -> Forward:
+    """Return the function that runs a session for one of its outputs."""
+    name = session.get_outputs()[output].name
+    return lambda video: session.run([name], {INPUT.name: video})[0]
+
+
+def _eager_layers() -> list[Forward]:
+    """Return, per layer, the function that runs the module and hooks that layer."""
+    module = slowonly()
+
+    def hooked(layer: str) -> Forward:
+        def forward(video: Video) -> np.ndarray:
+            kept = []
+            hook = module.get_submodule(layer).register_forward_hook(lambda _m, _i, out: kept.append(out))
+            with torch.inference_mode():
+                module(torch.from_numpy(video))
+            hook.remove()
+            return kept[0].numpy()
+
+        return forward
+
+    return [hooked(layer) for layer in LAYERS]
+
+
+def _ratio(numerator: list[float], denominator: list[float]) -> float:
+    """Return the median ratio of times measured side by side."""
+    return median(n / d for n, d in zip(numerator, denominator, strict=True))

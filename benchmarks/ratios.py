@@ -1,0 +1,95 @@
+"""Measures every ratio that the README states, side by side in one run, and writes its table.
+
+`--quick` takes fewer clips and repeats and fails where a ratio misses its aim by more than half.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numba
+import numpy as np
+
+from benchmarks.memory import memory_ratio
+from benchmarks.moments import moments_ratios
+from benchmarks.pipeline import pipeline_ratios
+
+BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A measured ratio and what was aimed at."""
+
+    what: str
+    ratio: float
+    aim: float
+    at_most: bool = False
+
+    @property
+    def reached(self) -> bool:
+        """Whether the aim is reached."""
+        return self.ratio <= self.aim if self.at_most else self.ratio >= self.aim
+
+    @property
+    def tolerable(self) -> bool:
+        """Whether it is missed by less than half: of an upper limit, the excess over 1 may be twice as large."""
+        return self.ratio <= 1 + 2 * (self.aim - 1) if self.at_most else self.ratio >= self.aim / 2
+
+    def __str__(self) -> str:
+        sign = "≤" if self.at_most else "≥"
+        return f"| {self.what} | {self.ratio:.2f}× | {sign} {self.aim:g}× | {'yes' if self.reached else 'no'} |"
+
+
+def measure(quick: bool) -> list[Row]:
+    """Return all ratios."""
+    rows = []
+    for batch, shape in ((None, "3,000 pairs at once"), (8, "in batches of 8")):
+        found = moments_ratios(batch=batch, repeats=5 if quick else 25)
+        rows += [
+            Row(f"moments, {shape}: speed over merely reading (`np.sum`)", found["reading"], 0.6),
+            Row(f"moments, {shape}: speed over vectorised NumPy", found["numpy"], 15),
+            Row(f"moments, {shape}: speed over `torchmetrics.PearsonCorrCoef`", found["torchmetrics"], 20),
+        ]
+    size = {"videos": 2, "clips_per_video": 2, "repeats": 1} if quick else {}
+    found = pipeline_ratios(**size, eager=not quick)
+    rows.append(Row("whole analysis: time over bare forwards", found["analysis / plain forwards"], 1.1, at_most=True))
+    rows.append(Row("reference procedure: time over the whole analysis", found["reference procedure / analysis"], 6.2))
+    if not quick:
+        eager = found["reference procedure in eager PyTorch / analysis"]
+        rows.append(Row("the same in eager PyTorch: time over the whole analysis", eager, 6.2))
+    rows.append(Row("peak memory: 500 clips over 50", memory_ratio(), 1.05, at_most=True))
+    return rows
+
+
+def table(rows: list[Row]) -> str:
+    """Return the rows as Markdown, with the machine they were measured on."""
+    machine = f"{len(os.sched_getaffinity(0))} cores, {platform.machine()}, Python {platform.python_version()}"
+    versions = f"NumPy {np.__version__}, Numba {numba.__version__}"
+    head = "| what | ratio | aim | reached |\n|---|---|---|---|"
+    return "\n".join([head, *map(str, rows), "", f"Medians of ratios measured side by side; {machine}; {versions}."])
+
+
+def main() -> None:
+    """Measure, print, and write or judge."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few clips; fail where an aim is missed by half")
+    parser.add_argument("--write", type=Path, help="put the table between the markers of this file")
+    arguments = parser.parse_args()
+    rows = measure(arguments.quick)
+    text = table(rows)
+    print(text)
+    if arguments.write:
+        before, rest = arguments.write.read_text().split(BEGIN)
+        arguments.write.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}")
+    if arguments.quick and not all(row.tolerable for row in rows):
+        sys.exit("slower than half the aim: " + "; ".join(row.what for row in rows if not row.tolerable))
+
+
+if __name__ == "__main__":
+    main()
