@@ -1,0 +1,97 @@
+"""The static figures, as PNG and SVG, drawn without a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdmetrics.errors import require
+from sdmetrics.files import replacing
+from sdmetrics.report.words import named_runs
+
+if TYPE_CHECKING:
+    import altair as alt
+
+    from sdmetrics.results import Results
+
+CURVES_NOTE = ["Bands: 95 % intervals. Dotted: both scores 0 (21.2 %) or", "both 1 (33.3 %)."]
+INK = "#24282d"
+PNG_PPI = 144
+"""Twice a screen's resolution: sharp in a paper's column."""
+
+
+def write_figures(runs: Mapping[str, Results] | Sequence[Results], folder: str | Path) -> list[Path]:
+    """Write the layer-wise curves, the unit-wise bars and the scatter of units into `folder`, each as PNG and SVG.
+
+    Parameters
+    ----------
+    runs
+        The runs by the name that the figures give them, or in a list: then by their models' names.
+    folder
+        Where to write; made if missing.
+
+    Returns
+    -------
+    list of Path
+        `layer-wise`, `unit-wise` and `unit-scatter`, each with `.png` and `.svg`.
+
+    Raises
+    ------
+    InputError
+        If there is no run, a run has no layer, or the folder cannot be written to.
+    MissingExtra
+        Without Altair or vl-convert.
+
+    Examples
+    --------
+    >>> write_figures([], "figures")
+    Traceback (most recent call last):
+    sdmetrics.errors.InputError: no run is given; a report needs at least one
+    """
+    named = named_runs(runs)
+    require("altair", extra="report")
+    require("vl_convert", extra="report")
+    written = []
+    for name, chart in _figures(named).items():
+        for suffix in (".png", ".svg"):
+            path = Path(folder) / f"{name}{suffix}"
+            with replacing(path) as temporary:
+                chart.save(temporary, ppi=PNG_PPI) if suffix == ".png" else chart.save(temporary)
+            written.append(path)
+    return written
+
+
+def _figures(runs: Mapping[str, Results]) -> dict[str, alt.HConcatChart | alt.VConcatChart]:
+    """Return the figures by file name; runs stand side by side, in the scatter one below the other."""
+    import altair as alt
+
+    from sdmetrics.report import charts
+
+    look: dict[str, Any] = {**charts.theme(INK), "background": "white"}
+    top = charts.top(layer for run in runs.values() for layer in run.layers)
+    layer_wise = [
+        charts.curves(run.layers, top).properties(
+            title=alt.Title(name, subtitle=CURVES_NOTE), width=max(320, 26 * len(run.layers)), height=260
+        )
+        for name, run in runs.items()
+    ]
+    unit_wise = [charts.bars(run.layers).properties(title=name, width=320) for name, run in runs.items()]
+    clouds = [
+        alt.concat(
+            *(
+                charts.scatter(charts.points(run.units, layer["name"]), run.threshold).properties(
+                    title=layer["name"], width=200, height=200
+                )
+                for layer in run.layers
+            ),
+            columns=5,
+            title=alt.Title(name, fontSize=16, offset=14),
+        )
+        for name, run in runs.items()
+    ]
+    return {
+        "layer-wise": alt.hconcat(*layer_wise, config=look),
+        "unit-wise": alt.hconcat(*unit_wise, config=look),
+        "unit-scatter": alt.vconcat(*clouds, config=look),
+    }

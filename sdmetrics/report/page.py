@@ -1,0 +1,146 @@
+"""The interactive page: one HTML file that needs no network, for one run or several side by side."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdmetrics.errors import require
+from sdmetrics.files import replacing
+from sdmetrics.report import words
+from sdmetrics.views import FACTORS
+
+if TYPE_CHECKING:
+    from sdmetrics.results import Results
+
+
+def write_report(runs: Mapping[str, Results] | Sequence[Results], path: str | Path) -> Path:
+    """Write one offline HTML page that answers, for one run or several, which units are static and which dynamic.
+
+    Parameters
+    ----------
+    runs
+        The runs by the name that the page gives them, or in a list: then by their models' names.
+    path
+        The file to write.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    InputError
+        If there is no run, a run has no layer, or the file cannot be written.
+    MissingExtra
+        Without Altair, vl-convert or Jinja2.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sdmetrics.results import Results
+    >>> layer = {"name": "stage4", "units": 1, "pairs": {"dynamic": 9, "static": 9},
+    ...          "scores": {"dynamic": 0.9, "static": 0.1}, "ci95": {},
+    ...          "percent": {"dynamic": 38.5, "static": 17.3, "identical": 44.2},
+    ...          "counts": {"dynamic": 1, "static": 0, "joint": 0, "residual": 0, "dead": 0}}
+    >>> unit = {"layer": "stage4", "unit": 0, "dynamic": 0.9, "dynamic_low": None, "dynamic_high": None,
+    ...         "static": 0.1, "static_low": None, "static_high": None, "label": "dynamic"}
+    >>> run = Results({"name": "net"}, 0, "pearson", 0.5, {"used": 9, "skipped": []}, [layer], [unit])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     "net leans dynamic" in write_report([run], Path(folder) / "report.html").read_text()
+    True
+    """
+    page = _render(words.named_runs(runs))
+    with replacing(Path(path)) as temporary:
+        temporary.write_bytes(page.encode())
+    return Path(path)
+
+
+def _render(runs: Mapping[str, Results]) -> str:
+    """Return the page's HTML."""
+    jinja2 = require("jinja2", extra="report")
+    require("altair", extra="report")
+    vl_convert = require("vl_convert", extra="report")
+    from sdmetrics.report import charts
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("sdmetrics.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+    environment.filters["script_hash"] = _script_hash
+    environment.globals["words"] = words
+    folder = files("sdmetrics.report") / "templates"
+    html: str = environment.get_template("page.html").render(
+        runs=runs,
+        threshold=next(iter(runs.values())).threshold,
+        colours=charts.COLOURS,
+        data=_data(runs),
+        style=(folder / "page.css").read_text(encoding="utf-8"),
+        scripts=[vl_convert.javascript_bundle(), (folder / "page.js").read_text(encoding="utf-8")],
+    )
+    return html
+
+
+def _script_hash(script: str) -> str:
+    """Return what the page's Content-Security-Policy knows a script by, so that no other can run in it."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _data(runs: Mapping[str, Results]) -> dict[str, Any]:
+    """Return what the page's script reads: the charts, and the units by run, layer and column."""
+    from sdmetrics.report import charts
+
+    top = charts.top(layer for run in runs.values() for layer in run.layers)
+    return {
+        "config": charts.theme("currentColor"),
+        "scatter": charts.live_scatter().to_dict(),
+        "runs": [
+            {
+                "curves": charts.curves(run.layers, top)
+                .properties(
+                    width="container", height=300, padding={"left": 5, "right": 62, "top": 8, "bottom": 5}
+                )
+                .to_dict(),
+                "layers": _columns(run),
+            }
+            for run in runs.values()
+        ],
+    }
+
+
+def _columns(run: Results) -> list[dict[str, Any]]:
+    """Return the units of each layer by column: a third of the bytes that rows take."""
+    from sdmetrics.report import charts
+
+    by_layer: dict[str, list[dict[str, Any]]] = {layer["name"]: [] for layer in run.layers}
+    for unit in run.units:
+        by_layer[unit["layer"]].append(unit)
+    return [
+        {
+            "name": layer["name"],
+            "point": charts.point_size(layer["units"]),
+            "defined": words.measurable(layer),
+            "unit": [unit["unit"] for unit in by_layer[layer["name"]]],
+            # Scores whole, so that the browser classes them as Python does; intervals are only read.
+            **{factor: [unit[factor] for unit in by_layer[layer["name"]]] for factor in FACTORS},
+            **{
+                f"{factor}_{end}": [_rounded(unit[f"{factor}_{end}"]) for unit in by_layer[layer["name"]]]
+                for factor in FACTORS
+                for end in ("low", "high")
+            },
+        }
+        for layer in run.layers
+    ]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)

@@ -1,0 +1,190 @@
+"""What a run's numbers say, in plain words: the one place where the report turns numbers into text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sdmetrics.errors import InputError
+
+if TYPE_CHECKING:
+    from sdmetrics.results import Results
+
+CLASSES = ("dynamic", "joint", "static", "residual", "dead")
+"""The parts of a bar, in the order drawn; `dead` is cut out of `residual`, which counts it too."""
+
+UNDEFINED = "–"
+_THIN = "\N{NARROW NO-BREAK SPACE}"
+_MINUS = "\N{MINUS SIGN}"
+
+
+def named_runs(runs: Mapping[str, Results] | Sequence[Results]) -> dict[str, Results]:
+    """Return the runs by the name that the report gives them: theirs in the mapping, else the model's.
+
+    Raises
+    ------
+    InputError
+        If there is no run, or a run without a layer.
+    """
+    if not runs:
+        raise InputError("no run is given; a report needs at least one")
+    if isinstance(runs, Mapping):
+        named = dict(runs)
+    else:
+        named = {}
+        for run in runs:
+            name = str(run.model.get("name") or "model")
+            same = sum(other.model.get("name") == run.model.get("name") for other in named.values())
+            named[f"{name} ({same + 1})" if same else name] = run
+    for name, run in named.items():
+        if not run.layers:
+            raise InputError(
+                f"run {name!r} has no layer; analyse at least one layer before asking for a report"
+            )
+    return named
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Return a number with a true minus sign; undefined is a dash.
+
+    Examples
+    --------
+    >>> number(-0.126), number(None)
+    ('−0.13', '–')
+    """
+    if value is None:
+        return UNDEFINED
+    text = f"{value:.{digits}f}"
+    return text.replace("-", "" if float(text) == 0 else _MINUS)
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """Return a percent; undefined is a dash."""
+    return UNDEFINED if value is None else number(value, digits) + _THIN + "%"
+
+
+def share(count: int | None, units: int) -> str:
+    """Return what part of the units `count` is, rounded to whole percents but never to a false 0 or 100.
+
+    Examples
+    --------
+    >>> share(1, 3), share(1, 1000), share(999, 1000), share(0, 7)
+    ('33\\u202f%', '<1\\u202f%', '>99\\u202f%', '0\\u202f%')
+    """
+    if count is None:
+        return UNDEFINED
+    if 0 < count < units / 200:
+        return f"<1{_THIN}%"
+    if units > count > units * 199 / 200:
+        return f">99{_THIN}%"
+    return percent(100 * count / units, 0)
+
+
+def interval(layer: Mapping[str, Any], quantity: str, factor: str) -> tuple[float, float] | None:
+    """Return the 95 % interval of a layer's `scores` or `percent`, or None where it is undefined."""
+    low, high = ((layer.get("ci95") or {}).get(quantity) or {}).get(factor) or (None, None)
+    return None if low is None or high is None else (low, high)
+
+
+def interval_text(bounds: tuple[float, float] | None, digits: int = 2) -> str:
+    """Return an interval in brackets; an undefined one is a dash."""
+    return UNDEFINED if bounds is None else f"[{number(bounds[0], digits)}, {number(bounds[1], digits)}]"
+
+
+def measurable(layer: Mapping[str, Any]) -> bool:
+    """Tell whether the layer has the two pairs of each factor that any score needs."""
+    return min(layer["pairs"].values()) >= 2
+
+
+def parts(layer: Mapping[str, Any]) -> dict[str, int | None]:
+    """Return the counts of the parts of a layer's bar: dead units apart from the other residual ones.
+
+    Examples
+    --------
+    >>> counts = {"dynamic": 1, "static": 2, "joint": 3, "residual": 4, "dead": 1}
+    >>> parts({"pairs": {"dynamic": 9, "static": 9}, "counts": counts})
+    {'dynamic': 1, 'joint': 3, 'static': 2, 'residual': 3, 'dead': 1}
+    """
+    if not measurable(layer):
+        return dict.fromkeys(CLASSES)
+    counts = dict(layer["counts"])
+    return {name: counts[name] - (counts["dead"] if name == "residual" else 0) for name in CLASSES}
+
+
+def lean(layer: Mapping[str, Any]) -> str:
+    """Return what a layer leans to: `dynamic`, `static`, `neither` (the 95 % intervals overlap) or `undefined`.
+
+    Where the intervals are undefined the two percents (Eq. 1) alone decide.
+    """
+    dynamic, static = layer["percent"]["dynamic"], layer["percent"]["static"]
+    if dynamic is None or static is None:
+        return "undefined"
+    higher, lower = ("dynamic", "static") if dynamic > static else ("static", "dynamic")
+    of_higher, of_lower = interval(layer, "percent", higher), interval(layer, "percent", lower)
+    if dynamic == static or (of_higher and of_lower and of_higher[0] <= of_lower[1]):
+        return "neither"
+    return higher
+
+
+def headline(runs: Mapping[str, Results]) -> str:
+    """Return the answer in one line, from the deepest layer of each run."""
+    if len(runs) > 3:
+        return f"Static and dynamic bias of {len(runs)} runs"
+    words = {
+        "dynamic": "leans dynamic",
+        "static": "leans static",
+        "neither": "leans neither way",
+        "undefined": "is undefined",
+    }
+    return "; ".join(f"{name} {words[lean(run.layers[-1])]}" for name, run in runs.items())
+
+
+def footnotes(run: Results) -> list[str]:
+    """Return why the dashes of a run's table are dashes: only the reasons that apply to it."""
+    notes = []
+    if not all(measurable(layer) for layer in run.layers):
+        notes.append("A score needs at least two pairs of each factor; with fewer it is undefined.")
+    if any(measurable(layer) and layer["scores"]["dynamic"] is None for layer in run.layers):
+        notes.append("All units of the layer are dead: none has a score to average.")
+    if any(
+        layer["scores"]["dynamic"] is not None and not interval(layer, "scores", "dynamic")
+        for layer in run.layers
+    ):
+        notes.append(
+            "An interval needs videos in at least 5 of the 20 groups of the jackknife; with fewer it is undefined."
+        )
+    return notes
+
+
+def facts(run: Results) -> list[tuple[str, str]]:
+    """Return how a run was made as terms and values, nested ones as `outer · inner`."""
+    own = {
+        "seed": run.seed,
+        "estimator": run.estimator,
+        "threshold λ": run.threshold,
+        "clips used": run.clips["used"],
+        "clips skipped": len(run.clips["skipped"]),
+    }
+    # The runner's identity and the seed are settings too; once is enough.
+    settings = {key: value for key, value in run.settings.items() if value != run.model and key not in own}
+    return [*_flat(run.model, "model"), *_flat(own), *_flat(settings)]
+
+
+def differences(runs: Mapping[str, Results]) -> list[str]:
+    """Return the terms, the model's aside, in which the runs were made differently."""
+    made = [dict(fact for fact in facts(run) if not fact[0].startswith("model")) for run in runs.values()]
+    terms = dict.fromkeys(term for facts_of_run in made for term in facts_of_run)
+    return [term for term in terms if len({facts_of_run.get(term) for facts_of_run in made}) > 1]
+
+
+def _flat(value: Any, term: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the leaves of nested mappings and of lists of mappings."""
+    if isinstance(value, list | tuple) and value and all(isinstance(item, Mapping) for item in value):
+        value = {item.get("name", index): item for index, item in enumerate(value)}
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flat(inner, f"{term} · {key}" if term else str(key))
+    elif isinstance(value, list | tuple):
+        yield term, ", ".join(map(str, value)) or UNDEFINED
+    else:
+        yield term, UNDEFINED if value is None or value == "" else str(value)
