@@ -163,25 +163,25 @@ class PairMoments:
             merged._moments[:] = self._moments if self.n else other._moments
         return merged
 
-    def state(self) -> dict[str, Floats]:
+    def to_arrays(self) -> dict[str, Floats]:
         """Return all there is to know as arrays for `numpy.savez`; `from_state` gives the same bits back.
 
         Examples
         --------
         >>> moments = PairMoments.from_arrays([[0.0, 1.0]], [[1.0, 3.0]])
-        >>> PairMoments.from_state(moments.state()) == moments
+        >>> PairMoments.from_state(moments.to_arrays()) == moments
         True
         """
         return {"n": np.array(float(self.n)), "eps": np.array(self.eps), "moments": self._moments.copy()}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> PairMoments:
-        """Return the moments that `state` described.
+        """Return the moments that `to_arrays` gave.
 
         Raises
         ------
         InputError
-            If the arrays cannot have come from `state`.
+            If the arrays cannot have come from `to_arrays`.
         """
         try:
             n, eps = float(state["n"]), float(state["eps"])
@@ -252,7 +252,9 @@ def _members(z1: ArrayLike, z2: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
                 f"{name} holds {z.dtype}; allowed: float16, float32, float64. Convert it, e.g. with .astype('float32')"
             )
         if z.ndim != 2:
-            raise InputError(f"{name} has the shape {z.shape}; needed: (pairs, units). Pool all other axes first")
+            raise InputError(
+                f"{name} has the shape {z.shape}; needed: (pairs, units). Pool all other axes first"
+            )
     if a.shape != b.shape:
         raise InputError(
             f"z1 has the shape {a.shape}, z2 {b.shape}; row i of both must be the two members of pair i of one layer"
