@@ -1,0 +1,207 @@
+"""The nodes that make a model a probe: its inputs' before the model's own, masks behind layers, pooling at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sdmetrics.errors import InputError, require
+from sdmetrics.exporters.feeds import order_name
+from sdmetrics.exporters.graph import element_types, fed_inputs, rename_uses, write_metadata
+from sdmetrics.exporters.metadata import Layer, Metadata
+from sdmetrics.views import ModelInput
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from onnx import GraphProto, ModelProto, NodeProto
+
+MASK_NODE = "sdmetrics/mask/"
+"""An exported model marks where a layer's consumers branch off with an Identity of this name and the layer's."""
+
+OLDEST_OPSET = 11
+AXES_ARE_AN_INPUT = 18
+IR_VERSION = 8
+CLIPS = "clips"
+
+
+def assemble(model: ModelProto, metadata: Metadata) -> ModelProto:
+    """Return the probe of `model` that `metadata` describes.
+
+    Raises
+    ------
+    InputError
+        If the model's opset is too old.
+    """
+    onnx = require("onnx", extra="cpu")
+    probe: ModelProto = onnx.ModelProto()
+    probe.CopyFrom(model)
+    opset = max((entry.version for entry in probe.opset_import if entry.domain in ("", "ai.onnx")), default=0)
+    if opset < OLDEST_OPSET:
+        raise InputError(
+            f"the model uses ONNX opset {opset}; needed: {OLDEST_OPSET} or newer. Export it again with a newer opset, or "
+            "convert it with onnx.version_converter"
+        )
+    # Before this version weights are inputs as well, which forbids the runtime to fold them.
+    probe.ir_version = max(probe.ir_version, IR_VERSION)
+    graph, types = probe.graph, element_types(model)
+    fed = {value.name for value in fed_inputs(graph)}
+    own = {output.name: output for output in model.graph.output}
+    _free_names(graph, {item.source for item in metadata.inputs} - fed)
+    del graph.input[:], graph.output[:]
+    before, behind, after = _Nodes(graph, onnx), _Nodes(graph, onnx), _Nodes(graph, onnx)
+    for item in metadata.inputs:
+        _feed(before, item, types[item.name])
+    for layer in metadata.layers:
+        kind = types.get(layer.tensor, onnx.TensorProto.FLOAT)
+        tensor = _mask(before, behind, layer, kind) if metadata.masks else layer.tensor
+        _pool(after, layer, tensor, metadata.inputs[0], opset)
+    graph.output.extend(own[name] for name in metadata.outputs)
+    masks = {node.input[0]: node for node in behind.made}
+    body = [each for node in graph.node for each in (node, *(masks[o] for o in node.output if o in masks))]
+    nodes = [*before.made, *body, *after.made]
+    # Nodes of a graph are its own: what is kept has to be copied before the list is emptied.
+    nodes = [_copy(node) for node in nodes]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    write_metadata(probe, metadata)
+    return probe
+
+
+class _Nodes:
+    """A list of nodes in the making, with the constants they read."""
+
+    def __init__(self, graph: GraphProto, onnx: Any) -> None:
+        self.graph = graph
+        self.onnx = onnx
+        self.made: list[NodeProto] = []
+
+    def put(self, kind: str, inputs: Sequence[str], output: str, **attributes: object) -> str:
+        """Add a node named as its output; return that."""
+        self.made.append(self.onnx.helper.make_node(kind, inputs, [output], name=output, **attributes))
+        return output
+
+    def constant(self, name: str, value: NDArray[Any]) -> str:
+        """Add a constant, int64 or float32."""
+        value = value.astype(np.float32 if value.dtype.kind == "f" else np.int64)
+        self.graph.initializer.append(self.onnx.numpy_helper.from_array(value, name))
+        return name
+
+    def input(self, name: str, kind: str, shape: Sequence[int | str]) -> None:
+        """Add an input of the probe, unless it is there: several model inputs read one source."""
+        if name not in [value.name for value in self.graph.input]:
+            dtype = getattr(self.onnx.TensorProto, kind)
+            self.graph.input.append(self.onnx.helper.make_tensor_value_info(name, dtype, shape))
+
+
+def _feed(nodes: _Nodes, item: ModelInput, dtype: int) -> None:
+    """Make what one model input reads: frames gathered in their order, scaled, shifted and transposed."""
+    # A name of its own, as a model input may be called `rgb`.
+    tensor, order, (height, width) = f"sdmetrics/input/{item.name}", order_name(item), item.size
+    rename_uses(nodes.graph, item.name, tensor)
+    nodes.input(item.source, "UINT8", [CLIPS, "frames", height, width, 3])
+    nodes.input(order, "INT64", [CLIPS, item.frames])
+
+    def put(kind: str, inputs: Sequence[str], name: str, **attributes: object) -> str:
+        return nodes.put(kind, inputs, f"{tensor}/{name}", **attributes)
+
+    def constant(name: str, value: object) -> str:
+        return nodes.constant(f"{tensor}/{name}", np.asarray(value))
+
+    zero, one = constant("zero", 0), constant("one", 1)
+    shape = put("Shape", [item.source], "shape")
+    clips, frames = put("Gather", [shape, zero], "clips"), put("Gather", [shape, one], "frames")
+    # One gather over the frames of all clips: GatherND takes no uint8 on CUDA.
+    first = put("Mul", [put("Range", [zero, clips, one], "range"), frames], "first")
+    first = put("Reshape", [first, constant("column", [-1, 1])], "offset")
+    flat = put("Reshape", [item.source, constant("flat_shape", [-1, height, width, 3])], "flat")
+    chosen = put("Gather", [flat, put("Add", [order, first], "index")], "gathered", axis=0)
+    std, mean = np.array(item.std), np.array(item.mean)
+    values = put("Cast", [chosen], "cast", to=nodes.onnx.TensorProto.FLOAT)
+    values = put("Mul", [values, constant("scale", 1 / (255 * std))], "scaled")
+    values = put("Add", [values, constant("shift", -mean / std)], "shifted")
+    axes = "NTHWC"
+    if "T" not in item.layout:
+        axes = "NHWC"
+        values = put("Reshape", [values, constant("frame_shape", [-1, height, width, 3])], "frame")
+    values = put("Transpose", [values], "transposed", perm=[axes.index(axis) for axis in item.layout])
+    nodes.put("Cast", [values], tensor, to=dtype)
+
+
+def _mask(before: _Nodes, behind: _Nodes, layer: Layer, dtype: int) -> str:
+    """Multiply the layer's mask into what its consumers read; return the tensor before the mask."""
+    assert layer.channel_axis is not None
+    assert layer.units is not None
+    name, trailing = f"mask/{layer.name}", len(layer.shape) - layer.channel_axis - 1
+    before.input(name, "FLOAT", [layer.units])
+    before.constant(name, np.ones(layer.units))
+    shape = before.constant(f"sdmetrics/{name}/shape", np.array([layer.units] + [1] * trailing))
+    factor = before.put("Reshape", [name, shape], f"sdmetrics/{name}/reshaped")
+    factor = before.put("Cast", [factor], f"sdmetrics/{name}/factor", to=dtype)
+    for node in before.graph.node:
+        if node.name == MASK_NODE + layer.name and node.op_type == "Identity":
+            node.op_type = "Mul"
+            node.input.append(factor)
+            return layer.tensor
+    # The product takes over the tensor's name: every consumer, sub-graph and output reads it without being touched.
+    raw = f"sdmetrics/raw/{layer.tensor}"
+    for node in before.graph.node:
+        if layer.tensor in node.output:
+            node.output[list(node.output).index(layer.tensor)] = raw
+    behind.put("Mul", [raw, factor], layer.tensor)
+    return raw
+
+
+def _pool(nodes: _Nodes, layer: Layer, tensor: str, item: ModelInput, opset: int) -> None:
+    """Add the output `units/<layer>`: the mean over all but clips and channels."""
+    assert layer.channel_axis is not None
+    assert layer.units is not None
+    output, prefix = f"units/{layer.name}", f"sdmetrics/units/{layer.name}"
+    float32 = nodes.onnx.TensorProto.FLOAT
+
+    def mean(values: str, axes: list[int], name: str) -> str:
+        if opset < AXES_ARE_AN_INPUT:
+            return nodes.put("ReduceMean", [values], name, axes=axes, keepdims=0)
+        return nodes.put(
+            "ReduceMean", [values, nodes.constant(f"{name}/axes", np.array(axes))], name, keepdims=0
+        )
+
+    values = nodes.put("Cast", [tensor], f"{prefix}/cast", to=float32)
+    pooled = [axis for axis in range(len(layer.shape)) if axis not in (layer.batch_axis, layer.channel_axis)]
+    if pooled:
+        values = mean(values, pooled, f"{prefix}/mean")
+    if layer.channel_axis < layer.batch_axis:
+        values = nodes.put("Transpose", [values], f"{prefix}/transposed", perm=[1, 0])
+    if layer.fold is not None:
+        shape = nodes.put("Shape", [order_name(item)], f"{prefix}/shape")
+        clips = nodes.put(
+            "Gather", [shape, nodes.constant(f"{prefix}/first", np.array([0]))], f"{prefix}/clips"
+        )
+        rest, units = (
+            nodes.constant(f"{prefix}/{n}", np.array([v])) for n, v in (("rest", -1), ("size", layer.units))
+        )
+        batch_major = layer.fold == "batch-major"
+        order = [clips, rest, units] if batch_major else [rest, clips, units]
+        unfolded = nodes.put(
+            "Reshape", [values, nodes.put("Concat", order, f"{prefix}/order", axis=0)], f"{prefix}/unfolded"
+        )
+        values = mean(unfolded, [1 if batch_major else 0], f"{prefix}/unfolded_mean")
+    nodes.put("Cast", [values], output, to=float32)
+    nodes.graph.output.append(nodes.onnx.helper.make_tensor_value_info(output, float32, [CLIPS, layer.units]))
+
+
+def _free_names(graph: GraphProto, names: set[str]) -> None:
+    """Rename inner tensors that are called as the probe's sources will be."""
+    for node in graph.node:
+        for index, name in enumerate(node.output):
+            if name in names:
+                rename_uses(graph, name, f"sdmetrics/inner/{name}")
+                node.output[index] = f"sdmetrics/inner/{name}"
+
+
+def _copy(node: NodeProto) -> NodeProto:
+    """Return a copy that belongs to no graph."""
+    copy = type(node)()
+    copy.CopyFrom(node)
+    return copy

@@ -1,0 +1,146 @@
+"""What a model is fed with: its inputs inferred from the file, and random clips to check it with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sdmetrics.errors import InputError
+from sdmetrics.exporters.graph import Shape, fed_inputs, shapes
+from sdmetrics.views import ModelInput
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+LAYOUTS = ("NCTHW", "NTCHW", "NTHWC", "NCHW", "NHWC")
+Feeds = Mapping[str, NDArray[np.generic]]
+
+
+def order_name(model_input: ModelInput) -> str:
+    """Return the name of the probe's input that says which frames a model input reads, in which order."""
+    return f"{model_input.name}/order"
+
+
+def guess_layout(shape: Shape) -> str | None:
+    """Return the one usual layout that has three channels and as many axes as `shape`, or None.
+
+    Examples
+    --------
+    >>> guess_layout(("n", 3, 8, 224, 224)), guess_layout(("n", 3, 3, 224, 224))
+    ('NCTHW', None)
+    """
+    fitting = [layout for layout in LAYOUTS if len(layout) == len(shape) and shape[layout.index("C")] == 3]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def infer_inputs(model: ModelProto) -> tuple[ModelInput, ...]:
+    """Describe the inputs of a model that does not describe them itself, with the usual mean and deviation.
+
+    Raises
+    ------
+    InputError
+        If an input's shape leaves its layout, frames or size open.
+    """
+    known = shapes(model)
+    inferred = []
+    for value in fed_inputs(model.graph):
+        shape = known.get(value.name, ())
+        layout = guess_layout(shape)
+        sizes = dict(zip(layout or "", shape, strict=False))
+        frames, height, width = sizes.get("T", 1), sizes.get("H"), sizes.get("W")
+        if not (isinstance(frames, int) and isinstance(height, int) and isinstance(width, int)):
+            raise InputError(
+                f"model input {value.name!r} has the shape {shape}, which does not tell how it is fed; describe it: "
+                f"inputs=[ModelInput({value.name!r}, frames=…, size=(…, …), layout='NCTHW', mean=…, std=…)]"
+            )
+        inferred.append(ModelInput(value.name, frames=frames, size=(height, width), layout=layout or ""))
+    return tuple(inferred)
+
+
+def check_inputs(model: ModelProto, inputs: Sequence[ModelInput]) -> None:
+    """Raise an `InputError` unless `inputs` describe every input of the model and fit its shapes."""
+    known = shapes(model)
+    names = [value.name for value in fed_inputs(model.graph)]
+    if sorted(names) != sorted(item.name for item in inputs):
+        raise InputError(
+            f"the model's inputs are {names}, described are {[item.name for item in inputs]}; "
+            "describe every input with one ModelInput of its name"
+        )
+    for item in inputs:
+        sizes = {"C": 3, "T": item.frames, "H": item.size[0], "W": item.size[1]}
+        wanted = ("N", *(sizes[axis] for axis in item.layout[1:]))
+        shape = known.get(item.name, wanted)
+        fits = len(shape) == len(wanted) and all(
+            not isinstance(has, int) or has == needs for has, needs in zip(shape[1:], wanted[1:], strict=True)
+        )
+        if not fits:
+            raise InputError(
+                f"model input {item.name!r} has the shape {shape}; as described ({item.layout}) it would be fed {wanted}. "
+                "Mend its layout, frames or size"
+            )
+    check_sources(inputs)
+
+
+def check_sources(inputs: Sequence[ModelInput]) -> None:
+    """Raise an `InputError` unless every source exists and is asked for in one size."""
+    if not inputs:
+        raise InputError("no model input is described; give at least one ModelInput")
+    for item in inputs:
+        if item.source != "rgb":
+            raise InputError(f"model input {item.name!r} has the source {item.source!r}; allowed: 'rgb'")
+        if item.size != inputs[0].size:
+            raise InputError(
+                f"model inputs {inputs[0].name!r} and {item.name!r} read the source 'rgb' in sizes {inputs[0].size} and "
+                f"{item.size}; one source has one size"
+            )
+
+
+def random_feeds(inputs: Sequence[ModelInput], clips: int, seed: int = 0) -> dict[str, NDArray[np.generic]]:
+    """Return random clips, coarse-grained so that pooled units differ, each with its own order of frames.
+
+    The clips are `"rgb"`, uint8 `(clips, T, H, W, 3)`, and the orders `"<input>/order"`, int64 `(clips, T')`.
+    """
+    rng = np.random.default_rng(seed)
+    grain = 8
+    height, width = inputs[0].size
+    total = max(item.frames for item in inputs) + 1
+    coarse = rng.integers(0, 256, (clips, total, -(-height // grain), -(-width // grain), 3), dtype=np.uint8)
+    frames = coarse.repeat(grain, 2).repeat(grain, 3)[:, :, :height, :width]
+    orders = {
+        order_name(item): np.stack([rng.permutation(total)[: item.frames] for _ in range(clips)])
+        for item in inputs
+    }
+    return {"rgb": np.ascontiguousarray(frames), **orders}
+
+
+def select(feeds: Feeds, clips: slice) -> dict[str, NDArray[np.generic]]:
+    """Return some of the clips of `feeds`."""
+    return {name: array[clips] for name, array in feeds.items()}
+
+
+def prepare(feeds: Feeds, inputs: Sequence[ModelInput]) -> dict[str, NDArray[np.float32]]:
+    """Return what the model itself reads: frames put in order, scaled, shifted and transposed, float32.
+
+    Examples
+    --------
+    >>> video = ModelInput("video", frames=2, size=(4, 4), mean=(0.5,) * 3, std=(0.5,) * 3)
+    >>> feeds = {"rgb": np.full((1, 3, 4, 4, 3), 255, np.uint8), "video/order": np.array([[2, 0]])}
+    >>> array = prepare(feeds, [video])["video"]
+    >>> array.shape, array.max()
+    ((1, 3, 2, 4, 4), np.float32(1.0))
+    """
+    prepared = {}
+    for item in inputs:
+        order = feeds[order_name(item)].astype(np.int64)
+        frames = np.take_along_axis(feeds[item.source], order[:, :, None, None, None], axis=1)
+        values = (frames.astype(np.float32) / 255 - np.float32(item.mean)) / np.float32(item.std)
+        axes = "NTHWC"
+        if "T" not in item.layout:
+            values, axes = values[:, 0], "NHWC"
+        prepared[item.name] = np.ascontiguousarray(
+            values.transpose([axes.index(axis) for axis in item.layout])
+        )
+    return prepared

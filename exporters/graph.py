@@ -1,0 +1,207 @@
+"""Reading, changing and writing an ONNX file: what every part of this package does to a graph."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sdmetrics.errors import InputError, require
+from sdmetrics.exporters.metadata import KEY, Metadata
+from sdmetrics.files import replacing
+
+if TYPE_CHECKING:
+    from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
+
+LIMIT = 2**31 - 1
+"""Bytes that one ONNX file without external data can hold."""
+
+Shape = tuple[int | str, ...]
+
+
+def load_model(path: Path) -> ModelProto:
+    """Read an ONNX file with all of its weights.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it is not ONNX, or it keeps weights outside its own folder.
+    """
+    onnx = require("onnx", extra="cpu")
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"model {path} does not exist or is no file; give the path of an ONNX file")
+    try:
+        model: ModelProto = onnx.load(path, load_external_data=False)
+    except Exception:
+        model = onnx.ModelProto()
+    if not model.graph.node:
+        raise InputError(
+            f"model {path} is not an ONNX file; export the model to ONNX first (sdmetrics.exporters.torch.export does)"
+        )
+    try:
+        for file in external_files(model, path.parent):
+            if not file.is_file():
+                raise InputError(
+                    f"model {path} keeps weights in {file.name}, which is missing; put it beside the model"
+                )
+        onnx.load_external_data_for_model(model, str(path.parent))
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"model {path} has weights that cannot be read: {one_line(error)}") from None
+    return model
+
+
+def save_model(model: ModelProto, path: Path) -> Path:
+    """Check the whole model and write it in one piece.
+
+    Raises
+    ------
+    InputError
+        If the model is not valid or larger than one file can be, or the folder cannot be written to.
+    """
+    check_model(model, path.name)
+    with replacing(Path(path)) as temporary:
+        temporary.write_bytes(model.SerializeToString())
+    return Path(path)
+
+
+def check_model(model: ModelProto, name: str) -> None:
+    """Run ONNX's full check, shapes included; raise an `InputError` that names the model if it fails."""
+    onnx = require("onnx", extra="cpu")
+    if model.ByteSize() > LIMIT:
+        raise InputError(
+            f"model {name} has {model.ByteSize() / 2**30:.1f} GiB; one ONNX file holds less than 2 GiB. "
+            "Export it with half-precision weights, or analyse it with sdmetrics.runners.torch"
+        )
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except Exception as error:
+        raise InputError(f"model {name} is not valid ONNX: {one_line(error)}") from None
+
+
+def file_sha256(path: Path, model: ModelProto | None = None) -> str:
+    """Return the SHA-256 of a model's file; with `model` given, of its external weights as well."""
+    digest = hashlib.sha256()
+    for file in [path, *(external_files(model, path.parent) if model else [])]:
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def external_files(model: ModelProto, folder: Path) -> list[Path]:
+    """Return the files that hold the model's weights, each proven to lie inside `folder`."""
+    onnx = require("onnx", extra="cpu")
+    locations = {
+        entry.value
+        for tensor in _tensors(model.graph)
+        if tensor.data_location == onnx.TensorProto.EXTERNAL
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+    root = folder.resolve()
+    for location in sorted(locations):
+        if Path(location).is_absolute() or not (root / location).resolve().is_relative_to(root):
+            raise InputError(
+                f"the model keeps weights at {location!r}, outside its own folder, which is not followed; "
+                "move them beside the model and save it anew"
+            )
+    return [root / location for location in sorted(locations)]
+
+
+def read_metadata(model: ModelProto, name: str) -> Metadata | None:
+    """Return what the model says of itself, or None if it was not made by this package."""
+    for entry in model.metadata_props:
+        if entry.key == KEY:
+            return Metadata.from_json(entry.value, name)
+    return None
+
+
+def write_metadata(model: ModelProto, metadata: Metadata) -> None:
+    """Replace what the model says of itself."""
+    for entry in list(model.metadata_props):
+        if entry.key == KEY:
+            model.metadata_props.remove(entry)
+    model.metadata_props.add(key=KEY, value=metadata.to_json())
+
+
+def fed_inputs(graph: GraphProto) -> list[ValueInfoProto]:
+    """Return the inputs that have to be fed: old files list their weights as inputs too."""
+    weights = {tensor.name for tensor in graph.initializer}
+    return [value for value in graph.input if value.name not in weights]
+
+
+def shapes(model: ModelProto) -> dict[str, Shape]:
+    """Return the shape of every tensor whose rank is known; an unknown dimension is `"?"`."""
+    found: dict[str, Shape] = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    for value in _values(model):
+        if value.type.tensor_type.HasField("shape"):
+            found[value.name] = tuple(
+                dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?"
+                for dim in value.type.tensor_type.shape.dim
+            )
+    return found
+
+
+def element_types(model: ModelProto) -> dict[str, int]:
+    """Return ONNX's number of the element type of every tensor that is not a weight, as far as known."""
+    return {value.name: value.type.tensor_type.elem_type for value in _values(model)}
+
+
+def rename_uses(graph: GraphProto, old: str, new: str) -> None:
+    """Make every consumer of the tensor `old`, in sub-graphs too, read `new`; producers keep their names."""
+    for node in graph.node:
+        for index, name in enumerate(node.input):
+            if name == old:
+                node.input[index] = new
+        for inner in _subgraphs(node):
+            rename_uses(inner, old, new)
+            for output in inner.output:
+                if output.name == old:
+                    output.name = new
+
+
+def one_line(error: BaseException) -> str:
+    """Return the first line of an error's message, to be quoted in ours."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:300] if lines else type(error).__name__
+
+
+def _values(model: ModelProto) -> list[ValueInfoProto]:
+    """Return what the file says of its tensors, and behind what ONNX infers where the file is silent; the last counts."""
+    graph = model.graph
+    declared = [*graph.input, *graph.output, *graph.value_info]
+    names = {value.name for value in declared}
+    if all(output in names for node in graph.node for output in node.output if output):
+        return declared
+    onnx = require("onnx", extra="cpu")
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph.value_info
+    return [*(value for value in inferred if value.name not in names), *declared]
+
+
+def _subgraphs(node: NodeProto) -> Iterator[GraphProto]:
+    """Yield the graphs that a node (If, Loop, Scan) holds."""
+    for attribute in node.attribute:
+        yield from _graphs_of(attribute)
+
+
+def _graphs_of(attribute: AttributeProto) -> Iterator[GraphProto]:
+    """Yield the graphs that an attribute holds."""
+    if attribute.HasField("g"):
+        yield attribute.g
+    yield from attribute.graphs
+
+
+def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
+    """Yield every tensor stored in the graph."""
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+            for inner in _graphs_of(attribute):
+                yield from _tensors(inner)

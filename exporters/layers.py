@@ -1,0 +1,144 @@
+"""The layers of an ONNX file: what a probe can be asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sdmetrics.errors import InputError
+from sdmetrics.exporters.axes import ACTIVATIONS, axis_of, label_axes
+from sdmetrics.exporters.feeds import guess_layout
+from sdmetrics.exporters.graph import fed_inputs, load_model, read_metadata, shapes
+from sdmetrics.exporters.metadata import Layer
+from sdmetrics.exporters.scopes import module_outputs
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+WORTH_LISTING = ACTIVATIONS | {"Add", "Conv", "ConvTranspose", "Gemm"}
+
+
+def list_layers(model: Path) -> list[Layer]:
+    """List the layers of an ONNX file that can be probed, in the order in which they are computed.
+
+    A file of `sdmetrics.exporters.torch.export` declares its layers. In other files of torch's newer exporter they are
+    the modules whose output is certain; elsewhere the outputs of activations, sums and convolutions, which have no
+    module path, only a tensor's name.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, not ONNX, or itself a probe.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from onnx import TensorProto, helper
+    >>> def value(name):
+    ...     return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, 8, 32, 32])
+    >>> graph = helper.make_graph([helper.make_node("Relu", ["video"], ["act"])], "g", [value("video")], [value("act")])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "model.onnx"
+    ...     _ = path.write_bytes(helper.make_model(graph).SerializeToString())
+    ...     print([(layer.name, layer.shape, layer.channel_axis, layer.units) for layer in list_layers(path)])
+    [('act', ('n', 3, 8, 32, 32), 1, 3)]
+    """
+    loaded = load_model(Path(model))
+    declared = read_metadata(loaded, str(model))
+    if declared is None:
+        return candidates(loaded)
+    if declared.kind == "probe":
+        raise InputError(
+            f"{model} is a probe already; its layers are {', '.join(layer.name for layer in declared.layers)}"
+        )
+    return list(declared.layers)
+
+
+def candidates(
+    model: ModelProto, layouts: Mapping[str, str] | None = None, every: bool = False
+) -> list[Layer]:
+    """List the layers of a model that declares none; with `every`, every tensor that its nodes compute."""
+    known = shapes(model)
+    if layouts is None:
+        layouts = {
+            value.name: guess_layout(known.get(value.name, ())) or "" for value in fed_inputs(model.graph)
+        }
+    labels = label_axes(model, known, layouts)
+    modules: dict[str, str] = {}
+    for module, tensor in module_outputs(model.graph).items():
+        # A container and its last child share a tensor: the shorter path names it.
+        modules[tensor] = min(modules.get(tensor, module), module, key=len)
+    found = []
+    for node in model.graph.node:
+        for tensor in filter(None, node.output):
+            module = modules.get(tensor)
+            axis = axis_of(labels.get(tensor), "C")
+            listed = module is not None if modules else node.op_type in WORTH_LISTING
+            if not every and (not listed or axis is None):
+                continue
+            shape = known.get(tensor, ())
+            size = shape[axis] if axis is not None and axis < len(shape) else None
+            found.append(
+                Layer(
+                    name=module or tensor,
+                    tensor=tensor,
+                    shape=shape,
+                    channel_axis=axis,
+                    units=size if isinstance(size, int) else None,
+                    time_axis=axis_of(labels.get(tensor), "T"),
+                    module=module,
+                )
+            )
+    return found
+
+
+def find_layers(
+    wanted: Sequence[str] | Mapping[str, int], offered: Sequence[Layer], file: str
+) -> list[Layer]:
+    """Return the wanted layers, by name or by tensor; a mapping gives their channel axes.
+
+    Raises
+    ------
+    InputError
+        If one does not exist, with the nearest names, or if its channel axis is not known.
+    """
+    by_name = {layer.tensor: layer for layer in offered} | {layer.name: layer for layer in offered}
+    found = []
+    for name in wanted:
+        if name not in by_name:
+            raise InputError(f"{file} has no layer {name!r}. {suggest(name, by_name)}")
+        layer = dataclasses.replace(by_name[name], name=name)
+        if isinstance(wanted, Mapping):
+            layer = dataclasses.replace(layer, channel_axis=wanted[name])
+        if layer.channel_axis is None:
+            raise InputError(
+                f"which axis of layer {name!r} (shape {layer.shape}) holds the channels is not certain; "
+                f"say it: layers={{{name!r}: axis}}"
+            )
+        found.append(layer)
+    if not found:
+        raise InputError(f"no layer of {file} was named; {suggest('', by_name)}")
+    if len(set(wanted)) < len(wanted):
+        raise InputError(f"layers {list(wanted)} name one layer twice; name each once")
+    return found
+
+
+def suggest(name: str, offered: Iterable[str]) -> str:
+    """Return a sentence with the offered names nearest to `name`.
+
+    Examples
+    --------
+    >>> suggest("layer5", ["stem", "layer1", "layer2"])
+    'The nearest names: layer2, layer1'
+    >>> suggest("x", ["stem", "layer1"])
+    'The names: stem, layer1'
+    """
+    names = [item for item in offered if item]
+    near = difflib.get_close_matches(name, names, n=5, cutoff=0.5)
+    if near:
+        return f"The nearest names: {', '.join(near)}"
+    more = f" and {len(names) - 12} more" if len(names) > 12 else ""
+    return f"The names: {', '.join(names[:12])}{more}"

@@ -1,0 +1,173 @@
+"""What a model or a probe says of itself: the JSON that an ONNX file carries under the key `sdmetrics`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sdmetrics.errors import InputError
+from sdmetrics.views import ModelInput
+
+KEY = "sdmetrics"
+SCHEMA = 1
+FOLDS = (None, "batch-major", "time-major")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A named tensor of a model whose channels are units.
+
+    Parameters
+    ----------
+    name
+        The module's path where the file tells it, else the tensor's name.
+    tensor
+        The tensor's name in the ONNX file.
+    shape
+        Its shape; a dimension that is not fixed is a string.
+    channel_axis
+        The axis of the units; None where the graph does not prove one.
+    units
+        Size of that axis, where known.
+    batch_axis, time_axis
+        Where the clips and the frames lie; `time_axis` is None where time is pooled, mixed with space or folded.
+    fold
+        Whether time is folded into the batch axis: None (no), `"batch-major"` (n · T + t) or `"time-major"` (t · N + n).
+    module
+        The module's path, where the file tells it.
+
+    Examples
+    --------
+    >>> Layer("layer4", "relu_16", ("batch", 2048, 8, 7, 7), channel_axis=1, units=2048).fold is None
+    True
+    """
+
+    name: str
+    tensor: str
+    shape: tuple[int | str, ...]
+    channel_axis: int | None = None
+    units: int | None = None
+    batch_axis: int = 0
+    time_axis: int | None = None
+    fold: str | None = None
+    module: str | None = None
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """All that an exported model (`kind="model"`) or a probe (`kind="probe"`) says of itself.
+
+    `sha256` is the hash of the weights (model) or of the model's file (probe); `export_error` is the largest
+    difference between framework and ONNX file, relative to the tensor's scale, or None where nobody measured it.
+    """
+
+    kind: str
+    name: str
+    inputs: tuple[ModelInput, ...]
+    layers: tuple[Layer, ...]
+    outputs: tuple[str, ...]
+    framework: str
+    sha256: str
+    export_error: float | None = None
+    masks: bool = False
+
+    def to_json(self) -> str:
+        """Return the JSON text."""
+        return json.dumps({"schema": SCHEMA, **dataclasses.asdict(self)}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str, file: str) -> Metadata:
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        InputError
+            If the text is not of this schema; `file` names its origin in the message.
+        """
+        try:
+            data = json.loads(text)
+            if data["schema"] != SCHEMA:
+                raise InputError(
+                    f"{file} carries sdmetrics metadata of schema {data['schema']!r}; this version reads {SCHEMA}. "
+                    "Export the model again, or update static-dynamic-metrics"
+                )
+            return cls(
+                kind=_one_of(data["kind"], ("model", "probe")),
+                name=_of(str, data["name"]),
+                inputs=tuple(_input(item) for item in _of(list, data["inputs"])),
+                layers=tuple(_layer(item) for item in _of(list, data["layers"])),
+                outputs=tuple(_of(str, item) for item in _of(list, data["outputs"])),
+                framework=_of(str, data["framework"]),
+                sha256=_of(str, data["sha256"]),
+                export_error=None if data["export_error"] is None else _number(data["export_error"]),
+                masks=_of(bool, data["masks"]),
+            )
+        except InputError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
+            reason = f"{error} is missing" if isinstance(error, KeyError) else error
+            raise InputError(
+                f"{file} carries sdmetrics metadata that cannot be read ({reason}). Export the model again"
+            ) from None
+
+
+def _input(data: Mapping[str, Any]) -> ModelInput:
+    """Read one model input."""
+    height, width = (_of(int, item) for item in data["size"])
+    red, green, blue = (_number(item) for item in data["mean"])
+    std_red, std_green, std_blue = (_number(item) for item in data["std"])
+    return ModelInput(
+        name=_of(str, data["name"]),
+        source=_of(str, data["source"]),
+        frames=_of(int, data["frames"]),
+        stride=_of(int, data["stride"]),
+        size=(height, width),
+        layout=_of(str, data["layout"]),
+        mean=(red, green, blue),
+        std=(std_red, std_green, std_blue),
+    )
+
+
+def _layer(data: Mapping[str, Any]) -> Layer:
+    """Read one layer."""
+    shape = _of(list, data["shape"])
+    layer = Layer(
+        name=_of(str, data["name"]),
+        tensor=_of(str, data["tensor"]),
+        shape=tuple(dim if isinstance(dim, str) else _of(int, dim) for dim in shape),
+        channel_axis=_of(int, data["channel_axis"]),
+        units=_of(int, data["units"]),
+        batch_axis=_of(int, data["batch_axis"]),
+        time_axis=None if data["time_axis"] is None else _of(int, data["time_axis"]),
+        fold=_one_of(data["fold"], FOLDS),
+        module=None if data["module"] is None else _of(str, data["module"]),
+    )
+    axes = [layer.channel_axis, layer.batch_axis, *([] if layer.time_axis is None else [layer.time_axis])]
+    if len(set(axes)) < len(axes) or not all(axis is not None and 0 <= axis < len(shape) for axis in axes):
+        raise ValueError(f"layer {layer.name!r} has the axes {axes} in a tensor of {len(shape)} axes")
+    return layer
+
+
+def _of(kind: type, value: Any) -> Any:
+    """Return `value` if it is of that very type."""
+    if type(value) is not kind:
+        raise TypeError(f"{value!r} is not of type {kind.__name__}")
+    return value
+
+
+def _number(value: Any) -> float:
+    """Return `value` as a finite float."""
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise TypeError(f"{value!r} is not a finite number")
+    return float(value)
+
+
+def _one_of(value: Any, allowed: tuple[Any, ...]) -> Any:
+    """Return `value` if it is allowed."""
+    if value not in allowed:
+        raise ValueError(f"{value!r} is not one of {allowed}")
+    return value

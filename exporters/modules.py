@@ -1,0 +1,143 @@
+"""What exporting and running have in common on a torch module: reading and replacing what its parts return."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from sdmetrics.errors import InputError
+from sdmetrics.exporters.layers import suggest
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+
+def check_names(module: nn.Module, names: Sequence[str]) -> None:
+    """Raise an `InputError` unless every name is a module's and none is given twice."""
+    known = [name for name, _ in module.named_modules() if name]
+    for name in names:
+        if name not in known:
+            raise InputError(f"{type(module).__name__} has no module {name!r}. {suggest(name, known)}")
+    if not names or len(set(names)) < len(names):
+        raise InputError(
+            f"layers are {list(names)}; name at least one module, each once. {suggest('', known)}"
+        )
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """While the block runs, the module is in evaluation mode and no gradient is kept; then as before."""
+    import torch
+
+    training = [part for part in module.modules() if part.training]
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for part in training:
+            part.training = True
+
+
+def weights_sha256(module: nn.Module) -> str:
+    """Return the SHA-256 of a module's weights, their names, types and shapes."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name, value in module.state_dict().items():
+        if isinstance(value, torch.Tensor):
+            digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+            digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def place_of(module: nn.Module) -> tuple[torch.device, torch.dtype]:
+    """Return the device and the floating-point type of a module's weights."""
+    import torch
+
+    weights = [value for value in [*module.parameters(), *module.buffers()] if value.is_floating_point()]
+    return (weights[0].device, weights[0].dtype) if weights else (torch.device("cpu"), torch.float32)
+
+
+@contextmanager
+def replacing_outputs(
+    module: nn.Module, names: Sequence[str], replace: Callable[[str, Tensor], Tensor]
+) -> Iterator[None]:
+    """While the block runs, modules return `replace(name, tensor)` for the first tensor of what they return.
+
+    Raises
+    ------
+    InputError
+        In the block, if a module runs twice in one forward or returns no tensor; at its end, if one never ran.
+    """
+    ran: set[str] = set()
+    handles = []
+
+    def hook_of(name: str) -> Callable[[nn.Module, Any, Any], Any]:
+        def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+            if name in ran:
+                raise InputError(
+                    f"module {name!r} runs more than once in a forward, so it is not one layer; name the module around it"
+                )
+            ran.add(name)
+            return with_first_tensor(output, lambda tensor: replace(name, tensor), name)
+
+        return hook
+
+    modules = dict(module.named_modules())
+    try:
+        for name in names:
+            handles.append(modules[name].register_forward_hook(hook_of(name)))  # noqa: PERF401 (undone if one fails)
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+    for name in names:
+        if name not in ran:
+            raise InputError(f"module {name!r} does not run in a forward of the model; name one that does")
+
+
+def with_first_tensor(output: Any, replace: Callable[[Tensor], Tensor], name: str) -> Any:
+    """Return `output`, a tensor or a tuple, list or dict of some, with its first tensor replaced."""
+    import torch
+
+    if isinstance(output, torch.Tensor):
+        return replace(output)
+    if isinstance(output, dict):
+        key = next((key for key, value in output.items() if isinstance(value, torch.Tensor)), None)
+        if key is not None:
+            changed = copy.copy(output)
+            changed[key] = replace(output[key])
+            return changed
+    if isinstance(output, (tuple, list)):
+        index = next((i for i, value in enumerate(output) if isinstance(value, torch.Tensor)), None)
+        if index is not None:
+            items = [replace(value) if i == index else value for i, value in enumerate(output)]
+            return type(output)(*items) if hasattr(output, "_fields") else type(output)(items)
+    raise InputError(
+        f"module {name!r} returns {type(output).__name__}, in which there is no tensor; name another module"
+    )
+
+
+def named_tensors(output: Any) -> dict[str, Tensor]:
+    """Return the tensors that a model returns, by name: `output`, or the keys of a dict, or `output_0`, `output_1`, …"""
+    import torch
+
+    if isinstance(output, torch.Tensor):
+        return {"output": output}
+    if isinstance(output, dict):
+        items = list(output.items())
+    elif isinstance(output, (tuple, list)):
+        items = [(f"output_{index}", value) for index, value in enumerate(output)]
+    else:
+        items = []
+    found = {str(key): value for key, value in items if isinstance(value, torch.Tensor)}
+    if not found:
+        raise InputError(
+            f"the model returns {type(output).__name__}, in which there is no tensor; wrap it so that it does"
+        )
+    return found

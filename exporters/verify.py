@@ -1,0 +1,230 @@
+"""Proofs that a layer is what it is said to be: two different clips, alone and together, against NumPy."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sdmetrics.errors import InputError, require
+from sdmetrics.exporters.feeds import Feeds, prepare, random_feeds, select
+from sdmetrics.exporters.metadata import Layer
+from sdmetrics.exporters.session import open_session
+from sdmetrics.views import ModelInput
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+    from onnxruntime import InferenceSession
+
+Arrays = Mapping[str, NDArray[Any]]
+
+CLIPS = 2
+LAYERS_AT_ONCE = 16
+
+
+def tolerance(dtype: np.dtype[Any]) -> float:
+    """Return the largest difference, relative to a tensor's scale, that rounding in `dtype` may cause."""
+    return 1e-3 if np.finfo(dtype).eps < 1e-4 else 3e-2
+
+
+def relative_error(found: NDArray[Any], expected: NDArray[Any]) -> float:
+    """Return the largest absolute difference over the largest absolute value expected; infinite for other shapes.
+
+    Examples
+    --------
+    >>> relative_error(np.array([1.0, 2.5]), np.array([1.0, 2.0]))
+    0.25
+    """
+    if found.shape != expected.shape:
+        return float("inf")
+    if not expected.size:
+        return 0.0
+    difference = np.abs(found.astype(np.float64) - expected.astype(np.float64)).max()
+    scale = np.abs(expected.astype(np.float64)).max()
+    error = float(difference / scale if scale else difference)
+    return error if np.isfinite(error) else float("inf")
+
+
+def place_batch(layer: Layer, together: NDArray[Any], alone: Sequence[NDArray[Any]]) -> Layer:
+    """Return `layer` with the batch axis, the fold and the units that its values prove.
+
+    `together` is its tensor for some clips in one batch, `alone` the same for each clip by itself.
+
+    Raises
+    ------
+    InputError
+        If the tensor does not hold the clips one beside the other.
+    """
+    if not np.issubdtype(together.dtype, np.floating):
+        raise InputError(
+            f"layer {layer.name!r} holds {together.dtype}; units are floating-point numbers. Choose another layer"
+        )
+    single = alone[0].shape
+    grown = [
+        axis
+        for axis in range(len(single))
+        if together.ndim == len(single) and together.shape[axis] != single[axis]
+    ]
+    if len(grown) != 1 or together.shape[grown[0]] != len(alone) * single[grown[0]]:
+        raise InputError(
+            f"layer {layer.name!r} has the shape {single} for one clip and {together.shape} for {len(alone)}: "
+            "no axis holds the clips. Choose another layer, or export with a dynamic batch"
+        )
+    axis, channel = grown[0], layer.channel_axis
+    if channel is None or not -len(single) <= channel < len(single) or channel % len(single) == axis:
+        raise InputError(
+            f"layer {layer.name!r} of shape {single} has its clips in axis {axis} and cannot have its channels in axis "
+            f"{channel}; name another axis"
+        )
+    values = np.moveaxis(together, axis, 0)
+    parts = [np.moveaxis(part, axis, 0) for part in alone]
+    limit = tolerance(together.dtype)
+    batch_major = relative_error(values, np.concatenate(parts)) <= limit
+    time_major = relative_error(values, np.stack(parts, 1).reshape(values.shape)) <= limit
+    folded = single[axis] > 1
+    if not batch_major and not time_major:
+        raise InputError(
+            f"layer {layer.name!r} gives a clip other values alone than in a batch: the model mixes the clips of a batch. "
+            "Export it in evaluation mode, with a dynamic batch"
+        )
+    if folded and batch_major and time_major:
+        raise InputError(
+            f"layer {layer.name!r} gives the same values for every frame of every clip tried, so the order of clips and "
+            "frames in its first axis cannot be told; choose another layer"
+        )
+    fold = None if not folded else "batch-major" if batch_major else "time-major"
+    return dataclasses.replace(
+        layer,
+        shape=layer.shape or tuple("clips" if a == axis else size for a, size in enumerate(single)),
+        channel_axis=channel % len(single),
+        units=single[channel],
+        batch_axis=axis,
+        fold=fold,
+        time_axis=None if folded or layer.time_axis == axis else layer.time_axis,
+    )
+
+
+def pool(values: NDArray[Any], layer: Layer, clips: int) -> NDArray[np.float64]:
+    """Return a layer's tensor averaged over all but clips and channels, `(clips, units)`: what a probe must give.
+
+    Examples
+    --------
+    >>> frames_last = Layer("a", "a", ("2*n", 1), channel_axis=1, units=1, fold="time-major")
+    >>> pool(np.array([[0.0], [10.0], [2.0], [30.0]]), frames_last, clips=2).tolist()
+    [[1.0], [20.0]]
+    """
+    assert layer.channel_axis is not None
+    values = np.moveaxis(values.astype(np.float64), (layer.batch_axis, layer.channel_axis), (0, -1))
+    rows = values.reshape(values.shape[0], -1, values.shape[-1]).mean(1)
+    if layer.fold == "time-major":
+        return np.asarray(rows.reshape(-1, clips, rows.shape[-1]).mean(0))
+    return np.asarray(rows.reshape(clips, -1, rows.shape[-1]).mean(1))
+
+
+def measure(
+    model: ModelProto, layers: Sequence[Layer], inputs: Sequence[ModelInput]
+) -> tuple[list[Layer], dict[str, NDArray[np.float64]]]:
+    """Return the layers with their axes proven, and their pooled units for the clips of `check_feeds`.
+
+    The tensors are read from the model as it is, without the runtime's optimisation, which may alter them.
+    """
+    onnx = require("onnx", extra="cpu")
+    tapped = onnx.ModelProto()
+    tapped.CopyFrom(model)
+    outputs = {output.name for output in tapped.graph.output}
+    for layer in layers:
+        if layer.tensor not in outputs:
+            tapped.graph.output.add(name=layer.tensor)
+    session = open_session(tapped.SerializeToString(), optimise=False)
+    feeds = check_feeds(inputs)
+    proven, units = [], {}
+    for start in range(0, len(layers), LAYERS_AT_ONCE):
+        some = layers[start : start + LAYERS_AT_ONCE]
+        names = [layer.tensor for layer in some]
+        alone = [run(session, prepare(one, inputs), names) for one in one_by_one(feeds)]
+        together = run(session, prepare(feeds, inputs), names)
+        for layer in some:
+            placed = place_batch(layer, together[layer.tensor], [values[layer.tensor] for values in alone])
+            proven.append(placed)
+            units[layer.name] = pool(together[layer.tensor], placed, CLIPS)
+    return proven, units
+
+
+def verify_probe(
+    probe: bytes,
+    model: ModelProto,
+    inputs: Sequence[ModelInput],
+    outputs: Sequence[str],
+    units: Arrays,
+    masked: bool,
+) -> None:
+    """Compare a probe with the model it was made from; `units` are those that `measure` found.
+
+    Raises
+    ------
+    InputError
+        If units or outputs differ, if a clip's units depend on its batch, or if a mask changes no output.
+    """
+    feeds = check_feeds(inputs)
+    plain, probed = open_session(model.SerializeToString()), open_session(probe)
+    names = [f"units/{layer}" for layer in units]
+    found = run(probed, feeds, [*names, *outputs])
+    expected = run(plain, prepare(feeds, inputs), outputs) | {
+        f"units/{layer}": units[layer] for layer in units
+    }
+    for name, value in found.items():
+        error = relative_error(value, expected[name])
+        if error > tolerance(value.dtype):
+            raise InputError(
+                f"{name} of the probe differs from the model's by {error:.1e} of its scale; the runtime's optimisation "
+                "alters it. Choose another layer, or another version of onnxruntime"
+            )
+    for index, one in enumerate(one_by_one(feeds)):
+        for name, value in run(probed, one, names).items():
+            error = relative_error(value[0], found[name][index])
+            if error > tolerance(value.dtype):
+                raise InputError(
+                    f"{name} of a clip changes by {error:.1e} of its scale with the other clips of its batch; "
+                    "export the model in evaluation mode, with a dynamic batch"
+                )
+    for layer, values in units.items() if masked else ():
+        zeros = {f"mask/{layer}": np.zeros(values.shape[1], np.float32)}
+        changed = run(probed, {**feeds, **zeros}, outputs)
+        if all(np.array_equal(changed[name], found[name]) for name in outputs):
+            raise InputError(
+                f"removing every unit of layer {layer!r} changes none of the outputs {list(outputs)}: nothing that reads the "
+                "layer leads to them. Leave it out, or build the probe without masks"
+            )
+
+
+def check_feeds(inputs: Sequence[ModelInput]) -> dict[str, NDArray[np.generic]]:
+    """Return the clips that every check uses."""
+    return random_feeds(inputs, CLIPS)
+
+
+def one_by_one(feeds: Feeds) -> Iterator[Feeds]:
+    """Yield the clips of `feeds`, each as a batch of its own."""
+    for index in range(len(feeds["rgb"])):
+        yield select(feeds, slice(index, index + 1))
+
+
+def run(session: InferenceSession, feeds: Feeds, outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Run a session; its failure is an `InputError` that names the number of clips."""
+    types = {value.name: value.type for value in session.get_inputs()}
+    half = {
+        name: array.astype(np.float16)
+        for name, array in feeds.items()
+        if types.get(name) == "tensor(float16)"
+    }
+    try:
+        return dict(zip(outputs, session.run(list(outputs), {**feeds, **half}), strict=True))
+    except Exception as error:
+        clips = len(next(iter(feeds.values())))
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(
+            f"the model fails on a batch of {clips} clip(s): {reason}. Export it with a dynamic batch; "
+            "if its inputs were described, check their frames and size"
+        ) from None

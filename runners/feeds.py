@@ -1,0 +1,76 @@
+"""What every runner asks of what it is fed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sdmetrics.errors import InputError
+from sdmetrics.views import ModelInput
+
+
+def check_feeds(feeds: Mapping[str, NDArray[Any]], inputs: Sequence[ModelInput]) -> dict[str, NDArray[Any]]:
+    """Return the feeds as contiguous arrays.
+
+    Raises
+    ------
+    InputError
+        If one is missing, unknown, or of another type, shape or range than `inputs` want.
+
+    Examples
+    --------
+    >>> check_feeds({"rgb": np.zeros((1, 8, 4, 4, 3))}, [ModelInput("video", size=(4, 4))])
+    Traceback (most recent call last):
+    sdmetrics.errors.InputError: feeds are ['rgb']; needed: ['rgb', 'video/order']
+    """
+    sources = list(dict.fromkeys(item.source for item in inputs))
+    needed = [*sources, *(f"{item.name}/order" for item in inputs)]
+    if sorted(feeds) != sorted(needed):
+        raise InputError(f"feeds are {list(feeds)}; needed: {needed}")
+    for item in inputs:
+        frames = feeds[item.source]
+        if (
+            frames.dtype != np.uint8
+            or frames.ndim != 5
+            or frames.shape[2:] != (*item.size, 3)
+            or 0 in frames.shape
+        ):
+            raise InputError(
+                f"{item.source} is {frames.dtype} of shape {frames.shape}; needed: uint8 of shape (N, T, "
+                f"{item.size[0]}, {item.size[1]}, 3), at least one clip and one frame"
+            )
+        name, order = f"{item.name}/order", feeds[f"{item.name}/order"]
+        if order.dtype != np.int64 or order.shape != (len(frames), item.frames):
+            raise InputError(
+                f"{name} is {order.dtype} of shape {order.shape}; needed: int64 of shape ({len(frames)}, {item.frames})"
+            )
+        if order.min() < 0 or order.max() >= frames.shape[1]:
+            raise InputError(
+                f"{name} names frames {order.min()} to {order.max()}; allowed: 0 to {frames.shape[1] - 1}, "
+                f"as {item.source} has {frames.shape[1]} frames"
+            )
+    return {name: np.ascontiguousarray(array) for name, array in feeds.items()}
+
+
+def check_masks(
+    masks: Mapping[str, NDArray[Any]], units: Mapping[str, int]
+) -> dict[str, NDArray[np.float32]]:
+    """Return the masks as float32; `units` gives the number of units of every layer.
+
+    Raises
+    ------
+    InputError
+        If a layer is unknown, or a mask is not one finite number per unit.
+    """
+    for layer, mask in masks.items():
+        if layer not in units:
+            raise InputError(f"there is no layer {layer!r} to mask; allowed: {', '.join(units)}")
+        if np.shape(mask) != (units[layer],) or not np.isfinite(mask).all():
+            raise InputError(
+                f"the mask of layer {layer!r} has the shape {np.shape(mask)}; needed: one finite number for each of its "
+                f"{units[layer]} units"
+            )
+    return {layer: np.ascontiguousarray(mask, np.float32) for layer, mask in masks.items()}

@@ -1,0 +1,242 @@
+"""Runs a probe with ONNX Runtime, on the processor asked for or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sdmetrics.errors import InputError, require
+from sdmetrics.exporters.metadata import KEY, Metadata
+from sdmetrics.exporters.session import available_threads, open_session
+from sdmetrics.runners.feeds import check_feeds, check_masks
+from sdmetrics.views import ModelInput
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+PROVIDERS = ("auto", "cpu", "cuda")
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+# TF32 rounds to ten bits, which widens the difference between processors.
+CUDA_OPTIONS = {"use_tf32": "0"}
+
+
+class OnnxRunner:
+    """Runs a probe: frames in, pooled units out.
+
+    Parameters
+    ----------
+    probe
+        The file that `sdmetrics.exporters.probe.build_probe` writes, or its bytes.
+    provider
+        `"cpu"`, `"cuda"`, or `"auto"`: CUDA where it really loads, else the CPU; `identity["provider"]` says which.
+    threads
+        Processors to use on the CPU. Default: all that this process may use.
+
+    Attributes
+    ----------
+    inputs
+        The model inputs, and how each is fed.
+    layers
+        Names of the layers, in the order of the result.
+    identity
+        What tells this run from another: hashes of model and probe, provider, threads, versions.
+
+    Raises
+    ------
+    InputError
+        If the file is no probe, or `"cuda"` is asked for and does not load.
+
+    Examples
+    --------
+    >>> OnnxRunner(b"text")
+    Traceback (most recent call last):
+    sdmetrics.errors.InputError: the probe is no ONNX file that can be loaded; make one: sdmetrics probe MODEL
+    """
+
+    inputs: Sequence[ModelInput]
+    layers: Sequence[str]
+    identity: Mapping[str, Any]
+
+    def __init__(self, probe: Path | bytes, provider: str = "auto", threads: int | None = None) -> None:
+        ort = require("onnxruntime", extra="cpu")
+        if provider not in PROVIDERS:
+            raise InputError(f"provider is {provider!r}; allowed: {', '.join(PROVIDERS)}")
+        if threads is not None and threads < 1:
+            raise InputError(f"threads is {threads}; allowed: 1 or more, or none to use all processors")
+        data, file = _read(probe)
+        threads = threads or available_threads()
+        self._session = _open(data, file, provider, threads)
+        self.metadata = _metadata(self._session, file)
+        self.inputs = self.metadata.inputs
+        self.layers = [layer.name for layer in self.metadata.layers]
+        self._cuda = CUDA in self._session.get_providers()
+        self.identity = {
+            "name": self.metadata.name,
+            "model_sha256": self.metadata.sha256,
+            "probe_sha256": hashlib.sha256(data).hexdigest(),
+            "framework": self.metadata.framework,
+            "export_error": self.metadata.export_error,
+            "runtime": f"onnxruntime {ort.__version__}",
+            "provider": "cuda" if self._cuda else "cpu",
+            "threads": threads,
+        }
+
+    def __call__(
+        self, feeds: Mapping[str, NDArray[Any]], masks: Mapping[str, NDArray[Any]] | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        """Return the pooled units of every layer, float32 `(N, units)`.
+
+        Parameters
+        ----------
+        feeds
+            `"rgb"`: uint8 `(N, T, H, W, 3)`; `"<input>/order"`: int64 `(N, T')`, for each model input.
+        masks
+            For some layers a mask `(units,)`; 0 removes a unit from what the layer's consumers read.
+
+        Raises
+        ------
+        InputError
+            If a feed or a mask is missing, unknown, or of another shape, type or range.
+        """
+        found = self.run(feeds, masks, [f"units/{layer}" for layer in self.layers])
+        return {layer: found[f"units/{layer}"] for layer in self.layers}
+
+    def run(
+        self,
+        feeds: Mapping[str, NDArray[Any]],
+        masks: Mapping[str, NDArray[Any]] | None = None,
+        outputs: Sequence[str] | None = None,
+    ) -> dict[str, NDArray[Any]]:
+        """Return some of the probe's outputs by name: `units/<layer>` or the model's own. Default: the model's own."""
+        known = [*self.metadata.outputs, *(f"units/{layer}" for layer in self.layers)]
+        outputs = list(self.metadata.outputs if outputs is None else outputs)
+        for name in outputs:
+            if name not in known:
+                raise InputError(f"the probe has no output {name!r}; allowed: {', '.join(known)}")
+        fed: dict[str, NDArray[Any]] = dict(check_feeds(feeds, self.inputs))
+        if masks:
+            if not self.metadata.masks:
+                raise InputError("this probe has no masks; build it with masks=True")
+            units = {layer.name: layer.units for layer in self.metadata.layers if layer.units}
+            fed |= {f"mask/{layer}": mask for layer, mask in check_masks(masks, units).items()}
+        try:
+            values = self._bound(fed, outputs) if self._cuda else self._session.run(outputs, fed)
+        except Exception as error:
+            reason = " ".join(str(error).split())[:300]
+            raise InputError(
+                f"ONNX Runtime fails on a batch of {len(feeds['rgb'])} view(s): {reason}. "
+                "If memory is short, take a smaller batch"
+            ) from None
+        return dict(zip(outputs, values, strict=True))
+
+    def _bound(self, fed: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
+        """Run with inputs and outputs bound, so that the device copies each once."""
+        binding = self._session.io_binding()
+        for name, array in fed.items():
+            binding.bind_cpu_input(name, array)
+        for name in outputs:
+            binding.bind_output(name, "cpu")
+        self._session.run_with_iobinding(binding)
+        return list(binding.copy_outputs_to_cpu())
+
+
+def loadable_providers() -> list[str]:
+    """Return which of the installed runtime's providers really load; being listed as available proves nothing.
+
+    Examples
+    --------
+    >>> "cpu" in loadable_providers()
+    True
+    """
+    ort = require("onnxruntime", extra="cpu")
+    available = ort.get_available_providers()
+    return [
+        short
+        for short, provider in (("cpu", CPU), ("cuda", CUDA))
+        if provider in available and _loads(provider)
+    ]
+
+
+def _loads(provider: str) -> bool:
+    """Return whether a session on a tiny model gets the provider."""
+    onnx = require("onnx", extra="cpu")
+    helper = onnx.helper
+    value = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "tiny", value[:1], value[1:])
+    model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+    try:
+        return provider in _session(model.SerializeToString(), provider, threads=1).get_providers()
+    except InputError:
+        return False
+
+
+def _open(data: bytes, file: str, provider: str, threads: int) -> InferenceSession:
+    """Return a session on the provider asked for."""
+    ort = require("onnxruntime", extra="cpu")
+    try:
+        cpu = _session(data, CPU, threads)
+    except InputError:
+        raise InputError(
+            f"{file} is no ONNX file that can be loaded; make one: sdmetrics probe MODEL"
+        ) from None
+    if provider == "cpu":
+        return cpu
+    reason = f"onnxruntime {ort.__version__} is built without it"
+    if CUDA in ort.get_available_providers():
+        reason = (
+            f"onnxruntime {ort.__version__} has it, but its CUDA or cuDNN libraries or the driver do not load"
+        )
+        try:
+            session = _session(data, CUDA, threads)
+            if CUDA in session.get_providers():
+                return session
+        except InputError as error:
+            reason = str(error)
+    if provider == "auto":
+        return cpu
+    raise InputError(
+        f"provider 'cuda' does not load: {reason} (installed: {_installed()}; providers: "
+        f"{', '.join(ort.get_available_providers())}). Install a driver and only onnxruntime-gpu (pip uninstall onnxruntime; "
+        "pip install 'static-dynamic-metrics[gpu]'), or take --provider cpu"
+    )
+
+
+def _session(data: bytes, provider: str, threads: int) -> InferenceSession:
+    """Return a session that prefers the provider; whether it got it, `get_providers()` tells."""
+    wanted = [(CUDA, CUDA_OPTIONS), (CPU, {})] if provider == CUDA else [(CPU, {})]
+    return open_session(data, wanted, threads)
+
+
+def _installed() -> str:
+    """Return the installed wheels of ONNX Runtime; two of them overwrite each other."""
+    found = []
+    for wheel in ("onnxruntime", "onnxruntime-gpu"):
+        try:
+            found.append(f"{wheel} {importlib.metadata.version(wheel)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return " and ".join(found) or "a build of your own"
+
+
+def _read(probe: Path | bytes) -> tuple[bytes, str]:
+    """Return the probe's bytes and what to call it in messages."""
+    if isinstance(probe, bytes):
+        return probe, "the probe"
+    if not Path(probe).is_file():
+        raise InputError(f"probe {probe} does not exist or is no file; make one: sdmetrics probe MODEL")
+    return Path(probe).read_bytes(), f"probe {probe}"
+
+
+def _metadata(session: InferenceSession, file: str) -> Metadata:
+    """Return what the probe says of itself."""
+    text = session.get_modelmeta().custom_metadata_map.get(KEY)
+    metadata = Metadata.from_json(text, file) if text else None
+    if metadata is None or metadata.kind != "probe":
+        raise InputError(f"{file} is a model, not a probe; make one of it: sdmetrics probe MODEL")
+    return metadata
