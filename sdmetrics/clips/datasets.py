@@ -1,0 +1,245 @@
+"""Data sets: clips from a video, a folder of videos or of frames, a folder per style, or a CSV manifest.
+
+Opening lists files and decodes nothing: what is wrong with one video shows when its clip is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from sdmetrics.clips.clip import Clip, Frames
+from sdmetrics.clips.manifest import read_manifest
+from sdmetrics.clips.video import read_image, read_video
+from sdmetrics.clips.window import Window
+from sdmetrics.errors import InputError
+
+# fmt: off
+VIDEO_SUFFIXES = (
+    ".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mjpeg", ".mkv",
+    ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv",
+)
+# fmt: on
+IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
+STYLE_FOLDER = re.compile("style", re.IGNORECASE)
+
+
+def open_clips(
+    path: str | Path, *, frames: int, stride: int, size: tuple[int, int], clips_per_video: int = 1
+) -> list[Clip]:
+    """List the clips of a data set; nothing is decoded until a clip's frames are asked for.
+
+    Parameters
+    ----------
+    path
+        One of: a video; a folder with videos at any depth; a folder with folders of frames (images in natural
+        order) at any depth; a folder with such folders per style, each named `style…` and holding the same
+        videos (the layout of the paper's data sets); a CSV manifest with the columns `path`, relative to the
+        manifest, and optionally `label`, `start` and `end` (seconds).
+    frames, stride, size
+        Frames per clip, video frames that each stands for, and `(height, width)` in pixels.
+    clips_per_video
+        One clip is cut from the middle of its video; several are spread evenly over it (the same frames again
+        where the video is no longer than one clip).
+
+    Returns
+    -------
+    list of Clip
+        Sorted by path, or as the manifest lists them. A clip's id is its video's path relative to the data
+        set, then `@start-end` for a segment and `#k` for one of several clips.
+
+    Raises
+    ------
+    InputError
+        If nothing is found or the manifest is wrong. A clip that cannot be read raises it when it is loaded.
+
+    Examples
+    --------
+    >>> open_clips("holiday.mp4", frames=8, stride=8, size=(224, 224))
+    Traceback (most recent call last):
+    sdmetrics.errors.InputError: holiday.mp4 does not exist; give a video, a folder or a CSV manifest
+    """
+    if clips_per_video < 1:
+        raise InputError(f"clips_per_video is {clips_per_video}; it must be at least 1")
+    path = Path(path)
+    windows = [Window(frames, stride, part, clips_per_video) for part in range(clips_per_video)]
+    if path.is_dir():
+        return _folder(path, windows, size)
+    if not path.exists():
+        raise InputError(f"{path} does not exist; give a video, a folder or a CSV manifest")
+    if path.suffix.lower() == ".csv":
+        return _manifest(path, windows, size)
+    return _cut(_video_file(path, size), _text(Path(path.name)), windows)
+
+
+@dataclass(frozen=True)
+class _Video:
+    """A video file or a folder of frames; `length` counts frames where that is known without decoding."""
+
+    read: Callable[[Window], Frames]
+    stamp: str
+    length: int | None = None
+
+    def loader(self, window: Window) -> Callable[[], Frames]:
+        """Bind the video to one window."""
+        return lambda: self.read(window)
+
+
+def _video_file(path: Path, size: tuple[int, int]) -> _Video:
+    """Return a video file."""
+    stamp = str(path.stat().st_size) if path.exists() else "missing"
+    return _Video(lambda window: read_video(path, window, size), stamp)
+
+
+def _frame_folder(images: Sequence[Path], size: tuple[int, int]) -> _Video:
+    """Return the images of one folder, in natural order, as a video."""
+    images = sorted(images, key=lambda image: (_natural(image.name), image.name))
+
+    def read(window: Window) -> Frames:
+        chosen = window.indices(np.arange(len(images), dtype=np.float64)).tolist()
+        decoded = {i: read_image(images[i], size) for i in set(chosen)}
+        return np.stack([decoded[i] for i in chosen])
+
+    return _Video(read, f"{len(images)} frames, the first {images[0].stat().st_size}", len(images))
+
+
+def _cut(video: _Video, name: str, windows: Sequence[Window], label: str | None = None) -> list[Clip]:
+    """Return a clip per window of one video."""
+    clips = []
+    for window in windows:
+        segment = ""
+        if window.start is not None or window.end is not None:
+            segment = f"@{window.start or 0:g}-{'' if window.end is None else f'{window.end:g}'}"
+        clip_id = name + segment + _number(window)
+        clips.append(
+            Clip(clip_id, video.loader(window), video=name, label=label, stamp=video.stamp + segment)
+        )
+    return clips
+
+
+def _number(window: Window) -> str:
+    """Return what tells the clips of one video from each other."""
+    return f"#{window.part}" if window.parts > 1 else ""
+
+
+def _folder(root: Path, windows: Sequence[Window], size: tuple[int, int]) -> list[Clip]:
+    """Return the clips of a folder of videos or frame folders, or of a folder of those per style."""
+    videos = _videos(root, size)
+    if not videos:
+        raise InputError(
+            f"{root} holds no video ({' '.join(VIDEO_SUFFIXES)}) and no folder of frames "
+            f"({' '.join(IMAGE_SUFFIXES)}); give another folder"
+        )
+    by_style: dict[str, dict[str, _Video]] = {}
+    for path, video in videos.items():
+        by_style.setdefault(path.parts[0], {})[_text(Path(*path.parts[1:]))] = video
+    if len(by_style) > 1 and all(STYLE_FOLDER.match(style) for style in by_style):
+        return _styled(root, by_style, windows)
+    return [clip for path, video in videos.items() for clip in _cut(video, _text(path), windows)]
+
+
+def _videos(root: Path, size: tuple[int, int]) -> dict[Path, _Video]:
+    """Return the videos below a folder or, where there are none, its frame folders, by relative path."""
+    files = list(_files(root))
+    videos = sorted(file for file in files if file.suffix.lower() in VIDEO_SUFFIXES)
+    if videos:
+        return {video.relative_to(root): _video_file(video, size) for video in videos}
+    images: dict[Path, list[Path]] = {}
+    for file in files:
+        if file.suffix.lower() in IMAGE_SUFFIXES:
+            images.setdefault(file.parent, []).append(file)
+    # Frames that lie in the given folder itself are a video named after the folder.
+    return {
+        folder.relative_to(root) if folder != root else Path(root.resolve().name): _frame_folder(
+            images[folder], size
+        )
+        for folder in sorted(images)
+    }
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """Walk through a folder and what it links to; hidden files and folders are left out."""
+    seen = set()
+    for folder, below, names in os.walk(root, onerror=_unreadable, followlinks=True):
+        real = os.path.realpath(folder)
+        below[:] = [name for name in below if not name.startswith(".") and real not in seen]
+        if real not in seen:
+            yield from (Path(folder, name) for name in names if not name.startswith("."))
+        seen.add(real)
+
+
+def _unreadable(error: OSError) -> None:
+    """Refuse a folder that cannot be listed, rather than leave its videos out."""
+    raise InputError(
+        f"{error.filename} cannot be listed ({error.strerror}); correct its permissions"
+    ) from error
+
+
+def _styled(root: Path, by_style: dict[str, dict[str, _Video]], windows: Sequence[Window]) -> list[Clip]:
+    """Return clips whose styled renderings are given."""
+    clips = []
+    for name in sorted(set().union(*by_style.values())):
+        videos = _renderings(root, by_style, name)
+        stamp = "; ".join(video.stamp for video in videos.values())
+        for window in windows:
+            styled = {style: video.loader(window) for style, video in videos.items()}
+            first = next(iter(styled.values()))
+            clips.append(Clip(name + _number(window), first, video=name, styled=styled, stamp=stamp))
+    return clips
+
+
+def _renderings(root: Path, by_style: dict[str, dict[str, _Video]], name: str) -> dict[str, _Video]:
+    """Return one video in every style; where the styles disagree, videos that say so when they are read."""
+    found = {style: videos[name] for style, videos in sorted(by_style.items()) if name in videos}
+    lengths = {style: video.length for style, video in found.items()}
+    if missing := sorted(by_style.keys() - found.keys()):
+        problem = f"{root / missing[0] / name} is missing; every style needs the same videos"
+    elif len(set(lengths.values())) > 1:
+        counts = ", ".join(f"{style} {length}" for style, length in lengths.items())
+        problem = f"{name} differs in its number of frames ({counts}); render all styles from the same frames"
+    else:
+        return found
+
+    def refuse(_: Window) -> Frames:
+        raise InputError(problem)
+
+    return {style: _Video(refuse, "unusable") for style in sorted(by_style)}
+
+
+def _manifest(path: Path, windows: Sequence[Window], size: tuple[int, int]) -> list[Clip]:
+    """Return the clips that a CSV manifest lists."""
+    clips: list[Clip] = []
+    listed: dict[str, str] = {}
+    for row in read_manifest(path):
+        place = path.parent / row.path
+        segments = [replace(window, start=row.start, end=row.end) for window in windows]
+        if place.is_dir():
+            images = [file for file in _files(place) if file.suffix.lower() in IMAGE_SUFFIXES]
+            if not images or row.start is not None or row.end is not None:
+                raise InputError(
+                    f"{row.where} names the folder {row.path}; allowed: a video, or a folder of frames "
+                    f"({' '.join(IMAGE_SUFFIXES)}) without start and end"
+                )
+            video = _frame_folder(images, size)
+        else:
+            video = _video_file(place, size)
+        cut = _cut(video, _text(Path(row.path)), segments, row.label)
+        if (first := listed.setdefault(cut[0].id, row.where)) != row.where:
+            raise InputError(f"{row.where} lists {cut[0].id} again, after {first.rstrip(',')}; remove one")
+        clips += cut
+    return clips
+
+
+def _natural(name: str) -> list[str | int]:
+    """Return a key that sorts frame 10 after frame 9."""
+    return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"(\d+)", name))]
+
+
+def _text(path: Path) -> str:
+    """Return a path as an id: `/` between its parts, bytes that are no UTF-8 made printable."""
+    return path.as_posix().encode("utf-8", "backslashreplace").decode()

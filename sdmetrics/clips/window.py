@@ -1,0 +1,68 @@
+"""Which frames of a video make a clip (paper, Sec. 4.1: a window of the video, evenly sampled)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sdmetrics.errors import InputError
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of `frames * stride` frames of a video, of which `frames` are read.
+
+    Parameters
+    ----------
+    frames, stride
+        Frames read, and the number of video frames that each stands for.
+    part, parts
+        Which of how many windows of one video this is. One lies in the middle; several are spread evenly from
+        the beginning to the end.
+    start, end
+        The segment, in seconds from the first frame, outside which nothing is read. Default: the whole video.
+
+    Examples
+    --------
+    >>> Window(frames=4, stride=8).indices(np.arange(100) / 25).tolist()
+    [34, 44, 54, 65]
+    """
+
+    frames: int
+    stride: int
+    part: int = 0
+    parts: int = 1
+    start: float | None = None
+    end: float | None = None
+
+    def indices(self, seconds: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the `frames` indices to read of a video whose frames are shown at `seconds`, increasing.
+
+        A window longer than its segment reads it in a cycle, as the paper's code does.
+
+        Raises
+        ------
+        InputError
+            If the segment holds no frame.
+        """
+        seconds = seconds - seconds[:1]
+        first = 0 if self.start is None else int(np.searchsorted(seconds, self.start))
+        last = len(seconds) if self.end is None else int(np.searchsorted(seconds, self.end))
+        length = last - first
+        if length < 1:
+            where = f"from {self.start or 0:g} s to {'the end' if self.end is None else f'{self.end:g} s'}"
+            shown = (
+                f"its {len(seconds)} frames are shown from 0 to {seconds[-1]:g} s"
+                if len(seconds)
+                else "it has none"
+            )
+            raise InputError(
+                f"no frame lies in the segment {where}: {shown}. Correct the segment's start and end"
+            )
+        window = self.frames * self.stride
+        room = max(length - window, 0)
+        begin = room // 2 if self.parts == 1 else room * self.part // (self.parts - 1)
+        spread = np.arange(self.frames) * (window - 1) // max(self.frames - 1, 1)
+        return first + (begin + spread) % length
