@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics._version import __version__
+from sdmetrics.bias import unit_bias
 from sdmetrics.clips.clip import Clip, Frames
 from sdmetrics.clips.render import feeds, render
 from sdmetrics.clips.styles import STYLES_VERSION
@@ -101,15 +102,23 @@ def analyze(
 
     Examples
     --------
-    XX
+    >>> from sdmetrics.clips.world import world_clips
+    >>> from sdmetrics.demo import demo_model
+    >>> from sdmetrics.opening import open_model
+    >>> with demo_model("appearance") as path:
+    ...     runner = open_model(path, provider="cpu")
+    >>> results = analyze(runner, world_clips(40), batch=48)
+    >>> results.layer("stage4")["counts"]["static"] > results.layer("stage4")["counts"]["dynamic"]
+    True
     """
     clips = list(clips)
-    _check(runner, clips, seed, batch)
-    settings = {
+    work = slices(clips)
+    _check(runner, clips, seed, batch, estimator, threshold)
+    settings: dict[str, Any] = {
         "sdmetrics": __version__,
         "numpy": np.__version__,
         "runner": dict(runner.identity),
-        "inputs": [vars(i) for i in runner.inputs],
+        "inputs": [{**vars(i), "size": list(i.size), "mean": list(i.mean), "std": list(i.std)} for i in runner.inputs],
         "seed": seed,
         "batch": batch,
         "styles": STYLES_VERSION,
@@ -119,7 +128,6 @@ def analyze(
     if out is not None:
         folder = writable_folder(Path(out) / "shards")
         agree_on_settings(folder, settings)
-    work = slices(clips)
     groups: list[LayerMoments] = [{} for _ in range(GROUPS)]
     used, skipped = 0, []
     for piece, shard in _shards(runner, work, seed, batch, folder, progress):
@@ -149,8 +157,11 @@ def analyze(
     return results
 
 
-def _check(runner: Runner, clips: Sequence[Clip], seed: int, batch: int) -> None:
+def _check(
+    runner: Runner, clips: Sequence[Clip], seed: int, batch: int, estimator: str, threshold: float
+) -> None:
     """Refuse at once what would only fail after hours."""
+    unit_bias({"static": PairMoments(1)}, threshold=threshold, estimator=estimator)
     if not clips:
         raise InputError("there are no clips; give at least two")
     if seed < 0:

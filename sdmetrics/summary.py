@@ -23,6 +23,8 @@ def summarize(
     factors = {factor: [group[factor] for group in groups] for factor in FACTORS}
     layer = layer_bias(factors, estimator=estimator)
     units = unit_bias(factors, threshold=threshold, estimator=estimator)
+    if layer.ci95 is None or units.ci95 is None:
+        raise AssertionError("moments that are given by group have intervals")
     layer_row = {
         "name": name,
         "units": len(units.labels),
