@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from sdmetrics._version import __version__
+from sdmetrics.errors import MissingExtra
 
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
 PACKAGES = ("numpy", "numba", "onnx", "av", "opencv-python-headless", "altair", "vl-convert-python", "torch", "onnxscript")
@@ -62,19 +63,17 @@ def _runtime() -> Finding:
 
 
 def _providers() -> list[Finding]:
-    """Try every provider, since those that are listed need not load."""
+    """Try the providers: that one is listed as available proves nothing."""
     try:
-        from sdmetrics.runners.onnxruntime import available_providers, loadable_providers
+        from sdmetrics.runners.onnxruntime import loadable_providers
 
-        listed, loading = available_providers(), loadable_providers()
-    except ImportError:
+        loading = loadable_providers()
+    except MissingExtra:
         return []
-    failing = [name for name in listed if name not in loading]
-    text = f"{', '.join(loading)} (listed but not loading: {', '.join(failing)})" if failing else ", ".join(loading)
     remedy = ""
-    if "onnxruntime-gpu" in {n for n in RUNTIMES if _version(n)} and "CUDAExecutionProvider" not in loading:
-        remedy = "CUDA does not load: install the NVIDIA driver, CUDA and cuDNN that this onnxruntime-gpu names in its notes"
-    return [Finding("providers that load", text, remedy)]
+    if _version("onnxruntime-gpu") and "cuda" not in loading:
+        remedy = "CUDA does not load: install the NVIDIA driver, CUDA and cuDNN that the notes of this onnxruntime-gpu name"
+    return [Finding("providers that load", ", ".join(loading), remedy)]
 
 
 def _packages() -> list[Finding]:

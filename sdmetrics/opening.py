@@ -57,7 +57,7 @@ def open_model(
     with tempfile.TemporaryDirectory() as folder:
         probe = Path(model)
         declared = read_metadata(probe)
-        if layers is not None or inputs is not None or declared is None or declared.kind != "probe":
+        if layers or inputs or declared is None or declared.kind != "probe":
             probe = build_probe(probe, Path(folder) / probe.name, layers=layers, inputs=inputs)
         return OnnxRunner(probe, provider=provider, threads=threads)
 
