@@ -1,11 +1,11 @@
 """The known-answer world: generated clips whose motion and appearance are independent of each other.
 
-A textured object moves over a plain background. A model that is trained to name the motion has to be dynamic, a
-model that is trained to name the texture has to be static: the measure must say so.
+A textured object moves over a plain background. A model that is trained to name the motion has to be dynamic,
+a model that is trained to name the texture has to be static: the measure must say so.
 
-One frame tells nothing about the motion. A scene has four properties that can change (see `MOTIONS`): the moving one
-runs through its range in equal steps, the others rest at a uniformly random point of the same range, so that a frame
-drawn at random from a clip has the same distribution under every motion.
+One frame tells nothing about the motion. A scene has four properties that can change (see `MOTIONS`): the
+moving one runs through its range in equal steps, the others rest at a random point of the same range, so
+that a frame drawn at random from a clip has the same distribution under every motion.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ def _pattern(wave: Plane) -> Plane:
 
 
 _TEXTURES: dict[str, Callable[[Plane, Plane], Plane]] = {
-    "plain": lambda u, v: np.ones_like(u),
-    "stripes": lambda u, v: _pattern(np.sin(9 * u)),
-    "checks": lambda u, v: _pattern(np.sin(8 * u) * np.sin(8 * v)),
-    "dots": lambda u, v: _pattern(np.cos(9 * u) + np.cos(9 * v) - 1),
-    "rings": lambda u, v: _pattern(np.cos(12 * np.hypot(u, v))),
+    "plain": lambda u, _: np.ones_like(u),
+    "stripes": lambda u, _: _pattern(np.sin(7 * u)),
+    "checks": lambda u, v: _pattern(np.sin(7 * u) * np.sin(7 * v)),
+    "dots": lambda u, v: _pattern(np.cos(9 * u) + np.cos(9 * v) - 0.8),
+    "rings": lambda u, v: _pattern(np.cos(10 * np.hypot(u, v))),
     "rays": lambda u, v: _pattern(np.sin(5 * np.arctan2(v, u))),
-    "halves": lambda u, v: _pattern(4 * u),
+    "halves": lambda u, _: _pattern(4 * u),
     "border": lambda u, v: _pattern(8 * (np.maximum(np.abs(u), np.abs(v) + 0.3) - 0.7)),
 }
 APPEARANCES = tuple(_TEXTURES)
@@ -54,8 +54,8 @@ class Scene:
     motion, appearance
         Indices into `MOTIONS` and `APPEARANCES`, independent and uniform.
     start
-        Per property (x, y, size, angle) where in its range it rests, 0 to 1; for the moving one, where between two
-        steps it starts.
+        Per property (x, y, size, angle) where in its range it rests, 0 to 1; for the moving one, how
+        far into its first step it starts.
     reach
         Per property the range it runs through: fractions of the frame, log of the size, radians.
     middle
@@ -114,8 +114,8 @@ def scene(index: int, seed: int = 0) -> Scene:
         appearance=int(rng.integers(len(APPEARANCES))),
         start=rng.random(4),
         reach=rng.uniform([0.3, 0.3, 0.5, 1.6], [0.45, 0.45, 0.8, 2.6]),
-        middle=rng.uniform([0.4, 0.4, np.log(0.26), 0], [0.6, 0.6, np.log(0.32), 2 * np.pi]),
-        colours=rng.permutation([50, 128, 205])[:, None] + rng.uniform(-45, 45, (3, 3)),
+        middle=rng.uniform([0.42, 0.42, np.log(0.3), 0], [0.58, 0.58, np.log(0.36), 2 * np.pi]),
+        colours=rng.permutation([40, 128, 215])[:, None] + rng.uniform(-30, 30, (3, 3)),
     )
 
 
@@ -187,4 +187,8 @@ def world_batch(
     for k, clip in enumerate(clips):
         video[k] = clip.frames
     scenes = [scene(k, seed) for k in range(n)]
-    return video, np.array([s.motion for s in scenes], np.int64), np.array([s.appearance for s in scenes], np.int64)
+    return (
+        video,
+        np.array([s.motion for s in scenes], np.int64),
+        np.array([s.appearance for s in scenes], np.int64),
+    )
