@@ -19,11 +19,11 @@ Floats = NDArray[np.float64]
 MEAN1, MEAN2, M11, M22, M12 = range(5)
 
 TILE = 1024
-"""Units per pass: wide enough to stream rows from memory, narrow enough for the accumulators to stay in the cache."""
+"""Units per pass: wide enough to stream from memory, narrow enough for accumulators to stay in the cache."""
 
 STAGGER = 24
-"""Rows of a power-of-two number of units lie a power of two apart and compete for the same few cache lines; the
-accumulators would join them, were they not set three lines apart."""
+"""Rows of a power-of-two number of units lie a power of two apart and compete for the same few cache lines;
+the accumulators would join them, were they not set three lines further apart."""
 
 PARALLEL_FROM = 1 << 20
 """Values per member above which starting threads pays."""
@@ -34,10 +34,11 @@ UNITS_PER_THREAD = 256
 def _advance(
     z1: NDArray[Any], z2: NDArray[Any], n: int, moments: Floats, out: Floats, start: int, stop: int
 ) -> bool:
-    """Write to `out` what `moments` of `n` pairs become with a batch, for units `start` to `stop`; return if finite.
+    """Write to `out` the moments of `n` pairs with a batch added, units `start` to `stop`; return if finite.
 
-    Everything is summed about a shift near the mean (the running one, or the first row), so that nothing cancels.
-    Four rows are taken per pass over the accumulators: their traffic, not the input's, would bound the speed.
+    Everything is summed about a shift near the mean (the running one, or the first row), so that nothing
+    cancels. Four rows are taken per pass over the accumulators: their traffic, not the input's, would bound
+    the speed.
     """
     rows = z1.shape[0]
     in_fours = rows - rows % 4
@@ -137,7 +138,7 @@ def _compiled() -> Callable[..., bool]:
 
 
 def advance(z1: NDArray[Any], z2: NDArray[Any], n: int, moments: Floats) -> Floats | None:
-    """Return the moments of `n` pairs with a batch added, or None if a value is not finite or its square overflows.
+    """Return the moments of `n` pairs with a batch added, or None if they are not finite.
 
     Parameters
     ----------
@@ -146,8 +147,8 @@ def advance(z1: NDArray[Any], z2: NDArray[Any], n: int, moments: Floats) -> Floa
     n, moments
         What was seen before, `(5, units)`.
 
-    Large batches are shared among plain threads, each with units of its own, so that the bits do not depend on
-    their number. (Numba's own default threading layer aborts when two threads of a program enter it.)
+    Large batches are shared among plain threads, each with units of its own, so that the bits do not depend
+    on their number. (Numba's own default threading layer aborts when two threads of a program enter it.)
     """
     run, units = _compiled(), z1.shape[1]
     out = np.empty((5, units))

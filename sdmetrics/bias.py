@@ -1,4 +1,4 @@
-"""Static and dynamic bias of layers and units, from the moments of their pairs (paper, Sec. 3.2, Eqs. 1–3)."""
+"""Static and dynamic bias of layers and units, from the moments of their pairs (paper, Eqs. 1–3)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ class LayerBias:
     scores
         S_F by factor; NaN below two pairs or where no unit is alive.
     percent
-        Share of the layer's units that Eq. 1 gives to each factor and to `"identical"`; sums to 100, NaN where a score is.
+        Share of the layer's units that Eq. 1 gives to each factor and to `"identical"`; sums to 100, NaN
+        where a score is.
     ci95
         Intervals of both; None unless the moments were given by group.
     units, dead
@@ -72,7 +73,8 @@ class UnitBias:
     counts
         Units by label, and under `"dead"` how many of the residual ones are dead.
     ci95
-        By factor both ends, `(units,)` each, NaN where undefined; None unless the moments were given by group.
+        By factor both ends, `(units,)` each, NaN where undefined; None unless the moments were given by
+        group.
     threshold, estimator
         What was asked for.
     """
@@ -93,19 +95,21 @@ def layer_bias(
     Parameters
     ----------
     factors
-        The moments of each factor's pairs, by the factor's name. Given one `PairMoments` per group of clips, the same
-        groups for every factor, intervals are found too; groups may be empty.
+        The moments of each factor's pairs, by the factor's name. Given one `PairMoments` per group of clips,
+        the same groups for every factor, intervals are found too; groups may be empty.
     estimator
-        `"pearson"`: the mean over the layer's living units of Pearson's r (Eq. 2). `"icc"`: the mean of the intraclass
-        correlation. `"reference"`: covariances summed over the units by variances pooled over factors and members and
-        summed likewise, as in the authors' code.
+        `"pearson"`: the mean over the layer's living units of Pearson's r (Eq. 2). `"icc"`: the mean of the
+        intraclass correlation. `"reference"`: covariances summed over the units by variances pooled over
+        factors and members and summed likewise, as in the authors' code.
     variance_from
-        Moments of further pairs that enter the pooled variance of `"reference"` only; by group where the factors are.
+        Moments of further pairs that enter the pooled variance of `"reference"` only; by group where the
+        factors are.
 
     Raises
     ------
     InputError
-        If a factor's name or the estimator is not allowed, or the moments are not of one layer and one set of groups.
+        If a factor's name or the estimator is not allowed, or the moments are not of one layer and one set of
+        groups.
 
     Examples
     --------
@@ -116,7 +120,7 @@ def layer_bias(
     ...     "static": PairMoments.from_arrays(content, content + noise),
     ... })
     >>> round(layer.scores["static"], 1), round(layer.percent["identical"])
-    (0.7, 46)
+    (0.7, 47)
     """
     everything = _Replicates(factors, estimator, variance_from)
     scores = layer_scores(everything.factors, estimator, everything.variance_from)
@@ -141,8 +145,8 @@ def layer_bias(
 def unit_bias(factors: Mapping[str, Moments], threshold: float = 0.5, estimator: str = "pearson") -> UnitBias:
     """Return what each unit of a layer encodes (Eqs. 2 and 3).
 
-    A unit encodes a factor when its score is above the threshold. Encoding one factor it has that factor's label, several
-    `"joint"`, none `"residual"`. A unit with an undefined score encodes nothing.
+    A unit encodes a factor when its score is above the threshold. Encoding one factor it has that factor's
+    label, several `"joint"`, none `"residual"`. A unit with an undefined score encodes nothing.
 
     Parameters
     ----------
@@ -193,7 +197,7 @@ def unit_bias(factors: Mapping[str, Moments], threshold: float = 0.5, estimator:
 
 
 class _Replicates:
-    """The checked input: every factor's moments, of all groups first, then without each group that holds pairs."""
+    """The checked input: every factor's moments, of all groups first, then without each inhabited group."""
 
     def __init__(
         self, factors: Mapping[str, Moments], estimator: str, variance_from: Sequence[Moments] = ()
@@ -217,13 +221,14 @@ class _Replicates:
         for (name, moments), parts in zip(given, groups, strict=True):
             if isinstance(moments, PairMoments) == self.grouped or len(parts) != len(groups[0]):
                 raise InputError(
-                    f"{name!r} has {_count(moments)}, {given[0][0]!r} {_count(given[0][1])}; give every factor either one "
-                    "PairMoments or one per group, the same groups in the same order"
+                    f"{name!r} has {_count(moments)}, {given[0][0]!r} {_count(given[0][1])}; give every "
+                    "factor one PairMoments, or one per group, the same groups in the same order"
                 )
             for part in parts:
                 if part.units != self.units:
                     raise InputError(
-                        f"{name!r} holds moments of {part.units} units, {given[0][0]!r} of {self.units}; all must be of one layer"
+                        f"{name!r} holds moments of {part.units} units, {given[0][0]!r} of {self.units}; "
+                        "give those of one layer"
                     )
         inhabited = [i for i in range(len(groups[0])) if any(parts[i].n for parts in groups)]
         stacks = [_stack([parts[i] for i in inhabited] or parts[:1]) for parts in groups]
@@ -237,7 +242,7 @@ def _groups(name: str, moments: Moments) -> Sequence[PairMoments]:
     parts = [moments] if isinstance(moments, PairMoments) else moments
     if not isinstance(parts, Sequence) or not parts or not all(isinstance(p, PairMoments) for p in parts):
         raise InputError(
-            f"{name!r} is {moments!r:.60}; needed: a PairMoments, or a sequence with one for each group of clips"
+            f"{name!r} is {moments!r:.60}; needed: a PairMoments, or a sequence of one for each group"
         )
     return parts
 

@@ -1,6 +1,7 @@
 """The three estimators of a factor's score: of units (Eq. 2) and of layers (inside Eq. 1), from moments.
 
-Everything takes several replicates of the same moments at once, so that a jackknife costs little more than an estimate.
+Everything takes several replicates of the same moments at once, so that a jackknife costs little more than an
+estimate.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ ESTIMATORS = ("pearson", "icc", "reference")
 
 @dataclass(frozen=True)
 class Stack:
-    """Replicates of one factor's moments: `n` and `eps` are `(replicates, 1)`, all others `(replicates, units)`."""
+    """Replicates of one factor's moments: `n` and `eps` `(replicates, 1)`, all else `(replicates, units)`."""
 
     n: Floats
     eps: Floats
@@ -62,7 +63,7 @@ def unit_scores(factors: Mapping[str, Stack], estimator: str) -> dict[str, Float
 def layer_scores(
     factors: Mapping[str, Stack], estimator: str, variance_from: Sequence[Stack] = ()
 ) -> dict[str, Floats]:
-    """Return each factor's score of the layer, `(replicates,)`; NaN below two pairs or where no unit is alive."""
+    """Return each factor's score of the layer, `(replicates,)`; NaN below two pairs or if all are dead."""
     alive = ~dead_units(factors)
     living = np.where(alive.any(axis=1), alive.sum(axis=1), np.nan)
     if estimator != "reference":
@@ -87,8 +88,8 @@ def percent(scores: Mapping[str, Floats]) -> dict[str, Floats]:
 
 def _pearson(s: Stack) -> Floats:
     """Pearson's r (Eq. 2)."""
-    # Scaling by powers of two is exact; it keeps the product in range, and the root of a square is then exact:
-    # members that are equal score 1, not 1 give or take a rounding.
+    # Scaling by powers of two is exact; it keeps the product in range, and the root of a square is then
+    # exact: members that are equal score 1, not 1 give or take a rounding.
     e1, e2 = np.frexp(s.m11)[1] // 2, np.frexp(s.m22)[1] // 2
     r = np.ldexp(s.m12, -e1 - e2) / np.sqrt(np.ldexp(s.m11, -2 * e1) * np.ldexp(s.m22, -2 * e2))
     return np.asarray(np.clip(r, -1, 1), np.float64)

@@ -1,7 +1,8 @@
 """95 % intervals by leaving out one group of clips at a time.
 
-Clips of one video resemble each other, and activations are anything but Gaussian; so the spread is taken from the data: the
-statistic is computed again without each group (delete-one-group jackknife), and the replicates' spread gives the error.
+Clips of one video resemble each other, and activations are anything but Gaussian; so the spread is taken from
+the data: the statistic is computed again without each group (delete-one-group jackknife), and the replicates'
+spread gives the error.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ LARGEST_R = 1 - 2.0**-53
 
 
 def leave_one_out(groups: Sequence[PairMoments]) -> list[PairMoments]:
-    """Return, for each group, the moments of all the others; merged, never subtracted, so that nothing cancels."""
+    """Return, for each group, the moments of all others: merged, not subtracted, so that nothing cancels."""
     empty = PairMoments(groups[0].units)
     before = accumulate(groups[:-1], PairMoments.merge, initial=empty)
     after = accumulate(groups[:0:-1], lambda later, group: group.merge(later), initial=empty)
@@ -48,9 +49,10 @@ def jackknife(replicates: Floats) -> tuple[Floats, Floats]:
 
     Notes
     -----
-    Student's t with as many degrees of freedom as the replicates' kurtosis leaves their variance (Satterthwaite), at most groups - 1: where
-    few groups hold all that matters, the spread itself is poorly known. On the side to which the replicates are skewed the
-    t is stretched (Hall, "On the removal of skewness by transformation", 1992); the other side is never shortened.
+    Student's t with as many degrees of freedom as the replicates' kurtosis leaves their variance
+    (Satterthwaite), at most groups - 1: where few groups hold all that matters, the spread itself is poorly
+    known. On the side to which the replicates are skewed the t is stretched (Hall, "On the removal of
+    skewness by transformation", 1992); the other side is never shortened.
 
     Examples
     --------
@@ -81,7 +83,7 @@ def jackknife(replicates: Floats) -> tuple[Floats, Floats]:
 
 
 def correlation_jackknife(replicates: Floats) -> tuple[Floats, Floats]:
-    """Return both ends of the 95 % interval of scores in [-1, 1], found on Fisher's scale (atanh); see `jackknife`.
+    """Return both ends of the 95 % interval of scores in [-1, 1]: a `jackknife` on Fisher's scale, atanh.
 
     Where all replicates agree, as at exactly 1, both ends are the score.
     """

@@ -38,16 +38,18 @@ def removal_mask(
     fraction
         Share of units to remove, 0 to 1; the number is rounded half up.
     factor
-        The factor that units are ranked by. `"top"` needs it; `"least"` takes the layer's dominant factor by default, the one with
-        the highest mean score.
+        The factor that units are ranked by. `"top"` needs it; `"least"` takes the layer's dominant factor by
+        default, the one with the highest mean score.
     method
-        `"top"`: the units most biased to `factor`. `"random"`: any units. `"least"`: units drawn from those least biased to
-        `factor`, a pool of 5 % of the units more than are removed (of all where that exceeds 100 %). The latter two are
-        the paper's baselines.
+        `"top"`: the units most biased to `factor`. `"random"`: any units. `"least"`: units drawn from those
+        least biased to `factor`, a pool of 5 % of the units more than are removed (of all where that exceeds
+        100 %). The latter two are the paper's baselines.
     by
-        Rank by the `"softmax"` over the unit's factors and `"identical"`, as the authors do, or by the `"score"` itself.
+        Rank by the `"softmax"` over the unit's factors and `"identical"`, as the authors do, or by the
+        `"score"` itself.
     seed
-        Draws the units, and among equally biased ones decides which comes first. Units without a score come last.
+        Draws the units, and among equally biased ones decides which comes first. Units without a score come
+        last.
 
     Returns
     -------
@@ -96,8 +98,8 @@ def _bias(units: UnitBias, factor: str | None, method: str, by: str) -> Floats:
     defined = ~np.isnan(list(units.scores.values())).any(axis=0)
     if not defined.any():
         raise InputError(
-            f"method is {method!r}, but no unit has a defined score (all are dead, or a factor has fewer than two pairs); "
-            "use method='random' or analyse more clips"
+            f"method is {method!r}, but no unit has a score: all are dead, or a factor has fewer than two "
+            "pairs. Use method='random', or analyse more clips"
         )
     if factor is None and method == "least":
         factor = max(units.scores, key=lambda name: float(units.scores[name][defined].mean()))

@@ -25,8 +25,8 @@ class NonFinite(InputError):
     def __init__(self, unit: int, row: int, value: float) -> None:
         self.unit, self.row, self.value = unit, row, value
         super().__init__(
-            f"unit {unit} is {value:g} in pair {row} of this batch; allowed: finite values whose squares are finite. "
-            "Look for an overflow in the model (float16?) or rescale the activations"
+            f"unit {unit} is {value:g} in pair {row} of this batch; allowed: finite values whose squares are "
+            "finite. Look for an overflow in the model (half precision?), or rescale the activations"
         )
 
 
@@ -48,7 +48,8 @@ class PairMoments:
         Centred second moments and cross moment, float64 `(units,)`: sums over the pairs of `(z1 - mean1)**2`,
         `(z2 - mean2)**2` and `(z1 - mean1) * (z2 - mean2)`, not divided by `n`.
     eps : float
-        Machine epsilon of the coarsest input dtype seen, 0 before the first pair: how far the values can be trusted.
+        Machine epsilon of the coarsest input dtype seen, 0 before the first pair: how far the values can be
+        trusted.
 
     Raises
     ------
@@ -57,8 +58,8 @@ class PairMoments:
 
     Notes
     -----
-    Every estimator of Eqs. 1–3 (paper, Sec. 3.2) follows from these. Merging is Chan, Golub and LeVeque's update
-    ("Updating formulae and a pairwise algorithm for computing sample variances", 1979).
+    Every estimator of Eqs. 1–3 (paper, Sec. 3.2) follows from these. Merging is Chan, Golub and LeVeque's
+    update ("Updating formulae and a pairwise algorithm for computing sample variances", 1979).
 
     Examples
     --------
@@ -104,7 +105,8 @@ class PairMoments:
         Parameters
         ----------
         z1, z2
-            The pairs' first and second members, `(pairs, units)` each: float16, float32 or float64, any strides.
+            The pairs' first and second members, `(pairs, units)` each: float16, float32 or float64, any
+            strides.
 
         Raises
         ------
@@ -147,7 +149,7 @@ class PairMoments:
         """
         if other.units != self.units:
             raise InputError(
-                f"moments of {self.units} and of {other.units} units cannot be merged; merge moments of one layer only"
+                f"moments of {self.units} and {other.units} units cannot be merged; merge those of one layer"
             )
         merged = PairMoments(self.units)
         merged.n = self.n + other.n
@@ -196,8 +198,8 @@ class PairMoments:
             or not (n >= 0 and n.is_integer() and 0 <= eps < 1)
         ):
             raise InputError(
-                f"stored moments of shape {values.shape} with n = {n:g} and eps = {eps:g} are damaged: needed are "
-                f"({len(MOMENTS)}, units) finite values, no negative second moment; compute them again"
+                f"stored moments of shape {values.shape}, n = {n:g}, eps = {eps:g} are damaged; needed: "
+                f"({len(MOMENTS)}, units), finite, no negative second moment. Compute them again"
             )
         moments = cls(values.shape[1])
         moments.n, moments.eps, moments._moments = int(n), eps, values
@@ -244,12 +246,13 @@ class PairMoments:
 
 
 def _members(z1: ArrayLike, z2: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return both members as arrays of equal shape `(pairs, units)` and a float dtype, or say what is wrong."""
+    """Return both members as float arrays of one shape `(pairs, units)`, or say what is wrong."""
     a, b = np.asarray(z1), np.asarray(z2)
     for name, z in (("z1", a), ("z2", b)):
         if z.dtype.kind != "f" or z.itemsize not in EPS:
             raise InputError(
-                f"{name} holds {z.dtype}; allowed: float16, float32, float64. Convert it, e.g. with .astype('float32')"
+                f"{name} holds {z.dtype}; allowed: float16, float32, float64. Convert it, say by "
+                ".astype('float32')"
             )
         if z.ndim != 2:
             raise InputError(
@@ -257,7 +260,7 @@ def _members(z1: ArrayLike, z2: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
             )
     if a.shape != b.shape:
         raise InputError(
-            f"z1 has the shape {a.shape}, z2 {b.shape}; row i of both must be the two members of pair i of one layer"
+            f"z1 has the shape {a.shape}, z2 {b.shape}; needed: equal shapes, row i of both being pair i"
         )
     return a, b
 

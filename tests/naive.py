@@ -1,0 +1,55 @@
+"""Naive twins: the textbook's formulas in plain NumPy, to compare the fast code with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+Pairs = tuple[np.ndarray, np.ndarray]
+
+
+def pair_moments(z1, z2):
+    """Return mean1, mean2, m11, m22, m12 of pairs `(pairs, units)`: two passes in float64."""
+    z1, z2 = np.asarray(z1, np.float64), np.asarray(z2, np.float64)
+    mean1, mean2 = z1.mean(axis=0), z2.mean(axis=0)
+    d1, d2 = z1 - mean1, z2 - mean2
+    return (
+        mean1,
+        mean2,
+        np.einsum("ij,ij->j", d1, d1),
+        np.einsum("ij,ij->j", d2, d2),
+        np.einsum("ij,ij->j", d1, d2),
+    )
+
+
+def pearson(z1, z2):
+    """Return r of each unit."""
+    _, _, m11, m22, m12 = pair_moments(z1, z2)
+    return np.clip(m12 / np.sqrt(m11 * m22), -1, 1)
+
+
+def icc(z1, z2):
+    """Return the intraclass correlation of each unit: every pair enters in both orders."""
+    return pearson(np.concatenate([z1, z2]), np.concatenate([z2, z1]))
+
+
+def reference_layer(factors: Mapping[str, Pairs], further: Sequence[Pairs] = ()):
+    """Return the authors' layer scores: covariances about the members' common mean, over the variance of all rows."""
+    rows = np.concatenate([z for pairs in (*factors.values(), *further) for z in pairs]).astype(np.float64)
+    scores = {}
+    for name, (z1, z2) in factors.items():
+        common = (z1.mean(axis=0, dtype=np.float64) + z2.mean(axis=0, dtype=np.float64)) / 2
+        scores[name] = ((z1 - common) * (z2 - common)).mean(axis=0).sum() / rows.var(axis=0).sum()
+    return scores
+
+
+def softmax_percent(scores):
+    """Return 100 · softmax over the scores and identical = 1, in the order given."""
+    powers = np.exp([*scores, 1.0])
+    return 100 * powers / powers.sum()
+
+
+def without_each_group(z, group):
+    """Return the rows left when each group is left out."""
+    return [z[group != g] for g in np.unique(group)]
