@@ -1,3 +1,31 @@
 """Does a video model look at motion, or only at single frames? Static and dynamic bias, by layer and unit."""
 
-__version__ = "0.1.0"
+from sdmetrics._version import __version__
+from sdmetrics.analysis import Runner, analyze
+from sdmetrics.bias import LayerBias, UnitBias, layer_bias, unit_bias
+from sdmetrics.clips import Clip
+from sdmetrics.errors import InputError, MissingExtra
+from sdmetrics.masks import removal_mask
+from sdmetrics.moments import PairMoments
+from sdmetrics.opening import open_clips, open_model
+from sdmetrics.results import Results
+from sdmetrics.views import ModelInput
+
+__all__ = [
+    "Clip",
+    "InputError",
+    "LayerBias",
+    "MissingExtra",
+    "ModelInput",
+    "PairMoments",
+    "Results",
+    "Runner",
+    "UnitBias",
+    "__version__",
+    "analyze",
+    "layer_bias",
+    "open_clips",
+    "open_model",
+    "removal_mask",
+    "unit_bias",
+]

@@ -104,7 +104,7 @@ def save_shard(shard: Shard, path: Path) -> None:
 def load_shard(path: Path) -> Shard | None:
     """Read a shard; `None` where there is no whole one, so that it is made anew."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             header = json.loads(file["header"].tobytes())
             shard = Shard(used=header["used"], skipped=header["skipped"])
             for number, (layer, factor) in enumerate(header["names"]):

@@ -49,7 +49,7 @@ def noise_clip(seed: int, frames: int = 6, size: int = 16, video: str = "") -> C
     def load() -> Frames:
         rng = np.random.default_rng(seed)
         base, drift = rng.integers(0, 256, (2, 1, size, size, 3))
-        steps = np.cumsum(rng.permutation([0, 1, *rng.integers(0, 2, frames - 2)]))
+        steps = np.cumsum([0, *rng.permutation([1, *rng.integers(0, 2, frames - 2)])])
         return ((base + steps[:, None, None, None] * drift / 7) % 256).astype(np.uint8)
 
     return Clip(f"clip-{seed:04d}", load, video=video, stamp=str(seed))
