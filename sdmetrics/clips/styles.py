@@ -1,0 +1,153 @@
+"""The built-in styles: colour, intensity and texture change, motion stays (paper, Sec. 3.1).
+
+A style works on each frame by itself and draws nothing at random, so what stays still in the clip stays still
+in the style; `benchmarks/styles.py` measures how steady and how strong the styles are. None of them draws a
+pattern that is fixed to the screen: it would stand still where the scene moves. Lengths are parts of the frame's
+short side, so a style looks the same at every resolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sdmetrics.clips.clip import Frames
+
+Style = Callable[[Frames], Frames]
+"""Restyles a clip: uint8 `(T, H, W, 3)` RGB to the same shape."""
+
+Picture = NDArray[np.uint8]
+Plane = NDArray[np.float32]
+
+STYLES_VERSION = 1
+"""Grows when a style's result changes; part of a run's fingerprint."""
+
+
+def ink(frames: Frames) -> Frames:
+    """Draw dark lines and a light wash on warm paper."""
+    return _each(_ink, frames)
+
+
+def neon(frames: Frames) -> Frames:
+    """Let contours glow, cyan in dark and pink in bright places, on a ground of night blue."""
+    return _each(_neon, frames)
+
+
+def oil(frames: Frames) -> Frames:
+    """Paint flat patches with clear borders in warm, strong colours."""
+    return _each(_oil, frames)
+
+
+def patina(frames: Frames) -> Frames:
+    """Emboss the frame in green copper, light from the upper left, dark and bright exchanged."""
+    return _each(_patina, frames)
+
+
+STYLES: Mapping[str, Style] = MappingProxyType({"ink": ink, "neon": neon, "oil": oil, "patina": patina})
+"""The built-in styles by name."""
+
+
+def _each(style: Callable[[Picture], Picture], frames: Frames) -> Frames:
+    """Apply a style frame by frame."""
+    return np.stack([style(frame) for frame in np.ascontiguousarray(frames)])
+
+
+def _palette(*stops: tuple[float, tuple[int, int, int]]) -> Picture:
+    """Return a table of 256 colours that runs through the given ones at the given tones, 0 to 1."""
+    tones = np.linspace(0, 1, 256)
+    colours = np.array([colour for _, colour in stops], np.float64)
+    channels = [np.interp(tones, [tone for tone, _ in stops], colours[:, c]) for c in range(3)]
+    return np.stack(channels, axis=-1).round().astype(np.uint8)[None]
+
+
+PAPER = _palette((0, (24, 18, 48)), (0.45, (140, 122, 118)), (0.8, (236, 222, 198)), (1, (255, 250, 238)))
+COPPER = _palette((0, (4, 26, 38)), (0.35, (14, 86, 92)), (0.65, (70, 160, 136)), (1, (206, 240, 200)))
+NIGHT, CYAN, PINK = np.array([(14, 8, 46), (20, 190, 230), (245, 60, 180)], np.float32)
+
+
+WARMTH, SHADE = np.array([(1, 0.72, 0.3), (0.22, 0.07, 0)], np.float32)
+
+
+def _ink(frame: Picture) -> Picture:
+    """Where a frame is darker than its surroundings, relative to them, there is a line."""
+    grey = _grey(frame)
+    fine, coarse = _blurred(grey, 0.006), _blurred(grey, 0.018)
+    line = np.clip(3.2 * (coarse - fine) / (0.1 + 0.3 * coarse) - 0.1, 0, 1)
+    return _coloured((0.6 + 0.4 * fine) * (1 - 0.8 * line), PAPER)
+
+
+def _neon(frame: Picture) -> Picture:
+    """The length of the gradient glows."""
+    grey = _blurred(_grey(frame), 0.006)
+    contour = np.tanh(9 * np.hypot(*_slopes(grey)))
+    glow = (0.6 * contour + 0.45 * _blurred(contour, 0.02))[..., None]
+    grey = grey[..., None]
+    return _bytes(NIGHT * (1 + 1.2 * grey) + (CYAN + (PINK - CYAN) * grey) * glow)
+
+
+def _oil(frame: Picture) -> Picture:
+    """Every point is painted like the evenest of the four squares that it is a corner of (Kuwahara et al., 1976).
+
+    The four are averaged, weighted by their evenness: a point that jumps from one to another would flicker.
+    """
+    import cv2
+
+    height, width, _ = frame.shape
+    reach = max(1, round(0.012 * min(height, width)))
+    square = (2 * reach + 1, 2 * reach + 1)
+    grey, colour = _grey(frame), frame.astype(np.float32) / 255
+    variance = np.maximum(cv2.blur(grey * grey, square) - cv2.blur(grey, square) ** 2, 0)
+    evenness = (1 / (variance + 2e-4) ** 2)[..., None]
+    weighted = np.concatenate([cv2.blur(colour, square) * evenness, evenness], axis=-1)
+    weighted = np.pad(weighted, ((reach, reach), (reach, reach), (0, 0)), "symmetric")
+    far = 2 * reach
+    corners = [weighted[y : y + height, x : x + width] for y in (0, far) for x in (0, far)]
+    total = corners[0] + corners[1] + corners[2] + corners[3]
+    paint = total[..., :3] / total[..., 3:]
+    middle = paint.mean(axis=-1, keepdims=True)
+    return _bytes(255 * (SHADE + WARMTH * (middle + 1.7 * (paint - middle))))
+
+
+def _patina(frame: Picture) -> Picture:
+    """The slope towards the upper left shines; the brightness is turned round."""
+    grey = _blurred(_grey(frame), 0.005)
+    right, down = _slopes(grey)
+    return _coloured(0.725 - 0.45 * grey + 0.55 * np.tanh(3.5 * (right + down)), COPPER)
+
+
+def _grey(frame: Picture) -> Plane:
+    """Return the luminance, 0 to 1."""
+    import cv2
+
+    return cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32) / np.float32(255)
+
+
+def _blurred(plane: Plane, part: float) -> Plane:
+    """Blur by a Gaussian whose deviation is a part of the short side."""
+    import cv2
+
+    return np.asarray(cv2.GaussianBlur(plane, (0, 0), max(part * min(plane.shape), 0.3)), np.float32)
+
+
+def _slopes(plane: Plane) -> tuple[Plane, Plane]:
+    """Return how fast a plane grows to the right and downwards, in values per 1/112 of the short side."""
+    import cv2
+
+    scale = min(plane.shape) / (8 * 112)
+    right, down = (cv2.Sobel(plane, cv2.CV_32F, dx, 1 - dx, scale=scale) for dx in (1, 0))
+    return np.asarray(right, np.float32), np.asarray(down, np.float32)
+
+
+def _coloured(tone: Plane, palette: Picture) -> Picture:
+    """Give every tone, 0 to 1, the palette's colour."""
+    import cv2
+
+    return np.asarray(cv2.LUT(cv2.merge([_bytes(255 * tone)] * 3), palette), np.uint8)
+
+
+def _bytes(values: NDArray[np.float32]) -> Picture:
+    """Cut values to 0–255."""
+    return np.clip(values, 0, 255).astype(np.uint8)
