@@ -1,16 +1,17 @@
-"""The nodes that make a model a probe: its inputs' before the model's own, masks behind layers, pooling at the end."""
+"""The nodes that make a model a probe: inputs at the front, masks behind layers, pooling at the end."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.feeds import order_name
-from sdmetrics.exporters.graph import element_types, fed_inputs, rename_uses, write_metadata
-from sdmetrics.exporters.metadata import Layer, Metadata
+from sdmetrics.exporters.graph import element_types, fed_inputs, rename_uses
+from sdmetrics.exporters.metadata import Layer, Metadata, write_metadata
 from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
 
 MASK_NODE = "sdmetrics/mask/"
-"""An exported model marks where a layer's consumers branch off with an Identity of this name and the layer's."""
+"""In an exported model an Identity of this name and the layer's stands between a layer and its consumers."""
 
 OLDEST_OPSET = 11
 AXES_ARE_AN_INPUT = 18
@@ -40,7 +41,8 @@ def assemble(model: ModelProto, metadata: Metadata) -> ModelProto:
     opset = max((entry.version for entry in probe.opset_import if entry.domain in ("", "ai.onnx")), default=0)
     if opset < OLDEST_OPSET:
         raise InputError(
-            f"the model uses ONNX opset {opset}; needed: {OLDEST_OPSET} or newer. Export it again with a newer opset, or "
+            f"the model uses ONNX opset {opset}; needed: {OLDEST_OPSET} or newer. Export it again with a "
+            "newer opset, or "
             "convert it with onnx.version_converter"
         )
     # Before this version weights are inputs as well, which forbids the runtime to fold them.
@@ -72,7 +74,7 @@ def assemble(model: ModelProto, metadata: Metadata) -> ModelProto:
 class _Nodes:
     """A list of nodes in the making, with the constants they read."""
 
-    def __init__(self, graph: GraphProto, onnx: Any) -> None:
+    def __init__(self, graph: GraphProto, onnx: ModuleType) -> None:
         self.graph = graph
         self.onnx = onnx
         self.made: list[NodeProto] = []
@@ -144,7 +146,8 @@ def _mask(before: _Nodes, behind: _Nodes, layer: Layer, dtype: int) -> str:
             node.op_type = "Mul"
             node.input.append(factor)
             return layer.tensor
-    # The product takes over the tensor's name: every consumer, sub-graph and output reads it without being touched.
+    # The product takes over the tensor's name: every consumer, sub-graph and output reads it without being
+    # touched.
     raw = f"sdmetrics/raw/{layer.tensor}"
     for node in before.graph.node:
         if layer.tensor in node.output:

@@ -1,12 +1,13 @@
-"""Which axis of each tensor is the batch, the channels and the time: followed through the graph, never guessed.
+"""Which axis of a tensor is the batch, the channels, the time: followed through the graph, never guessed.
 
-A tensor's axes carry labels: `N`, `C`, `T`, `H`, `W`, or None where nothing is proven. Convolutions and normalisations
-put the channels first, linear layers last; everything else carries, moves or drops the labels it is given.
+A tensor's axes carry labels: `N`, `C`, `T`, `H`, `W`, or None where nothing is proven. Convolutions and
+normalisations put the channels first, linear layers last; everything else carries, moves or drops the labels
+it is given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sdmetrics.exporters.graph import Shape, fed_inputs
@@ -23,20 +24,21 @@ CHANNEL_LAST = {"LayerNormalization", "SimplifiedLayerNormalization", "RMSNormal
 BROADCAST = {"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Sum", "Mean", "Where", "PRelu", "Mod"}
 RESHAPES = {"Reshape", "Flatten", "Squeeze", "Unsqueeze"}
 ACTIVATIONS = {
-    "Relu", "LeakyRelu", "Elu", "Selu", "Celu", "Gelu", "Sigmoid", "HardSigmoid", "HardSwish", "Mish", "Softplus",
-    "Softsign", "Swish", "Tanh", "ThresholdedRelu", "Clip",
+    "Celu", "Clip", "Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "Relu", "Selu", "Sigmoid",
+    "Softplus", "Softsign", "Swish", "Tanh", "ThresholdedRelu",
 }  # fmt: skip
 CARRIES = ACTIVATIONS | {
-    "Identity", "Cast", "Dropout", "Softmax", "LogSoftmax", "Erf", "Exp", "Log", "Sqrt", "Abs", "Neg", "Reciprocal",
-    "Pad", "Resize", "Upsample", "Slice", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool", "GlobalMaxPool",
-    "Split", "QuantizeLinear", "DequantizeLinear", "LRN", "LpNormalization", "Expand", "Trilu", "CumSum", "Round",
+    "Abs", "AveragePool", "Cast", "CumSum", "DequantizeLinear", "Dropout", "Erf", "Exp", "Expand",
+    "GlobalAveragePool", "GlobalMaxPool", "Identity", "LRN", "Log", "LogSoftmax", "LpNormalization", "LpPool",
+    "MaxPool", "Neg", "Pad", "QuantizeLinear", "Reciprocal", "Resize", "Round", "Slice", "Softmax", "Split",
+    "Sqrt", "Trilu", "Upsample",
 }  # fmt: skip
 
 
 def label_axes(
     model: ModelProto, shapes: Mapping[str, Shape], layouts: Mapping[str, str]
 ) -> dict[str, Labels]:
-    """Return the labels of every tensor's axes; `layouts` gives those of the model's inputs, as `ModelInput` does."""
+    """Return the labels of every tensor's axes; `layouts` gives those of the model's inputs."""
     graph = model.graph
     labels: dict[str, Labels] = {}
     for value in fed_inputs(graph):
@@ -45,9 +47,9 @@ def label_axes(
         labels[value.name] = tuple(layout) if len(layout) == rank else ("N", *[None] * (rank - 1))[:rank]
     walk = _Walk(labels, shapes, _constants(model))
     for node in graph.node:
-        for output, found in zip(node.output, walk.outputs(node), strict=False):
-            if found is not None and len(found) == len(shapes.get(output, found)):
-                labels[output] = found
+        found = walk.output(node)
+        if found is not None:
+            labels.update((name, found) for name in node.output if len(found) == len(shapes.get(name, found)))
     return labels
 
 
@@ -75,8 +77,8 @@ class _Walk:
         self.shapes = shapes
         self.constants = constants
 
-    def outputs(self, node: NodeProto) -> Sequence[Labels | None]:
-        """Return the labels of the node's outputs, as far as they are proven."""
+    def output(self, node: NodeProto) -> Labels | None:
+        """Return the labels of the node's outputs, if they are proven."""
         kind = node.op_type
         rule: Callable[[NodeProto], Labels | None]
         if kind in BROADCAST:
@@ -90,7 +92,7 @@ class _Walk:
                 "Conv": self._conv, "ConvTranspose": self._conv, "MatMul": self._matmul, "Gemm": self._gemm,
                 "Transpose": self._transpose, "Concat": self._concat, "Gather": self._gather,
             }.get(kind, self._carry)  # fmt: skip
-        return [rule(node)] * len(node.output)
+        return rule(node)
 
     def _of(self, node: NodeProto, index: int = 0) -> Labels | None:
         """Return the labels of one input."""
@@ -188,7 +190,7 @@ class _Walk:
 
 
 def follow_reshape(labels: Labels, before: Shape, after: Shape) -> Labels:
-    """Return the labels after a reshape: axes that are equal from the left or from the right are the same axes.
+    """Return the labels after a reshape: axes equal from the left or from the right are the same axes.
 
     Examples
     --------
@@ -220,7 +222,7 @@ def _with_channel(labels: Labels, axis: int) -> Labels:
     return tuple("C" if i == axis else None if label == "C" else label for i, label in enumerate(labels))
 
 
-def _attribute(node: NodeProto, name: str, default: object) -> Any:
+def _attribute(node: NodeProto, name: str, default: object) -> Any:  # noqa: ANN401 (as ONNX)
     """Return a node's attribute."""
     from onnx import helper
 

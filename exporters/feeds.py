@@ -53,7 +53,8 @@ def infer_inputs(model: ModelProto) -> tuple[ModelInput, ...]:
         frames, height, width = sizes.get("T", 1), sizes.get("H"), sizes.get("W")
         if not (isinstance(frames, int) and isinstance(height, int) and isinstance(width, int)):
             raise InputError(
-                f"model input {value.name!r} has the shape {shape}, which does not tell how it is fed; describe it: "
+                f"model input {value.name!r} has the shape {shape}, which does not tell how it is fed; "
+                "describe it: "
                 f"inputs=[ModelInput({value.name!r}, frames=…, size=(…, …), layout='NCTHW', mean=…, std=…)]"
             )
         inferred.append(ModelInput(value.name, frames=frames, size=(height, width), layout=layout or ""))
@@ -78,7 +79,8 @@ def check_inputs(model: ModelProto, inputs: Sequence[ModelInput]) -> None:
         )
         if not fits:
             raise InputError(
-                f"model input {item.name!r} has the shape {shape}; as described ({item.layout}) it would be fed {wanted}. "
+                f"model input {item.name!r} has the shape {shape}; as described ({item.layout}) it would be "
+                f"fed {wanted}. "
                 "Mend its layout, frames or size"
             )
     check_sources(inputs)
@@ -93,7 +95,8 @@ def check_sources(inputs: Sequence[ModelInput]) -> None:
             raise InputError(f"model input {item.name!r} has the source {item.source!r}; allowed: 'rgb'")
         if item.size != inputs[0].size:
             raise InputError(
-                f"model inputs {inputs[0].name!r} and {item.name!r} read the source 'rgb' in sizes {inputs[0].size} and "
+                f"model inputs {inputs[0].name!r} and {item.name!r} read the source 'rgb' in sizes "
+                f"{inputs[0].size} and "
                 f"{item.size}; one source has one size"
             )
 
@@ -136,7 +139,8 @@ def prepare(feeds: Feeds, inputs: Sequence[ModelInput]) -> dict[str, NDArray[np.
     for item in inputs:
         order = feeds[order_name(item)].astype(np.int64)
         frames = np.take_along_axis(feeds[item.source], order[:, :, None, None, None], axis=1)
-        values = (frames.astype(np.float32) / 255 - np.float32(item.mean)) / np.float32(item.std)
+        mean, std = np.array(item.mean, np.float32), np.array(item.std, np.float32)
+        values = (frames / np.float32(255) - mean) / std
         axes = "NTHWC"
         if "T" not in item.layout:
             values, axes = values[:, 0], "NHWC"

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdmetrics.errors import InputError, require
-from sdmetrics.exporters.metadata import KEY, Metadata
 from sdmetrics.files import replacing
 
 if TYPE_CHECKING:
@@ -20,17 +19,16 @@ LIMIT = 2**31 - 1
 Shape = tuple[int | str, ...]
 
 
-def load_model(path: Path) -> ModelProto:
-    """Read an ONNX file with all of its weights.
+def load_graph(path: Path) -> ModelProto:
+    """Read an ONNX file without the weights that it keeps in other files.
 
     Raises
     ------
     InputError
-        If there is no such file, it is not ONNX, or it keeps weights outside its own folder.
+        If there is no such file or it is not ONNX.
     """
     onnx = require("onnx", extra="cpu")
-    path = Path(path)
-    if not path.is_file():
+    if not Path(path).is_file():
         raise InputError(f"model {path} does not exist or is no file; give the path of an ONNX file")
     try:
         model: ModelProto = onnx.load(path, load_external_data=False)
@@ -38,17 +36,28 @@ def load_model(path: Path) -> ModelProto:
         model = onnx.ModelProto()
     if not model.graph.node:
         raise InputError(
-            f"model {path} is not an ONNX file; export the model to ONNX first (sdmetrics.exporters.torch.export does)"
+            f"model {path} is not an ONNX file; export it first, as sdmetrics.exporters.torch.export does"
         )
+    return model
+
+
+def load_model(path: Path) -> ModelProto:
+    """Read an ONNX file with all of its weights.
+
+    Raises
+    ------
+    InputError
+        As `load_graph`, and if weights are missing or outside the file's own folder.
+    """
+    onnx = require("onnx", extra="cpu")
+    model = load_graph(path)
+    for file in external_files(model, path.parent):
+        if not file.is_file():
+            raise InputError(
+                f"model {path} keeps weights in {file.name}, which is missing; put it beside the model"
+            )
     try:
-        for file in external_files(model, path.parent):
-            if not file.is_file():
-                raise InputError(
-                    f"model {path} keeps weights in {file.name}, which is missing; put it beside the model"
-                )
         onnx.load_external_data_for_model(model, str(path.parent))
-    except InputError:
-        raise
     except Exception as error:
         raise InputError(f"model {path} has weights that cannot be read: {one_line(error)}") from None
     return model
@@ -112,22 +121,6 @@ def external_files(model: ModelProto, folder: Path) -> list[Path]:
     return [root / location for location in sorted(locations)]
 
 
-def read_metadata(model: ModelProto, name: str) -> Metadata | None:
-    """Return what the model says of itself, or None if it was not made by this package."""
-    for entry in model.metadata_props:
-        if entry.key == KEY:
-            return Metadata.from_json(entry.value, name)
-    return None
-
-
-def write_metadata(model: ModelProto, metadata: Metadata) -> None:
-    """Replace what the model says of itself."""
-    for entry in list(model.metadata_props):
-        if entry.key == KEY:
-            model.metadata_props.remove(entry)
-    model.metadata_props.add(key=KEY, value=metadata.to_json())
-
-
 def fed_inputs(graph: GraphProto) -> list[ValueInfoProto]:
     """Return the inputs that have to be fed: old files list their weights as inputs too."""
     weights = {tensor.name for tensor in graph.initializer}
@@ -171,7 +164,7 @@ def one_line(error: BaseException) -> str:
 
 
 def _values(model: ModelProto) -> list[ValueInfoProto]:
-    """Return what the file says of its tensors, and behind what ONNX infers where the file is silent; the last counts."""
+    """Return what the file says of its tensors, behind what ONNX infers of those it is silent about."""
     graph = model.graph
     declared = [*graph.input, *graph.output, *graph.value_info]
     names = {value.name for value in declared}

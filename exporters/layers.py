@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.axes import ACTIVATIONS, axis_of, label_axes
 from sdmetrics.exporters.feeds import guess_layout
-from sdmetrics.exporters.graph import fed_inputs, load_model, read_metadata, shapes
-from sdmetrics.exporters.metadata import Layer
+from sdmetrics.exporters.graph import fed_inputs, load_model, shapes
+from sdmetrics.exporters.metadata import Layer, metadata_of
 from sdmetrics.exporters.scopes import module_outputs
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ WORTH_LISTING = ACTIVATIONS | {"Add", "Conv", "ConvTranspose", "Gemm"}
 def list_layers(model: Path) -> list[Layer]:
     """List the layers of an ONNX file that can be probed, in the order in which they are computed.
 
-    A file of `sdmetrics.exporters.torch.export` declares its layers. In other files of torch's newer exporter they are
-    the modules whose output is certain; elsewhere the outputs of activations, sums and convolutions, which have no
-    module path, only a tensor's name.
+    A file of `sdmetrics.exporters.torch.export` declares its layers. In other files of torch's newer exporter
+    they are the modules whose output is certain; elsewhere the outputs of activations, sums and convolutions,
+    which have no module path, only a tensor's name.
 
     Raises
     ------
@@ -39,7 +39,8 @@ def list_layers(model: Path) -> list[Layer]:
     >>> from onnx import TensorProto, helper
     >>> def value(name):
     ...     return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, 8, 32, 32])
-    >>> graph = helper.make_graph([helper.make_node("Relu", ["video"], ["act"])], "g", [value("video")], [value("act")])
+    >>> node = helper.make_node("Relu", ["video"], ["act"])
+    >>> graph = helper.make_graph([node], "g", [value("video")], [value("act")])
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "model.onnx"
     ...     _ = path.write_bytes(helper.make_model(graph).SerializeToString())
@@ -47,7 +48,7 @@ def list_layers(model: Path) -> list[Layer]:
     [('act', ('n', 3, 8, 32, 32), 1, 3)]
     """
     loaded = load_model(Path(model))
-    declared = read_metadata(loaded, str(model))
+    declared = metadata_of(loaded, str(model))
     if declared is None:
         return candidates(loaded)
     if declared.kind == "probe":
@@ -67,10 +68,9 @@ def candidates(
             value.name: guess_layout(known.get(value.name, ())) or "" for value in fed_inputs(model.graph)
         }
     labels = label_axes(model, known, layouts)
-    modules: dict[str, str] = {}
-    for module, tensor in module_outputs(model.graph).items():
-        # A container and its last child share a tensor: the shorter path names it.
-        modules[tensor] = min(modules.get(tensor, module), module, key=len)
+    # A container and its last child share a tensor: the shorter path, which comes last, names it.
+    by_length = sorted(module_outputs(model.graph).items(), key=lambda item: -len(item[0]))
+    modules = {tensor: path for path, tensor in by_length}
     found = []
     for node in model.graph.node:
         for tensor in filter(None, node.output):

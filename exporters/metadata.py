@@ -1,4 +1,4 @@
-"""What a model or a probe says of itself: the JSON that an ONNX file carries under the key `sdmetrics`."""
+"""What a model or a probe says of itself: the JSON that its ONNX file carries under the key `sdmetrics`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,17 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sdmetrics.errors import InputError
+from sdmetrics.exporters.graph import load_graph
 from sdmetrics.views import ModelInput
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+Kind = TypeVar("Kind")
 
 KEY = "sdmetrics"
 SCHEMA = 1
@@ -34,9 +41,11 @@ class Layer:
     units
         Size of that axis, where known.
     batch_axis, time_axis
-        Where the clips and the frames lie; `time_axis` is None where time is pooled, mixed with space or folded.
+        Where the clips and the frames lie; `time_axis` is None where time is pooled, mixed with space or
+        folded.
     fold
-        Whether time is folded into the batch axis: None (no), `"batch-major"` (n · T + t) or `"time-major"` (t · N + n).
+        Whether time is folded into the batch axis: None (no), `"batch-major"` (n · T + t) or `"time-major"`
+        (t · N + n).
     module
         The module's path, where the file tells it.
 
@@ -62,7 +71,8 @@ class Metadata:
     """All that an exported model (`kind="model"`) or a probe (`kind="probe"`) says of itself.
 
     `sha256` is the hash of the weights (model) or of the model's file (probe); `export_error` is the largest
-    difference between framework and ONNX file, relative to the tensor's scale, or None where nobody measured it.
+    difference between framework and ONNX file, relative to the tensor's scale, or None where nobody measured
+    it.
     """
 
     kind: str
@@ -92,7 +102,8 @@ class Metadata:
             data = json.loads(text)
             if data["schema"] != SCHEMA:
                 raise InputError(
-                    f"{file} carries sdmetrics metadata of schema {data['schema']!r}; this version reads {SCHEMA}. "
+                    f"{file} carries sdmetrics metadata of schema {data['schema']!r}; this version reads "
+                    f"{SCHEMA}. "
                     "Export the model again, or update static-dynamic-metrics"
                 )
             return cls(
@@ -113,6 +124,30 @@ class Metadata:
             raise InputError(
                 f"{file} carries sdmetrics metadata that cannot be read ({reason}). Export the model again"
             ) from None
+
+
+def read_metadata(path: Path) -> Metadata | None:
+    """Return what an ONNX file says of itself, or None if this package did not make it.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it is not ONNX, or what it says cannot be read.
+    """
+    return metadata_of(load_graph(path), str(path))
+
+
+def metadata_of(model: ModelProto, file: str) -> Metadata | None:
+    """Return what a model says of itself; `file` names it in errors."""
+    text = next((entry.value for entry in model.metadata_props if entry.key == KEY), None)
+    return None if text is None else Metadata.from_json(text, file)
+
+
+def write_metadata(model: ModelProto, metadata: Metadata) -> None:
+    """Replace what a model says of itself."""
+    for entry in [entry for entry in model.metadata_props if entry.key == KEY]:
+        model.metadata_props.remove(entry)
+    model.metadata_props.add(key=KEY, value=metadata.to_json())
 
 
 def _input(data: Mapping[str, Any]) -> ModelInput:
@@ -152,21 +187,21 @@ def _layer(data: Mapping[str, Any]) -> Layer:
     return layer
 
 
-def _of(kind: type, value: Any) -> Any:
+def _of(kind: type[Kind], value: object) -> Kind:
     """Return `value` if it is of that very type."""
     if type(value) is not kind:
         raise TypeError(f"{value!r} is not of type {kind.__name__}")
     return value
 
 
-def _number(value: Any) -> float:
+def _number(value: object) -> float:
     """Return `value` as a finite float."""
-    if type(value) not in (int, float) or not math.isfinite(value):
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
         raise TypeError(f"{value!r} is not a finite number")
     return float(value)
 
 
-def _one_of(value: Any, allowed: tuple[Any, ...]) -> Any:
+def _one_of(value: Kind, allowed: tuple[Kind, ...]) -> Kind:
     """Return `value` if it is allowed."""
     if value not in allowed:
         raise ValueError(f"{value!r} is not one of {allowed}")

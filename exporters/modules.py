@@ -1,31 +1,45 @@
-"""What exporting and running have in common on a torch module: reading and replacing what its parts return."""
+"""What exporting and running a torch module have in common: reading and replacing what its parts return."""
 
 from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Literal
 
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.layers import suggest
+from sdmetrics.exporters.stages import find_stages
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
 
-def check_names(module: nn.Module, names: Sequence[str]) -> None:
-    """Raise an `InputError` unless every name is a module's and none is given twice."""
+def layer_names(
+    module: nn.Module, layers: Sequence[str] | Mapping[str, int] | Literal["stages"]
+) -> list[str]:
+    """Return the names of the modules that are layers.
+
+    Raises
+    ------
+    InputError
+        If one does not exist or is named twice, or if there are no stages to be found.
+    """
+    if isinstance(layers, str):
+        if layers != "stages":
+            raise InputError(f"layers is {layers!r}; allowed: a list of module names, or 'stages'")
+        return find_stages(module)
     known = [name for name, _ in module.named_modules() if name]
-    for name in names:
+    for name in layers:
         if name not in known:
             raise InputError(f"{type(module).__name__} has no module {name!r}. {suggest(name, known)}")
-    if not names or len(set(names)) < len(names):
+    if not layers or len(set(layers)) < len(layers):
         raise InputError(
-            f"layers are {list(names)}; name at least one module, each once. {suggest('', known)}"
+            f"layers are {list(layers)}; name at least one module, each once. {suggest('', known)}"
         )
+    return list(layers)
 
 
 @contextmanager
@@ -72,16 +86,17 @@ def replacing_outputs(
     Raises
     ------
     InputError
-        In the block, if a module runs twice in one forward or returns no tensor; at its end, if one never ran.
+        In the block, if a module runs twice in one forward or returns no tensor; at its end, if one never
+        ran.
     """
     ran: set[str] = set()
-    handles = []
 
-    def hook_of(name: str) -> Callable[[nn.Module, Any, Any], Any]:
-        def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+    def hook_of(name: str) -> Callable[[nn.Module, object, object], object]:
+        def hook(_module: nn.Module, _inputs: object, output: object) -> object:
             if name in ran:
                 raise InputError(
-                    f"module {name!r} runs more than once in a forward, so it is not one layer; name the module around it"
+                    f"module {name!r} runs more than once in a forward, so it is not one layer; name the "
+                    "module around it"
                 )
             ran.add(name)
             return with_first_tensor(output, lambda tensor: replace(name, tensor), name)
@@ -89,19 +104,16 @@ def replacing_outputs(
         return hook
 
     modules = dict(module.named_modules())
-    try:
+    with ExitStack() as hooks:
         for name in names:
-            handles.append(modules[name].register_forward_hook(hook_of(name)))  # noqa: PERF401 (undone if one fails)
+            hooks.callback(modules[name].register_forward_hook(hook_of(name)).remove)
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
     for name in names:
         if name not in ran:
             raise InputError(f"module {name!r} does not run in a forward of the model; name one that does")
 
 
-def with_first_tensor(output: Any, replace: Callable[[Tensor], Tensor], name: str) -> Any:
+def with_first_tensor(output: object, replace: Callable[[Tensor], Tensor], name: str) -> object:
     """Return `output`, a tensor or a tuple, list or dict of some, with its first tensor replaced."""
     import torch
 
@@ -123,8 +135,8 @@ def with_first_tensor(output: Any, replace: Callable[[Tensor], Tensor], name: st
     )
 
 
-def named_tensors(output: Any) -> dict[str, Tensor]:
-    """Return the tensors that a model returns, by name: `output`, or the keys of a dict, or `output_0`, `output_1`, …"""
+def named_tensors(output: object) -> dict[str, Tensor]:
+    """Return a model's tensors by name: `output`, the keys of a dict, or `output_0`, `output_1` and so on."""
     import torch
 
     if isinstance(output, torch.Tensor):

@@ -13,11 +13,10 @@ from sdmetrics.exporters.graph import (
     check_model,
     file_sha256,
     load_model,
-    read_metadata,
     save_model,
 )
 from sdmetrics.exporters.layers import candidates, find_layers
-from sdmetrics.exporters.metadata import Layer, Metadata
+from sdmetrics.exporters.metadata import Layer, Metadata, metadata_of
 from sdmetrics.exporters.verify import measure, verify_probe
 from sdmetrics.views import ModelInput
 
@@ -35,10 +34,10 @@ def build_probe(
 ) -> Path:
     """Turn an ONNX model into a probe, prove that it is right, and write it to `path`.
 
-    The probe reads `rgb`, uint8 `(N, T, H, W, 3)`, and per model input `<input>/order`, int64 `(N, T')`; it gives
-    `units/<layer>`, float32 `(N, units)`, pooled over all but clips and channels (paper, Sec. 3.2), and the model's own
-    outputs. With `masks` it also reads `mask/<layer>`, float32 `(units,)`, by default ones, and multiplies it into
-    what the layer's consumers read; `units/<layer>` is taken before.
+    The probe reads `rgb`, uint8 `(N, T, H, W, 3)`, and per model input `<input>/order`, int64 `(N, T')`; it
+    gives `units/<layer>`, float32 `(N, units)`, pooled over all but clips and channels (paper, Sec. 3.2), and
+    the model's own outputs. With `masks` it also reads `mask/<layer>`, float32 `(units,)`, by default ones,
+    and multiplies it into what the layer's consumers read; `units/<layer>` is taken before.
 
     Parameters
     ----------
@@ -47,18 +46,19 @@ def build_probe(
     path
         Where the probe goes; it holds all weights.
     layers
-        Names that `list_layers` gives, or tensors of the file. A mapping gives their channel axes too, for files in which
-        they are not certain. Default: all that the model declares.
+        Names that `list_layers` gives, or tensors of the file. A mapping gives their channel axes too, for
+        files in which they are not certain. Default: all that the model declares.
     inputs
-        How the model is fed. Default: as the model declares, else inferred from its shapes with the usual mean and deviation.
+        How the model is fed. Default: as the model declares, else inferred from its shapes with the usual
+        mean and deviation.
     masks
         Whether units can be removed.
 
     Raises
     ------
     InputError
-        If the model or an argument cannot be used, or a check fails: the probe against the untapped model, clips alone
-        against clips in a batch, and every mask against its having no effect.
+        If the model or an argument cannot be used, or a check fails: the probe against the untapped model,
+        clips alone against clips in a batch, and every mask against its having no effect.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def build_probe(
     """
     model = Path(model)
     loaded = load_model(model)
-    declared = read_metadata(loaded, str(model))
+    declared = metadata_of(loaded, str(model))
     if declared is not None and declared.kind == "probe":
         raise InputError(f"{model} is a probe already; give the model it was made from")
     described = tuple(inputs) if inputs else declared.inputs if declared else infer_inputs(loaded)

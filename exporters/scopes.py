@@ -1,7 +1,7 @@
 """Which tensor is which module's output, in files that torch's newer exporter (`dynamo=True`) wrote.
 
-Every node of such a file carries the path of the modules it was traced in. A module's output is the one value that is
-made inside the module and read outside of it.
+Every node of such a file carries the path of the modules it was traced in. A module's output is the one value
+that is made inside the module and read outside of it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _scopes(node: NodeProto) -> frozenset[str]:
 
 
 def _misplaced(node: NodeProto, inside: frozenset[str]) -> Iterable[str]:
-    """Yield modules whose convolution now holds a later module's BatchNorm: its value is no longer their output."""
+    """Yield modules whose convolution holds a later module's BatchNorm: it is not their output any more."""
     rules = next((entry.value for entry in node.metadata_props if entry.key == RULE), "")
     if "FuseBatchNorm" not in rules:
         return

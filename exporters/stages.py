@@ -17,8 +17,9 @@ NUMBERED = re.compile(r"(layer|stage|res|block|s)_?(\d+)")
 def find_stages(module: nn.Module) -> list[str]:
     """Return the names of a network's stem and stages, or of a transformer's blocks, in order.
 
-    Children called `layer1`, `layer2`, … (or stage, res, block) are stages, and the child before them is the stem; else the
-    largest list of modules of one kind holds the stages, without a classification head at its end.
+    Children called `layer1`, `layer2`, … (or stage, res, block) are stages, and the child before them is the
+    stem; else the largest list of modules of one kind holds the stages, without a classification head at its
+    end.
 
     Raises
     ------
@@ -37,7 +38,8 @@ def find_stages(module: nn.Module) -> list[str]:
     if not found:
         known = [name for name, _ in module.named_modules() if name]
         raise InputError(
-            f"{type(module).__name__} has no stages that can be told from its modules' names. {suggest('', known)}"
+            f"{type(module).__name__} has no stages that can be told from its modules' names. "
+            f"{suggest('', known)}"
         )
     # Of equal ones the first, which is the outermost.
     return max(found, key=lambda names: sum(_size(module.get_submodule(name)) for name in names))

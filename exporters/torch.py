@@ -9,31 +9,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.assemble import MASK_NODE
 from sdmetrics.exporters.axes import axis_of, label_axes
 from sdmetrics.exporters.feeds import check_inputs, check_sources, prepare, random_feeds, select
-from sdmetrics.exporters.graph import LIMIT, check_model, one_line, save_model, shapes, write_metadata
+from sdmetrics.exporters.graph import LIMIT, check_model, one_line, save_model, shapes
 from sdmetrics.exporters.layers import find_layers
-from sdmetrics.exporters.metadata import Layer, Metadata
+from sdmetrics.exporters.metadata import Layer, Metadata, write_metadata
 from sdmetrics.exporters.modules import (
-    check_names,
     evaluating,
+    layer_names,
     named_tensors,
     place_of,
     replacing_outputs,
     weights_sha256,
 )
 from sdmetrics.exporters.session import open_session
-from sdmetrics.exporters.stages import find_stages
 from sdmetrics.exporters.verify import place_batch, relative_error, run, tolerance
 from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
-    import torch
     from onnx import ModelProto
     from torch import Tensor, nn
 
@@ -53,9 +50,9 @@ def export(
 ) -> Path:
     """Export a torch module to an ONNX model that knows its layers; `build_probe` makes a probe of it.
 
-    The model has a dynamic batch, the module's own outputs and one output `layer/<name>` per layer: the very tensor that
-    the module returns (of several, the first), whatever in-place operation or folding comes after it. The module is
-    exported in evaluation mode and left as it was.
+    The model has a dynamic batch, the module's own outputs and one output `layer/<name>` per layer: the very
+    tensor that the module returns (of several, the first), whatever in-place operation or folding comes after
+    it. The module is exported in evaluation mode and left as it was.
 
     Parameters
     ----------
@@ -64,8 +61,9 @@ def export(
     inputs
         How it is fed.
     layers
-        Names of modules as `module.named_modules()` gives them, or `"stages"`: stem and stages of a ResNet-like network,
-        the blocks of a transformer. A mapping gives their channel axes too, for the layers in which they are not certain.
+        Names of modules as `module.named_modules()` gives them, or `"stages"`: stem and stages of a
+        ResNet-like network, the blocks of a transformer. A mapping gives their channel axes too, for the
+        layers in which they are not certain.
     path
         Where the ONNX file goes.
 
@@ -77,8 +75,8 @@ def export(
     Raises
     ------
     InputError
-        If a layer does not exist, runs more than once or never, or if the ONNX model and the module differ by more than
-        1e-3 of a tensor's scale for one or for three clips.
+        If a layer does not exist, runs more than once or never, or if the ONNX model and the module differ by
+        more than 1e-3 of a tensor's scale for one or for three clips.
 
     Examples
     --------
@@ -92,10 +90,7 @@ def export(
     """
     path = Path(path)
     check_sources(inputs)
-    names = find_stages(module) if isinstance(layers, str) and layers == "stages" else list(layers)
-    if isinstance(layers, str) and layers != "stages":
-        raise InputError(f"layers is {layers!r}; allowed: a list of module names, or 'stages'")
-    check_names(module, names)
+    names = layer_names(module, layers)
     feeds = random_feeds(inputs, CLIPS)
     with evaluating(module):
         together = _forward(module, names, prepare(feeds, inputs))
@@ -159,15 +154,17 @@ def _forward(module: nn.Module, names: Sequence[str], arrays: Arrays) -> dict[st
 def _to_onnx(module: nn.Module, names: Sequence[str], arrays: Arrays, outputs: Sequence[str]) -> ModelProto:
     """Run torch's exporter on the module with every layer's consumers behind a gate.
 
-    A gate is a number that multiplies what a layer's consumers read. As an input of the model it cannot be folded, so the
-    tensor before it is the layer's exactly, and what follows (an in-place operation, too) meets the product.
+    A gate is a number that multiplies what a layer's consumers read. As an input of the model it cannot be
+    folded, so the tensor before it is the layer's exactly, and what follows (an in-place operation, too)
+    meets the product.
     """
     import torch
 
     weights = sum(value.nbytes for value in [*module.parameters(), *module.buffers()])
     if weights > LIMIT:
         raise InputError(
-            f"the module holds {weights / 2**30:.1f} GiB of weights; one ONNX file holds less than 2 GiB. Export it with "
+            f"the module holds {weights / 2**30:.1f} GiB of weights; one ONNX file holds less than 2 GiB. "
+            "Export it with "
             "half-precision weights, or analyse it with sdmetrics.runners.torch"
         )
 
@@ -206,15 +203,17 @@ def _to_onnx(module: nn.Module, names: Sequence[str], arrays: Arrays, outputs: S
     except Exception as error:
         cause = error.__cause__ or error
         raise InputError(
-            f"torch {torch.__version__} cannot export {type(module).__name__}: {type(cause).__name__}: {one_line(cause)}. "
-            "Try torch.export.export on the module for the details, or analyse it with sdmetrics.runners.torch"
+            f"torch {torch.__version__} cannot export {type(module).__name__}: {type(cause).__name__}: "
+            f"{one_line(cause)}. "
+            "Try torch.export.export on the module for the details, or analyse it with "
+            "sdmetrics.runners.torch"
         ) from error
     assert program is not None
     return program.model_proto
 
 
 def _mark_layers(model: ModelProto, names: Sequence[str]) -> None:
-    """Turn each gate into an Identity of a known name, and leave out what only tells of the exporting machine."""
+    """Turn each gate into an Identity of a known name; drop what only tells of the exporting machine."""
     graph = model.graph
     for name in names:
         readers = [node for node in graph.node if GATE + name in node.input]
@@ -242,7 +241,7 @@ def _mark_layers(model: ModelProto, names: Sequence[str]) -> None:
 def _compare(
     model: ModelProto, feeds: Arrays, inputs: Sequence[ModelInput], together: Arrays, first: Arrays
 ) -> float:
-    """Return the largest relative difference between the ONNX model and the module, for one clip and for several."""
+    """Return the largest relative difference between ONNX model and module, for one clip and for several."""
     session = open_session(model.SerializeToString())
     worst = 0.0
     for clips, expected in ((1, first), (CLIPS, together)):
@@ -251,8 +250,10 @@ def _compare(
             error = relative_error(value, expected[name])
             if error > tolerance(value.dtype):
                 raise InputError(
-                    f"the ONNX model's {name} differs from the module's by {error:.1e} of its scale for {clips} clip(s); "
-                    "the export is wrong. Name other layers, or analyse the module with sdmetrics.runners.torch"
+                    f"the ONNX model's {name} differs from the module's by {error:.1e} of its scale for "
+                    f"{clips} clip(s); "
+                    "the export is wrong. Name other layers, or analyse the module with "
+                    "sdmetrics.runners.torch"
                 )
             worst = max(worst, error)
     return worst

@@ -31,7 +31,7 @@ def tolerance(dtype: np.dtype[Any]) -> float:
 
 
 def relative_error(found: NDArray[Any], expected: NDArray[Any]) -> float:
-    """Return the largest absolute difference over the largest absolute value expected; infinite for other shapes.
+    """Return the largest difference over the largest value expected; infinite where shapes differ.
 
     Examples
     --------
@@ -60,7 +60,8 @@ def place_batch(layer: Layer, together: NDArray[Any], alone: Sequence[NDArray[An
     """
     if not np.issubdtype(together.dtype, np.floating):
         raise InputError(
-            f"layer {layer.name!r} holds {together.dtype}; units are floating-point numbers. Choose another layer"
+            f"layer {layer.name!r} holds {together.dtype}; units are floating-point numbers. Choose another "
+            "layer"
         )
     single = alone[0].shape
     grown = [
@@ -70,13 +71,15 @@ def place_batch(layer: Layer, together: NDArray[Any], alone: Sequence[NDArray[An
     ]
     if len(grown) != 1 or together.shape[grown[0]] != len(alone) * single[grown[0]]:
         raise InputError(
-            f"layer {layer.name!r} has the shape {single} for one clip and {together.shape} for {len(alone)}: "
+            f"layer {layer.name!r} has the shape {single} for one clip and {together.shape} for "
+            f"{len(alone)}: "
             "no axis holds the clips. Choose another layer, or export with a dynamic batch"
         )
     axis, channel = grown[0], layer.channel_axis
     if channel is None or not -len(single) <= channel < len(single) or channel % len(single) == axis:
         raise InputError(
-            f"layer {layer.name!r} of shape {single} has its clips in axis {axis} and cannot have its channels in axis "
+            f"layer {layer.name!r} of shape {single} has its clips in axis {axis} and cannot have its "
+            "channels in axis "
             f"{channel}; name another axis"
         )
     values = np.moveaxis(together, axis, 0)
@@ -87,12 +90,14 @@ def place_batch(layer: Layer, together: NDArray[Any], alone: Sequence[NDArray[An
     folded = single[axis] > 1
     if not batch_major and not time_major:
         raise InputError(
-            f"layer {layer.name!r} gives a clip other values alone than in a batch: the model mixes the clips of a batch. "
+            f"layer {layer.name!r} gives a clip other values alone than in a batch: the model mixes the "
+            "clips of a batch. "
             "Export it in evaluation mode, with a dynamic batch"
         )
     if folded and batch_major and time_major:
         raise InputError(
-            f"layer {layer.name!r} gives the same values for every frame of every clip tried, so the order of clips and "
+            f"layer {layer.name!r} gives the same values for every frame of every clip tried, so the order "
+            "of clips and "
             "frames in its first axis cannot be told; choose another layer"
         )
     fold = None if not folded else "batch-major" if batch_major else "time-major"
@@ -108,7 +113,7 @@ def place_batch(layer: Layer, together: NDArray[Any], alone: Sequence[NDArray[An
 
 
 def pool(values: NDArray[Any], layer: Layer, clips: int) -> NDArray[np.float64]:
-    """Return a layer's tensor averaged over all but clips and channels, `(clips, units)`: what a probe must give.
+    """Return a layer's tensor averaged over all but clips and channels, `(clips, units)`, as a probe must.
 
     Examples
     --------
@@ -179,7 +184,8 @@ def verify_probe(
         error = relative_error(value, expected[name])
         if error > tolerance(value.dtype):
             raise InputError(
-                f"{name} of the probe differs from the model's by {error:.1e} of its scale; the runtime's optimisation "
+                f"{name} of the probe differs from the model's by {error:.1e} of its scale; the runtime's "
+                "optimisation "
                 "alters it. Choose another layer, or another version of onnxruntime"
             )
     for index, one in enumerate(one_by_one(feeds)):
@@ -187,7 +193,8 @@ def verify_probe(
             error = relative_error(value[0], found[name][index])
             if error > tolerance(value.dtype):
                 raise InputError(
-                    f"{name} of a clip changes by {error:.1e} of its scale with the other clips of its batch; "
+                    f"{name} of a clip changes by {error:.1e} of its scale with the other clips of its "
+                    "batch; "
                     "export the model in evaluation mode, with a dynamic batch"
                 )
     for layer, values in units.items() if masked else ():
@@ -195,7 +202,8 @@ def verify_probe(
         changed = run(probed, {**feeds, **zeros}, outputs)
         if all(np.array_equal(changed[name], found[name]) for name in outputs):
             raise InputError(
-                f"removing every unit of layer {layer!r} changes none of the outputs {list(outputs)}: nothing that reads the "
+                f"removing every unit of layer {layer!r} changes none of the outputs {list(outputs)}: "
+                "nothing that reads the "
                 "layer leads to them. Leave it out, or build the probe without masks"
             )
 

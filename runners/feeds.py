@@ -45,7 +45,8 @@ def check_feeds(feeds: Mapping[str, NDArray[Any]], inputs: Sequence[ModelInput])
         name, order = f"{item.name}/order", feeds[f"{item.name}/order"]
         if order.dtype != np.int64 or order.shape != (len(frames), item.frames):
             raise InputError(
-                f"{name} is {order.dtype} of shape {order.shape}; needed: int64 of shape ({len(frames)}, {item.frames})"
+                f"{name} is {order.dtype} of shape {order.shape}; needed: int64 of shape ({len(frames)}, "
+                f"{item.frames})"
             )
         if order.min() < 0 or order.max() >= frames.shape[1]:
             raise InputError(
@@ -70,7 +71,8 @@ def check_masks(
             raise InputError(f"there is no layer {layer!r} to mask; allowed: {', '.join(units)}")
         if np.shape(mask) != (units[layer],) or not np.isfinite(mask).all():
             raise InputError(
-                f"the mask of layer {layer!r} has the shape {np.shape(mask)}; needed: one finite number for each of its "
+                f"the mask of layer {layer!r} has the shape {np.shape(mask)}; needed: one finite number for "
+                "each of its "
                 f"{units[layer]} units"
             )
     return {layer: np.ascontiguousarray(mask, np.float32) for layer, mask in masks.items()}

@@ -34,7 +34,8 @@ class OnnxRunner:
     probe
         The file that `sdmetrics.exporters.probe.build_probe` writes, or its bytes.
     provider
-        `"cpu"`, `"cuda"`, or `"auto"`: CUDA where it really loads, else the CPU; `identity["provider"]` says which.
+        `"cpu"`, `"cuda"`, or `"auto"`: CUDA where it really loads, else the CPU; `identity["provider"]` says
+        which.
     threads
         Processors to use on the CPU. Default: all that this process may use.
 
@@ -113,7 +114,7 @@ class OnnxRunner:
         masks: Mapping[str, NDArray[Any]] | None = None,
         outputs: Sequence[str] | None = None,
     ) -> dict[str, NDArray[Any]]:
-        """Return some of the probe's outputs by name: `units/<layer>` or the model's own. Default: the model's own."""
+        """Return outputs of the probe by name: `units/<layer>` or the model's own, which are the default."""
         known = [*self.metadata.outputs, *(f"units/{layer}" for layer in self.layers)]
         outputs = list(self.metadata.outputs if outputs is None else outputs)
         for name in outputs:
@@ -146,21 +147,20 @@ class OnnxRunner:
         return list(binding.copy_outputs_to_cpu())
 
 
+def available_providers() -> list[str]:
+    """Return the providers that the installed runtime lists, whether or not they load."""
+    return list(require("onnxruntime", extra="cpu").get_available_providers())
+
+
 def loadable_providers() -> list[str]:
-    """Return which of the installed runtime's providers really load; being listed as available proves nothing.
+    """Return the providers that really load: each is tried with a session on a tiny model.
 
     Examples
     --------
-    >>> "cpu" in loadable_providers()
+    >>> "CPUExecutionProvider" in loadable_providers()
     True
     """
-    ort = require("onnxruntime", extra="cpu")
-    available = ort.get_available_providers()
-    return [
-        short
-        for short, provider in (("cpu", CPU), ("cuda", CUDA))
-        if provider in available and _loads(provider)
-    ]
+    return [provider for provider in available_providers() if _loads(provider)]
 
 
 def _loads(provider: str) -> bool:
@@ -202,7 +202,8 @@ def _open(data: bytes, file: str, provider: str, threads: int) -> InferenceSessi
         return cpu
     raise InputError(
         f"provider 'cuda' does not load: {reason} (installed: {_installed()}; providers: "
-        f"{', '.join(ort.get_available_providers())}). Install a driver and only onnxruntime-gpu (pip uninstall onnxruntime; "
+        f"{', '.join(ort.get_available_providers())}). Install a driver and only onnxruntime-gpu (pip "
+        "uninstall onnxruntime; "
         "pip install 'static-dynamic-metrics[gpu]'), or take --provider cpu"
     )
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Residual(nn.Module):
-    """A residual block of a 3-D ResNet: one in-place ReLU used twice, an in-place sum, modules that return their input."""
+    """A residual block with what is hard to export: in-place ReLU used twice, in-place sum, Identity."""
 
     def __init__(self, width: int, out: int, stride: int) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class Transformer(nn.Module):
 
 
 class Framewise(nn.Module):
-    """A 2-D network on single frames, `(N, T, C, H, W)`, with time folded into the batch: n · T + t, or t · N + n."""
+    """A 2-D network on the frames of `(N, T, C, H, W)`, folded into the batch: n · T + t, or t · N + n."""
 
     def __init__(self, time_major: bool = False, classes: int = 5) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class Framewise(nn.Module):
 
 
 def seeded(make: type[nn.Module], **arguments: object) -> nn.Module:
-    """Return a model with fixed random weights and, in its BatchNorms, statistics that are not the trivial ones."""
+    """Return a model with fixed random weights, those of its BatchNorms and their statistics included."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = make(**arguments)

@@ -1,0 +1,188 @@
+"""Runs a torch module as it is, by hooks: the same contract as a probe, without an export."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sdmetrics.errors import InputError, require
+from sdmetrics.exporters.feeds import check_sources, order_name
+from sdmetrics.exporters.metadata import Layer
+from sdmetrics.exporters.modules import (
+    evaluating,
+    layer_names,
+    named_tensors,
+    place_of,
+    replacing_outputs,
+    weights_sha256,
+)
+from sdmetrics.exporters.verify import CLIPS, one_by_one, place_batch
+from sdmetrics.exporters.verify import check_feeds as example_feeds
+from sdmetrics.runners.feeds import check_feeds, check_masks
+from sdmetrics.views import ModelInput
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class TorchRunner:
+    """Runs a torch module: frames in, pooled units out.
+
+    Parameters
+    ----------
+    module
+        The model; it is called with one tensor per model input, in their order, in evaluation mode.
+    inputs
+        How it is fed.
+    layers
+        Names of modules, or `"stages"`, as for `sdmetrics.exporters.torch.export`. A mapping gives their
+        channel axes; without one, tensors of three axes `(N, tokens, C)` have their channels last, all others
+        in axis 1.
+    device
+        Where it runs; the module is moved there.
+
+    Attributes
+    ----------
+    inputs, layers, identity
+        As of `sdmetrics.runners.onnxruntime.OnnxRunner`. The weights are hashed when the runner is made.
+
+    Raises
+    ------
+    InputError
+        If a layer does not exist, runs more than once or never, or does not hold the clips one beside the
+        other.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> video = ModelInput("video", frames=2, size=(4, 4))
+    >>> runner = TorchRunner(nn.Sequential(nn.Conv3d(3, 5, 1), nn.ReLU()), [video], ["0"])
+    >>> feeds = {"rgb": np.zeros((1, 2, 4, 4, 3), np.uint8), "video/order": np.array([[0, 1]])}
+    >>> runner(feeds)["0"].shape
+    (1, 5)
+    """
+
+    inputs: Sequence[ModelInput]
+    layers: Sequence[str]
+    identity: Mapping[str, Any]
+
+    def __init__(
+        self,
+        module: nn.Module,
+        inputs: Sequence[ModelInput],
+        layers: Sequence[str] | Mapping[str, int] | Literal["stages"],
+        device: str = "cpu",
+    ) -> None:
+        torch = require("torch", extra="torch")
+        check_sources(inputs)
+        self.layers = layer_names(module, layers)
+        self.inputs = tuple(inputs)
+        try:
+            self._module = module.to(device)
+        except (RuntimeError, AssertionError) as error:
+            raise InputError(
+                f"device {device!r} cannot be used: {str(error).splitlines()[0]}. Try 'cpu'"
+            ) from None
+        self._layers = self._place(layers if isinstance(layers, Mapping) else {})
+        self.identity = {
+            "name": type(module).__name__,
+            "model_sha256": weights_sha256(module),
+            "framework": f"torch {torch.__version__}",
+            "runtime": f"torch {torch.__version__}",
+            "provider": str(place_of(module)[0]),
+            "threads": torch.get_num_threads(),
+        }
+
+    def __call__(
+        self, feeds: Mapping[str, NDArray[Any]], masks: Mapping[str, NDArray[Any]] | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        """Return the pooled units of every layer, float32 `(N, units)`; as `OnnxRunner` does."""
+        return self._run(feeds, masks)[0]
+
+    def run(
+        self, feeds: Mapping[str, NDArray[Any]], masks: Mapping[str, NDArray[Any]] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Return the module's own outputs by name."""
+        return self._run(feeds, masks)[1]
+
+    def _run(
+        self, feeds: Mapping[str, NDArray[Any]], masks: Mapping[str, NDArray[Any]] | None
+    ) -> tuple[dict[str, NDArray[np.float32]], dict[str, NDArray[Any]]]:
+        """Return pooled units and outputs."""
+        import torch
+
+        feeds = check_feeds(feeds, self.inputs)
+        units = {name: layer.units for name, layer in self._layers.items() if layer.units}
+        factors = {name: torch.from_numpy(mask) for name, mask in check_masks(masks or {}, units).items()}
+        pooled: dict[str, Tensor] = {}
+
+        def tap(name: str, tensor: Tensor) -> Tensor:
+            layer = self._layers[name]
+            pooled[name] = _pool(tensor, layer, len(feeds["rgb"]))
+            if name not in factors:
+                return tensor
+            assert layer.channel_axis is not None
+            shape = [-1] + [1] * (tensor.ndim - layer.channel_axis - 1)
+            return tensor * factors[name].to(tensor).reshape(shape)
+
+        own = self._forward(feeds, tap)
+        return {name: pooled[name].cpu().numpy() for name in self.layers}, own
+
+    def _forward(
+        self, feeds: Mapping[str, NDArray[Any]], tap: Callable[[str, Tensor], Tensor]
+    ) -> dict[str, NDArray[Any]]:
+        """Run the module with `tap` on every layer; return its own outputs."""
+        with evaluating(self._module), replacing_outputs(self._module, self.layers, tap):
+            own = self._module(*(self._prepare(feeds, item) for item in self.inputs))
+        return {name: tensor.cpu().numpy() for name, tensor in named_tensors(own).items()}
+
+    def _prepare(self, feeds: Mapping[str, NDArray[Any]], item: ModelInput) -> Tensor:
+        """Return what one model input reads: frames put in order, scaled, shifted and transposed."""
+        import torch
+
+        device, dtype = place_of(self._module)
+        frames = torch.from_numpy(feeds[item.source]).to(device)
+        order = torch.from_numpy(feeds[order_name(item)]).to(device)
+        clips = torch.arange(len(frames), device=device)[:, None]
+        mean, std = (torch.tensor(value, device=device) for value in (item.mean, item.std))
+        values, axes = (frames[clips, order] / 255 - mean) / std, "NTHWC"
+        if "T" not in item.layout:
+            values, axes = values[:, 0], "NHWC"
+        return values.permute([axes.index(axis) for axis in item.layout]).contiguous().to(dtype)
+
+    def _place(self, axes: Mapping[str, int]) -> dict[str, Layer]:
+        """Return the layers with their axes, proven on two clips alone and together."""
+        feeds = example_feeds(self.inputs)
+        runs: list[dict[str, NDArray[Any]]] = []
+        for some in (feeds, *one_by_one(feeds)):
+            values: dict[str, NDArray[Any]] = {}
+
+            def tap(name: str, tensor: Tensor, values: dict[str, NDArray[Any]] = values) -> Tensor:
+                values[name] = tensor.detach().cpu().numpy().copy()
+                return tensor
+
+            self._forward(some, tap)
+            runs.append(values)
+        assert len(runs) == 1 + CLIPS
+        together, *alone = runs
+        return {
+            name: place_batch(
+                Layer(name, name, (), axes.get(name, 2 if together[name].ndim == 3 else 1), module=name),
+                together[name],
+                [values[name] for values in alone],
+            )
+            for name in self.layers
+        }
+
+
+def _pool(tensor: Tensor, layer: Layer, clips: int) -> Tensor:
+    """Return the mean over all but clips and channels, `(clips, units)`."""
+    assert layer.channel_axis is not None
+    values = tensor.float().movedim((layer.batch_axis, layer.channel_axis), (0, -1))
+    rows = values.reshape(values.shape[0], -1, values.shape[-1]).mean(1)
+    if layer.fold == "time-major":
+        return rows.reshape(-1, clips, rows.shape[-1]).mean(0)
+    return rows.reshape(clips, -1, rows.shape[-1]).mean(1)
