@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 LAYOUTS = ("NCTHW", "NTCHW", "NTHWC", "NCHW", "NHWC")
-Feeds = Mapping[str, NDArray[np.generic]]
+Feeds = Mapping[str, NDArray[Any]]
 
 
 def order_name(model_input: ModelInput) -> str:
@@ -101,7 +101,7 @@ def check_sources(inputs: Sequence[ModelInput]) -> None:
             )
 
 
-def random_feeds(inputs: Sequence[ModelInput], clips: int, seed: int = 0) -> dict[str, NDArray[np.generic]]:
+def random_feeds(inputs: Sequence[ModelInput], clips: int, seed: int = 0) -> dict[str, NDArray[Any]]:
     """Return random clips, coarse-grained so that pooled units differ, each with its own order of frames.
 
     The clips are `"rgb"`, uint8 `(clips, T, H, W, 3)`, and the orders `"<input>/order"`, int64 `(clips, T')`.
@@ -119,12 +119,12 @@ def random_feeds(inputs: Sequence[ModelInput], clips: int, seed: int = 0) -> dic
     return {"rgb": np.ascontiguousarray(frames), **orders}
 
 
-def select(feeds: Feeds, clips: slice) -> dict[str, NDArray[np.generic]]:
+def select(feeds: Feeds, clips: slice) -> dict[str, NDArray[Any]]:
     """Return some of the clips of `feeds`."""
     return {name: array[clips] for name, array in feeds.items()}
 
 
-def prepare(feeds: Feeds, inputs: Sequence[ModelInput]) -> dict[str, NDArray[np.float32]]:
+def prepare(feeds: Feeds, inputs: Sequence[ModelInput]) -> dict[str, NDArray[Any]]:
     """Return what the model itself reads: frames put in order, scaled, shifted and transposed, float32.
 
     Examples

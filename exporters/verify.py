@@ -208,7 +208,7 @@ def verify_probe(
             )
 
 
-def check_feeds(inputs: Sequence[ModelInput]) -> dict[str, NDArray[np.generic]]:
+def check_feeds(inputs: Sequence[ModelInput]) -> dict[str, NDArray[Any]]:
     """Return the clips that every check uses."""
     return random_feeds(inputs, CLIPS)
 

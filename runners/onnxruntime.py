@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,7 @@ PROVIDERS = ("auto", "cpu", "cuda")
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 # TF32 rounds to ten bits, which widens the difference between processors.
 CUDA_OPTIONS = {"use_tf32": "0"}
+WARNINGS, FATAL_ONLY = 2, 4
 
 
 class OnnxRunner:
@@ -55,9 +58,9 @@ class OnnxRunner:
 
     Examples
     --------
-    >>> OnnxRunner(b"text")
+    >>> OnnxRunner(b"", provider="gpu")
     Traceback (most recent call last):
-    sdmetrics.errors.InputError: the probe is no ONNX file that can be loaded; make one: sdmetrics probe MODEL
+    sdmetrics.errors.InputError: provider is 'gpu'; allowed: auto, cpu, cuda
     """
 
     inputs: Sequence[ModelInput]
@@ -171,47 +174,66 @@ def _loads(provider: str) -> bool:
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "tiny", value[:1], value[1:])
     model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
     try:
-        return provider in _session(model.SerializeToString(), provider, threads=1).get_providers()
+        with _hushed():
+            session = open_session(model.SerializeToString(), [provider, CPU], threads=1)
     except InputError:
         return False
+    return provider in session.get_providers()
 
 
 def _open(data: bytes, file: str, provider: str, threads: int) -> InferenceSession:
     """Return a session on the provider asked for."""
     ort = require("onnxruntime", extra="cpu")
-    try:
-        cpu = _session(data, CPU, threads)
-    except InputError:
+    if provider != "cpu" and CUDA in available_providers():
+        # Asked for by name, CUDA may say in the runtime's own words which of its libraries is missing.
+        with _hushed() if provider == "auto" else nullcontext():
+            session = _on_cuda(data, threads)
+        if session is not None:
+            return session
+    if provider == "cuda":
+        listed = CUDA in available_providers()
         raise InputError(
-            f"{file} is no ONNX file that can be loaded; make one: sdmetrics probe MODEL"
-        ) from None
-    if provider == "cpu":
-        return cpu
-    reason = f"onnxruntime {ort.__version__} is built without it"
-    if CUDA in ort.get_available_providers():
-        reason = (
-            f"onnxruntime {ort.__version__} has it, but its CUDA or cuDNN libraries or the driver do not load"
+            "provider 'cuda' does not load: "
+            + (
+                "the driver or CUDA's or cuDNN's libraries are missing or too old"
+                if listed
+                else "this build lacks it"
+            )
+            + f" (onnxruntime {ort.__version__} from {_installed()}, which lists {',
+            '.join(available_providers())}). " "Install an NVIDIA driver and only the GPU build: pip uninstall
+            onnxruntime onnxruntime-gpu, then pip " "install 'static-dynamic-metrics[gpu]'; or choose cpu"
         )
-        try:
-            session = _session(data, CUDA, threads)
-            if CUDA in session.get_providers():
-                return session
-        except InputError as error:
-            reason = str(error)
-    if provider == "auto":
-        return cpu
-    raise InputError(
-        f"provider 'cuda' does not load: {reason} (installed: {_installed()}; providers: "
-        f"{', '.join(ort.get_available_providers())}). Install a driver and only onnxruntime-gpu (pip "
-        "uninstall onnxruntime; "
-        "pip install 'static-dynamic-metrics[gpu]'), or take --provider cpu"
-    )
+    try:
+        return open_session(data, threads=threads)
+    except InputError as error:
+        raise InputError(
+            f"{file} cannot be loaded as a probe; make one: sdmetrics probe MODEL ({error})"
+        ) from None
 
 
-def _session(data: bytes, provider: str, threads: int) -> InferenceSession:
-    """Return a session that prefers the provider; whether it got it, `get_providers()` tells."""
-    wanted = [(CUDA, CUDA_OPTIONS), (CPU, {})] if provider == CUDA else [(CPU, {})]
-    return open_session(data, wanted, threads)
+def _on_cuda(data: bytes, threads: int) -> InferenceSession | None:
+    """Return a session that really runs on CUDA, or None: the runtime falls back without an error."""
+    ort = require("onnxruntime", extra="cpu")
+    if hasattr(ort, "preload_dlls"):
+        # Finds CUDA's libraries where pip put them; prints what it does not find.
+        with redirect_stdout(io.StringIO()):
+            ort.preload_dlls()
+    try:
+        session = open_session(data, [(CUDA, CUDA_OPTIONS), CPU], threads)
+    except InputError:
+        return None
+    return session if CUDA in session.get_providers() else None
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep the runtime from printing why a provider does not load where that is no error."""
+    ort = require("onnxruntime", extra="cpu")
+    ort.set_default_logger_severity(FATAL_ONLY)
+    try:
+        yield
+    finally:
+        ort.set_default_logger_severity(WARNINGS)
 
 
 def _installed() -> str:

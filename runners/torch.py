@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.feeds import check_sources, order_name
+from sdmetrics.exporters.graph import one_line
 from sdmetrics.exporters.metadata import Layer
 from sdmetrics.exporters.modules import (
     evaluating,
@@ -83,9 +84,7 @@ class TorchRunner:
         try:
             self._module = module.to(device)
         except (RuntimeError, AssertionError) as error:
-            raise InputError(
-                f"device {device!r} cannot be used: {str(error).splitlines()[0]}. Try 'cpu'"
-            ) from None
+            raise InputError(f"device {device!r} cannot be used: {one_line(error)}. Try 'cpu'") from None
         self._layers = self._place(layers if isinstance(layers, Mapping) else {})
         self.identity = {
             "name": type(module).__name__,
