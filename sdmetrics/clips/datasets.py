@@ -117,7 +117,7 @@ def _cut(video: _Video, name: str, windows: Sequence[Window], label: str | None 
             segment = f"@{window.start or 0:g}-{'' if window.end is None else f'{window.end:g}'}"
         clip_id = name + segment + _number(window)
         clips.append(
-            Clip(clip_id, video.loader(window), video=name, label=label, stamp=video.stamp + segment)
+            Clip(clip_id, video.loader(window), video=name, label=label, stamp=f"{video.stamp}; {window}")
         )
     return clips
 
@@ -189,7 +189,7 @@ def _styled(root: Path, by_style: dict[str, dict[str, _Video]], windows: Sequenc
         for window in windows:
             styled = {style: video.loader(window) for style, video in videos.items()}
             first = next(iter(styled.values()))
-            clips.append(Clip(name + _number(window), first, video=name, styled=styled, stamp=stamp))
+            clips.append(Clip(name + _number(window), first, video=name, styled=styled, stamp=f"{stamp}; {window}"))
     return clips
 
 
