@@ -183,7 +183,6 @@ def _loads(provider: str) -> bool:
 
 def _open(data: bytes, file: str, provider: str, threads: int) -> InferenceSession:
     """Return a session on the provider asked for."""
-    ort = require("onnxruntime", extra="cpu")
     if provider != "cpu" and CUDA in available_providers():
         # Asked for by name, CUDA may say in the runtime's own words which of its libraries is missing.
         with _hushed() if provider == "auto" else nullcontext():
@@ -191,24 +190,19 @@ def _open(data: bytes, file: str, provider: str, threads: int) -> InferenceSessi
         if session is not None:
             return session
     if provider == "cuda":
-        listed = CUDA in available_providers()
+        listed = available_providers()
+        reason = (
+            "its CUDA and cuDNN libraries or the driver do not load" if CUDA in listed else "it lacks CUDA"
+        )
         raise InputError(
-            "provider 'cuda' does not load: "
-            + (
-                "the driver or CUDA's or cuDNN's libraries are missing or too old"
-                if listed
-                else "this build lacks it"
-            )
-            + f" (onnxruntime {ort.__version__} from {_installed()}, which lists {',
-            '.join(available_providers())}). " "Install an NVIDIA driver and only the GPU build: pip uninstall
-            onnxruntime onnxruntime-gpu, then pip " "install 'static-dynamic-metrics[gpu]'; or choose cpu"
+            f"provider 'cuda' does not load: {_installed()} is installed and {reason} (it lists "
+            f"{', '.join(listed)}). Install an NVIDIA driver and only the GPU build: pip uninstall onnxruntime "
+            "onnxruntime-gpu, then pip install 'static-dynamic-metrics[gpu]'; or choose cpu"
         )
     try:
         return open_session(data, threads=threads)
     except InputError as error:
-        raise InputError(
-            f"{file} cannot be loaded as a probe; make one: sdmetrics probe MODEL ({error})"
-        ) from None
+        raise InputError(f"{file} is no probe; make one: sdmetrics probe MODEL ({error})") from None
 
 
 def _on_cuda(data: bytes, threads: int) -> InferenceSession | None:
