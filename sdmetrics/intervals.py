@@ -85,11 +85,12 @@ def jackknife(replicates: Floats) -> tuple[Floats, Floats]:
 def correlation_jackknife(replicates: Floats) -> tuple[Floats, Floats]:
     """Return both ends of the 95 % interval of scores in [-1, 1]: a `jackknife` on Fisher's scale, atanh.
 
-    Where all replicates agree, as at exactly 1, both ends are the score.
+    The scale is cut off at the last floats inside ±1, which stand for ±1: ends are finite, and where all
+    replicates are exactly 1, so are both ends.
     """
-    low, high = jackknife(np.arctanh(np.clip(replicates, -LARGEST_R, LARGEST_R)))
-    agree = np.isfinite(low) & (replicates == replicates[0]).all(axis=0)
-    return np.where(agree, replicates[0], np.tanh(low)), np.where(agree, replicates[0], np.tanh(high))
+    ends = np.tanh(jackknife(np.arctanh(np.clip(replicates, -LARGEST_R, LARGEST_R))))
+    low, high = np.where(np.abs(ends) >= LARGEST_R, np.sign(ends), ends)
+    return low, high
 
 
 @cache

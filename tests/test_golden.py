@@ -50,7 +50,9 @@ def test_every_case_is_tested(shared):
 def test_reference_is_the_authors_code(case):
     arrays, factors, further = case
     layer = layer_bias(factors, estimator="reference", variance_from=further)
-    np.testing.assert_allclose([*layer.scores.values(), 1], arrays["ref64_layer_scores"], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        [*layer.scores.values(), 1], arrays["ref64_layer_scores"], rtol=1e-9, atol=1e-12
+    )
     np.testing.assert_allclose(
         np.array(list(layer.percent.values())) / 100, _softmax(arrays["ref64_layer_scores"]), rtol=1e-9
     )
