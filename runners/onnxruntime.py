@@ -175,48 +175,42 @@ def _loads(provider: str) -> bool:
     model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
     try:
         with _hushed():
-            session = open_session(model.SerializeToString(), [provider, CPU], threads=1)
+            wanted = list(dict.fromkeys([provider, CPU]))
+            return provider in open_session(model.SerializeToString(), wanted, threads=1).get_providers()
     except InputError:
         return False
-    return provider in session.get_providers()
 
 
 def _open(data: bytes, file: str, provider: str, threads: int) -> InferenceSession:
     """Return a session on the provider asked for."""
-    if provider != "cpu" and CUDA in available_providers():
-        # Asked for by name, CUDA may say in the runtime's own words which of its libraries is missing.
-        with _hushed() if provider == "auto" else nullcontext():
-            session = _on_cuda(data, threads)
-        if session is not None:
-            return session
-    if provider == "cuda":
-        listed = available_providers()
-        reason = (
-            "its CUDA and cuDNN libraries or the driver do not load" if CUDA in listed else "it lacks CUDA"
-        )
-        raise InputError(
-            f"provider 'cuda' does not load: {_installed()} is installed and {reason} (it lists "
-            f"{', '.join(listed)}). Install an NVIDIA driver and only the GPU build: pip uninstall onnxruntime "
-            "onnxruntime-gpu, then pip install 'static-dynamic-metrics[gpu]'; or choose cpu"
-        )
+    listed = available_providers()
     try:
-        return open_session(data, threads=threads)
+        if provider != "cpu" and CUDA in listed:
+            # Asked for by name, the runtime may print which library of CUDA it lacks.
+            with _hushed() if provider == "auto" else nullcontext():
+                session = _on_cuda(data, threads)
+            if CUDA in session.get_providers():
+                return session
+        if provider != "cuda":
+            return open_session(data, threads=threads)
     except InputError as error:
         raise InputError(f"{file} is no probe; make one: sdmetrics probe MODEL ({error})") from None
+    reason = "CUDA, cuDNN or the driver does not load" if CUDA in listed else "it is built without CUDA"
+    raise InputError(
+        f"provider 'cuda' cannot be had from {_installed()}: {reason} (it lists {', '.join(listed)}). Install an "
+        "NVIDIA driver and only the GPU build: pip uninstall onnxruntime onnxruntime-gpu, then pip install "
+        "'static-dynamic-metrics[gpu]'; or choose cpu"
+    )
 
 
-def _on_cuda(data: bytes, threads: int) -> InferenceSession | None:
-    """Return a session that really runs on CUDA, or None: the runtime falls back without an error."""
+def _on_cuda(data: bytes, threads: int) -> InferenceSession:
+    """Return a session that prefers CUDA; without any error, it may have got the CPU."""
     ort = require("onnxruntime", extra="cpu")
     if hasattr(ort, "preload_dlls"):
-        # Finds CUDA's libraries where pip put them; prints what it does not find.
+        # Finds CUDA's libraries where pip put them, and prints what it does not find.
         with redirect_stdout(io.StringIO()):
             ort.preload_dlls()
-    try:
-        session = open_session(data, [(CUDA, CUDA_OPTIONS), CPU], threads)
-    except InputError:
-        return None
-    return session if CUDA in session.get_providers() else None
+    return open_session(data, [(CUDA, CUDA_OPTIONS), CPU], threads)
 
 
 @contextmanager
@@ -225,7 +219,8 @@ def _hushed() -> Iterator[None]:
     ort = require("onnxruntime", extra="cpu")
     ort.set_default_logger_severity(FATAL_ONLY)
     try:
-        yield
+        with redirect_stdout(io.StringIO()):
+            yield
     finally:
         ort.set_default_logger_severity(WARNINGS)
 
