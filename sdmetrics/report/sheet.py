@@ -1,0 +1,147 @@
+"""The contact sheet: a picture of the pairs of some clips, so that a person sees what is being compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sdmetrics.clips.clip import Frames
+from sdmetrics.errors import InputError, require
+from sdmetrics.files import replacing
+from sdmetrics.views import PAIRS, VIEWS_PER_CLIP
+
+Colour = tuple[int, int, int]
+Canvas = NDArray[np.uint8]
+
+ORDERS = ("in order", "in order", "shuffled")
+COLOURS: dict[str, Colour] = {"dynamic": (31, 95, 191), "static": (200, 44, 44)}
+"""As in the paper: dynamic is blue, static is red."""
+LEGEND = {"dynamic": "dynamic pair: another style", "static": "static pair: another frame order"}
+
+DARK, GREY = (32, 34, 40), (110, 114, 124)
+MARGIN, GAP, LINE = 24, 4, 30
+CAPTIONS, BRACKETS = 140, 130
+STRIP, THUMBNAIL = 1280, 160
+"""Greatest width of a strip and greatest height of a frame, in pixels."""
+
+
+@dataclass(frozen=True)
+class SheetRow:
+    """The views of a clip: per view its style and its frames `(T, H, W, 3)`, in the order the model reads."""
+
+    clip_id: str
+    views: Sequence[tuple[str, Frames]]
+
+
+def contact_sheet(rows: Sequence[SheetRow], path: str | Path) -> Path:
+    """Write a PNG that shows, clip by clip, the three views and which two make which pair; return its path.
+
+    Every frame carries its number in the clip, so that the shuffle can be read.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to show, a clip has not three views, or the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> frames = np.zeros((4, 16, 16, 3), np.uint8)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     contact_sheet([SheetRow("wave", [("ink", frames)] * 3)], Path(folder) / "pairs.png").name
+    'pairs.png'
+    """
+    cv2 = require("cv2", extra="cpu")
+    if not rows:
+        raise InputError("there is no clip to show; give at least one")
+    for row in rows:
+        if len(row.views) != VIEWS_PER_CLIP:
+            raise InputError(f"clip {row.clip_id!r} has {len(row.views)} views; needed: {VIEWS_PER_CLIP}")
+    blocks = [_block(row) for row in rows]
+    width = max(block.shape[1] for block in blocks)
+    blocks = [_legend(width), *(_widened(block, width) for block in blocks)]
+    path = Path(path)
+    with replacing(path) as temporary:
+        _, png = cv2.imencode(".png", np.ascontiguousarray(np.concatenate(blocks)[..., ::-1]))
+        temporary.write_bytes(png.tobytes())
+    return path
+
+
+def _legend(width: int) -> Canvas:
+    """Draw what the colours mean."""
+    canvas = _empty(MARGIN + LINE, width)
+    x = MARGIN + CAPTIONS
+    for factor, meaning in LEGEND.items():
+        x += _write(canvas, meaning, x, MARGIN + 8, COLOURS[factor]) + 2 * MARGIN
+    return canvas
+
+
+def _block(row: SheetRow) -> Canvas:
+    """Draw one clip: its name, its three strips with captions, and a bracket per pair."""
+    strips = [_strip(frames, _numbers(frames, row.views[0][1])) for _, frames in row.views]
+    height, width, _ = strips[0].shape
+    canvas = _empty(LINE + VIEWS_PER_CLIP * (height + GAP) + MARGIN, 2 * MARGIN + CAPTIONS + width + BRACKETS)
+    _write(canvas, row.clip_id, MARGIN + CAPTIONS, LINE - 10, DARK)
+    middles = []
+    for number, ((style, _), strip) in enumerate(zip(row.views, strips, strict=True)):
+        top, left = LINE + number * (height + GAP), MARGIN + CAPTIONS
+        canvas[top : top + height, left : left + width] = strip
+        middles.append(top + height // 2)
+        _write(canvas, f"{number + 1}  {style}", MARGIN, middles[-1] - 4, DARK)
+        _write(canvas, ORDERS[number], MARGIN + 16, middles[-1] + 14, GREY)
+    lanes = MARGIN + CAPTIONS + width + 2 * GAP
+    for lane, (factor, (first, second)) in enumerate(PAIRS.items()):
+        right, top, bottom = lanes + 16 + 20 * lane, middles[first] - 5 + 10 * lane, middles[second]
+        canvas[top : top + 3, lanes:right] = COLOURS[factor]
+        canvas[top : bottom + 3, right : right + 3] = COLOURS[factor]
+        canvas[bottom : bottom + 3, lanes:right] = COLOURS[factor]
+        _write(canvas, factor, lanes + 52, bottom + 6, COLOURS[factor])
+    return canvas
+
+
+def _strip(frames: Frames, numbers: Sequence[int]) -> Canvas:
+    """Put the frames side by side, each with its number."""
+    import cv2
+
+    count, height, width, _ = frames.shape
+    scale = min(THUMBNAIL / height, (STRIP / count - GAP) / width)
+    shape = max(1, round(width * scale)), max(1, round(height * scale))
+    strip = _empty(shape[1], count * (shape[0] + GAP))
+    for place, (frame, number) in enumerate(zip(frames, numbers, strict=True)):
+        left = place * (shape[0] + GAP)
+        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
+        strip[:, left : left + shape[0]] = cv2.resize(
+            np.ascontiguousarray(frame), shape, interpolation=method
+        )
+        strip[:16, left : left + 9 + 9 * len(str(number))] = DARK
+        _write(strip, str(number), left + 4, 12, (255, 255, 255))
+    return strip
+
+
+def _numbers(frames: Frames, reference: Frames) -> list[int]:
+    """Number the frames of a view as the first view does; those of another style by their place."""
+    place = {frame.tobytes(): number for number, frame in reversed(list(enumerate(reference, 1)))}
+    return [place.get(frame.tobytes(), number) for number, frame in enumerate(frames, 1)]
+
+
+def _write(canvas: Canvas, text: str, x: int, y: int, colour: Colour) -> int:
+    """Write a line of text that starts at `x` and stands on `y`; return its width."""
+    import cv2
+
+    font, size = cv2.FONT_HERSHEY_SIMPLEX, 0.5
+    cv2.putText(canvas, text, (x, y), font, size, colour, 1, cv2.LINE_AA)
+    return int(cv2.getTextSize(text, font, size, 1)[0][0])
+
+
+def _empty(height: int, width: int) -> Canvas:
+    """Return white paper."""
+    return np.full((height, width, 3), 255, np.uint8)
+
+
+def _widened(block: Canvas, width: int) -> Canvas:
+    """Fill a block up to a width."""
+    return np.concatenate([block, _empty(block.shape[0], width - block.shape[1])], axis=1)
