@@ -103,7 +103,7 @@ def coverage(kind: Kind, repeats: int, seed: int = 0) -> dict[str, float]:
 
 
 def draw(kind: Kind, r: Floats, video: NDArray[np.int64], rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Return both members of every clip's pair, `(clips, units)`; clips of one video share half of everything."""
+    """Return both members of every clip's pair, `(clips, units)`; clips of a video share half of it all."""
 
     def gaussian() -> Floats:
         own = rng.standard_normal((len(video), UNITS))
@@ -150,10 +150,8 @@ def main() -> None:
     print(f"|{'-' * 48}|{'-' * 13}|{'-' * 11}|{'-' * 14}|{'-' * 16}|")
     for name, kind in {**STATED, **HARDER}.items():
         c = coverage(kind, repeats)
-        print(
-            f"| {name:46} | {c['units']:11.1f} | {c['undefined']:9.1f} | {c['scores']:12.1f} | {c['percent']:14.1f} |",
-            flush=True,
-        )
+        print(f"| {name:46} | {c['units']:11.1f} | {c['undefined']:9.1f} ", end="")
+        print(f"| {c['scores']:12.1f} | {c['percent']:14.1f} |", flush=True)
 
 
 if __name__ == "__main__":

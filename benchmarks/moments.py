@@ -28,7 +28,7 @@ def activations(rows: int = 3000, units: int = 2048) -> Pairs:
 def contestants(
     z1: NDArray[np.float32], z2: NDArray[np.float32], batch: int | None
 ) -> dict[str, Callable[[], object]]:
-    """Return functions without arguments that take in all pairs, at once or in batches, each in its own best way."""
+    """Return functions that take in all pairs, at once or in batches, each in its own best way."""
     import torch
     from torchmetrics import PearsonCorrCoef
 

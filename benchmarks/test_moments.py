@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.moments import activations, contestants
 
 
+Runs = tuple[str, dict[str, Callable[[], object]]]
+
+
 @pytest.fixture(scope="module", params=[None, 8], ids=["at once", "batches of 8"])
-def runs(request: pytest.FixtureRequest) -> tuple[str, Any]:
+def runs(request: pytest.FixtureRequest) -> Runs:
     return f"3000 × 2048 float32, {request.node.callspec.id}", contestants(*activations(), request.param)
 
 
 @pytest.mark.parametrize("name", ["ours", "reading", "numpy", "torchmetrics"])
-def test_moments(benchmark: Any, runs: tuple[str, Any], name: str) -> None:
+def test_moments(benchmark: BenchmarkFixture, runs: Runs, name: str) -> None:
     benchmark.group, run = runs[0], runs[1][name]
     benchmark.pedantic(run, rounds=5, warmup_rounds=1)

@@ -35,7 +35,7 @@ def icc(z1, z2):
 
 
 def reference_layer(factors: Mapping[str, Pairs], further: Sequence[Pairs] = ()):
-    """Return the authors' layer scores: covariances about the members' common mean, over the variance of all rows."""
+    """Return the authors' layer scores: covariance about the common mean, over the variance of all rows."""
     rows = np.concatenate([z for pairs in (*factors.values(), *further) for z in pairs]).astype(np.float64)
     scores = {}
     for name, (z1, z2) in factors.items():

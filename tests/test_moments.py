@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -145,7 +146,7 @@ def test_merging_and_streaming_any_split_equal_the_single_pass(data, rows, units
     cuts = sorted(data.draw(st.lists(st.integers(0, rows), max_size=6)))
     edges = [0, *cuts, rows]
     merged, stream = PairMoments(units), PairMoments(units)
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in pairwise(edges):
         merged = merged.merge(PairMoments.from_arrays(z1[start:stop], z2[start:stop]))
         stream.update(z1[start:stop], z2[start:stop])
     if rows:
@@ -289,7 +290,8 @@ def three_threads(monkeypatch):
 
 @pytest.mark.parametrize("units", [8, 24, 37, 100, 1031])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_number_of_threads_does_not_change_a_bit(units, dtype, three_threads, monkeypatch):
+@pytest.mark.usefixtures("three_threads")
+def test_the_number_of_threads_does_not_change_a_bit(units, dtype, monkeypatch):
     z1, z2 = pairs(53, units, dtype)
     shared = PairMoments.from_arrays(z1, z2)
     shared.update(z2, z1)
@@ -300,7 +302,8 @@ def test_the_number_of_threads_does_not_change_a_bit(units, dtype, three_threads
     assert shared == alone
 
 
-def test_a_bad_value_is_found_by_whichever_thread_meets_it(three_threads):
+@pytest.mark.usefixtures("three_threads")
+def test_a_bad_value_is_found_by_whichever_thread_meets_it():
     for unit in (0, 20, 36):
         z1, z2 = pairs(8, 37)
         z2[5, unit] = np.nan
@@ -308,7 +311,8 @@ def test_a_bad_value_is_found_by_whichever_thread_meets_it(three_threads):
             PairMoments.from_arrays(z1, z2)
 
 
-def test_several_threads_of_a_program_update_moments_at_once(three_threads):
+@pytest.mark.usefixtures("three_threads")
+def test_several_threads_of_a_program_update_moments_at_once():
     z1, z2 = pairs(40, 64, np.float32)
     expected = PairMoments(64)
     for _ in range(50):
@@ -328,7 +332,10 @@ def test_several_threads_of_a_program_update_moments_at_once(three_threads):
 
 
 def test_works_where_nothing_can_be_cached():
-    code = "from sdmetrics.moments import PairMoments as P; print(P.from_arrays([[1.0], [3.0]], [[1.0], [5.0]]).m12)"
+    code = (
+        "from sdmetrics.moments import PairMoments\n"
+        "print(PairMoments.from_arrays([[1.0], [3.0]], [[1.0], [5.0]]).m12)"
+    )
     # Of numba's places for a cache, this one is never available to a module in a plain file.
     environment = {**os.environ, "NUMBA_CACHE_LOCATOR_CLASSES": "ZipCacheLocator"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
