@@ -36,28 +36,32 @@ def guess_layout(shape: Shape) -> str | None:
     return fitting[0] if len(fitting) == 1 else None
 
 
-def infer_inputs(model: ModelProto) -> tuple[ModelInput, ...]:
+def infer_inputs(model: ModelProto, **given: Any) -> tuple[ModelInput, ...]:
     """Describe the inputs of a model that does not describe them itself, with the usual mean and deviation.
+
+    Fields of `ModelInput` that are `given` go before what the shapes say.
 
     Raises
     ------
     InputError
-        If an input's shape leaves its layout, frames or size open.
+        If an input's layout, frames or size are neither given nor told by its shape.
     """
     known = shapes(model)
     inferred = []
     for value in fed_inputs(model.graph):
         shape = known.get(value.name, ())
-        layout = guess_layout(shape)
-        sizes = dict(zip(layout or "", shape, strict=False))
-        frames, height, width = sizes.get("T", 1), sizes.get("H"), sizes.get("W")
-        if not (isinstance(frames, int) and isinstance(height, int) and isinstance(width, int)):
+        layout = given.get("layout") or guess_layout(shape) or ""
+        sizes = dict(zip(layout, shape, strict=False))
+        frames = given.get("frames") or sizes.get("T", 1)
+        height, width = given.get("size") or (sizes.get("H"), sizes.get("W"))
+        if not (layout and isinstance(frames, int) and isinstance(height, int) and isinstance(width, int)):
             raise InputError(
-                f"model input {value.name!r} has the shape {shape}, which does not tell how it is fed; "
-                "describe it: "
-                f"inputs=[ModelInput({value.name!r}, frames=…, size=(…, …), layout='NCTHW', mean=…, std=…)]"
+                f"model input {value.name!r} has the shape {shape}, which does not tell how it is fed; describe it with "
+                f"ModelInput({value.name!r}, frames=…, size=(…, …), layout='NCTHW'), or on the command line: "
+                "sdmetrics probe MODEL --layout NCTHW --frames … --size … …"
             )
-        inferred.append(ModelInput(value.name, frames=frames, size=(height, width), layout=layout or ""))
+        described = {**given, "frames": frames, "size": (height, width), "layout": layout}
+        inferred.append(ModelInput(value.name, **described))
     return tuple(inferred)
 
 

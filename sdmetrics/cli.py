@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,8 @@ from sdmetrics.errors import InputError
 from sdmetrics.results import Results
 from sdmetrics.tables import plain_table, results_table
 from sdmetrics.views import ModelInput
+
+Channels = tuple[float, float, float]
 
 app = typer.Typer(
     help="Does a video model look at motion, or only at single frames?\n\n"
@@ -69,21 +72,31 @@ def probe(
     out: Annotated[Path, typer.Option("--out", "-o", help="The probe to write.")],
     layer: Annotated[list[str] | None, LAYER] = None,
     masks: Annotated[bool, typer.Option("--masks", help="Give every layer an input mask/LAYER that removes units.")] = False,
-    frames: Annotated[int | None, typer.Option(min=1, help="Frames the model reads.")] = None,
-    stride: Annotated[int, typer.Option(min=1, help="Distance between them in the video.")] = 8,
-    size: Annotated[tuple[int, int] | None, typer.Option(help="Height and width in pixels.")] = None,
     layout: Annotated[str | None, typer.Option(help="The input's axes, such as NCTHW, NTCHW or NTHWC.")] = None,
-    mean: Annotated[tuple[float, float, float], typer.Option(help="Per RGB channel, of values from 0 to 1.")] = (0.45,) * 3,
-    std: Annotated[tuple[float, float, float], typer.Option(help="Per RGB channel.")] = (0.225,) * 3,
+    frames: Annotated[int | None, typer.Option(min=1, help="Frames the model reads.")] = None,
+    stride: Annotated[int | None, typer.Option(min=1, help="Distance between them in the video.")] = None,
+    size: Annotated[tuple[int, int] | None, typer.Option(help="Height and width in pixels.")] = None,
+    mean: Annotated[Channels | None, typer.Option(help="Per RGB channel, of values from 0 to 1.")] = None,
+    std: Annotated[Channels | None, typer.Option(help="Per RGB channel.")] = None,
 ) -> None:
     """Turn a model into a probe: bytes in, pooled units out.
 
     A file that this package exported says itself how it is fed. For any other, name the layers (sdmetrics layers MODEL
-    lists them) and say how it is fed, as far as its input doesn't show it.
+    lists them) and say how it is fed, as far as its input's shape doesn't: layout, frames, stride, size, mean and std.
     """
+    from sdmetrics.exporters.feeds import infer_inputs
+    from sdmetrics.exporters.graph import load_model
+    from sdmetrics.exporters.metadata import read_metadata
     from sdmetrics.exporters.probe import build_probe
 
-    path = build_probe(model, out, layers=layer, masks=masks)
+    options = {"layout": layout, "frames": frames, "stride": stride, "size": size, "mean": mean, "std": std}
+    given = {name: value for name, value in options.items() if value is not None}
+    declared = read_metadata(model)
+    if declared:
+        inputs = tuple(replace(model_input, **given) for model_input in declared.inputs)
+    else:
+        inputs = infer_inputs(load_model(model), **given)
+    path = build_probe(model, out, layers=layer, inputs=inputs, masks=masks)
     console.print(f"probe: {path}", soft_wrap=True)
 
 
