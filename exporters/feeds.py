@@ -36,7 +36,7 @@ def guess_layout(shape: Shape) -> str | None:
     return fitting[0] if len(fitting) == 1 else None
 
 
-def infer_inputs(model: ModelProto, **given: Any) -> tuple[ModelInput, ...]:
+def infer_inputs(model: ModelProto, **given: Any) -> tuple[ModelInput, ...]:  # noqa: ANN401 (fields of ModelInput)
     """Describe the inputs of a model that does not describe them itself, with the usual mean and deviation.
 
     Fields of `ModelInput` that are `given` go before what the shapes say.
@@ -56,9 +56,11 @@ def infer_inputs(model: ModelProto, **given: Any) -> tuple[ModelInput, ...]:
         height, width = given.get("size") or (sizes.get("H"), sizes.get("W"))
         if not (layout and isinstance(frames, int) and isinstance(height, int) and isinstance(width, int)):
             raise InputError(
-                f"model input {value.name!r} has the shape {shape}, which does not tell how it is fed; describe it with "
-                f"ModelInput({value.name!r}, frames=…, size=(…, …), layout='NCTHW'), or on the command line: "
-                "sdmetrics probe MODEL --layout NCTHW --frames … --size … …"
+                f"model input {value.name!r} has the shape {shape}, which does not tell how it is fed; "
+                "describe "
+                f"it with ModelInput({value.name!r}, frames=…, size=(…, …), layout='NCTHW'), or on the "
+                "command "
+                "line: sdmetrics probe MODEL --layout NCTHW --frames … --size … …"
             )
         described = {**given, "frames": frames, "size": (height, width), "layout": layout}
         inferred.append(ModelInput(value.name, **described))

@@ -91,10 +91,10 @@ def check_model(model: ModelProto, name: str) -> None:
         raise InputError(f"model {name} is not valid ONNX: {one_line(error)}") from None
 
 
-def file_sha256(path: Path, model: ModelProto | None = None) -> str:
-    """Return the SHA-256 of a model's file; with `model` given, of its external weights as well."""
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a model's file and of the files that hold its weights."""
     digest = hashlib.sha256()
-    for file in [path, *(external_files(model, path.parent) if model else [])]:
+    for file in [path, *external_files(load_graph(path), path.parent)]:
         with file.open("rb") as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,37 +62,37 @@ def list_layers(model: Path) -> list[Layer]:
 def candidates(
     model: ModelProto, layouts: Mapping[str, str] | None = None, every: bool = False
 ) -> list[Layer]:
-    """List the layers of a model that declares none; with `every`, every tensor that its nodes compute."""
+    """List the layers of a model that declares none; with `every`, all its tensors under all their names."""
     known = shapes(model)
     if layouts is None:
         layouts = {
             value.name: guess_layout(known.get(value.name, ())) or "" for value in fed_inputs(model.graph)
         }
     labels = label_axes(model, known, layouts)
-    # A container and its last child share a tensor: the shorter path, which comes last, names it.
-    by_length = sorted(module_outputs(model.graph).items(), key=lambda item: -len(item[0]))
-    modules = {tensor: path for path, tensor in by_length}
+    modules: defaultdict[str, list[str]] = defaultdict(list)
+    for path, tensor in module_outputs(model.graph).items():
+        modules[tensor].append(path)
     found = []
     for node in model.graph.node:
         for tensor in filter(None, node.output):
-            module = modules.get(tensor)
+            # A container and its last child share a tensor: the shortest path names it.
+            paths = sorted(modules.get(tensor, ()), key=len)
             axis = axis_of(labels.get(tensor), "C")
-            listed = module is not None if modules else node.op_type in WORTH_LISTING
-            if not every and (not listed or axis is None):
-                continue
             shape = known.get(tensor, ())
             size = shape[axis] if axis is not None and axis < len(shape) else None
-            found.append(
-                Layer(
-                    name=module or tensor,
-                    tensor=tensor,
-                    shape=shape,
-                    channel_axis=axis,
-                    units=size if isinstance(size, int) else None,
-                    time_axis=axis_of(labels.get(tensor), "T"),
-                    module=module,
-                )
+            layer = Layer(
+                name=paths[0] if paths else tensor,
+                tensor=tensor,
+                shape=shape,
+                channel_axis=axis,
+                units=size if isinstance(size, int) else None,
+                time_axis=axis_of(labels.get(tensor), "T"),
+                module=paths[0] if paths else None,
             )
+            if every:
+                found += [dataclasses.replace(layer, name=name) for name in (*paths, tensor)]
+            elif axis is not None and (paths if modules else node.op_type in WORTH_LISTING):
+                found.append(layer)
     return found
 
 
@@ -103,14 +104,20 @@ def find_layers(
     Raises
     ------
     InputError
-        If one does not exist, with the nearest names, or if its channel axis is not known.
+        If one does not exist, with the nearest names, is named twice, or has no certain channel axis.
     """
-    by_name = {layer.tensor: layer for layer in offered} | {layer.name: layer for layer in offered}
-    found = []
+    if isinstance(wanted, str) or not wanted:
+        raise InputError(
+            f"layers is {wanted!r}; give a list of names. {suggest('', [o.name for o in offered])}"
+        )
+    by_name = {layer.name: layer for layer in offered}
+    found: list[Layer] = []
     for name in wanted:
         if name not in by_name:
             raise InputError(f"{file} has no layer {name!r}. {suggest(name, by_name)}")
-        layer = dataclasses.replace(by_name[name], name=name)
+        layer = by_name[name]
+        if layer.tensor in [other.tensor for other in found]:
+            raise InputError(f"layers {list(wanted)} name the tensor {layer.tensor!r} twice; name it once")
         if isinstance(wanted, Mapping):
             layer = dataclasses.replace(layer, channel_axis=wanted[name])
         if layer.channel_axis is None:
@@ -119,10 +126,6 @@ def find_layers(
                 f"say it: layers={{{name!r}: axis}}"
             )
         found.append(layer)
-    if not found:
-        raise InputError(f"no layer of {file} was named; {suggest('', by_name)}")
-    if len(set(wanted)) < len(wanted):
-        raise InputError(f"layers {list(wanted)} name one layer twice; name each once")
     return found
 
 

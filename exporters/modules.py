@@ -91,6 +91,17 @@ def replacing_outputs(
     """
     ran: set[str] = set()
 
+    def changed_of(name: str) -> Callable[[Tensor], Tensor]:
+        def changed(tensor: Tensor) -> Tensor:
+            if not tensor.is_floating_point():
+                raise InputError(
+                    f"module {name!r} returns {tensor.dtype}; units are floating-point numbers. Name another "
+                    "module"
+                )
+            return replace(name, tensor)
+
+        return changed
+
     def hook_of(name: str) -> Callable[[nn.Module, object, object], object]:
         def hook(_module: nn.Module, _inputs: object, output: object) -> object:
             if name in ran:
@@ -99,7 +110,7 @@ def replacing_outputs(
                     "module around it"
                 )
             ran.add(name)
-            return with_first_tensor(output, lambda tensor: replace(name, tensor), name)
+            return with_first_tensor(output, changed_of(name), name)
 
         return hook
 

@@ -83,16 +83,15 @@ def build_probe(
     chosen, units = measure(loaded, _choose(loaded, declared, described, layers, str(model)), described)
     raw = {layer.tensor for layer in declared.layers} if declared else set()
     outputs = [output.name for output in loaded.graph.output if output.name not in raw]
+    producer = f"{loaded.producer_name} {loaded.producer_version}".strip()
     metadata = Metadata(
         kind="probe",
         name=model.stem,
         inputs=described,
         layers=tuple(chosen),
         outputs=tuple(outputs),
-        framework=declared.framework
-        if declared
-        else f"{loaded.producer_name} {loaded.producer_version}".strip(),
-        sha256=file_sha256(model, loaded),
+        framework=declared.framework if declared else producer,
+        sha256=file_sha256(model),
         export_error=declared.export_error if declared else None,
         masks=masks,
     )
@@ -119,5 +118,4 @@ def _choose(
         raise InputError(
             f"{file} does not declare its layers; name some: {names}, … (sdmetrics layers lists them)"
         )
-    every = candidates(model, layouts, every=True)
-    return find_layers(layers, [*every, *offered], file)
+    return find_layers(layers, [*offered, *candidates(model, layouts, every=True)], file)

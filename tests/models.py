@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from sdmetrics.exporters.probe import build_probe
+from sdmetrics.exporters.torch import export
+from sdmetrics.views import ModelInput
 
 
 class Residual(nn.Module):
@@ -121,3 +133,81 @@ def seeded(make: type[nn.Module], **arguments: object) -> nn.Module:
                 nn.init.normal_(part.running_mean)
                 nn.init.uniform_(part.running_var, 0.5, 1.5)
     return model
+
+
+def video_input(layout: str = "NCTHW", name: str = "video") -> ModelInput:
+    """What the models of this file read."""
+    return ModelInput(name, frames=4, stride=1, size=(32, 32), layout=layout)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, how it is fed, and layers of every kind that it has."""
+
+    make: Callable[[], nn.Module]
+    inputs: tuple[ModelInput, ...]
+    layers: tuple[str, ...]
+
+
+CASES = {
+    "resnet": Case(
+        lambda: seeded(ResNet3d),
+        (video_input(),),
+        (
+            *("stem.0", "stem", "layer1.0.conv1", "layer1.0.bn1", "layer1.0.bn2", "layer1.0.drop"),
+            *("layer1.0.same", "layer1.0.shortcut", "layer1.0", "layer1", "layer2", "layer4", "fc"),
+        ),
+    ),
+    "transformer": Case(
+        lambda: seeded(Transformer),
+        (video_input(),),
+        ("embed", "blocks.0.norm1", "blocks.0.qkv", "blocks.0.mlp", "blocks.0", "blocks.1", "norm", "head"),
+    ),
+    "framewise": Case(lambda: seeded(Framewise), (video_input("NTCHW"),), ("conv", "act", "deep", "fc")),
+    "time-major": Case(
+        lambda: seeded(Framewise, time_major=True), (video_input("NTCHW"),), ("conv", "act", "deep", "fc")
+    ),
+}
+
+
+@functools.cache
+def exported(case: str) -> bytes:
+    """The model's file, exported once for all tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        chosen = CASES[case]
+        return export(chosen.make(), chosen.inputs, chosen.layers, Path(folder) / f"{case}.onnx").read_bytes()
+
+
+@functools.cache
+def probed(case: str) -> bytes:
+    """The model's probe with masks, built once for all tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / f"{case}.onnx"
+        model.write_bytes(exported(case))
+        return build_probe(model, Path(folder) / "probe.onnx", masks=True).read_bytes()
+
+
+def hooked(
+    module: nn.Module,
+    names: Sequence[str],
+    arrays: Sequence[NDArray[np.float32]],
+    masks: Mapping[str, Tensor] | None = None,
+) -> tuple[object, dict[str, NDArray[np.float32]]]:
+    """Return what a module and its parts return, with plain hooks; a mask multiplies what a part returns."""
+    taps: dict[str, NDArray[np.float32]] = {}
+
+    def hook_of(name: str) -> Callable[[nn.Module, object, Tensor], Tensor]:
+        def hook(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+            taps[name] = output.detach().numpy().copy()
+            return output * (masks or {}).get(name, torch.ones(()))
+
+        return hook
+
+    parts = dict(module.named_modules())
+    handles = [parts[name].register_forward_hook(hook_of(name)) for name in names]
+    module.eval()
+    with torch.no_grad():
+        own = module(*(torch.from_numpy(array) for array in arrays))
+    for handle in handles:
+        handle.remove()
+    return own, taps
