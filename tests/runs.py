@@ -1,4 +1,4 @@
-"""Results as an analysis would give them, made up in a millisecond: for tests of what shows or checks results."""
+"""Results as an analysis would give them, made up at once: for tests of what shows or checks results."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import altair as alt
 
-from sdmetrics.report.words import CLASSES, interval, interval_text, parts, percent, share
+from sdmetrics.report.words import CLASSES, interval, interval_text, measurable, parts, percent, share
+from sdmetrics.views import FACTORS
 
 COLOURS = {
     "dynamic": "#2f7bbd",
@@ -17,29 +18,38 @@ COLOURS = {
     "residual": "#a3a7ad",
     "dead": "#6d7178",
 }
-"""By class; each stands out on white and on black. Labels, shapes and patterns say the same without colour."""
+"""By class; each stands out on white and on black. Labels, shapes and patterns say the same."""
 
 NOTHING, ALL = 100 / (2 + math.e), 100 / 3
 """Eq. 1 of the scores (0, 0) and (1, 1): where both curves lie when a layer shares nothing, or all."""
 
 Row = dict[str, Any]
 
+LIVE_INK: Row = {"expr": "ink"}
+"""The ink of a chart on a canvas, which cannot follow the page's colours by itself as an SVG does."""
 
-def theme(ink: str) -> Row:
-    """Return the Vega configuration that all charts share, with text and lines in the colour `ink`."""
+
+def theme(ink: str | Row) -> Row:
+    """Return the Vega configuration that all charts share, with text and lines in the colour `ink`.
+
+    `LIVE_INK` leaves the colour to the chart's parameter.
+    """
     return {
         "background": "transparent",
         "font": "system-ui, -apple-system, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif",
         "view": {"stroke": None},
         "axis": {
             "labelColor": ink, "titleColor": ink, "domainColor": ink, "tickColor": ink, "gridColor": ink,
-            "labelOpacity": 0.75, "titleOpacity": 0.75, "gridOpacity": 0.1, "domainOpacity": 0.3, "tickOpacity": 0.3,
+            "labelOpacity": 0.75, "titleOpacity": 0.75,
+            "gridOpacity": 0.1, "domainOpacity": 0.3, "tickOpacity": 0.3,
             "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "titlePadding": 10,
             "labelLimit": 320, "labelPadding": 5,
         },
         "axisX": {"grid": False},
-        "title": {"color": ink, "fontSize": 14, "fontWeight": 600, "anchor": "start", "limit": 420, "subtitleColor": ink, "subtitleFontSize": 11},
-        "header": {"labelColor": ink, "titleColor": ink, "labelFontSize": 12, "labelLimit": 320},
+        "title": {
+            "color": ink, "fontSize": 14, "fontWeight": 600, "anchor": "start", "limit": 420,
+            "subtitleColor": ink, "subtitleFontSize": 11,
+        },
         "legend": {"labelColor": ink, "titleColor": ink, "labelFontSize": 12, "symbolType": "square"},
         "text": {"color": ink, "fontSize": 12},
         "rule": {"color": ink},
@@ -65,8 +75,8 @@ def curves(layers: Sequence[Row], top: float = 50) -> alt.LayerChart:
         scale=alt.Scale(domain=[0, top]),
         axis=alt.Axis(tickCount=6),
     )
-    colour = alt.Color("factor:N", scale=_scale(("dynamic", "static")), legend=None)
-    factor = alt.Chart(alt.Data(values=_curve_rows(layers))).encode(x=x, color=colour)
+    colour = alt.Color("factor:N", scale=_scale(FACTORS), legend=None)
+    factor = alt.Chart(alt.InlineData(values=_curve_rows(layers))).encode(x=x, color=colour)
     known = "isValid(datum.percent)"
     bounded = factor.transform_filter("isValid(datum.low)").encode(y=alt.Y("low:Q"), y2="high:Q")
     marks = factor.encode(
@@ -74,92 +84,82 @@ def curves(layers: Sequence[Row], top: float = 50) -> alt.LayerChart:
         tooltip=["layer:N", "factor:N", "text:N", "interval:N", alt.Tooltip("score:Q", format=".3f")],
         description=alt.Description("description:N"),
     )
-    guides = alt.Chart(alt.Data(values=[{"percent": NOTHING}, {"percent": ALL}])).encode(y=y)
-    return alt.layer(
-        guides.mark_rule(strokeDash=[2, 3], opacity=0.4, aria=False),
-        bounded.mark_area(opacity=0.14, aria=False),
-        bounded.mark_rule(strokeWidth=1.5, opacity=0.8, aria=False),
-        marks.mark_line(strokeWidth=2, aria=False).encode(
-            strokeDash=_by_factor("strokeDash", [1, 0], [6, 3])
-        ),
-        marks.transform_filter(known)
-        .mark_point(size=55, filled=True, opacity=1)
-        .encode(shape=_by_factor("shape", "circle", "square")),
-        *(
-            marks.transform_filter(f"datum.end == '{baseline}'")
-            .mark_text(align="left", dx=9, dy=dy, fontWeight=600, aria=False)
-            .encode(text="factor:N")
-            for baseline, dy in (("upper", -7), ("lower", 8))
-        ),
+    guides = alt.Chart(alt.InlineData(values=[{"percent": NOTHING}, {"percent": ALL}])).encode(y=y)
+    return alt.LayerChart(
+        layer=[
+            guides.mark_rule(strokeDash=[2, 3], opacity=0.4, aria=False),
+            bounded.mark_area(opacity=0.14, aria=False),
+            bounded.mark_rule(strokeWidth=1.5, opacity=0.8, aria=False),
+            marks.mark_line(strokeWidth=2, aria=False).encode(
+                strokeDash=alt.StrokeDash(
+                    "factor:N", scale=alt.Scale(domain=FACTORS, range=[[1, 0], [6, 3]]), legend=None
+                )
+            ),
+            marks.transform_filter(known)
+            .mark_point(size=55, filled=True, opacity=1)
+            .encode(
+                shape=alt.Shape(
+                    "factor:N", scale=alt.Scale(domain=FACTORS, range=["circle", "square"]), legend=None
+                )
+            ),
+            *(
+                marks.transform_filter(f"datum.end == '{baseline}'")
+                .mark_text(align="left", dx=9, dy=dy, fontWeight=600, aria=False)
+                .encode(text="factor:N")
+                for baseline, dy in (("upper", -7), ("lower", 8))
+            ),
+        ]
     )
 
 
 def top(layers: Iterable[Row]) -> float:
-    """Return where the curves' common axis ends: at 50 %, above what scores up to 1 can give, or higher if need be."""
+    """Return where the curves' common axis ends: at 50 %, beyond what scores up to 1 give, or more."""
     highest = (
         value
         for layer in layers
-        for factor in ("dynamic", "static")
+        for factor in FACTORS
         for value in (layer["percent"][factor], *(interval(layer, "percent", factor) or ()))
         if value is not None
     )
-    return max([50.0, *highest])
+    return max([50.0, *map(float, highest)])
 
 
 def bars(layers: Sequence[Row]) -> alt.LayerChart:
-    """Draw what share of each layer's units is in each class (Eq. 3), the dead apart from the other residual ones."""
-    rows = []
-    for layer in layers:
-        start = 0.0
-        for order, (name, count) in enumerate(parts(layer).items()):
-            width = 100 * count / layer["units"] if count else 0.0
-            rows.append(
-                {
-                    "layer": layer["name"],
-                    "class": name,
-                    "order": order,
-                    "start": start,
-                    "end": start + width,
-                    "text": share(count, layer["units"]) if width >= 8 else "",
-                }
-            )
-            start += width
-    chart = alt.Chart(alt.Data(values=rows)).encode(
+    """Draw the share of each layer's units in each class (Eq. 3), the dead apart from the residual."""
+    chart = alt.Chart(alt.InlineData(values=_bar_rows(layers))).encode(
         y=alt.Y("layer:N", title=None, sort=None, axis=alt.Axis(domain=False, ticks=False)),
-        x=alt.X("start:Q", title="percent of units (Eq. 3)", scale=alt.Scale(domain=[0, 100])),
-        x2="end:Q",
     )
-    return alt.layer(
-        chart.mark_bar(stroke="white", strokeWidth=1).encode(
-            color=alt.Color("class:N", scale=_scale(CLASSES), title=None, legend=alt.Legend(orient="bottom")),
-            order="order:O",
-        ),
-        chart.transform_calculate(middle="(datum.start + datum.end) / 2")
-        .mark_text(fontSize=11)
-        .encode(
-            x="middle:Q",
-            x2=alt.Undefined,
-            text="text:N",
-            color=alt.when("datum.class == 'residual'")
-            .then(alt.value("black"))
-            .otherwise(alt.value("white")),
-        ),
+    x = alt.X("start:Q", title="percent of units (Eq. 3)", scale=alt.Scale(domain=[0, 100]))
+    colour = alt.Color("class:N", scale=_scale(CLASSES), title=None, legend=alt.Legend(orient="bottom"))
+    light = alt.when("datum.class == 'residual' || datum.class == 'undefined'").then(alt.value("black"))
+    return alt.LayerChart(
+        layer=[
+            chart.transform_filter("datum.class != 'undefined'")
+            .mark_bar(stroke="white", strokeWidth=1)
+            .encode(x=x, x2="end:Q", color=colour, order="order:O"),
+            chart.transform_calculate(middle="(datum.start + datum.end) / 2")
+            .mark_text(fontSize=11)
+            .encode(x="middle:Q", text="text:N", color=light.otherwise(alt.value("white"))),
+        ]
     )
 
 
 def scatter(rows: Sequence[Row], threshold: float) -> alt.LayerChart:
     """Draw the units of one layer, static against dynamic score (Eq. 2), with lines at the threshold."""
-    return _scatter(alt.Data(values=list(rows)), threshold, point_size(len(rows)))
+    return _scatter(alt.InlineData(values=list(rows)), threshold, point_size(len(rows)) / 2)
 
 
 def live_scatter() -> alt.LayerChart:
-    """Draw the same with the data `units` and the parameters `threshold` and `size`, all of which the page sets."""
-    threshold, size = alt.param(name="threshold", value=0.5), alt.param(name="size", value=45)
+    """Draw the same from the data `units` and the parameters below, all of which the page sets."""
     chart = _scatter(alt.NamedData(name="units"), alt.ExprRef("threshold"), alt.ExprRef("size"))
-    return chart.add_params(threshold, size)
+    defaults = {"threshold": 0.5, "size": 45, "ink": "black"}
+    return chart.add_params(*(alt.param(name=name, value=value) for name, value in defaults.items()))
 
 
-def _scatter(data: Any, threshold: float | alt.ExprRef, size: float | alt.ExprRef) -> alt.LayerChart:
+def _scatter(
+    data: alt.InlineData | alt.NamedData, threshold: float | alt.ExprRef, size: float | alt.ExprRef
+) -> alt.LayerChart:
+    """Draw points on fixed axes, their classes named at the corners."""
     axis = alt.Axis(values=[-1, -0.5, 0, 0.5, 1], grid=True)
     scale = alt.Scale(domain=[-1, 1], nice=False)
     points = (
@@ -172,7 +172,7 @@ def _scatter(data: Any, threshold: float | alt.ExprRef, size: float | alt.ExprRe
             tooltip=["unit:N", "class:N"]
             + [
                 tip
-                for factor in ("dynamic", "static")
+                for factor in FACTORS
                 for tip in (
                     alt.Tooltip(f"{factor}:Q", format=".3f"),
                     alt.Tooltip(f"{factor}_95:N", title="95 %"),
@@ -180,31 +180,25 @@ def _scatter(data: Any, threshold: float | alt.ExprRef, size: float | alt.ExprRe
             ],
         )
     )
-    line = alt.Chart(alt.Data(values=[{}])).mark_rule(strokeDash=[4, 3], opacity=0.7, aria=False)
+    line = alt.Chart(alt.InlineData(values=[{}])).mark_rule(strokeDash=[4, 3], opacity=0.7, aria=False)
     at = alt.datum(threshold, type="quantitative")
-    corners = alt.Chart(
-        alt.Data(
-            values=[
-                {"x": -1, "y": 1, "text": "dynamic"},
-                {"x": 1, "y": 1, "text": "joint"},
-                {"x": 1, "y": -1, "text": "static"},
-                {"x": -1, "y": -1, "text": "residual"},
-            ]
-        )
-    ).encode(x="x:Q", y="y:Q", text="text:N")
+    corners = {"dynamic": (-1, 1), "joint": (1, 1), "static": (1, -1), "residual": (-1, -1)}
     labels = [
-        corners.transform_filter(f"datum.x == {x} && datum.y == {y}").mark_text(
+        alt.Chart(alt.InlineData(values=[{"x": x, "y": y}]))
+        .mark_text(
+            text=name,
             align="left" if x < 0 else "right",
             baseline="bottom",
-            dx=-6 * x if y < 0 else 0,
+            dx=0 if y > 0 else -6 * x,
             dy=-6,
             fontSize=11,
             opacity=0.75,
             aria=False,
-        )  # fmt: skip
-        for x, y in ((-1, 1), (1, 1), (1, -1), (-1, -1))
+        )
+        .encode(x="x:Q", y="y:Q")
+        for name, (x, y) in corners.items()
     ]
-    return alt.layer(points, line.encode(x=at), line.encode(y=at), *labels)
+    return alt.LayerChart(layer=[points, line.encode(x=at), line.encode(y=at), *labels])
 
 
 def points(units: Sequence[Row], layer: str) -> list[Row]:
@@ -213,7 +207,7 @@ def points(units: Sequence[Row], layer: str) -> list[Row]:
         {
             "unit": unit["unit"],
             "class": unit["label"],
-            **{factor: unit[factor] for factor in ("dynamic", "static")},
+            **{factor: unit[factor] for factor in FACTORS},
         }
         for unit in units
         if unit["layer"] == layer and unit["dynamic"] is not None and unit["static"] is not None
@@ -229,12 +223,29 @@ def _scale(names: Sequence[str]) -> alt.Scale:
     return alt.Scale(domain=list(names), range=[COLOURS[name] for name in names])
 
 
-def _by_factor(channel: str, dynamic: Any, static: Any) -> Any:
-    """Return an encoding that tells the factors apart without colour."""
-    kind = {"strokeDash": alt.StrokeDash, "shape": alt.Shape}[channel]
-    return kind(
-        "factor:N", scale=alt.Scale(domain=["dynamic", "static"], range=[dynamic, static]), legend=None
-    )
+def _bar_rows(layers: Sequence[Row]) -> list[Row]:
+    """Return one row per part of a bar, or one that says that the layer is undefined."""
+    rows: list[Row] = []
+    for layer in layers:
+        if not measurable(layer):
+            text = "undefined: fewer than two pairs"
+            rows.append({"layer": layer["name"], "class": "undefined", "start": 0, "end": 100, "text": text})
+            continue
+        start = 0.0
+        for order, (name, count) in enumerate(parts(layer).items()):
+            end = start + 100 * count / layer["units"]
+            text = share(count, layer["units"]) if end - start >= 8 else ""
+            row = {
+                "layer": layer["name"],
+                "class": name,
+                "order": order,
+                "start": start,
+                "end": end,
+                "text": text,
+            }
+            rows.append(row)
+            start = end
+    return rows
 
 
 def _curve_rows(layers: Sequence[Mapping[str, Any]]) -> list[Row]:

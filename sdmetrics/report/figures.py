@@ -22,7 +22,7 @@ PNG_PPI = 144
 
 
 def write_figures(runs: Mapping[str, Results] | Sequence[Results], folder: str | Path) -> list[Path]:
-    """Write the layer-wise curves, the unit-wise bars and the scatter of units into `folder`, each as PNG and SVG.
+    """Write the layer-wise curves, unit-wise bars and unit scatters into `folder`, each as PNG and SVG.
 
     Parameters
     ----------

@@ -15,11 +15,13 @@ from sdmetrics.report import words
 from sdmetrics.views import FACTORS
 
 if TYPE_CHECKING:
+    import altair as alt
+
     from sdmetrics.results import Results
 
 
 def write_report(runs: Mapping[str, Results] | Sequence[Results], path: str | Path) -> Path:
-    """Write one offline HTML page that answers, for one run or several, which units are static and which dynamic.
+    """Write one offline HTML page that says, for one run or several, which units are static, which dynamic.
 
     Parameters
     ----------
@@ -101,20 +103,30 @@ def _data(runs: Mapping[str, Results]) -> dict[str, Any]:
 
     top = charts.top(layer for run in runs.values() for layer in run.layers)
     return {
-        "config": charts.theme("currentColor"),
-        "scatter": charts.live_scatter().to_dict(),
+        "svg": charts.theme("currentColor"),
+        "canvas": charts.theme(charts.LIVE_INK),
+        "scatter": _spec(charts.live_scatter()),
         "runs": [
             {
-                "curves": charts.curves(run.layers, top)
-                .properties(
-                    width="container", height=300, padding={"left": 5, "right": 62, "top": 8, "bottom": 5}
-                )
-                .to_dict(),
+                "curves": _curves(run.layers, top),
                 "layers": _columns(run),
             }
             for run in runs.values()
         ],
     }
+
+
+def _curves(layers: list[dict[str, Any]], top: float) -> dict[str, Any]:
+    """Return the layer-wise chart as wide as its place, with room for the names at the curves' ends."""
+    from sdmetrics.report import charts
+
+    room = {"left": 5, "right": 40 if len(layers) <= 6 else 62, "top": 8, "bottom": 5}
+    return _spec(charts.curves(layers, top).properties(width="container", height=300, padding=room))
+
+
+def _spec(chart: alt.LayerChart) -> dict[str, Any]:
+    """Return the chart as the browser gets it: without its schema's address, of no use offline."""
+    return {key: value for key, value in chart.to_dict().items() if key != "$schema"}
 
 
 def _columns(run: Results) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ def named_runs(runs: Mapping[str, Results] | Sequence[Results]) -> dict[str, Res
     for name, run in named.items():
         if not run.layers:
             raise InputError(
-                f"run {name!r} has no layer; analyse at least one layer before asking for a report"
+                f"run {name!r} has no layer; a report needs at least one. Analyse the model again"
             )
     return named
 
@@ -63,21 +64,19 @@ def percent(value: float | None, digits: int = 1) -> str:
     return UNDEFINED if value is None else number(value, digits) + _THIN + "%"
 
 
-def share(count: int | None, units: int) -> str:
-    """Return what part of the units `count` is, rounded to whole percents but never to a false 0 or 100.
+def share(count: int, units: int) -> str:
+    r"""Return what part of the units `count` is, in whole percents, halves up, but never a false 0 or 100.
 
     Examples
     --------
-    >>> share(1, 3), share(1, 1000), share(999, 1000), share(0, 7)
-    ('33\\u202f%', '<1\\u202f%', '>99\\u202f%', '0\\u202f%')
+    >>> share(1, 8), share(1, 1000), share(999, 1000), share(0, 7)
+    ('13\u202f%', '<1\u202f%', '>99\u202f%', '0\u202f%')
     """
-    if count is None:
-        return UNDEFINED
     if 0 < count < units / 200:
         return f"<1{_THIN}%"
     if units > count > units * 199 / 200:
         return f">99{_THIN}%"
-    return percent(100 * count / units, 0)
+    return f"{math.floor(100 * count / units + 0.5)}{_THIN}%"
 
 
 def interval(layer: Mapping[str, Any], quantity: str, factor: str) -> tuple[float, float] | None:
@@ -93,26 +92,23 @@ def interval_text(bounds: tuple[float, float] | None, digits: int = 2) -> str:
 
 def measurable(layer: Mapping[str, Any]) -> bool:
     """Tell whether the layer has the two pairs of each factor that any score needs."""
-    return min(layer["pairs"].values()) >= 2
+    return all(pairs >= 2 for pairs in layer["pairs"].values())
 
 
-def parts(layer: Mapping[str, Any]) -> dict[str, int | None]:
+def parts(layer: Mapping[str, Any]) -> dict[str, int]:
     """Return the counts of the parts of a layer's bar: dead units apart from the other residual ones.
 
     Examples
     --------
-    >>> counts = {"dynamic": 1, "static": 2, "joint": 3, "residual": 4, "dead": 1}
-    >>> parts({"pairs": {"dynamic": 9, "static": 9}, "counts": counts})
+    >>> parts({"counts": {"dynamic": 1, "static": 2, "joint": 3, "residual": 4, "dead": 1}})
     {'dynamic': 1, 'joint': 3, 'static': 2, 'residual': 3, 'dead': 1}
     """
-    if not measurable(layer):
-        return dict.fromkeys(CLASSES)
-    counts = dict(layer["counts"])
-    return {name: counts[name] - (counts["dead"] if name == "residual" else 0) for name in CLASSES}
+    counts = {name: layer["counts"][name] for name in CLASSES}
+    return {**counts, "residual": counts["residual"] - counts["dead"]}
 
 
 def lean(layer: Mapping[str, Any]) -> str:
-    """Return what a layer leans to: `dynamic`, `static`, `neither` (the 95 % intervals overlap) or `undefined`.
+    """Return what a layer leans to: `dynamic`, `static`, `neither` (the intervals overlap) or `undefined`.
 
     Where the intervals are undefined the two percents (Eq. 1) alone decide.
     """
@@ -141,18 +137,15 @@ def headline(runs: Mapping[str, Results]) -> str:
 
 def footnotes(run: Results) -> list[str]:
     """Return why the dashes of a run's table are dashes: only the reasons that apply to it."""
+    measured = [layer for layer in run.layers if measurable(layer)]
+    scored = [layer for layer in measured if layer["scores"]["dynamic"] is not None]
     notes = []
-    if not all(measurable(layer) for layer in run.layers):
-        notes.append("A score needs at least two pairs of each factor; with fewer it is undefined.")
-    if any(measurable(layer) and layer["scores"]["dynamic"] is None for layer in run.layers):
-        notes.append("All units of the layer are dead: none has a score to average.")
-    if any(
-        layer["scores"]["dynamic"] is not None and not interval(layer, "scores", "dynamic")
-        for layer in run.layers
-    ):
-        notes.append(
-            "An interval needs videos in at least 5 of the 20 groups of the jackknife; with fewer it is undefined."
-        )
+    if len(measured) < len(run.layers):
+        notes.append("A score needs at least two pairs of each factor.")
+    if len(scored) < len(measured):
+        notes.append("A layer whose units are all dead has no score.")
+    if not all(interval(layer, "scores", "dynamic") for layer in scored):
+        notes.append("An interval needs clips in at least 5 of the 20 groups that videos are dealt to.")
     return notes
 
 
@@ -177,7 +170,7 @@ def differences(runs: Mapping[str, Results]) -> list[str]:
     return [term for term in terms if len({facts_of_run.get(term) for facts_of_run in made}) > 1]
 
 
-def _flat(value: Any, term: str = "") -> Iterator[tuple[str, str]]:
+def _flat(value: object, term: str = "") -> Iterator[tuple[str, str]]:
     """Yield the leaves of nested mappings and of lists of mappings."""
     if isinstance(value, list | tuple) and value and all(isinstance(item, Mapping) for item in value):
         value = {item.get("name", index): item for index, item in enumerate(value)}

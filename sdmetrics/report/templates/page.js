@@ -7,7 +7,7 @@ const CLASSES = ["dynamic", "joint", "static", "residual", "dead"];
 
 // ast: expressions are interpreted, so the page's policy can forbid eval.
 const embed = (element, spec, renderer) =>
-  vegaEmbed(element, spec, { mode: "vega-lite", renderer, config: report.config, actions: false, ast: true });
+  vegaEmbed(element, spec, { mode: "vega-lite", renderer, config: report[renderer], actions: false, ast: true });
 
 // Eq. 3; a tie does not encode.
 function classOf(dynamic, static_, threshold) {
@@ -44,23 +44,19 @@ function drawBar(bar, counts, units) {
   bar.setAttribute("aria-label", CLASSES.map((name) => `${name} ${counts[name]}`).join(", "));
 }
 
+function bounds(layer, factor, i) {
+  const [low, high] = [layer[`${factor}_low`][i], layer[`${factor}_high`][i]];
+  return low === null ? "–" : `[${low.toFixed(2)}, ${high.toFixed(2)}]`.replaceAll("-", "−");
+}
+
 function points(layer, labels) {
-  const bounds = (factor, i) => {
-    const [low, high] = [layer[`${factor}_low`][i], layer[`${factor}_high`][i]];
-    return low === null || high === null ? "–" : `[${low.toFixed(2)}, ${high.toFixed(2)}]`.replaceAll("-", "−");
-  };
-  return labels.flatMap((label, i) =>
-    label === "dead"
-      ? []
-      : {
-          unit: layer.unit[i],
-          class: label,
-          dynamic: layer.dynamic[i],
-          dynamic_95: bounds("dynamic", i),
-          static: layer.static[i],
-          static_95: bounds("static", i),
-        },
-  );
+  layer.texts ??= labels.map((_, i) => ["dynamic", "static"].map((factor) => bounds(layer, factor, i)));
+  return labels.flatMap((label, i) => {
+    if (label === "dead") return [];
+    const [dynamic_95, static_95] = layer.texts[i];
+    const [dynamic, static_] = [layer.dynamic[i], layer.static[i]];
+    return { unit: layer.unit[i], class: label, dynamic, dynamic_95, static: static_, static_95 };
+  });
 }
 
 async function openRun(article) {
@@ -68,7 +64,7 @@ async function openRun(article) {
   const bars = [...article.querySelectorAll(".bar")];
   const caption = article.querySelector(".counts");
   const box = article.querySelector(".scatter");
-  const { view } = await embed(box, report.scatter, "svg");
+  const { view } = await embed(box, report.scatter, "canvas");
 
   const draw = () => {
     const threshold = Number(slider.value);
@@ -91,12 +87,23 @@ async function openRun(article) {
         .signal("size", layer.point)
         .data("units", points(layer, labels));
     });
-    const side = Math.max(160, Math.min(360, box.parentElement.clientWidth - 70));
-    view.signal("threshold", threshold).width(side).height(side).resize().runAsync();
+    view.signal("threshold", threshold).runAsync();
   };
 
+  const fit = () => {
+    const side = Math.max(160, Math.min(360, box.parentElement.clientWidth - 70));
+    view.width(side).height(side).runAsync();
+  };
+
+  const ink = (colour) => view.signal("ink", colour).run();
+  const onScreen = () => ink(getComputedStyle(document.body).color);
+
+  onScreen();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", onScreen);
+  addEventListener("beforeprint", () => ink("black"));
+  addEventListener("afterprint", onScreen);
   article.addEventListener("change", draw);
-  new ResizeObserver(draw).observe(box.parentElement);
+  new ResizeObserver(fit).observe(box.parentElement);
   return draw;
 }
 
@@ -120,8 +127,6 @@ async function open() {
     slider.value = slider.defaultValue;
     draw();
   });
-  // The canvas holds the ink of the scheme that it was drawn in.
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   draw();
   await Promise.all(curves);
 }
