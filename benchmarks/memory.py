@@ -28,5 +28,11 @@ def _peak(clips: int) -> int:
 
 if __name__ == "__main__":
     with demo_model("motion") as model, tempfile.TemporaryDirectory() as out:
-        analyze(open_model(model, provider="cpu"), world_clips(int(sys.argv[1])), out=out, batch=48, progress=False)
+        analyze(
+            open_model(model, provider="cpu"),
+            world_clips(int(sys.argv[1])),
+            out=out,
+            batch=48,
+            progress=False,
+        )
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

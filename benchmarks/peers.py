@@ -25,8 +25,8 @@ def plain_forwards(forward: Callable[[Video], object], views: Video, batch: int)
 def reference_procedure(forwards: Sequence[Forward], views: Video, batch: int) -> list[dict[str, float]]:
     """Return each layer's scores as the authors' code finds them: layer by layer, pair by pair, features in lists.
 
-    `views` holds three views per clip, already rendered, which the procedure is not charged for. For each layer the whole
-    run is made again; both members of every pair are run; their pooled features are kept until the end.
+    `views` holds three views per clip, already rendered, which the procedure is not charged for. For each layer the
+    whole run is made again; both members of every pair are run; their pooled features are kept until the end.
     """
     first_of_clip = np.arange(0, len(views), 3)
     scores = []

@@ -16,6 +16,7 @@ from benchmarks.peers import Forward, Video, plain_forwards, reference_procedure
 from benchmarks.slowonly import INPUT, LAYERS, slowonly
 from benchmarks.videos import write_videos
 from sdmetrics.analysis import analyze
+from sdmetrics.clips import Clip
 from sdmetrics.clips.datasets import open_clips
 from sdmetrics.clips.render import render
 from sdmetrics.exporters.probe import build_probe
@@ -25,7 +26,9 @@ from sdmetrics.runners.onnxruntime import OnnxRunner
 BATCH = 6
 
 
-def pipeline_ratios(videos: int = 3, clips_per_video: int = 2, repeats: int = 3, eager: bool = True) -> dict[str, float]:
+def pipeline_ratios(
+    videos: int = 3, clips_per_video: int = 2, repeats: int = 3, eager: bool = True
+) -> dict[str, float]:
     """Return the analysis's time over that of bare forwards, and the reference procedure's over the analysis's.
 
     All run on the same ONNX Runtime and the same clips, one after the other, `repeats` times; a ratio is the median of
@@ -48,9 +51,7 @@ def pipeline_ratios(videos: int = 3, clips_per_video: int = 2, repeats: int = 3,
         contenders: dict[str, Callable[[], object]] = {
             "analysis": lambda: analyze(runner, clips, batch=BATCH, progress=False),
             "plain": lambda: plain_forwards(_layer(session, 0), views, BATCH),
-            "reference": lambda: reference_procedure(
-                [_layer(tapped, i + 1) for i in range(len(LAYERS))], views, BATCH
-            ),
+            "reference": lambda: reference_procedure([_layer(tapped, i + 1) for i in range(len(LAYERS))], views, BATCH),
         }
         if eager:
             contenders["eager"] = lambda: reference_procedure(_eager_layers(), views, BATCH)
@@ -70,7 +71,7 @@ def pipeline_ratios(videos: int = 3, clips_per_video: int = 2, repeats: int = 3,
     return ratio
 
 
-def rendered_views(clip) -> Video:
+def rendered_views(clip: Clip) -> Video:
     """Return a clip's three views as the model reads them."""
     views, frames = render(clip, 0, [INPUT])
     shown = np.stack([f[v.orders[INPUT.name]] for v, f in zip(views, frames, strict=True)])

@@ -1,4 +1,4 @@
-"""A 3-D ResNet of the size of SlowOnly-R50 (8 frames of 224²), random weights: what the pipeline's cost is measured on."""
+"""A 3-D ResNet of the size of SlowOnly-R50 (8 frames of 224²), random weights: what costs are measured on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def conv(width_in: int, width_out: int, kernel: tuple[int, int, int], stride: in
     """A convolution that keeps the frames' number, and its batch normalisation."""
     padding = tuple(k // 2 for k in kernel)
     return nn.Sequential(
-        nn.Conv3d(width_in, width_out, kernel, (1, stride, stride), padding, bias=False), nn.BatchNorm3d(width_out)
+        nn.Conv3d(width_in, width_out, kernel, (1, stride, stride), padding, bias=False),
+        nn.BatchNorm3d(width_out),
     )
 
 
@@ -47,7 +48,9 @@ class Bottleneck(nn.Module):
 def slowonly(classes: int = 400, blocks: tuple[int, ...] = BLOCKS, seed: int = 0) -> nn.Sequential:
     """Return the network, `(N, 3, 8, H, W)` to `(N, classes)`."""
     torch.manual_seed(seed)
-    stem = nn.Sequential(conv(3, 64, (1, 7, 7), 2), nn.ReLU(inplace=True), nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)))
+    stem = nn.Sequential(
+        conv(3, 64, (1, 7, 7), 2), nn.ReLU(inplace=True), nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1))
+    )
     stages, width_in = [], 64
     for number, depth in enumerate(blocks):
         width, temporal = 64 * 2**number, 1 if number < 2 else 3
@@ -56,7 +59,11 @@ def slowonly(classes: int = 400, blocks: tuple[int, ...] = BLOCKS, seed: int = 0
         stages.append(nn.Sequential(*stage))
         width_in = 4 * width
     named = OrderedDict(zip(LAYERS, [stem, *stages], strict=True))
-    head = [("pool", nn.AdaptiveAvgPool3d(1)), ("flatten", nn.Flatten()), ("fc", nn.Linear(width_in, classes))]
+    head = [
+        ("pool", nn.AdaptiveAvgPool3d(1)),
+        ("flatten", nn.Flatten()),
+        ("fc", nn.Linear(width_in, classes)),
+    ]
     return nn.Sequential(OrderedDict([*named.items(), *head])).eval()
 
 

@@ -97,8 +97,8 @@ def analyze(
     Raises
     ------
     InputError
-        If fewer than two clips can be used, an activation is not finite, `out` cannot be written to, or `out` holds a run
-        with other settings. Finished shards stay.
+        If fewer than two clips can be used, an activation is not finite, or `out` cannot be written to or holds a
+        run with other settings. Finished shards stay.
 
     Examples
     --------
@@ -157,9 +157,7 @@ def analyze(
     return results
 
 
-def _check(
-    runner: Runner, clips: Sequence[Clip], seed: int, batch: int, estimator: str, threshold: float
-) -> None:
+def _check(runner: Runner, clips: Sequence[Clip], seed: int, batch: int, estimator: str, threshold: float) -> None:
     """Refuse at once what would only fail after hours."""
     unit_bias({"static": PairMoments(1)}, threshold=threshold, estimator=estimator)
     if not clips:
@@ -230,7 +228,11 @@ def _outcome(future: Future[Rendered]) -> Rendered | Exception:
 
 
 def _measure(
-    runner: Runner, piece: Slice, rendered: Iterator[Rendered | Exception], batch: int, advance: Callable[[int], None]
+    runner: Runner,
+    piece: Slice,
+    rendered: Iterator[Rendered | Exception],
+    batch: int,
+    advance: Callable[[int], None],
 ) -> Shard:
     """Run the views of one shard, in batches that hold no other shard's, and take the moments of its pairs."""
     shard = Shard()
@@ -273,8 +275,8 @@ def _insist_finite(values: NDArray[np.floating[Any]], layer: str, first_view: in
         row, unit = bad[0]
         clip = ids[(first_view + row) // VIEWS_PER_CLIP]
         raise InputError(
-            f"layer {layer!r}, unit {unit}, clip {clip!r}: the activation is {values[row, unit]}; correlations need finite "
-            "numbers. Check the model's weights and its input's mean and std (a half-precision model may overflow)"
+            f"layer {layer!r}, unit {unit}, clip {clip!r}: the activation is {values[row, unit]}; correlations need "
+            "finite numbers. Check the model's weights and its input's mean and std (half precision may overflow)"
         )
 
 

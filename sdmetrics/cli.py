@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -18,8 +18,8 @@ Channels = tuple[float, float, float]
 
 app = typer.Typer(
     help="Does a video model look at motion, or only at single frames?\n\n"
-    "Measures, layer by layer and unit by unit, how much of what a model carries is in a single frame (static), and how "
-    "much needs several frames (dynamic). Start with: sdmetrics demo",
+    "Measures, layer by layer and unit by unit, how much of what a model carries is in a single frame (static), and "
+    "how much needs several frames (dynamic). Start with: sdmetrics demo",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -71,7 +71,9 @@ def probe(
     model: Annotated[Path, MODEL],
     out: Annotated[Path, typer.Option("--out", "-o", help="The probe to write.")],
     layer: Annotated[list[str] | None, LAYER] = None,
-    masks: Annotated[bool, typer.Option("--masks", help="Give every layer an input mask/LAYER that removes units.")] = False,
+    masks: Annotated[
+        bool, typer.Option("--masks", help="Give every layer an input mask/LAYER that removes units.")
+    ] = False,
     layout: Annotated[str | None, typer.Option(help="The input's axes, such as NCTHW, NTCHW or NTHWC.")] = None,
     frames: Annotated[int | None, typer.Option(min=1, help="Frames the model reads.")] = None,
     stride: Annotated[int | None, typer.Option(min=1, help="Distance between them in the video.")] = None,
@@ -90,7 +92,7 @@ def probe(
     from sdmetrics.exporters.probe import build_probe
 
     options = {"layout": layout, "frames": frames, "stride": stride, "size": size, "mean": mean, "std": std}
-    given = {name: value for name, value in options.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     declared = read_metadata(model)
     if declared:
         inputs = tuple(replace(model_input, **given) for model_input in declared.inputs)
@@ -120,9 +122,7 @@ def sample(
     rows = []
     for clip in found[:: max(1, len(found) // count)][:count]:
         views, rendered = render(clip, seed, [model_input])
-        strips = [
-            (view.style, shown[view.orders["video"]]) for view, shown in zip(views, rendered, strict=True)
-        ]
+        strips = [(view.style, shown[view.orders["video"]]) for view, shown in zip(views, rendered, strict=True)]
         rows.append(SheetRow(clip.id, strips))
     console.print(f"picture: {contact_sheet(rows, out)}", soft_wrap=True)
 
@@ -136,14 +136,18 @@ def analyze(
     seed: Annotated[int, SEED] = 0,
     clips_per_video: Annotated[int, PER_VIDEO] = 1,
     stride: Annotated[
-        int | None, typer.Option(min=1, help="Distance between a clip's frames in the video. Default: the model's.")
+        int | None,
+        typer.Option(min=1, help="Distance between a clip's frames in the video. Default: the model's."),
     ] = None,
     provider: Annotated[str, typer.Option(help="auto, cpu or cuda; asked for cuda, it is CUDA or an error.")] = "auto",
     threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads of the model. Default: the cores this process may use.")
+        int | None,
+        typer.Option(min=1, help="CPU threads of the model. Default: the cores this process may use."),
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Views per run of the model.")] = 6,
-    estimator: Annotated[str, typer.Option(help="pearson (the paper), icc or reference (the authors' code).")] = "pearson",
+    estimator: Annotated[
+        str, typer.Option(help="pearson (the paper), icc or reference (the authors' code).")
+    ] = "pearson",
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Scores above it encode a factor (λ of Eq. 3).")] = 0.5,
 ) -> None:
     """Measure the biases of a model on videos, and write its report."""
@@ -171,9 +175,12 @@ def analyze(
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs, shown side by side.", show_default=False)],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The page to write. Default: report.html in the first run.")
+        Path | None,
+        typer.Option("--out", "-o", help="The page to write. Default: report.html in the first run."),
     ] = None,
-    figures: Annotated[Path | None, typer.Option(help="Also write the figures as PNG and SVG into this folder.")] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="Also write the figures as PNG and SVG into this folder.")
+    ] = None,
 ) -> None:
     """Write the report of one or more runs as one offline page."""
     from sdmetrics.report import write_figures, write_report
@@ -207,7 +214,13 @@ def check(
     for text, holds, value in verdicts:
         style, word = ("green", "holds") if holds else ("red", "breach")
         kind = "bound" if bound else "measured"
-        console.print(f"{word}: {text} ({kind}: {value:.1f})", style=style, soft_wrap=True, markup=False, highlight=False)
+        console.print(
+            f"{word}: {text} ({kind}: {value:.1f})",
+            style=style,
+            soft_wrap=True,
+            markup=False,
+            highlight=False,
+        )
     if not all(holds for _, holds, _ in verdicts):
         raise typer.Exit(1)
 

@@ -11,7 +11,17 @@ from sdmetrics._version import __version__
 from sdmetrics.errors import MissingExtra
 
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
-PACKAGES = ("numpy", "numba", "onnx", "av", "opencv-python-headless", "altair", "vl-convert-python", "torch", "onnxscript")
+PACKAGES = (
+    "numpy",
+    "numba",
+    "onnx",
+    "av",
+    "opencv-python-headless",
+    "altair",
+    "vl-convert-python",
+    "torch",
+    "onnxscript",
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +41,14 @@ def diagnose() -> list[Finding]:
     >>> diagnose()[0].what
     'sdmetrics'
     """
-    return [_ourselves(), Finding("Python", platform.python_version()), _runtime(), *_providers(), *_packages(), _cores()]
+    return [
+        _ourselves(),
+        Finding("Python", platform.python_version()),
+        _runtime(),
+        *_providers(),
+        *_packages(),
+        _cores(),
+    ]
 
 
 def _version(distribution: str) -> str | None:
@@ -45,9 +62,13 @@ def _version(distribution: str) -> str | None:
 def _ourselves() -> Finding:
     """Look for the unrelated distribution that has our import name."""
     other = _version("sdmetrics")
-    remedy = "pip uninstall sdmetrics, then pip install --force-reinstall --no-deps static-dynamic-metrics" if other else ""
+    remedy = (
+        "pip uninstall sdmetrics, then pip install --force-reinstall --no-deps static-dynamic-metrics" if other else ""
+    )
     found = f"{__version__} (static-dynamic-metrics)"
-    return Finding("sdmetrics", f"{found}, and the unrelated distribution sdmetrics {other}" if other else found, remedy)
+    return Finding(
+        "sdmetrics", f"{found}, and the unrelated distribution sdmetrics {other}" if other else found, remedy
+    )
 
 
 def _runtime() -> Finding:
@@ -72,7 +93,9 @@ def _providers() -> list[Finding]:
         return []
     remedy = ""
     if _version("onnxruntime-gpu") and "cuda" not in loading:
-        remedy = "CUDA does not load: install the NVIDIA driver, CUDA and cuDNN that the notes of this onnxruntime-gpu name"
+        remedy = (
+            "CUDA does not load: install the NVIDIA driver, CUDA and cuDNN that the notes of this onnxruntime-gpu name"
+        )
     return [Finding("providers that load", ", ".join(loading), remedy)]
 
 

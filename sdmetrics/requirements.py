@@ -81,7 +81,9 @@ class Requirement:
             return 100 * float(layer["counts"][self.name]) / int(layer["units"])
         value = layer["percent"][self.name]
         if value is None:
-            raise InputError(f"{self.layer}.{self.name} is undefined: the run has fewer than two pairs or only dead units")
+            raise InputError(
+                f"{self.layer}.{self.name} is undefined: the run has fewer than two pairs or only dead units"
+            )
         return float(value)
 
     def bound(self, layer: Row, units: Sequence[Row], threshold: float) -> float:
@@ -116,5 +118,10 @@ class Requirement:
             could[factor] = unit[factor] is not None and (high is None or high > threshold)
             must[factor] = low is not None and low > threshold
         encodes, spares = (must, could) if self.asks_for_more else (could, must)
-        wanted = {"dynamic": ("dynamic",), "static": ("static",), "joint": ("dynamic", "static"), "residual": ()}[self.name]
+        wanted = {
+            "dynamic": ("dynamic",),
+            "static": ("static",),
+            "joint": ("dynamic", "static"),
+            "residual": (),
+        }[self.name]
         return all(encodes[f] if f in wanted else not spares[f] for f in could)

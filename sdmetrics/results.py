@@ -72,7 +72,9 @@ class Results:
             writer.writeheader()
             writer.writerows(self.units)
         with replacing(run / "results.json") as path:
-            path.write_text(json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
+            path.write_text(
+                json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8"
+            )
         return run
 
     @classmethod

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def slices(clips: Sequence[Clip]) -> list[Slice]:
     """
     groups: list[list[Clip]] = [[] for _ in range(GROUPS)]
     ordered = sorted(clips, key=lambda clip: clip.id)
-    for clip, following in zip(ordered, ordered[1:], strict=False):
+    for clip, following in pairwise(ordered):
         if clip.id == following.id:
             raise InputError(f"two clips have the id {clip.id!r}; give every clip an id of its own")
     for clip in ordered:
@@ -133,7 +134,9 @@ def agree_on_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); remove the folder {folder.parent} or give another") from None
+        raise InputError(
+            f"{path} cannot be read ({error}); remove the folder {folder.parent} or give another"
+        ) from None
     changes = list(_differences(before, json.loads(text)))
     if changes:
         raise InputError(
@@ -142,7 +145,7 @@ def agree_on_settings(folder: Path, settings: Mapping[str, Any]) -> None:
         )
 
 
-def _differences(before: Any, now: Any, name: str = "") -> list[str]:
+def _differences(before: object, now: object, name: str = "") -> list[str]:
     """Say in words where two JSON values differ."""
     if isinstance(before, dict) and isinstance(now, dict):
         keys = sorted(before.keys() | now.keys())

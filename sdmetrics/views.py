@@ -76,8 +76,8 @@ class ModelInput:
             )
         if "T" not in self.layout and self.frames != 1:
             raise InputError(
-                f"input {self.name!r} has the layout {self.layout!r}, which has no time axis, and {self.frames} frames; "
-                "give frames=1 or a layout with T"
+                f"input {self.name!r} has the layout {self.layout!r}, which has no time axis, and {self.frames} "
+                "frames; give frames=1 or a layout with T"
             )
 
     @property

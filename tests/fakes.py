@@ -19,7 +19,9 @@ Ordered = NDArray[np.float64]
 class NumpyRunner:
     """Applies functions of the ordered frames to every view: one layer each."""
 
-    def __init__(self, layers: Mapping[str, Callable[[Ordered], NDArray[Any]]], frames: int = 6, size: int = 16) -> None:
+    def __init__(
+        self, layers: Mapping[str, Callable[[Ordered], NDArray[Any]]], frames: int = 6, size: int = 16
+    ) -> None:
         self.functions = dict(layers)
         self.inputs = [ModelInput("video", frames=frames, stride=1, size=(size, size))]
         self.layers = list(layers)

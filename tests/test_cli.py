@@ -131,7 +131,7 @@ def test_a_file_without_metadata_is_probed_by_its_layer_and_layout(command, mode
 def test_the_reports_of_several_runs_are_one_page(command, run_folder, tmp_path):
     shutil.copytree(run_folder, tmp_path / "again")
     page = tmp_path / "both.html"
-    code, out, _ = command("report", run_folder, tmp_path / "again", "-o", page, "--figures", tmp_path / "figures")
+    code, _, _ = command("report", run_folder, tmp_path / "again", "-o", page, "--figures", tmp_path / "figures")
     assert code == 0
     assert page.exists()
     assert {path.suffix for path in (tmp_path / "figures").iterdir()} == {".png", ".svg"}
