@@ -116,9 +116,7 @@ def _cut(video: _Video, name: str, windows: Sequence[Window], label: str | None 
         if window.start is not None or window.end is not None:
             segment = f"@{window.start or 0:g}-{'' if window.end is None else f'{window.end:g}'}"
         clip_id = name + segment + _number(window)
-        clips.append(
-            Clip(clip_id, video.loader(window), video=name, label=label, stamp=f"{video.stamp}; {window}")
-        )
+        clips.append(Clip(clip_id, video.loader(window), video=name, label=label, stamp=f"{video.stamp}; {window}"))
     return clips
 
 
@@ -155,9 +153,7 @@ def _videos(root: Path, size: tuple[int, int]) -> dict[Path, _Video]:
             images.setdefault(file.parent, []).append(file)
     # Frames that lie in the given folder itself are a video named after the folder.
     return {
-        folder.relative_to(root) if folder != root else Path(root.resolve().name): _frame_folder(
-            images[folder], size
-        )
+        folder.relative_to(root) if folder != root else Path(root.resolve().name): _frame_folder(images[folder], size)
         for folder in sorted(images)
     }
 
@@ -175,9 +171,7 @@ def _files(root: Path) -> Iterator[Path]:
 
 def _unreadable(error: OSError) -> None:
     """Refuse a folder that cannot be listed, rather than leave its videos out."""
-    raise InputError(
-        f"{error.filename} cannot be listed ({error.strerror}); correct its permissions"
-    ) from error
+    raise InputError(f"{error.filename} cannot be listed ({error.strerror}); correct its permissions") from error
 
 
 def _styled(root: Path, by_style: dict[str, dict[str, _Video]], windows: Sequence[Window]) -> list[Clip]:

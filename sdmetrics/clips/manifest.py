@@ -42,9 +42,7 @@ def read_manifest(path: Path) -> list[Row]:
                 )
             rows = [_row(values, f"{path}, line {reader.line_num},") for values in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            f"{path} cannot be read as a CSV manifest ({error}); write it as UTF-8 text"
-        ) from error
+        raise InputError(f"{path} cannot be read as a CSV manifest ({error}); write it as UTF-8 text") from error
     if not rows:
         raise InputError(f"{path} lists no video; add lines with the columns {', '.join(COLUMNS)}")
     return rows

@@ -1,9 +1,9 @@
 """The built-in styles: colour, intensity and texture change, motion stays (paper, Sec. 3.1).
 
-A style works on each frame by itself and draws nothing at random: what stays still in the clip stays still in
-the style; `benchmarks/styles.py` measures how steady and how strong the styles are. None of them draws a
-pattern that is fixed to the screen: it would stand still where the scene moves. Lengths are parts of the short
-side, so a style looks the same at every resolution.
+A style works on each frame by itself and draws nothing at random: what stays still in the clip stays still
+in the style. None of the styles draws a pattern that is fixed to the screen: it would stand still where the
+scene moves. `benchmarks/styles.py` measures how steady and how strong they are. Lengths are parts of the
+short side, so a style looks the same at every resolution.
 
 Examples
 --------
@@ -72,10 +72,9 @@ def _palette(*stops: tuple[float, tuple[int, int, int]]) -> Picture:
 PAPER = _palette((0, (24, 18, 48)), (0.45, (140, 122, 118)), (0.8, (236, 222, 198)), (1, (255, 250, 238)))
 COPPER = _palette((0, (4, 26, 38)), (0.35, (14, 86, 92)), (0.65, (70, 160, 136)), (1, (206, 240, 200)))
 NIGHT, CYAN, PINK = np.array([(14, 8, 46), (20, 190, 230), (245, 60, 180)], np.float32)
-# Colours 1.7 times as far from grey, tinted, on a warm ground: a matrix and, in its last column, what is added.
-GLAZE = np.column_stack(
-    [np.diag((1, 0.72, 0.3)) @ (1.7 * np.eye(3) - 0.7 / 3), 255 * np.array((0.22, 0.07, 0))]
-)
+# Colours 1.7 times as far from grey, tinted, on a warm ground: a matrix whose last column is added.
+SATURATED = 1.7 * np.eye(3) - 0.7 / 3
+GLAZE = np.column_stack([np.diag((1, 0.72, 0.3)) @ SATURATED, 255 * np.array((0.22, 0.07, 0))])
 
 
 def _ink(frame: Picture) -> Picture:

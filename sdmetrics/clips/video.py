@@ -83,17 +83,13 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             if not file.read(1):
                 raise InputError(f"{path} is empty (0 bytes); copy it again or remove it")
     except OSError as error:
-        raise InputError(
-            f"{path} cannot be read ({error.strerror}); correct the path or its permissions"
-        ) from error
+        raise InputError(f"{path} cannot be read ({error.strerror}); correct the path or its permissions") from error
     try:
         # A local file and nothing else: no name is taken for a URL or a pattern, no playlist leads elsewhere.
         options = {"protocol_whitelist": "file", "pattern_type": "none"}
         with av.open(f"file:{path}", options=options) as container:
             if not container.streams:
-                raise InputError(
-                    f"{path} holds no stream: it is truncated or no video; copy it again or remove it"
-                )
+                raise InputError(f"{path} holds no stream: it is truncated or no video; copy it again or remove it")
             stream = container.streams.best("video")
             if stream is None or stream.disposition & stream.disposition.attached_pic:
                 raise InputError(f"{path} has no video stream; give a file with one or remove it")
@@ -125,22 +121,18 @@ def _time_stamps(container: InputContainer, stream: VideoStream, path: Path) -> 
             continue
         packets += 1
         if packet.is_corrupt:
-            raise InputError(
-                f"{path} is truncated or damaged at frame {packets - 1}; copy it again or remove it"
-            )
+            raise InputError(f"{path} is truncated or damaged at frame {packets - 1}; copy it again or remove it")
         if packet.size and not packet.is_discard:
             stamps.append(packet.pts)
     if packets < (1 - LOST) * stream.frames:
         raise InputError(
-            f"{path} is truncated: only {packets} of its {stream.frames} frames are there; "
-            "copy it again or remove it"
+            f"{path} is truncated: only {packets} of its {stream.frames} frames are there; copy it again or remove it"
         )
     # Matroska neither counts its frames nor marks the packet that was cut off, but it knows how long it is.
     length = (container.duration or 0) / 1e6 if "matroska" in container.format.name else 0.0
     if finish < (1 - LOST) * length:
         raise InputError(
-            f"{path} is truncated: only {finish:.1f} of its {length:.1f} seconds are there; "
-            "copy it again or remove it"
+            f"{path} is truncated: only {finish:.1f} of its {length:.1f} seconds are there; copy it again or remove it"
         )
     known = [stamp for stamp in stamps if stamp is not None]
     if not known or len(known) < len(stamps):

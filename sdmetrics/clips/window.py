@@ -54,13 +54,9 @@ class Window:
         if length < 1:
             where = f"from {self.start or 0:g} s to {'the end' if self.end is None else f'{self.end:g} s'}"
             shown = (
-                f"its {len(seconds)} frames are shown from 0 to {seconds[-1]:g} s"
-                if len(seconds)
-                else "it has none"
+                f"its {len(seconds)} frames are shown from 0 to {seconds[-1]:g} s" if len(seconds) else "it has none"
             )
-            raise InputError(
-                f"no frame lies in the segment {where}: {shown}. Correct the segment's start and end"
-            )
+            raise InputError(f"no frame lies in the segment {where}: {shown}. Correct the segment's start and end")
         window = self.frames * self.stride
         room = max(length - window, 0)
         begin = room // 2 if self.parts == 1 else room * self.part // (self.parts - 1)

@@ -114,9 +114,7 @@ def _strip(frames: Frames, numbers: Sequence[int]) -> Canvas:
     for place, (frame, number) in enumerate(zip(frames, numbers, strict=True)):
         left = place * (shape[0] + GAP)
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
-        strip[:, left : left + shape[0]] = cv2.resize(
-            np.ascontiguousarray(frame), shape, interpolation=method
-        )
+        strip[:, left : left + shape[0]] = cv2.resize(np.ascontiguousarray(frame), shape, interpolation=method)
         strip[:16, left : left + 9 + 9 * len(str(number))] = DARK
         _write(strip, str(number), left + 4, 12, (255, 255, 255))
     return strip
