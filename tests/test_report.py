@@ -254,9 +254,7 @@ def test_figures_are_drawn_as_png_and_svg(tmp_path: Path) -> None:
     named = {"one": runs.run(layers, dead=2), HOSTILE: runs.run(layers, threshold=0.7, pairs=1)}
     written = write_figures(named, tmp_path / "figures")
     stems = ("layer-wise", "unit-wise", "unit-scatter")
-    assert [path.name for path in written] == [
-        f"{stem}{suffix}" for stem in stems for suffix in (".png", ".svg")
-    ]
+    assert [path.name for path in written] == [f"{stem}{suffix}" for stem in stems for suffix in (".png", ".svg")]
     for path in written:
         if path.suffix == ".png":
             picture = cv2.imread(str(path))
@@ -269,6 +267,12 @@ def test_figures_are_drawn_as_png_and_svg(tmp_path: Path) -> None:
     scatter = (tmp_path / "figures" / "unit-scatter.svg").read_text()
     # 62 living units in each of one run's two layers; the other run has too few pairs to have any.
     assert len(re.findall(r'<path[^>]+opacity="0.6"', scatter)) == 124
+
+
+def test_a_points_tooltip_has_each_fact_once() -> None:
+    tips = charts.live_scatter().to_dict()["layer"][0]["encoding"]["tooltip"]
+    titles = [tip.get("title", tip["field"]) for tip in tips]
+    assert titles == ["unit", "class", "dynamic", "dynamic, 95 %", "static", "static, 95 %"]
 
 
 def test_bars_fill_the_axis_and_show_the_dead_apart() -> None:

@@ -69,7 +69,7 @@ class Opened:
         self.page.goto(self.path.as_uri())
         self.page.wait_for_function(
             "[...document.querySelectorAll('.counts')].every(counts => counts.textContent)"
-            " && document.querySelectorAll('.curves svg').length == document.querySelectorAll('.curves').length"
+            " && [...document.querySelectorAll('.curves')].every(box => box.querySelector('svg'))"
         )
         return self.page
 
@@ -136,13 +136,11 @@ def test_choosing_a_layer_shows_its_units(page: playwright.Page, two: dict[str, 
     article = page.locator("article").first
     before = article.evaluate(drawing)
     article.locator("input[type=radio]").nth(1).check()
-    page.wait_for_function(
-        "before => document.querySelector('article canvas').toDataURL() != before", arg=before
-    )
-    counts = classed(two["motion"], "stage2", 0.5)
+    page.wait_for_function("before => document.querySelector('article canvas').toDataURL() != before", arg=before)
+    n = classed(two["motion"], "stage2", 0.5)
     assert article.locator(".counts").inner_text() == (
-        f"stage2 at λ = 0.50: {counts['dynamic']} dynamic, {counts['joint']} joint, "
-        f"{counts['static']} static, {counts['residual'] + counts['dead']} residual, of which {counts['dead']} dead and not drawn."
+        f"stage2 at λ = 0.50: {n['dynamic']} dynamic, {n['joint']} joint, {n['static']} static, "
+        f"{n['residual'] + n['dead']} residual, of which {n['dead']} dead and not drawn."
     )
 
 

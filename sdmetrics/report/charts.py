@@ -98,9 +98,7 @@ def curves(layers: Sequence[Row], top: float = 50) -> alt.LayerChart:
             marks.transform_filter(known)
             .mark_point(size=55, filled=True, opacity=1)
             .encode(
-                shape=alt.Shape(
-                    "factor:N", scale=alt.Scale(domain=FACTORS, range=["circle", "square"]), legend=None
-                )
+                shape=alt.Shape("factor:N", scale=alt.Scale(domain=FACTORS, range=["circle", "square"]), legend=None)
             ),
             *(
                 marks.transform_filter(f"datum.end == '{baseline}'")
@@ -175,7 +173,7 @@ def _scatter(
                 for factor in FACTORS
                 for tip in (
                     alt.Tooltip(f"{factor}:Q", format=".3f"),
-                    alt.Tooltip(f"{factor}_95:N", title="95 %"),
+                    alt.Tooltip(f"{factor}_95:N", title=f"{factor}, 95 %"),
                 )
             ],
         )
