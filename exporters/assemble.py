@@ -166,9 +166,7 @@ def _pool(nodes: _Nodes, layer: Layer, tensor: str, item: ModelInput, opset: int
     def mean(values: str, axes: list[int], name: str) -> str:
         if opset < AXES_ARE_AN_INPUT:
             return nodes.put("ReduceMean", [values], name, axes=axes, keepdims=0)
-        return nodes.put(
-            "ReduceMean", [values, nodes.constant(f"{name}/axes", np.array(axes))], name, keepdims=0
-        )
+        return nodes.put("ReduceMean", [values, nodes.constant(f"{name}/axes", np.array(axes))], name, keepdims=0)
 
     values = nodes.put("Cast", [tensor], f"{prefix}/cast", to=float32)
     pooled = [axis for axis in range(len(layer.shape)) if axis not in (layer.batch_axis, layer.channel_axis)]
@@ -178,12 +176,8 @@ def _pool(nodes: _Nodes, layer: Layer, tensor: str, item: ModelInput, opset: int
         values = nodes.put("Transpose", [values], f"{prefix}/transposed", perm=[1, 0])
     if layer.fold is not None:
         shape = nodes.put("Shape", [order_name(item)], f"{prefix}/shape")
-        clips = nodes.put(
-            "Gather", [shape, nodes.constant(f"{prefix}/first", np.array([0]))], f"{prefix}/clips"
-        )
-        rest, units = (
-            nodes.constant(f"{prefix}/{n}", np.array([v])) for n, v in (("rest", -1), ("size", layer.units))
-        )
+        clips = nodes.put("Gather", [shape, nodes.constant(f"{prefix}/first", np.array([0]))], f"{prefix}/clips")
+        rest, units = (nodes.constant(f"{prefix}/{n}", np.array([v])) for n, v in (("rest", -1), ("size", layer.units)))
         batch_major = layer.fold == "batch-major"
         order = [clips, rest, units] if batch_major else [rest, clips, units]
         unfolded = nodes.put(

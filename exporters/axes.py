@@ -35,9 +35,7 @@ CARRIES = ACTIVATIONS | {
 }  # fmt: skip
 
 
-def label_axes(
-    model: ModelProto, shapes: Mapping[str, Shape], layouts: Mapping[str, str]
-) -> dict[str, Labels]:
+def label_axes(model: ModelProto, shapes: Mapping[str, Shape], layouts: Mapping[str, str]) -> dict[str, Labels]:
     """Return the labels of every tensor's axes; `layouts` gives those of the model's inputs."""
     graph = model.graph
     labels: dict[str, Labels] = {}
@@ -142,11 +140,7 @@ class _Walk:
         rank = max(len(self.shapes.get(name, self.labels.get(name, ()))) for name in node.input)
         result: list[str | None] = []
         for axis in range(-rank, 0):
-            meeting = [
-                (labels[axis], shape[axis] if shape else "?")
-                for labels, shape in known
-                if len(labels) >= -axis
-            ]
+            meeting = [(labels[axis], shape[axis] if shape else "?") for labels, shape in known if len(labels) >= -axis]
             # An axis of one entry is stretched along the other's and has no say in what it means.
             found = {label for label, size in meeting if size != 1} or {label for label, _ in meeting}
             result.append(found.pop() if len(found) == 1 else None)
@@ -182,11 +176,7 @@ class _Walk:
     def _reshape(self, node: NodeProto) -> Labels | None:
         labels = self._of(node)
         before, after = self.shapes.get(node.input[0]), self.shapes.get(node.output[0])
-        return (
-            None
-            if labels is None or before is None or after is None
-            else follow_reshape(labels, before, after)
-        )
+        return None if labels is None or before is None or after is None else follow_reshape(labels, before, after)
 
 
 def follow_reshape(labels: Labels, before: Shape, after: Shape) -> Labels:
@@ -209,9 +199,7 @@ def follow_reshape(labels: Labels, before: Shape, after: Shape) -> Labels:
     if outer == 1:
         meant = {label for label, size in zip(inner, before[left:], strict=False) if size != 1}
         # A batch that time is folded into is still where the clips lie.
-        middle: Labels = (
-            ("N",) if "N" in meant and meant <= {"N", "T"} else (meant.pop() if len(meant) == 1 else None,)
-        )
+        middle: Labels = ("N",) if "N" in meant and meant <= {"N", "T"} else (meant.pop() if len(meant) == 1 else None,)
     else:
         middle = (None,) * outer
     return (*labels[:left], *middle, *labels[len(before) - right :])

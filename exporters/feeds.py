@@ -119,8 +119,7 @@ def random_feeds(inputs: Sequence[ModelInput], clips: int, seed: int = 0) -> dic
     coarse = rng.integers(0, 256, (clips, total, -(-height // grain), -(-width // grain), 3), dtype=np.uint8)
     frames = coarse.repeat(grain, 2).repeat(grain, 3)[:, :, :height, :width]
     orders = {
-        order_name(item): np.stack([rng.permutation(total)[: item.frames] for _ in range(clips)])
-        for item in inputs
+        order_name(item): np.stack([rng.permutation(total)[: item.frames] for _ in range(clips)]) for item in inputs
     }
     return {"rgb": np.ascontiguousarray(frames), **orders}
 
@@ -150,7 +149,5 @@ def prepare(feeds: Feeds, inputs: Sequence[ModelInput]) -> dict[str, NDArray[Any
         axes = "NTHWC"
         if "T" not in item.layout:
             values, axes = values[:, 0], "NHWC"
-        prepared[item.name] = np.ascontiguousarray(
-            values.transpose([axes.index(axis) for axis in item.layout])
-        )
+        prepared[item.name] = np.ascontiguousarray(values.transpose([axes.index(axis) for axis in item.layout]))
     return prepared

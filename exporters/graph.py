@@ -35,9 +35,7 @@ def load_graph(path: Path) -> ModelProto:
     except Exception:
         model = onnx.ModelProto()
     if not model.graph.node:
-        raise InputError(
-            f"model {path} is not an ONNX file; export it first, as sdmetrics.exporters.torch.export does"
-        )
+        raise InputError(f"model {path} is not an ONNX file; export it first, as sdmetrics.exporters.torch.export does")
     return model
 
 
@@ -53,9 +51,7 @@ def load_model(path: Path) -> ModelProto:
     model = load_graph(path)
     for file in external_files(model, path.parent):
         if not file.is_file():
-            raise InputError(
-                f"model {path} keeps weights in {file.name}, which is missing; put it beside the model"
-            )
+            raise InputError(f"model {path} keeps weights in {file.name}, which is missing; put it beside the model")
     try:
         onnx.load_external_data_for_model(model, str(path.parent))
     except Exception as error:
@@ -131,11 +127,10 @@ def shapes(model: ModelProto) -> dict[str, Shape]:
     """Return the shape of every tensor whose rank is known; an unknown dimension is `"?"`."""
     found: dict[str, Shape] = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     for value in _values(model):
-        if value.type.tensor_type.HasField("shape"):
-            found[value.name] = tuple(
-                dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?"
-                for dim in value.type.tensor_type.shape.dim
-            )
+        found[value.name] = tuple(
+            dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?"
+            for dim in value.type.tensor_type.shape.dim
+        )
     return found
 
 
@@ -165,14 +160,22 @@ def one_line(error: BaseException) -> str:
 
 def _values(model: ModelProto) -> list[ValueInfoProto]:
     """Return what the file says of its tensors, behind what ONNX infers of those it is silent about."""
-    graph = model.graph
-    declared = [*graph.input, *graph.output, *graph.value_info]
+    declared = _with_shape(model.graph)
     names = {value.name for value in declared}
-    if all(output in names for node in graph.node for output in node.output if output):
+    if all(output in names for node in model.graph.node for output in node.output if output):
         return declared
     onnx = require("onnx", extra="cpu")
-    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph.value_info
-    return [*(value for value in inferred if value.name not in names), *declared]
+    try:
+        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    except Exception as error:
+        raise InputError(f"the model is not valid ONNX: {one_line(error)}") from None
+    return [*_with_shape(inferred.graph), *declared]
+
+
+def _with_shape(graph: GraphProto) -> list[ValueInfoProto]:
+    """Return what a graph says of the tensors whose shape it gives."""
+    values = [*graph.input, *graph.output, *graph.value_info]
+    return [value for value in values if value.type.tensor_type.HasField("shape")]
 
 
 def _subgraphs(node: NodeProto) -> Iterator[GraphProto]:

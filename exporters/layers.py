@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.axes import ACTIVATIONS, axis_of, label_axes
 from sdmetrics.exporters.feeds import guess_layout
-from sdmetrics.exporters.graph import fed_inputs, load_model, shapes
+from sdmetrics.exporters.graph import Shape, fed_inputs, load_model, shapes
 from sdmetrics.exporters.metadata import Layer, metadata_of
 from sdmetrics.exporters.scopes import module_outputs
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import ModelProto, NodeProto
 
 WORTH_LISTING = ACTIVATIONS | {"Add", "Conv", "ConvTranspose", "Gemm"}
 
@@ -59,15 +59,11 @@ def list_layers(model: Path) -> list[Layer]:
     return list(declared.layers)
 
 
-def candidates(
-    model: ModelProto, layouts: Mapping[str, str] | None = None, every: bool = False
-) -> list[Layer]:
+def candidates(model: ModelProto, layouts: Mapping[str, str] | None = None, every: bool = False) -> list[Layer]:
     """List the layers of a model that declares none; with `every`, all its tensors under all their names."""
     known = shapes(model)
     if layouts is None:
-        layouts = {
-            value.name: guess_layout(known.get(value.name, ())) or "" for value in fed_inputs(model.graph)
-        }
+        layouts = {value.name: guess_layout(known.get(value.name, ())) or "" for value in fed_inputs(model.graph)}
     labels = label_axes(model, known, layouts)
     modules: defaultdict[str, list[str]] = defaultdict(list)
     for path, tensor in module_outputs(model.graph).items():
@@ -91,14 +87,17 @@ def candidates(
             )
             if every:
                 found += [dataclasses.replace(layer, name=name) for name in (*paths, tensor)]
-            elif axis is not None and (paths if modules else node.op_type in WORTH_LISTING):
+            elif axis is not None and (paths if modules else _worth_listing(node, known)):
                 found.append(layer)
     return found
 
 
-def find_layers(
-    wanted: Sequence[str] | Mapping[str, int], offered: Sequence[Layer], file: str
-) -> list[Layer]:
+def _worth_listing(node: NodeProto, known: Mapping[str, Shape]) -> bool:
+    """Return whether a node makes what people call a layer: a number added is part of an activation or a norm."""
+    return node.op_type in WORTH_LISTING and not any(known.get(name) == () for name in node.input)
+
+
+def find_layers(wanted: Sequence[str] | Mapping[str, int], offered: Sequence[Layer], file: str) -> list[Layer]:
     """Return the wanted layers, by name or by tensor; a mapping gives their channel axes.
 
     Raises
@@ -107,9 +106,7 @@ def find_layers(
         If one does not exist, with the nearest names, is named twice, or has no certain channel axis.
     """
     if isinstance(wanted, str) or not wanted:
-        raise InputError(
-            f"layers is {wanted!r}; give a list of names. {suggest('', [o.name for o in offered])}"
-        )
+        raise InputError(f"layers is {wanted!r}; give a list of names. {suggest('', [o.name for o in offered])}")
     by_name = {layer.name: layer for layer in offered}
     found: list[Layer] = []
     for name in wanted:

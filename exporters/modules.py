@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-def layer_names(
-    module: nn.Module, layers: Sequence[str] | Mapping[str, int] | Literal["stages"]
-) -> list[str]:
+def layer_names(module: nn.Module, layers: Sequence[str] | Mapping[str, int] | Literal["stages"]) -> list[str]:
     """Return the names of the modules that are layers.
 
     Raises
@@ -36,9 +34,7 @@ def layer_names(
         if name not in known:
             raise InputError(f"{type(module).__name__} has no module {name!r}. {suggest(name, known)}")
     if not layers or len(set(layers)) < len(layers):
-        raise InputError(
-            f"layers are {list(layers)}; name at least one module, each once. {suggest('', known)}"
-        )
+        raise InputError(f"layers are {list(layers)}; name at least one module, each once. {suggest('', known)}")
     return list(layers)
 
 
@@ -95,8 +91,7 @@ def replacing_outputs(
         def changed(tensor: Tensor) -> Tensor:
             if not tensor.is_floating_point():
                 raise InputError(
-                    f"module {name!r} returns {tensor.dtype}; units are floating-point numbers. Name another "
-                    "module"
+                    f"module {name!r} returns {tensor.dtype}; units are floating-point numbers. Name another module"
                 )
             return replace(name, tensor)
 

@@ -115,7 +115,5 @@ def _choose(
     offered = candidates(model, layouts)
     if not layers:
         names = ", ".join(layer.name for layer in offered[:8])
-        raise InputError(
-            f"{file} does not declare its layers; name some: {names}, … (sdmetrics layers lists them)"
-        )
+        raise InputError(f"{file} does not declare its layers; name some: {names}, … (sdmetrics layers lists them)")
     return find_layers(layers, [*offered, *candidates(model, layouts, every=True)], file)

@@ -38,8 +38,7 @@ def find_stages(module: nn.Module) -> list[str]:
     if not found:
         known = [name for name, _ in module.named_modules() if name]
         raise InputError(
-            f"{type(module).__name__} has no stages that can be told from its modules' names. "
-            f"{suggest('', known)}"
+            f"{type(module).__name__} has no stages that can be told from its modules' names. {suggest('', known)}"
         )
     # Of equal ones the first, which is the outermost.
     return max(found, key=lambda names: sum(_size(module.get_submodule(name)) for name in names))

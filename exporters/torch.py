@@ -94,9 +94,7 @@ def export(
     feeds = random_feeds(inputs, CLIPS)
     with evaluating(module):
         together = _forward(module, names, prepare(feeds, inputs))
-        alone = [
-            _forward(module, names, prepare(select(feeds, slice(i, i + 1)), inputs)) for i in range(CLIPS)
-        ]
+        alone = [_forward(module, names, prepare(select(feeds, slice(i, i + 1)), inputs)) for i in range(CLIPS)]
         outputs = [name for name in together if not name.startswith(LAYER)]
         model = _to_onnx(module, names, prepare(feeds, inputs), outputs)
     _mark_layers(model, names)
@@ -117,8 +115,7 @@ def export(
     ]
     chosen = find_layers(layers if isinstance(layers, Mapping) else names, offered, type(module).__name__)
     placed = [
-        place_batch(layer, together[layer.tensor], [values[layer.tensor] for values in alone])
-        for layer in chosen
+        place_batch(layer, together[layer.tensor], [values[layer.tensor] for values in alone]) for layer in chosen
     ]
     metadata = Metadata(
         kind="model",
@@ -238,9 +235,7 @@ def _mark_layers(model: ModelProto, names: Sequence[str]) -> None:
         described.doc_string = ""
 
 
-def _compare(
-    model: ModelProto, feeds: Arrays, inputs: Sequence[ModelInput], together: Arrays, first: Arrays
-) -> float:
+def _compare(model: ModelProto, feeds: Arrays, inputs: Sequence[ModelInput], together: Arrays, first: Arrays) -> float:
     """Return the largest relative difference between ONNX model and module, for one clip and for several."""
     session = open_session(model.SerializeToString())
     worst = 0.0

@@ -60,14 +60,11 @@ def place_batch(layer: Layer, together: NDArray[Any], alone: Sequence[NDArray[An
     """
     if not np.issubdtype(together.dtype, np.floating):
         raise InputError(
-            f"layer {layer.name!r} holds {together.dtype}; units are floating-point numbers. Choose another "
-            "layer"
+            f"layer {layer.name!r} holds {together.dtype}; units are floating-point numbers. Choose another layer"
         )
     single = alone[0].shape
     grown = [
-        axis
-        for axis in range(len(single))
-        if together.ndim == len(single) and together.shape[axis] != single[axis]
+        axis for axis in range(len(single)) if together.ndim == len(single) and together.shape[axis] != single[axis]
     ]
     if len(grown) != 1 or together.shape[grown[0]] != len(alone) * single[grown[0]]:
         raise InputError(
@@ -177,9 +174,7 @@ def verify_probe(
     plain, probed = open_session(model.SerializeToString()), open_session(probe)
     names = [f"units/{layer}" for layer in units]
     found = run(probed, feeds, [*names, *outputs])
-    expected = run(plain, prepare(feeds, inputs), outputs) | {
-        f"units/{layer}": units[layer] for layer in units
-    }
+    expected = run(plain, prepare(feeds, inputs), outputs) | {f"units/{layer}": units[layer] for layer in units}
     for name, value in found.items():
         error = relative_error(value, expected[name])
         if error > tolerance(value.dtype):
@@ -222,11 +217,7 @@ def one_by_one(feeds: Feeds) -> Iterator[Feeds]:
 def run(session: InferenceSession, feeds: Feeds, outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
     """Run a session; its failure is an `InputError` that names the number of clips."""
     types = {value.name: value.type for value in session.get_inputs()}
-    half = {
-        name: array.astype(np.float16)
-        for name, array in feeds.items()
-        if types.get(name) == "tensor(float16)"
-    }
+    half = {name: array.astype(np.float16) for name, array in feeds.items() if types.get(name) == "tensor(float16)"}
     try:
         return dict(zip(outputs, session.run(list(outputs), {**feeds, **half}), strict=True))
     except Exception as error:
