@@ -9,13 +9,13 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.moments import activations, contestants
 
-
 Runs = tuple[str, dict[str, Callable[[], object]]]
 
 
-@pytest.fixture(scope="module", params=[None, 8], ids=["at once", "batches of 8"])
+@pytest.fixture(scope="module", params=[None, 8])
 def runs(request: pytest.FixtureRequest) -> Runs:
-    return f"3000 × 2048 float32, {request.node.callspec.id}", contestants(*activations(), request.param)
+    group = "at once" if request.param is None else f"in batches of {request.param}"
+    return f"3000 × 2048 float32, {group}", contestants(*activations(), request.param)
 
 
 @pytest.mark.parametrize("name", ["ours", "reading", "numpy", "torchmetrics"])
