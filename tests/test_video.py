@@ -128,6 +128,9 @@ def broken(folder: Path) -> dict[str, Path]:
         "garbage.mp4 cannot be decoded": folder / "garbage.mp4",
         "text.mp4 cannot be decoded": folder / "text.mp4",
         "list.mp4 cannot be decoded": folder / "list.mp4",
+        "encoded in a way that FFmpeg does not know": replaced(
+            write_video(folder / "odd.mkv", 3), b"V_MPEG4/ISO/AVC", b"V_MPEG9/OSI/CVA"
+        ),
         "has no video stream": write_audio(folder / "audio.mp4"),
         "gone.mp4 cannot be read \\(No such file": folder / "gone.mp4",
         "half.mp4 cannot be decoded": truncated(good, folder / "half.mp4", 0.5),
@@ -136,6 +139,19 @@ def broken(folder: Path) -> dict[str, Path]:
         "half.avi .* truncated": truncated(write_video(folder / "a.avi"), folder / "half.avi", 0.5),
         "hurt.mp4 is damaged": damaged(good, folder / "hurt.mp4", [0.2, 0.3, 0.4, 0.5, 0.6]),
     }
+
+
+def replaced(path: Path, old: bytes, new: bytes) -> Path:
+    """Replace some bytes of a file."""
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new))
+    return path
+
+
+def test_names_inside_the_file_need_not_be_text(tmp_path: Path):
+    path = replaced(write_video(tmp_path / "a.mkv", 3), b"Lavf", b"\xff\xfe\xff\xfe")
+    assert numbers_of(read_video(path, Window(3, 1), SIZE)) == [0, 1, 2]
 
 
 def test_what_cannot_be_used_says_so(tmp_path: Path):

@@ -87,14 +87,17 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
         # A local file and nothing else: no name is taken for a URL or a pattern, no playlist leads elsewhere.
         options = {"protocol_whitelist": "file", "pattern_type": "none"}
-        with av.open(f"file:{path}", options=options) as container:
+        with av.open(f"file:{path}", options=options, metadata_errors="replace") as container:
             if not container.streams:
                 raise InputError(f"{path} holds no stream: it is truncated or no video; copy it again or remove it")
             stream = container.streams.best("video")
             if stream is None or stream.disposition & stream.disposition.attached_pic:
                 raise InputError(f"{path} has no video stream; give a file with one or remove it")
-            stream.thread_type = "NONE"
-            stream.codec_context.options = {"err_detect": "explode"}
+            codec: Any = stream.codec_context
+            if codec is None:
+                raise InputError(f"{path} is encoded in a way that FFmpeg does not know; re-encode it or remove it")
+            codec.thread_type = "NONE"
+            codec.options = {"err_detect": "explode"}
             yield container, stream
     except av.error.FFmpegError as error:
         raise InputError(
