@@ -215,6 +215,19 @@ def test_a_layer_leans_only_when_its_intervals_are_apart(
     assert words.lean({"percent": percent, "ci95": {"percent": bounds}}) == leans
 
 
+@pytest.mark.parametrize(
+    ("means", "said"),
+    [
+        ((0.9, 0.1), "net leans dynamic"),
+        ((0.95, 0.9), "net leans dynamic, with most units joint"),
+        ((0.0, 0.25), "net leans static, with most units residual"),
+        ((0.9, 0.9), "net leans neither way, with most units joint"),
+    ],
+)
+def test_the_headline_tells_when_most_units_are_of_another_class(means: tuple[float, float], said: str) -> None:
+    assert words.headline({"net": runs.run({"first": (0.1, 0.9), "last": means}, units=400)}) == said
+
+
 def test_runs_made_differently_are_told() -> None:
     one, other = runs.run(), replace(runs.run(name="other"), threshold=0.6)
     assert words.differences({"a": one, "b": other}) == ["threshold λ"]

@@ -39,9 +39,7 @@ def named_runs(runs: Mapping[str, Results] | Sequence[Results]) -> dict[str, Res
             named[f"{name} ({same + 1})" if same else name] = run
     for name, run in named.items():
         if not run.layers:
-            raise InputError(
-                f"run {name!r} has no layer; a report needs at least one. Analyse the model again"
-            )
+            raise InputError(f"run {name!r} has no layer; a report needs at least one. Analyse the model again")
     return named
 
 
@@ -126,13 +124,19 @@ def headline(runs: Mapping[str, Results]) -> str:
     """Return the answer in one line, from the deepest layer of each run."""
     if len(runs) > 3:
         return f"Static and dynamic bias of {len(runs)} runs"
-    words = {
-        "dynamic": "leans dynamic",
-        "static": "leans static",
-        "neither": "leans neither way",
-        "undefined": "is undefined",
-    }
-    return "; ".join(f"{name} {words[lean(run.layers[-1])]}" for name, run in runs.items())
+    return "; ".join(f"{name} {_verdict(run.layers[-1])}" for name, run in runs.items())
+
+
+def _verdict(layer: Mapping[str, Any]) -> str:
+    """Say what a layer leans to; where most of its units are of another class, say that too."""
+    leans = lean(layer)
+    if leans == "undefined":
+        return "is undefined"
+    verdict = "leans neither way" if leans == "neither" else f"leans {leans}"
+    for name in ("dynamic", "static", "joint", "residual"):
+        if name != leans and layer["counts"][name] > layer["units"] / 2:
+            return f"{verdict}, with most units {name}"
+    return verdict
 
 
 def footnotes(run: Results) -> list[str]:
