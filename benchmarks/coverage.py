@@ -129,12 +129,8 @@ def true_r(kind: Kind, signal_r: Floats) -> Floats:
     found = []
     for r in signal_r:
         fires = kind.activation(np.sqrt(r) * common[:, None] + np.sqrt(1 - r) * own)
-        given = (
-            fires @ own_weight
-        )  # what they have in common; beyond it the members are independent and alike
-        moments = np.array(
-            [given @ common_weight, fires**2 @ own_weight @ common_weight, given**2 @ common_weight]
-        )
+        given = fires @ own_weight  # what they have in common; beyond it the members are independent and alike
+        moments = np.array([given @ common_weight, fires**2 @ own_weight @ common_weight, given**2 @ common_weight])
         mean, square, product = moments * magnitude
         found.append((product - mean**2) / (square - mean**2))
     return np.array(found)

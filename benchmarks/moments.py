@@ -25,9 +25,7 @@ def activations(rows: int = 3000, units: int = 2048) -> Pairs:
     return z1, z1 + noise
 
 
-def contestants(
-    z1: NDArray[np.float32], z2: NDArray[np.float32], batch: int | None
-) -> dict[str, Callable[[], object]]:
+def contestants(z1: NDArray[np.float32], z2: NDArray[np.float32], batch: int | None) -> dict[str, Callable[[], object]]:
     """Return functions that take in all pairs, at once or in batches, each in its own best way."""
     import torch
     from torchmetrics import PearsonCorrCoef
@@ -93,10 +91,7 @@ def main() -> None:
     repeats = parser.parse_args().repeats
     for batch in (None, 8):
         found = moments_ratios(batch=batch, repeats=repeats)
-        print(
-            f"batch {batch or 'of all'}: "
-            + ", ".join(f"{peer} {ratio:.2f}×" for peer, ratio in found.items())
-        )
+        print(f"batch {batch or 'of all'}: " + ", ".join(f"{peer} {ratio:.2f}×" for peer, ratio in found.items()))
 
 
 if __name__ == "__main__":

@@ -31,9 +31,7 @@ PARALLEL_FROM = 1 << 20
 UNITS_PER_THREAD = 256
 
 
-def _advance(
-    z1: NDArray[Any], z2: NDArray[Any], n: int, moments: Floats, out: Floats, start: int, stop: int
-) -> bool:
+def _advance(z1: NDArray[Any], z2: NDArray[Any], n: int, moments: Floats, out: Floats, start: int, stop: int) -> bool:
     """Write to `out` the moments of `n` pairs with a batch added, units `start` to `stop`; return if finite.
 
     Everything is summed about a shift near the mean (the running one, or the first row), so that nothing
@@ -157,9 +155,7 @@ def advance(z1: NDArray[Any], z2: NDArray[Any], n: int, moments: Floats) -> Floa
         return out if run(z1, z2, n, moments, out, 0, units) else None
     edges = [units * part // parts for part in range(parts + 1)]
     with ThreadPoolExecutor(parts - 1) as pool:
-        others = [
-            pool.submit(run, z1, z2, n, moments, out, start, stop) for start, stop in pairwise(edges[1:])
-        ]
+        others = [pool.submit(run, z1, z2, n, moments, out, start, stop) for start, stop in pairwise(edges[1:])]
         finite = [run(z1, z2, n, moments, out, 0, edges[1]), *(other.result() for other in others)]
     return out if all(finite) else None
 

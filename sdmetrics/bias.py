@@ -188,9 +188,7 @@ def unit_bias(factors: Mapping[str, Moments], threshold: float = 0.5, estimator:
         scores=now,
         labels=np.array(names)[which],
         counts=counts,
-        ci95={f: correlation_jackknife(values) for f, values in scores.items()}
-        if everything.grouped
-        else None,
+        ci95={f: correlation_jackknife(values) for f, values in scores.items()} if everything.grouped else None,
         threshold=threshold,
         estimator=estimator,
     )
@@ -199,20 +197,14 @@ def unit_bias(factors: Mapping[str, Moments], threshold: float = 0.5, estimator:
 class _Replicates:
     """The checked input: every factor's moments, of all groups first, then without each inhabited group."""
 
-    def __init__(
-        self, factors: Mapping[str, Moments], estimator: str, variance_from: Sequence[Moments] = ()
-    ) -> None:
+    def __init__(self, factors: Mapping[str, Moments], estimator: str, variance_from: Sequence[Moments] = ()) -> None:
         if estimator not in ESTIMATORS:
             raise InputError(f"estimator is {estimator!r}; allowed: {', '.join(ESTIMATORS)}")
         if not factors:
-            raise InputError(
-                "no factor is given; give the moments of at least one, such as {'static': moments}"
-            )
+            raise InputError("no factor is given; give the moments of at least one, such as {'static': moments}")
         for name in factors:
             if name in RESERVED:
-                raise InputError(
-                    f"a factor is called {name!r}, which names something else; call it otherwise"
-                )
+                raise InputError(f"a factor is called {name!r}, which names something else; call it otherwise")
         given: list[tuple[str, Moments]] = [*factors.items()]
         given += [(f"variance_from[{i}]", moments) for i, moments in enumerate(variance_from)]
         groups = [_groups(name, moments) for name, moments in given]
@@ -241,9 +233,7 @@ def _groups(name: str, moments: Moments) -> Sequence[PairMoments]:
     """Return the moments by group, a single one as the only group."""
     parts = [moments] if isinstance(moments, PairMoments) else moments
     if not isinstance(parts, Sequence) or not parts or not all(isinstance(p, PairMoments) for p in parts):
-        raise InputError(
-            f"{name!r} is {moments!r:.60}; needed: a PairMoments, or a sequence of one for each group"
-        )
+        raise InputError(f"{name!r} is {moments!r:.60}; needed: a PairMoments, or a sequence of one for each group")
     return parts
 
 

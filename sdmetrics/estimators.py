@@ -35,9 +35,7 @@ class Stack:
     def of(cls, replicates: Sequence[PairMoments]) -> Stack:
         """Return the replicates side by side."""
         names = ("n", "eps", "mean1", "mean2", "m11", "m22", "m12")
-        return cls(
-            *(np.stack([np.atleast_1d(getattr(m, name)) for m in replicates]).astype(float) for name in names)
-        )
+        return cls(*(np.stack([np.atleast_1d(getattr(m, name)) for m in replicates]).astype(float) for name in names))
 
 
 def dead_units(factors: Mapping[str, Stack]) -> NDArray[np.bool_]:

@@ -251,17 +251,12 @@ def _members(z1: ArrayLike, z2: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
     for name, z in (("z1", a), ("z2", b)):
         if z.dtype.kind != "f" or z.itemsize not in EPS:
             raise InputError(
-                f"{name} holds {z.dtype}; allowed: float16, float32, float64. Convert it, say by "
-                ".astype('float32')"
+                f"{name} holds {z.dtype}; allowed: float16, float32, float64. Convert it, say by .astype('float32')"
             )
         if z.ndim != 2:
-            raise InputError(
-                f"{name} has the shape {z.shape}; needed: (pairs, units). Pool all other axes first"
-            )
+            raise InputError(f"{name} has the shape {z.shape}; needed: (pairs, units). Pool all other axes first")
     if a.shape != b.shape:
-        raise InputError(
-            f"z1 has the shape {a.shape}, z2 {b.shape}; needed: equal shapes, row i of both being pair i"
-        )
+        raise InputError(f"z1 has the shape {a.shape}, z2 {b.shape}; needed: equal shapes, row i of both being pair i")
     return a, b
 
 

@@ -50,9 +50,7 @@ def test_every_case_is_tested(shared):
 def test_reference_is_the_authors_code(case):
     arrays, factors, further = case
     layer = layer_bias(factors, estimator="reference", variance_from=further)
-    np.testing.assert_allclose(
-        [*layer.scores.values(), 1], arrays["ref64_layer_scores"], rtol=1e-9, atol=1e-12
-    )
+    np.testing.assert_allclose([*layer.scores.values(), 1], arrays["ref64_layer_scores"], rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(
         np.array(list(layer.percent.values())) / 100, _softmax(arrays["ref64_layer_scores"]), rtol=1e-9
     )
@@ -85,9 +83,7 @@ def test_pearson_is_the_papers_formula(case):
         assert layer.scores[name] == pytest.approx(r[alive].mean(), rel=1e-7)
     if len(factors) == 2:
         if alive.all():
-            np.testing.assert_allclose(
-                list(layer.percent.values()), arrays["paper_percent_nan_excluded"], rtol=1e-7
-            )
+            np.testing.assert_allclose(list(layer.percent.values()), arrays["paper_percent_nan_excluded"], rtol=1e-7)
         for label in ("dynamic", "static", "joint", "residual"):
             theirs = np.isin(np.arange(len(alive)), arrays[f"paper_units_{label}"])
             np.testing.assert_array_equal((units.labels == label)[alive], theirs[alive])

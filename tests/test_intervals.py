@@ -17,9 +17,7 @@ from tests import naive
 @pytest.mark.parametrize("confidence", [0.5, 0.95, 0.999])
 def test_student_t_is_scipys(confidence):
     for freedom in (*range(1, 60), 199, 500):
-        assert student_t(freedom, confidence) == pytest.approx(
-            stats.t.ppf((1 + confidence) / 2, freedom), rel=1e-10
-        )
+        assert student_t(freedom, confidence) == pytest.approx(stats.t.ppf((1 + confidence) / 2, freedom), rel=1e-10)
 
 
 def grouped(groups, rows=12, units=9, seed=0):
@@ -30,9 +28,7 @@ def grouped(groups, rows=12, units=9, seed=0):
     for name in ("dynamic", "static"):
         z1, noise = rng.standard_normal((2, groups * rows, units))
         pairs[name] = z1, z1 + rng.uniform(0.3, 3, units) * noise
-        moments[name] = [
-            PairMoments.from_arrays(*(z[group == g] for z in pairs[name])) for g in range(groups)
-        ]
+        moments[name] = [PairMoments.from_arrays(*(z[group == g] for z in pairs[name])) for g in range(groups)]
     return pairs, group, moments
 
 
@@ -41,15 +37,13 @@ def naive_jackknife(estimate, left_out):
     groups = len(left_out)
     pseudo = groups * estimate - (groups - 1) * np.asarray(left_out)
     error = pseudo.std(axis=0, ddof=1) / np.sqrt(groups)
-    freedom = np.floor(
-        np.minimum(2 * groups / stats.kurtosis(pseudo, fisher=False, axis=0).__sub__(1), groups - 1)
-    )
+    kurtosis = stats.kurtosis(pseudo, fisher=False, axis=0)
+    freedom = np.floor(np.minimum(2 * groups / (kurtosis - 1), groups - 1))
     t = stats.t.ppf(0.975, freedom)
     bend = stats.skew(pseudo, axis=0) / np.sqrt(groups)
     stretched = 3 / np.abs(bend) * (1 - np.cbrt(1 - np.abs(bend) * t))
-    return estimate - error * np.where(bend < 0, stretched, t), estimate + error * np.where(
-        bend > 0, stretched, t
-    )
+    low, high = np.where(bend < 0, stretched, t), np.where(bend > 0, stretched, t)
+    return estimate - error * low, estimate + error * high
 
 
 @pytest.mark.parametrize("groups", [5, 8, 20])
@@ -59,10 +53,7 @@ def test_intervals_equal_the_naive_twin(groups):
     whole = {name: naive.pearson(*z) for name, z in pairs.items()}
     without = {
         name: np.array(
-            [
-                naive.pearson(a, b)
-                for a, b in zip(*(naive.without_each_group(z, group) for z in members), strict=True)
-            ]
+            [naive.pearson(a, b) for a, b in zip(*(naive.without_each_group(z, group) for z in members), strict=True)]
         )
         for name, members in pairs.items()
     }
@@ -76,8 +67,7 @@ def test_intervals_equal_the_naive_twin(groups):
         )
     shares = naive.softmax_percent([r.mean() for r in whole.values()])
     shares_without = [
-        naive.softmax_percent(means)
-        for means in zip(*(r.mean(axis=1) for r in without.values()), strict=True)
+        naive.softmax_percent(means) for means in zip(*(r.mean(axis=1) for r in without.values()), strict=True)
     ]
     np.testing.assert_allclose(
         np.transpose(list(layer.ci95.percent.values())), naive_jackknife(shares, shares_without), rtol=1e-7
@@ -135,9 +125,7 @@ def test_undefined_below_five_groups_that_hold_pairs():
 
 def test_empty_groups_change_nothing():
     _, _, moments = grouped(6)
-    sprinkled = {
-        name: [PairMoments(9), *parts[:2], PairMoments(9), *parts[2:]] for name, parts in moments.items()
-    }
+    sprinkled = {name: [PairMoments(9), *parts[:2], PairMoments(9), *parts[2:]] for name, parts in moments.items()}
     assert layer_bias(sprinkled) == layer_bias(moments)
 
 
@@ -154,9 +142,7 @@ def test_a_score_of_exactly_one_has_no_width():
 
 
 def test_ends_are_never_infinite_nor_beyond_one():
-    replicates = np.array(
-        [[1.0, 0.99, -1.0, 0.0], *([[1.0, 1.0, -1.0, -1.0], [1 - 1e-16, 0.2, -1.0, 1.0]] * 4)]
-    )
+    replicates = np.array([[1.0, 0.99, -1.0, 0.0], *([[1.0, 1.0, -1.0, -1.0], [1 - 1e-16, 0.2, -1.0, 1.0]] * 4)])
     low, high = correlation_jackknife(replicates)
     assert np.isfinite([low, high]).all()
     assert (np.abs([low, high]) <= 1).all()

@@ -91,14 +91,9 @@ def test_least_draws_from_the_least_biased_to_the_dominant_factor(hundred):
     pool = set(np.argsort(share)[:25].tolist())
     drawn = [removed(removal_mask(hundred, fraction=0.2, method="least", seed=seed)) for seed in range(60)]
     assert set.union(*drawn) == pool
-    other = [
-        removed(removal_mask(hundred, fraction=0.2, factor="dynamic", method="least", seed=s))
-        for s in range(60)
-    ]
+    other = [removed(removal_mask(hundred, fraction=0.2, factor="dynamic", method="least", seed=s)) for s in range(60)]
     assert set.union(*other) != pool
-    everything = [
-        removed(removal_mask(hundred, fraction=0.97, method="least", seed=seed)) for seed in range(60)
-    ]
+    everything = [removed(removal_mask(hundred, fraction=0.97, method="least", seed=seed)) for seed in range(60)]
     assert set.intersection(*everything) != set.union(*everything) == set(range(100))
 
 

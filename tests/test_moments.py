@@ -35,9 +35,7 @@ def assert_matches_twin(moments, z1, z2, rtol=1e-10):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, ">f4"])
-@pytest.mark.parametrize(
-    ("rows", "units"), [(1, 1), (2, 3), (5, 7), (64, 33), (301, 1024), (9, 1025), (7, 2500)]
-)
+@pytest.mark.parametrize(("rows", "units"), [(1, 1), (2, 3), (5, 7), (64, 33), (301, 1024), (9, 1025), (7, 2500)])
 def test_equals_the_naive_twin(rows, units, dtype):
     z1, z2 = pairs(rows, units, dtype)
     assert_matches_twin(PairMoments.from_arrays(z1, z2), z1, z2)
@@ -333,8 +331,7 @@ def test_several_threads_of_a_program_update_moments_at_once():
 
 def test_works_where_nothing_can_be_cached():
     code = (
-        "from sdmetrics.moments import PairMoments\n"
-        "print(PairMoments.from_arrays([[1.0], [3.0]], [[1.0], [5.0]]).m12)"
+        "from sdmetrics.moments import PairMoments\nprint(PairMoments.from_arrays([[1.0], [3.0]], [[1.0], [5.0]]).m12)"
     )
     # Of numba's places for a cache, this one is never available to a module in a plain file.
     environment = {**os.environ, "NUMBA_CACHE_LOCATOR_CLASSES": "ZipCacheLocator"}
