@@ -38,7 +38,7 @@ _TEXTURES: dict[str, Callable[[Plane, Plane], Plane]] = {
     "dots": lambda u, v: _pattern(np.cos(9 * u) + np.cos(9 * v) - 0.8),
     "rings": lambda u, v: _pattern(np.cos(10 * np.hypot(u, v))),
     "rays": lambda u, v: _pattern(np.sin(5 * np.arctan2(v, u))),
-    "halves": lambda u, _: _pattern(4 * u),
+    "cross": lambda u, v: _pattern(6 * (0.2 - np.minimum(np.abs(u), np.abs(v)))),
     "border": lambda u, v: _pattern(8 * (np.maximum(np.abs(u), np.abs(v) + 0.3) - 0.7)),
 }
 APPEARANCES = tuple(_TEXTURES)
