@@ -21,6 +21,23 @@ SIZE = (32, 64)
 OPEN_GROUPS = {"g": "12", "x264-params": "open-gop=1:bframes=3:scenecut=0"}
 GAPS = [place + (5 if place > 20 else 0) + 2 * (place > 40) for place in range(60)]
 
+
+def with_empty_packet(folder: Path) -> Path:
+    """Write a video with a packet that says "no frame here", as some encoders do to keep time."""
+    source = write_video(folder / "source.mkv", codec="mpeg4", options={"g": "12"})
+    with av.open(str(source)) as read, av.open(str(folder / "a.mkv"), "w") as write:
+        stream = write.add_stream_from_template(read.streams.video[0])
+        for number, packet in enumerate(p for p in read.demux(video=0) if p.size):
+            packet.stream = stream
+            write.mux(packet)
+            if number == 20:
+                empty = av.Packet(b"\x00\x00\x01\xb6" + bytes([0b01011010, 0b11001111]))  # MPEG-4: not coded
+                empty.pts = empty.dts = packet.pts + 20
+                empty.time_base, empty.stream = packet.time_base, stream
+                write.mux(empty)
+    return folder / "a.mkv"
+
+
 CONTAINERS: dict[str, Callable[[Path], Path]] = {
     "mp4": lambda folder: write_video(folder / "a.mp4", options={"g": "12"}),
     "mp4 with open groups": lambda folder: write_video(folder / "a.mp4", options=OPEN_GROUPS),
@@ -39,6 +56,7 @@ CONTAINERS: dict[str, Callable[[Path], Path]] = {
         folder / "a.mpg", codec="mpeg2video", options={"g": "12", "bf": "2"}
     ),
     "webm": lambda folder: write_video(folder / "a.webm", codec="libvpx-vp9", options={"g": "12"}),
+    "a packet without a frame": lambda folder: with_empty_packet(folder),
     "no container, no times": lambda folder: write_video(folder / "a.h264", options={"g": "12"}),
 }
 
@@ -114,11 +132,20 @@ def test_the_centre_that_covers_the_size_is_read(tmp_path: Path):
     assert read_video(path, Window(1, 1), (300, 100)).shape == (1, 300, 100, 3)
 
 
+def cut_between_frames(folder: Path) -> Path:
+    """Write the first half of an AVI file, whose every packet is whole."""
+    path = write_video(folder / "clean.avi", codec="mjpeg")
+    with av.open(str(path)) as file:
+        positions = [packet.pos for packet in file.demux(video=0) if packet.size]
+    return truncated(path, path, positions[30] / path.stat().st_size)
+
+
 def broken(folder: Path) -> dict[str, Path]:
     """Write one file of every kind that cannot be used, by what the error must say."""
     good = write_video(folder / "good.mp4", options={"g": "12"})
     streaming = write_video(folder / "s.mp4", container={"movflags": "faststart"})
     matroska = write_video(folder / "good.mkv")
+    fragments = write_video(folder / "f.mp4", container={"movflags": "frag_keyframe+empty_moov"})
     (folder / "empty.mp4").touch()
     (folder / "garbage.mp4").write_bytes(np.random.default_rng(0).bytes(4000))
     (folder / "text.mp4").write_text("not a video\n" * 50)
@@ -137,6 +164,8 @@ def broken(folder: Path) -> dict[str, Path]:
         "streaming.mp4 is truncated": truncated(streaming, folder / "streaming.mp4", 0.5),
         "half.mkv is truncated": truncated(matroska, folder / "half.mkv", 0.5),
         "half.avi .* truncated": truncated(write_video(folder / "a.avi"), folder / "half.avi", 0.5),
+        "part.mp4 is truncated or damaged at frame": truncated(fragments, folder / "part.mp4", 0.5),
+        "clean.avi is truncated: only 30 of its 60": cut_between_frames(folder),
         "hurt.mp4 is damaged": damaged(good, folder / "hurt.mp4", [0.2, 0.3, 0.4, 0.5, 0.6]),
     }
 
@@ -161,37 +190,39 @@ def test_what_cannot_be_used_says_so(tmp_path: Path):
         assert "\n" not in str(error.value)
 
 
-def errors_logged(path: Path) -> int:
-    """Count what FFmpeg's decoder complains about, from the beginning to the end."""
+def errors_noticed(path: Path) -> int:
+    """Count the messages of FFmpeg and the frames that it marks, from the beginning to the end."""
     level = av.logging.get_level()
     av.logging.set_level(av.logging.ERROR)
     try:
         with av.logging.Capture() as messages, av.open(str(path)) as file:
             file.streams.video[0].thread_type = "NONE"
+            marked = 0
             with contextlib.suppress(av.error.FFmpegError):
-                list(file.decode(video=0))
-        return len(messages)
+                for frame in file.decode(video=0):
+                    marked += frame.is_corrupt
+        return len(messages) + marked
     finally:
         av.logging.set_level(level)
 
 
-@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
-def test_light_damage_is_refused_wherever_the_decoder_notices_it(codec: str, tmp_path: Path):
+@pytest.mark.parametrize(("codec", "name"), [("libx264", "a.mp4"), ("mpeg4", "a.mp4"), ("mjpeg", "a.avi")])
+def test_light_damage_is_refused_wherever_the_decoder_notices_it(codec: str, name: str, tmp_path: Path):
     """A few wrong bytes raise nothing in FFmpeg, but show in its messages."""
     y, x = np.mgrid[:96, :128] / 8
     waves = [128 + 60 * np.sin(x + 0.3 * t) + 60 * np.cos(y * np.sin(x / 5) - 0.2 * t) for t in range(24)]
     frames = [np.repeat(wave.astype(np.uint8)[..., None], 3, axis=-1) for wave in waves]
-    good = write_video(tmp_path / "good.mp4", frames, codec, {"g": "12"})
-    assert errors_logged(good) == 0
+    good = write_video(tmp_path / name, frames, codec, {"g": "12"})
+    assert errors_noticed(good) == 0
     assert read_video(good, Window(24, 1), (96, 128)).shape == (24, 96, 128, 3)
     noticed = 0
     for place in np.linspace(0.1, 0.8, 15):
-        path = damaged(good, tmp_path / "hurt.mp4", [float(place)])
-        if errors_logged(path):
+        path = damaged(good, tmp_path / f"hurt{good.suffix}", [float(place)])
+        if errors_noticed(path):
             noticed += 1
-            with pytest.raises(InputError, match=r"hurt\.mp4 is damaged (at|near) frame \d+"):
+            with pytest.raises(InputError, match=r"hurt\.\w+ is damaged (at|near) frame \d+"):
                 read_video(path, Window(24, 1), (96, 128))
-    assert noticed >= 8
+    assert noticed >= 5
 
 
 def test_threads_do_not_mix_up_damage(tmp_path: Path):
@@ -212,9 +243,10 @@ def test_threads_do_not_mix_up_damage(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", ["http:video.mkv", "%03d.mkv", "a*[b]?.mkv", "ünder scöre.mkv"])
-def test_a_name_is_only_a_name(name: str, tmp_path: Path):
-    path = write_video(tmp_path / "plain.mkv", 3).rename(tmp_path / name)
-    assert numbers_of(read_video(path, Window(3, 1), SIZE)) == [0, 1, 2]
+def test_a_name_is_only_a_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_video(tmp_path / "plain.mkv", 3).rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert numbers_of(read_video(Path(name), Window(3, 1), SIZE)) == [0, 1, 2]
 
 
 def write_image(path: Path, number: int) -> Path:
@@ -226,6 +258,7 @@ def write_image(path: Path, number: int) -> Path:
 
 @pytest.mark.parametrize("name", ["%03d.jpg", "b*.png", "c.bmp", "d.webp"])
 def test_images(name: str, tmp_path: Path):
+    write_image(tmp_path / f"000{Path(name).suffix}", 11)  # what %03d would stand for as a pattern
     path = write_image(tmp_path / name, 77)
     picture = read_image(path, SIZE)
     assert (picture.shape, number_of(picture)) == ((*SIZE, 3), 77)
