@@ -83,7 +83,7 @@ def test_a_run_holds_results_units_and_report(run_folder):
     results = Results.load(run_folder)
     assert [row["name"] for row in results.layers] == ["stem", "stage1", "stage2", "stage3", "stage4"]
     assert results.clips == {"used": 12, "skipped": []}
-    assert (run_folder / "report.html").read_text().startswith("<!DOCTYPE html>")
+    assert (run_folder / "report.html").read_text().startswith("<!doctype html>")
 
 
 def test_help_is_worth_reading(command):
@@ -217,7 +217,7 @@ class TestBadInput:
                 break
         onnx.save(poisoned, tmp_path / "nan.onnx")
         outcome = command("analyze", tmp_path / "nan.onnx", folder, "-o", tmp_path / "run")
-        assert failed(outcome, "stem", "unit")
+        assert failed(outcome, "layer 'stem'", "not finite")
 
     def test_cuda_without_cuda(self, command, model, folder, tmp_path):
         from sdmetrics.runners.onnxruntime import loadable_providers
@@ -231,6 +231,14 @@ class TestBadInput:
     def test_read_only_output_folder(self, command, model, folder, tmp_path):
         tmp_path.chmod(0o555)
         assert failed(command("analyze", model, folder, "-o", tmp_path / "run"), "cannot write", "may write to")
+
+    def test_output_folder_on_a_read_only_file_system(self, command, model, folder, tmp_path, monkeypatch):
+        def refuse(**_):
+            raise OSError(30, "Read-only file system")
+
+        monkeypatch.setattr("sdmetrics.files.tempfile.TemporaryFile", refuse)
+        outcome = command("analyze", model, folder, "-o", tmp_path / "run")
+        assert failed(outcome, "cannot write", "Read-only file system", "may write to")
 
     def test_an_output_folder_that_is_none(self, command, model, folder, tmp_path):
         (tmp_path / "run").write_text("a file")
