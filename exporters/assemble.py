@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +10,13 @@ import numpy as np
 
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.feeds import order_name
-from sdmetrics.exporters.graph import element_types, fed_inputs, rename_uses
+from sdmetrics.exporters.graph import Shape, element_types, fed_inputs, rename_uses, shapes
 from sdmetrics.exporters.metadata import Layer, Metadata, write_metadata
 from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from onnx import GraphProto, ModelProto, NodeProto
+    from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
 
 MASK_NODE = "sdmetrics/mask/"
 """In an exported model an Identity of this name and the layer's stands between a layer and its consumers."""
@@ -41,25 +41,27 @@ def assemble(model: ModelProto, metadata: Metadata) -> ModelProto:
     opset = max((entry.version for entry in probe.opset_import if entry.domain in ("", "ai.onnx")), default=0)
     if opset < OLDEST_OPSET:
         raise InputError(
-            f"the model uses ONNX opset {opset}; needed: {OLDEST_OPSET} or newer. Export it again with a "
-            "newer opset, or "
-            "convert it with onnx.version_converter"
+            f"the model uses ONNX opset {opset}; needed: {OLDEST_OPSET} or newer. Export it again with a newer opset, "
+            "or convert it with onnx.version_converter"
         )
     # Before this version weights are inputs as well, which forbids the runtime to fold them.
     probe.ir_version = max(probe.ir_version, IR_VERSION)
     graph, types = probe.graph, element_types(model)
-    fed = {value.name for value in fed_inputs(graph)}
+    fed = {value.name: value.type.tensor_type.elem_type for value in fed_inputs(graph)}
+    known = shapes(model)
     own = {output.name: output for output in model.graph.output}
-    _free_names(graph, {item.source for item in metadata.inputs} - fed)
+    _free_names(graph, {item.source for item in metadata.inputs} - fed.keys())
     del graph.input[:], graph.output[:]
+    graph.output.extend(own[name] for name in metadata.outputs)
+    for output in graph.output:
+        _give_shape(output, known)
     before, behind, after = _Nodes(graph, onnx), _Nodes(graph, onnx), _Nodes(graph, onnx)
     for item in metadata.inputs:
-        _feed(before, item, types[item.name])
+        _feed(before, item, fed[item.name])
     for layer in metadata.layers:
         kind = types.get(layer.tensor, onnx.TensorProto.FLOAT)
         tensor = _mask(before, behind, layer, kind) if metadata.masks else layer.tensor
         _pool(after, layer, tensor, metadata.inputs[0], opset)
-    graph.output.extend(own[name] for name in metadata.outputs)
     masks = {node.input[0]: node for node in behind.made}
     body = [each for node in graph.node for each in (node, *(masks[o] for o in node.output if o in masks))]
     nodes = [*before.made, *body, *after.made]
@@ -195,6 +197,15 @@ def _free_names(graph: GraphProto, names: set[str]) -> None:
             if name in names:
                 rename_uses(graph, name, f"sdmetrics/inner/{name}")
                 node.output[index] = f"sdmetrics/inner/{name}"
+
+
+def _give_shape(output: ValueInfoProto, known: Mapping[str, Shape]) -> None:
+    """Give an output the shape that its file leaves out but ONNX's check asks for."""
+    if not output.type.tensor_type.HasField("shape"):
+        for size in known.get(output.name, ()):
+            dim = output.type.tensor_type.shape.dim.add()
+            if isinstance(size, int):
+                dim.dim_value = size
 
 
 def _copy(node: NodeProto) -> NodeProto:

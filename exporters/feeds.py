@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics.errors import InputError
+from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.graph import Shape, fed_inputs, shapes
 from sdmetrics.views import ModelInput
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 LAYOUTS = ("NCTHW", "NTCHW", "NTHWC", "NCHW", "NHWC")
+FLOATS = ("FLOAT", "FLOAT16", "DOUBLE")
 Feeds = Mapping[str, NDArray[Any]]
 
 
@@ -56,11 +57,9 @@ def infer_inputs(model: ModelProto, **given: Any) -> tuple[ModelInput, ...]:  # 
         height, width = given.get("size") or (sizes.get("H"), sizes.get("W"))
         if not (layout and isinstance(frames, int) and isinstance(height, int) and isinstance(width, int)):
             raise InputError(
-                f"model input {value.name!r} has the shape {shape}, which does not tell how it is fed; "
-                "describe "
-                f"it with ModelInput({value.name!r}, frames=…, size=(…, …), layout='NCTHW'), or on the "
-                "command "
-                "line: sdmetrics probe MODEL --layout NCTHW --frames … --size … …"
+                f"model input {value.name!r} has the shape {shape}, which does not tell how it is fed; describe it "
+                f"with ModelInput({value.name!r}, frames=…, size=(…, …), layout='NCTHW'), or on the command line: "
+                "sdmetrics probe MODEL --layout NCTHW --frames … --size … …"
             )
         described = {**given, "frames": frames, "size": (height, width), "layout": layout}
         inferred.append(ModelInput(value.name, **described))
@@ -73,9 +72,14 @@ def check_inputs(model: ModelProto, inputs: Sequence[ModelInput]) -> None:
     names = [value.name for value in fed_inputs(model.graph)]
     if sorted(names) != sorted(item.name for item in inputs):
         raise InputError(
-            f"the model's inputs are {names}, described are {[item.name for item in inputs]}; "
-            "describe every input with one ModelInput of its name"
+            f"the model's inputs are {names}, described are {[item.name for item in inputs]}; describe every input "
+            "with one ModelInput of its name"
         )
+    onnx = require("onnx", extra="cpu")
+    for value in fed_inputs(model.graph):
+        kind = onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type)
+        if kind not in FLOATS:
+            raise InputError(f"model input {value.name!r} is of type {kind}; frames are fed as {', '.join(FLOATS)}")
     for item in inputs:
         sizes = {"C": 3, "T": item.frames, "H": item.size[0], "W": item.size[1]}
         wanted = ("N", *(sizes[axis] for axis in item.layout[1:]))
@@ -85,9 +89,8 @@ def check_inputs(model: ModelProto, inputs: Sequence[ModelInput]) -> None:
         )
         if not fits:
             raise InputError(
-                f"model input {item.name!r} has the shape {shape}; as described ({item.layout}) it would be "
-                f"fed {wanted}. "
-                "Mend its layout, frames or size"
+                f"model input {item.name!r} has the shape {shape}; as described ({item.layout}) it would be fed "
+                f"{wanted}. Mend its layout, frames or size"
             )
     check_sources(inputs)
 
@@ -101,9 +104,8 @@ def check_sources(inputs: Sequence[ModelInput]) -> None:
             raise InputError(f"model input {item.name!r} has the source {item.source!r}; allowed: 'rgb'")
         if item.size != inputs[0].size:
             raise InputError(
-                f"model inputs {inputs[0].name!r} and {item.name!r} read the source 'rgb' in sizes "
-                f"{inputs[0].size} and "
-                f"{item.size}; one source has one size"
+                f"model inputs {inputs[0].name!r} and {item.name!r} read the source 'rgb' in sizes {inputs[0].size} "
+                f"and {item.size}; one source has one size"
             )
 
 

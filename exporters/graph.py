@@ -78,8 +78,8 @@ def check_model(model: ModelProto, name: str) -> None:
     onnx = require("onnx", extra="cpu")
     if model.ByteSize() > LIMIT:
         raise InputError(
-            f"model {name} has {model.ByteSize() / 2**30:.1f} GiB; one ONNX file holds less than 2 GiB. "
-            "Export it with half-precision weights, or analyse it with sdmetrics.runners.torch"
+            f"model {name} has {model.ByteSize() / 2**30:.1f} GiB; one ONNX file holds less than 2 GiB. Export it with "
+            "half-precision weights, or analyse it with sdmetrics.runners.torch"
         )
     try:
         onnx.checker.check_model(model, full_check=True)
@@ -111,8 +111,8 @@ def external_files(model: ModelProto, folder: Path) -> list[Path]:
     for location in sorted(locations):
         if Path(location).is_absolute() or not (root / location).resolve().is_relative_to(root):
             raise InputError(
-                f"the model keeps weights at {location!r}, outside its own folder, which is not followed; "
-                "move them beside the model and save it anew"
+                f"the model keeps weights at {location!r}, outside its own folder, which is not followed; move them "
+                "beside the model and save it anew"
             )
     return [root / location for location in sorted(locations)]
 

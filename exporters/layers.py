@@ -119,8 +119,8 @@ def find_layers(wanted: Sequence[str] | Mapping[str, int], offered: Sequence[Lay
             layer = dataclasses.replace(layer, channel_axis=wanted[name])
         if layer.channel_axis is None:
             raise InputError(
-                f"which axis of layer {name!r} (shape {layer.shape}) holds the channels is not certain; "
-                f"say it: layers={{{name!r}: axis}}"
+                f"which axis of layer {name!r} (shape {layer.shape}) holds the channels is not certain; say it: "
+                f"layers={{{name!r}: axis}}"
             )
         found.append(layer)
     return found

@@ -102,8 +102,7 @@ class Metadata:
             data = json.loads(text)
             if data["schema"] != SCHEMA:
                 raise InputError(
-                    f"{file} carries sdmetrics metadata of schema {data['schema']!r}; this version reads "
-                    f"{SCHEMA}. "
+                    f"{file} carries sdmetrics metadata of schema {data['schema']!r}; this version reads {SCHEMA}. "
                     "Export the model again, or update static-dynamic-metrics"
                 )
             return cls(

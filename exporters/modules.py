@@ -101,8 +101,8 @@ def replacing_outputs(
         def hook(_module: nn.Module, _inputs: object, output: object) -> object:
             if name in ran:
                 raise InputError(
-                    f"module {name!r} runs more than once in a forward, so it is not one layer; name the "
-                    "module around it"
+                    f"module {name!r} runs more than once in a forward, so it is not one layer; name the module around "
+                    "it"
                 )
             ran.add(name)
             return with_first_tensor(output, changed_of(name), name)

@@ -27,7 +27,7 @@ from sdmetrics.exporters.modules import (
     weights_sha256,
 )
 from sdmetrics.exporters.session import open_session
-from sdmetrics.exporters.verify import place_batch, relative_error, run, tolerance
+from sdmetrics.exporters.verify import floats, place_batch, relative_error, run, tolerance
 from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
@@ -160,9 +160,8 @@ def _to_onnx(module: nn.Module, names: Sequence[str], arrays: Arrays, outputs: S
     weights = sum(value.nbytes for value in [*module.parameters(), *module.buffers()])
     if weights > LIMIT:
         raise InputError(
-            f"the module holds {weights / 2**30:.1f} GiB of weights; one ONNX file holds less than 2 GiB. "
-            "Export it with "
-            "half-precision weights, or analyse it with sdmetrics.runners.torch"
+            f"the module holds {weights / 2**30:.1f} GiB of weights; one ONNX file holds less than 2 GiB. Export it "
+            "with half-precision weights, or analyse it with sdmetrics.runners.torch"
         )
 
     class Gated(torch.nn.Module):
@@ -201,8 +200,7 @@ def _to_onnx(module: nn.Module, names: Sequence[str], arrays: Arrays, outputs: S
         cause = error.__cause__ or error
         raise InputError(
             f"torch {torch.__version__} cannot export {type(module).__name__}: {type(cause).__name__}: "
-            f"{one_line(cause)}. "
-            "Try torch.export.export on the module for the details, or analyse it with "
+            f"{one_line(cause)}. Try torch.export.export on the module for the details, or analyse it with "
             "sdmetrics.runners.torch"
         ) from error
     assert program is not None
@@ -241,13 +239,12 @@ def _compare(model: ModelProto, feeds: Arrays, inputs: Sequence[ModelInput], tog
     worst = 0.0
     for clips, expected in ((1, first), (CLIPS, together)):
         found = run(session, prepare(select(feeds, slice(clips)), inputs), list(expected))
-        for name, value in found.items():
+        for name, value in floats(found).items():
             error = relative_error(value, expected[name])
             if error > tolerance(value.dtype):
                 raise InputError(
-                    f"the ONNX model's {name} differs from the module's by {error:.1e} of its scale for "
-                    f"{clips} clip(s); "
-                    "the export is wrong. Name other layers, or analyse the module with "
+                    f"the ONNX model's {name} differs from the module's by {error:.1e} of its scale for {clips} "
+                    "clip(s); the export is wrong. Name other layers, or analyse the module with "
                     "sdmetrics.runners.torch"
                 )
             worst = max(worst, error)

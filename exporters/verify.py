@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 Arrays = Mapping[str, NDArray[Any]]
 
+FLOAT_TYPES = {"tensor(float16)": np.float16, "tensor(double)": np.float64}
 CLIPS = 2
+CLEARLY = 10
+"""How many times larger than the right fold's the wrong one's error has to be."""
+
 LAYERS_AT_ONCE = 16
 
 
@@ -31,19 +35,19 @@ def tolerance(dtype: np.dtype[Any]) -> float:
 
 
 def relative_error(found: NDArray[Any], expected: NDArray[Any]) -> float:
-    """Return the largest difference over the largest value expected; infinite where shapes differ.
+    """Return the largest difference over the largest value expected; infinite where shapes or infinities differ.
 
     Examples
     --------
-    >>> relative_error(np.array([1.0, 2.5]), np.array([1.0, 2.0]))
+    >>> relative_error(np.array([1.0, 2.5, np.inf]), np.array([1.0, 2.0, np.inf]))
     0.25
     """
     if found.shape != expected.shape:
         return float("inf")
-    if not expected.size:
-        return 0.0
-    difference = np.abs(found.astype(np.float64) - expected.astype(np.float64)).max()
-    scale = np.abs(expected.astype(np.float64)).max()
+    found, expected = found.astype(np.float64), expected.astype(np.float64)
+    same = (found == expected) | (np.isnan(found) & np.isnan(expected))
+    difference = np.abs(found[~same] - expected[~same]).max(initial=0)
+    scale = np.abs(expected[np.isfinite(expected)]).max(initial=0)
     error = float(difference / scale if scale else difference)
     return error if np.isfinite(error) else float("inf")
 
@@ -62,49 +66,50 @@ def place_batch(layer: Layer, together: NDArray[Any], alone: Sequence[NDArray[An
         raise InputError(
             f"layer {layer.name!r} holds {together.dtype}; units are floating-point numbers. Choose another layer"
         )
+    if not np.isfinite(together).all():
+        raise InputError(
+            f"layer {layer.name!r} gives values that are not finite for random clips; mend the model, or how it is fed"
+        )
     single = alone[0].shape
     grown = [
         axis for axis in range(len(single)) if together.ndim == len(single) and together.shape[axis] != single[axis]
     ]
     if len(grown) != 1 or together.shape[grown[0]] != len(alone) * single[grown[0]]:
         raise InputError(
-            f"layer {layer.name!r} has the shape {single} for one clip and {together.shape} for "
-            f"{len(alone)}: "
-            "no axis holds the clips. Choose another layer, or export with a dynamic batch"
+            f"layer {layer.name!r} has the shape {single} for one clip and {together.shape} for {len(alone)}: no axis "
+            "holds the clips. Choose another layer, or export with a dynamic batch"
         )
     axis, channel = grown[0], layer.channel_axis
     if channel is None or not -len(single) <= channel < len(single) or channel % len(single) == axis:
         raise InputError(
-            f"layer {layer.name!r} of shape {single} has its clips in axis {axis} and cannot have its "
-            "channels in axis "
+            f"layer {layer.name!r} of shape {single} has its clips in axis {axis} and cannot have its channels in axis "
             f"{channel}; name another axis"
         )
     values = np.moveaxis(together, axis, 0)
     parts = [np.moveaxis(part, axis, 0) for part in alone]
-    limit = tolerance(together.dtype)
-    batch_major = relative_error(values, np.concatenate(parts)) <= limit
-    time_major = relative_error(values, np.stack(parts, 1).reshape(values.shape)) <= limit
+    errors = {
+        "batch-major": relative_error(values, np.concatenate(parts)),
+        "time-major": relative_error(values, np.stack(parts, 1).reshape(values.shape)),
+    }
+    fold, other = sorted(errors, key=errors.__getitem__)
     folded = single[axis] > 1
-    if not batch_major and not time_major:
+    if errors[fold] > tolerance(together.dtype):
         raise InputError(
-            f"layer {layer.name!r} gives a clip other values alone than in a batch: the model mixes the "
-            "clips of a batch. "
-            "Export it in evaluation mode, with a dynamic batch"
+            f"layer {layer.name!r} gives a clip other values alone than in a batch: the model mixes the clips of a "
+            "batch. Export it in evaluation mode, with a dynamic batch"
         )
-    if folded and batch_major and time_major:
+    if folded and errors[other] <= CLEARLY * errors[fold]:
         raise InputError(
-            f"layer {layer.name!r} gives the same values for every frame of every clip tried, so the order "
-            "of clips and "
-            "frames in its first axis cannot be told; choose another layer"
+            f"layer {layer.name!r} gives the same values for every frame of every clip tried, so the order of clips "
+            "and frames in its first axis cannot be told; choose another layer"
         )
-    fold = None if not folded else "batch-major" if batch_major else "time-major"
     return dataclasses.replace(
         layer,
         shape=layer.shape or tuple("clips" if a == axis else size for a, size in enumerate(single)),
         channel_axis=channel % len(single),
         units=single[channel],
         batch_axis=axis,
-        fold=fold,
+        fold=fold if folded else None,
         time_axis=None if folded or layer.time_axis == axis else layer.time_axis,
     )
 
@@ -175,12 +180,11 @@ def verify_probe(
     names = [f"units/{layer}" for layer in units]
     found = run(probed, feeds, [*names, *outputs])
     expected = run(plain, prepare(feeds, inputs), outputs) | {f"units/{layer}": units[layer] for layer in units}
-    for name, value in found.items():
+    for name, value in floats(found).items():
         error = relative_error(value, expected[name])
         if error > tolerance(value.dtype):
             raise InputError(
-                f"{name} of the probe differs from the model's by {error:.1e} of its scale; the runtime's "
-                "optimisation "
+                f"{name} of the probe differs from the model's by {error:.1e} of its scale; the runtime's optimisation "
                 "alters it. Choose another layer, or another version of onnxruntime"
             )
     for index, one in enumerate(one_by_one(feeds)):
@@ -188,18 +192,16 @@ def verify_probe(
             error = relative_error(value[0], found[name][index])
             if error > tolerance(value.dtype):
                 raise InputError(
-                    f"{name} of a clip changes by {error:.1e} of its scale with the other clips of its "
-                    "batch; "
-                    "export the model in evaluation mode, with a dynamic batch"
+                    f"{name} of a clip changes by {error:.1e} of its scale with the other clips of its batch; export "
+                    "the model in evaluation mode, with a dynamic batch"
                 )
     for layer, values in units.items() if masked else ():
         zeros = {f"mask/{layer}": np.zeros(values.shape[1], np.float32)}
         changed = run(probed, {**feeds, **zeros}, outputs)
         if all(np.array_equal(changed[name], found[name]) for name in outputs):
             raise InputError(
-                f"removing every unit of layer {layer!r} changes none of the outputs {list(outputs)}: "
-                "nothing that reads the "
-                "layer leads to them. Leave it out, or build the probe without masks"
+                f"removing every unit of layer {layer!r} changes none of the outputs {list(outputs)}: nothing that "
+                "reads the layer leads to them. Leave it out, or build the probe without masks"
             )
 
 
@@ -214,16 +216,21 @@ def one_by_one(feeds: Feeds) -> Iterator[Feeds]:
         yield select(feeds, slice(index, index + 1))
 
 
+def floats(arrays: Arrays) -> Arrays:
+    """Return the arrays of floating-point numbers: class indices and the like cannot be compared by tolerance."""
+    return {name: array for name, array in arrays.items() if np.issubdtype(array.dtype, np.floating)}
+
+
 def run(session: InferenceSession, feeds: Feeds, outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
     """Run a session; its failure is an `InputError` that names the number of clips."""
-    types = {value.name: value.type for value in session.get_inputs()}
-    half = {name: array.astype(np.float16) for name, array in feeds.items() if types.get(name) == "tensor(float16)"}
+    types = {value.name: FLOAT_TYPES.get(value.type) for value in session.get_inputs()}
+    fed = {name: array.astype(types.get(name) or array.dtype, copy=False) for name, array in feeds.items()}
     try:
-        return dict(zip(outputs, session.run(list(outputs), {**feeds, **half}), strict=True))
+        return dict(zip(outputs, session.run(list(outputs), fed), strict=True))
     except Exception as error:
         clips = len(next(iter(feeds.values())))
         reason = " ".join(str(error).split())[:300]
         raise InputError(
-            f"the model fails on a batch of {clips} clip(s): {reason}. Export it with a dynamic batch; "
-            "if its inputs were described, check their frames and size"
+            f"the model fails on a batch of {clips} clip(s): {reason}. Export it with a dynamic batch; if its inputs "
+            "were described, check their frames and size"
         ) from None

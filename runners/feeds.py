@@ -32,12 +32,7 @@ def check_feeds(feeds: Mapping[str, NDArray[Any]], inputs: Sequence[ModelInput])
         raise InputError(f"feeds are {list(feeds)}; needed: {needed}")
     for item in inputs:
         frames = feeds[item.source]
-        if (
-            frames.dtype != np.uint8
-            or frames.ndim != 5
-            or frames.shape[2:] != (*item.size, 3)
-            or 0 in frames.shape
-        ):
+        if frames.dtype != np.uint8 or frames.ndim != 5 or frames.shape[2:] != (*item.size, 3) or 0 in frames.shape:
             raise InputError(
                 f"{item.source} is {frames.dtype} of shape {frames.shape}; needed: uint8 of shape (N, T, "
                 f"{item.size[0]}, {item.size[1]}, 3), at least one clip and one frame"
@@ -45,20 +40,17 @@ def check_feeds(feeds: Mapping[str, NDArray[Any]], inputs: Sequence[ModelInput])
         name, order = f"{item.name}/order", feeds[f"{item.name}/order"]
         if order.dtype != np.int64 or order.shape != (len(frames), item.frames):
             raise InputError(
-                f"{name} is {order.dtype} of shape {order.shape}; needed: int64 of shape ({len(frames)}, "
-                f"{item.frames})"
+                f"{name} is {order.dtype} of shape {order.shape}; needed: int64 of shape ({len(frames)}, {item.frames})"
             )
         if order.min() < 0 or order.max() >= frames.shape[1]:
             raise InputError(
-                f"{name} names frames {order.min()} to {order.max()}; allowed: 0 to {frames.shape[1] - 1}, "
-                f"as {item.source} has {frames.shape[1]} frames"
+                f"{name} names frames {order.min()} to {order.max()}; allowed: 0 to {frames.shape[1] - 1}, as "
+                f"{item.source} has {frames.shape[1]} frames"
             )
     return {name: np.ascontiguousarray(array) for name, array in feeds.items()}
 
 
-def check_masks(
-    masks: Mapping[str, NDArray[Any]], units: Mapping[str, int]
-) -> dict[str, NDArray[np.float32]]:
+def check_masks(masks: Mapping[str, NDArray[Any]], units: Mapping[str, int]) -> dict[str, NDArray[np.float32]]:
     """Return the masks as float32; `units` gives the number of units of every layer.
 
     Raises
@@ -71,8 +63,7 @@ def check_masks(
             raise InputError(f"there is no layer {layer!r} to mask; allowed: {', '.join(units)}")
         if np.shape(mask) != (units[layer],) or not np.isfinite(mask).all():
             raise InputError(
-                f"the mask of layer {layer!r} has the shape {np.shape(mask)}; needed: one finite number for "
-                "each of its "
-                f"{units[layer]} units"
+                f"the mask of layer {layer!r} has the shape {np.shape(mask)}; needed: one finite number for each of "
+                f"its {units[layer]} units"
             )
     return {layer: np.ascontiguousarray(mask, np.float32) for layer, mask in masks.items()}

@@ -134,8 +134,8 @@ class OnnxRunner:
         except Exception as error:
             reason = " ".join(str(error).split())[:300]
             raise InputError(
-                f"ONNX Runtime fails on a batch of {len(feeds['rgb'])} view(s): {reason}. "
-                "If memory is short, take a smaller batch"
+                f"ONNX Runtime fails on a batch of {len(feeds['rgb'])} view(s): {reason}. If memory is short, take a "
+                "smaller batch"
             ) from None
         return dict(zip(outputs, values, strict=True))
 
@@ -197,9 +197,9 @@ def _open(data: bytes, file: str, provider: str, threads: int) -> InferenceSessi
         raise InputError(f"{file} is no probe; make one: sdmetrics probe MODEL ({error})") from None
     reason = "CUDA, cuDNN or the driver does not load" if CUDA in listed else "it is built without CUDA"
     raise InputError(
-        f"provider 'cuda' cannot be had from {_installed()}: {reason} (it lists {', '.join(listed)}). "
-        "Install an NVIDIA driver and only the GPU build: pip uninstall onnxruntime onnxruntime-gpu, then "
-        "pip install 'static-dynamic-metrics[gpu]'; or choose cpu"
+        f"provider 'cuda' cannot be had from {_installed()}: {reason} (it lists {', '.join(listed)}). Install an "
+        "NVIDIA driver and only the GPU build: pip uninstall onnxruntime onnxruntime-gpu, then pip install "
+        "'static-dynamic-metrics[gpu]'; or choose cpu"
     )
 
 
