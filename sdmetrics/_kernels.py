@@ -127,7 +127,7 @@ def _compiled() -> Callable[..., bool]:
     """
     from numba import njit  # takes its time to import
 
-    options = {"fastmath": {"contract"}, "nogil": True, "error_model": "numpy"}
+    options: dict[str, Any] = {"fastmath": {"contract"}, "nogil": True, "error_model": "numpy"}
     try:
         compiled: Callable[..., bool] = njit(cache=True, **options)(_advance)
     except RuntimeError:  # no folder can be written for the cache: a read-only installation
@@ -164,4 +164,5 @@ def _threads(units: int) -> int:
     """Return how many threads share a large batch; the environment's NUMBA_NUM_THREADS limits them."""
     from numba import config
 
-    return max(1, min(int(config.NUMBA_NUM_THREADS), units // UNITS_PER_THREAD))
+    available: int = vars(config)["NUMBA_NUM_THREADS"]
+    return max(1, min(available, units // UNITS_PER_THREAD))

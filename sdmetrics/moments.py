@@ -213,27 +213,32 @@ class PairMoments:
     @property
     def mean1(self) -> Floats:
         """Mean of the first members, `(units,)`."""
-        return self._moments[0]
+        return self._row(0)
 
     @property
     def mean2(self) -> Floats:
         """Mean of the second members, `(units,)`."""
-        return self._moments[1]
+        return self._row(1)
 
     @property
     def m11(self) -> Floats:
         """Centred second moment of the first members, `(units,)`."""
-        return self._moments[2]
+        return self._row(2)
 
     @property
     def m22(self) -> Floats:
         """Centred second moment of the second members, `(units,)`."""
-        return self._moments[3]
+        return self._row(3)
 
     @property
     def m12(self) -> Floats:
         """Centred cross moment of the two members, `(units,)`."""
-        return self._moments[4]
+        return self._row(4)
+
+    def _row(self, number: int) -> Floats:
+        """Return one kind of moment, `(units,)`."""
+        row: Floats = self._moments[number]
+        return row
 
     def __eq__(self, other: object) -> bool:
         """Whether both hold the same numbers, bit for bit."""
