@@ -85,8 +85,8 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); correct the path or its permissions") from error
     try:
-        # A local file and nothing else: no name is taken for a URL or a pattern, no playlist leads elsewhere.
-        options = {"protocol_whitelist": "file", "pattern_type": "none"}
+        # A name is only a name: neither a URL nor a pattern for several images.
+        options = {"pattern_type": "none"}
         with av.open(f"file:{path}", options=options, metadata_errors="replace") as container:
             if not container.streams:
                 raise InputError(f"{path} holds no stream: it is truncated or no video; copy it again or remove it")
