@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,9 @@ Floats = NDArray[np.float64]
 
 Moments = PairMoments | Sequence[PairMoments]
 """Of all pairs of one factor, or one per group of clips."""
+
+SCORE_RANGE = {"pearson": (-1, 1), "icc": (-1, 1), "reference": (-math.inf, math.inf)}
+"""What a layer's score can be: with `reference` a unit may outweigh the pooled variance."""
 
 RESERVED = ("identical", "joint", "residual", "dead")
 """Names that a factor cannot have: they name other things in the results."""
@@ -128,8 +132,8 @@ def layer_bias(
     ci95 = None
     if everything.grouped:
         ci95 = LayerIntervals(
-            scores={factor: _interval(values) for factor, values in scores.items()},
-            percent={factor: _interval(values) for factor, values in shares.items()},
+            scores={factor: _interval(values, *SCORE_RANGE[estimator]) for factor, values in scores.items()},
+            percent={factor: _interval(values, 0, 100) for factor, values in shares.items()},
         )
     return LayerBias(
         scores={factor: float(values[0]) for factor, values in scores.items()},
@@ -250,7 +254,7 @@ def _stack(groups: Sequence[PairMoments]) -> Stack:
     return Stack.of([whole, *(leave_one_out(groups) if len(groups) >= MIN_GROUPS else ())])
 
 
-def _interval(replicates: Floats) -> tuple[float, float]:
-    """Return both ends of one number's interval."""
-    low, high = jackknife(replicates)
+def _interval(replicates: Floats, lowest: float, highest: float) -> tuple[float, float]:
+    """Return both ends of one number's interval, as far as the number can go."""
+    low, high = np.clip(jackknife(replicates), lowest, highest)
     return float(low), float(high)
