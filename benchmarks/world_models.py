@@ -125,9 +125,7 @@ def main() -> int:
     for task in LABELS:
         model = train(task, options.clips, options.epochs)
         path = export(model, [VIDEO], LAYERS, options.out / f"world-{task}.onnx")
-        print(
-            f"{path.name}: held-out accuracy {accuracy(model, task):.1%}, {path.stat().st_size / 1e3:.0f} kB"
-        )
+        print(f"{path.name}: held-out accuracy {accuracy(model, task):.1%}, {path.stat().st_size / 1e3:.0f} kB")
     return 0
 
 

@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 
 import sdmetrics
+from sdmetrics.analysis import analyze
 from sdmetrics.clips.world import APPEARANCES, MOTIONS, scene, world_batch, world_clips
+from sdmetrics.demo import demo_model
 from sdmetrics.errors import InputError
+from sdmetrics.opening import open_model
 
 DATA = Path(sdmetrics.__file__).parent / "data"
 STAGES = ["stem", "stage1", "stage2", "stage3", "stage4"]
@@ -46,21 +49,15 @@ def test_clips_and_batch_are_one_world():
 
 
 def test_every_setting_changes_the_stamp_and_every_seed_the_frames():
-    stamps = {
-        world_clips(1, **settings)[0].stamp for settings in ({}, {"frames": 6}, {"size": 32}, {"seed": 1})
-    }
+    stamps = {world_clips(1, **settings)[0].stamp for settings in ({}, {"frames": 6}, {"size": 32}, {"seed": 1})}
     assert len(stamps) == 4
     frames = {
-        hashlib.sha256(clip.frames.tobytes()).hexdigest()
-        for seed in range(4)
-        for clip in world_clips(8, seed=seed)
+        hashlib.sha256(clip.frames.tobytes()).hexdigest() for seed in range(4) for clip in world_clips(8, seed=seed)
     }
     assert len(frames) == 32
 
 
-@pytest.mark.parametrize(
-    "settings", [{"n": -1}, {"n": 1, "seed": -1}, {"n": 1, "frames": 1}, {"n": 1, "size": 4}]
-)
+@pytest.mark.parametrize("settings", [{"n": -1}, {"n": 1, "seed": -1}, {"n": 1, "frames": 1}, {"n": 1, "size": 4}])
 def test_a_world_that_cannot_be_drawn_is_refused(settings):
     with pytest.raises(InputError, match="cannot be drawn; allowed"):
         world_clips(**settings)
@@ -109,9 +106,7 @@ def test_the_drawing_follows_the_poses(scenes, motion):
         area = inside.sum((1, 2))
         centre_x, centre_y = ((inside * place).sum((1, 2)) / area for place in (x, y))
         axes = [np.linalg.eigh(np.cov(x[frame], y[frame]))[1][:, 1] for frame in inside]
-        turn = sum(np.arcsin(np.cross(a, b * np.sign(a @ b))) for a, b in pairwise(np.c_[axes, np.zeros(8)]))[
-            2
-        ]
+        turn = sum(np.arcsin(np.cross(a, b * np.sign(a @ b))) for a, b in pairwise(np.c_[axes, np.zeros(8)]))[2]
         change = [np.ptp(centre_x) / 64, np.ptp(centre_y) / 64, np.log(area[-1] / area[0]) / 2, turn]
         change[0] *= np.sign(centre_x[-1] - centre_x[0])
         change[1] *= np.sign(centre_y[-1] - centre_y[0])
@@ -175,8 +170,18 @@ def test_the_model_that_ships_knows_its_label(task):
     (wanted,) = (i for i in metadata["inputs"])
     x = (video / 255 - np.array(wanted["mean"])) / np.array(wanted["std"])
     session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
-    logits = session.run(
-        metadata["outputs"], {wanted["name"]: x.transpose(0, 4, 1, 2, 3).astype(np.float32)}
-    )[0]
+    logits = session.run(metadata["outputs"], {wanted["name"]: x.transpose(0, 4, 1, 2, 3).astype(np.float32)})[0]
     labels = motion if task == "motion" else appearance
     assert (logits.argmax(1) == labels).mean() >= 0.95
+
+
+@pytest.mark.parametrize("task", ["motion", "appearance"])
+def test_the_measure_finds_what_a_model_was_trained_for(task, tmp_path):
+    pytest.importorskip("onnxruntime")
+    with demo_model(task) as model:
+        runner = open_model(model)
+    results = analyze(runner, world_clips(96, seed=3), seed=3, out=tmp_path / "run", batch=48, progress=False)
+    (last,) = (layer for layer in results.layers if layer["name"] == "stage4")
+    dynamic = last["counts"]["dynamic"] / last["units"]
+    static = last["counts"]["static"] / last["units"]
+    assert (dynamic >= 0.6 and static <= 0.05) if task == "motion" else (dynamic <= 0.05 and static >= 0.6)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from sdmetrics.clips.clip import Clip, Frames
 from sdmetrics.errors import InputError
 
-Plane = NDArray[np.float32]
+Plane = NDArray[np.floating[Any]]
 
 MOTIONS = ("right", "left", "down", "up", "grow", "shrink", "clockwise", "counterclockwise")
 """The motion labels. Each two share a property (x, y, size, angle) and differ in the direction of time."""
@@ -28,7 +29,8 @@ MOTIONS = ("right", "left", "down", "up", "grow", "shrink", "clockwise", "counte
 
 def _pattern(wave: Plane) -> Plane:
     """Turn a wave in −1…1 into a pattern of 0 and 1 with soft edges."""
-    return np.clip(0.5 + 2 * wave, 0, 1, dtype=np.float32)
+    pattern: Plane = np.clip(0.5 + 2 * wave, 0, 1)
+    return pattern
 
 
 _TEXTURES: dict[str, Callable[[Plane, Plane], Plane]] = {
@@ -54,8 +56,8 @@ class Scene:
     motion, appearance
         Indices into `MOTIONS` and `APPEARANCES`, independent and uniform.
     start
-        Per property (x, y, size, angle) where in its range it rests, 0 to 1; for the moving one, how
-        far into its first step it starts.
+        Per property (x, y, size, angle) where in its range it rests, 0 to 1; for the moving one, how far
+        into its first step it starts.
     reach
         Per property the range it runs through: fractions of the frame, log of the size, radians.
     middle
@@ -83,7 +85,8 @@ class Scene:
         progress[:, moving] = (np.arange(frames) + self.start[moving]) / frames
         if backwards:
             progress[:, moving] = 1 - progress[:, moving]
-        return self.middle + self.reach * (progress - 0.5)
+        poses: NDArray[np.float64] = self.middle + self.reach * (progress - 0.5)
+        return poses
 
     def render(self, frames: int, size: int) -> Frames:
         """Draw the scene, uint8 `(frames, size, size, 3)`."""
@@ -97,7 +100,8 @@ class Scene:
         texture = _TEXTURES[APPEARANCES[self.appearance]](u, v)[..., None]
         background, paint, pattern = self.colours.astype(np.float32)
         painted = background + inside * (paint + texture * (pattern - paint) - background)
-        return np.rint(painted).astype(np.uint8)
+        video: Frames = np.rint(painted).astype(np.uint8)
+        return video
 
 
 def scene(index: int, seed: int = 0) -> Scene:
