@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,16 +25,13 @@ def replacing(path: Path) -> Iterator[Path]:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with replacing(Path(folder) / "a.txt") as temporary:
     ...         _ = temporary.write_text("whole")
-    ...     print(os.listdir(folder))
+    ...     print([file.name for file in Path(folder).iterdir()])
     ['a.txt']
     """
     folder = writable_folder(path.parent)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=folder)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = folder / f".{path.stem}-{secrets.token_hex(4)}{path.suffix}"
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -56,10 +53,3 @@ def writable_folder(folder: Path) -> Path:
         raise InputError(
             f"cannot write to the folder {folder}: {error.strerror or error}. Give a folder you may write to"
         ) from None
-
-
-def _umask() -> int:
-    """Return the umask, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
