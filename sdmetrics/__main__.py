@@ -15,7 +15,7 @@ def main() -> None:
         _stop(f"the command needs {error.name}; install it: pip install 'static-dynamic-metrics[cpu]'")
     try:
         app()
-    except (InputError, MissingExtra) as error:
+    except (InputError, MissingExtra, OSError) as error:
         _stop(str(error))
     except KeyboardInterrupt:
         print("stopped; the same command goes on from the finished shards", file=sys.stderr)
