@@ -61,9 +61,7 @@ def run(
     return results
 
 
-def _unit(
-    layer: str, unit: int, scores: np.ndarray, threshold: float, intervals: bool, pairs: int
-) -> dict[str, Any]:
+def _unit(layer: str, unit: int, scores: np.ndarray, threshold: float, intervals: bool, pairs: int) -> dict[str, Any]:
     """Return one row of `units.csv`, classed by Eq. 3."""
     dynamic, static = (bool(score > threshold) for score in scores)
     row: dict[str, Any] = {"layer": layer, "unit": unit}
@@ -74,9 +72,7 @@ def _unit(
         for end, sign in (("low", -1), ("high", 1)):
             bounded = known and intervals
             row[f"{factor}_{end}"] = math.tanh(math.atanh(score) + sign * spread) if bounded else None
-    row["label"] = (
-        "joint" if dynamic and static else "dynamic" if dynamic else "static" if static else "residual"
-    )
+    row["label"] = "joint" if dynamic and static else "dynamic" if dynamic else "static" if static else "residual"
     return row
 
 
@@ -89,17 +85,11 @@ def _layer(
     weights = {f: math.exp(s) for f, s in {**(means or {}), "identical": 1.0}.items()}
     percent = {f: 100 * w / sum(weights.values()) for f, w in weights.items()}
     undefined = {"dynamic": None, "static": None}
-    counts = {
-        label: sum(row["label"] == label for row in rows)
-        for label in ("dynamic", "static", "joint", "residual")
-    }
+    counts = {label: sum(row["label"] == label for row in rows) for label in ("dynamic", "static", "joint", "residual")}
 
     def around(values: Mapping[str, float | None], spread: float) -> dict[str, list[float | None]]:
         known = intervals and means is not None
-        return {
-            f: [v - spread, v + spread] if known and v is not None else [None, None]
-            for f, v in values.items()
-        }
+        return {f: [v - spread, v + spread] if known and v is not None else [None, None] for f, v in values.items()}
 
     percents = percent if means else {**undefined, "identical": None}
     return {

@@ -44,9 +44,7 @@ def test_the_named_outputs_are_what_the_modules_return(case, clips):
     session = onnxruntime.InferenceSession(exported(case), providers=["CPUExecutionProvider"])
     found = dict(zip([o.name for o in session.get_outputs()], session.run(None, arrays), strict=True))
     expected = {f"layer/{name}": tap for name, tap in taps.items()}
-    expected |= {
-        name: value.numpy() for name, value in (own if isinstance(own, dict) else {"output": own}).items()
-    }
+    expected |= {name: value.numpy() for name, value in (own if isinstance(own, dict) else {"output": own}).items()}
     assert set(found) == set(expected)
     for name, value in expected.items():
         np.testing.assert_allclose(found[name], value, rtol=0, atol=1e-5 * np.abs(value).max(), err_msg=name)
@@ -89,9 +87,7 @@ def test_the_file_says_what_it_is():
     ],
 )
 def test_axes_follow_from_the_graph(case, layer, channel_axis, units, time_axis, fold):
-    found = {item.name: item for item in metadata_of(onnx.load_from_string(exported(case)), "file").layers}[
-        layer
-    ]
+    found = {item.name: item for item in metadata_of(onnx.load_from_string(exported(case)), "file").layers}[layer]
     assert (found.channel_axis, found.units, found.time_axis, found.fold) == (
         channel_axis,
         units,
@@ -104,8 +100,7 @@ def test_axes_follow_from_the_graph(case, layer, channel_axis, units, time_axis,
 def test_the_same_module_gives_the_same_file_and_other_weights_another_hash(tmp_path):
     first, second = seeded(Framewise), seeded(Framewise)
     paths = [
-        export(m, [video_input("NTCHW")], ["act"], tmp_path / f"{n}" / "m.onnx")
-        for n, m in enumerate([first, second])
+        export(m, [video_input("NTCHW")], ["act"], tmp_path / f"{n}" / "m.onnx") for n, m in enumerate([first, second])
     ]
     assert paths[0].read_bytes() == paths[1].read_bytes()
     with torch.no_grad():
@@ -145,13 +140,7 @@ class Reader(nn.Module):
     """Reads what `Two` returns, in whatever it is wrapped."""
 
     def forward(self, found):
-        x = (
-            found["x"]
-            if isinstance(found, dict)
-            else found[0]
-            if isinstance(found[0], torch.Tensor)
-            else found[1]
-        )
+        x = found["x"] if isinstance(found, dict) else found[0] if isinstance(found[0], torch.Tensor) else found[1]
         return x.mean((2, 3, 4))
 
 
@@ -215,9 +204,7 @@ class ProjectionHead(nn.Sequential):
     ("module", "stages"),
     [
         (
-            nn.ModuleDict(
-                {"conv1": nn.ReLU(), "maxpool": nn.ReLU(), "layer1": nn.ReLU(), "layer2": nn.ReLU()}
-            ),
+            nn.ModuleDict({"conv1": nn.ReLU(), "maxpool": nn.ReLU(), "layer1": nn.ReLU(), "layer2": nn.ReLU()}),
             ["maxpool", "layer1", "layer2"],
         ),
         (
@@ -239,9 +226,7 @@ class ProjectionHead(nn.Sequential):
             ["encoder.layers.0", "encoder.layers.1"],
         ),
         (
-            nn.ModuleDict(
-                {"backbone": nn.ModuleDict({"stem": nn.ReLU(), "res2": nn.ReLU(), "res3": nn.ReLU()})}
-            ),
+            nn.ModuleDict({"backbone": nn.ModuleDict({"stem": nn.ReLU(), "res2": nn.ReLU(), "res3": nn.ReLU()})}),
             ["backbone.stem", "backbone.res2", "backbone.res3"],
         ),
     ],

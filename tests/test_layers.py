@@ -211,7 +211,7 @@ def test_a_graph_of_undeclared_operators_is_not_valid(tmp_path):
     nodes = [helper.make_node("Unknown", ["x"], ["y"], domain="undeclared"), helper.make_node("Relu", ["y"], ["z"])]
     ends = [value(name, TensorProto.FLOAT, ["n", 3, 4, 8, 8]) for name in "xz"]
     model = helper.make_model(helper.make_graph(nodes, "g", ends[:1], ends[1:]))
-    with pytest.raises(InputError, match="not valid ONNX: .*undeclared"):
+    with pytest.raises(InputError, match=r"not valid ONNX: .*undeclared"):
         list_layers(written(tmp_path, model.SerializeToString()))
 
 
