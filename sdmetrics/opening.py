@@ -80,6 +80,14 @@ def open_clips(path: str | Path, runner: Runner, *, clips_per_video: int = 1, st
     ------
     InputError
         If there are no videos at `path`.
+
+    Examples
+    --------
+    >>> from sdmetrics.demo import demo_model
+    >>> with demo_model("motion") as model:
+    ...     open_clips("holiday.mp4", open_model(model, provider="cpu"))
+    Traceback (most recent call last):
+    sdmetrics.errors.InputError: holiday.mp4 does not exist; give a video, a folder or a CSV manifest
     """
     from sdmetrics.clips.datasets import open_clips as open_dataset
 
