@@ -148,8 +148,7 @@ def _mask(before: _Nodes, behind: _Nodes, layer: Layer, dtype: int) -> str:
             node.op_type = "Mul"
             node.input.append(factor)
             return layer.tensor
-    # The product takes over the tensor's name: every consumer, sub-graph and output reads it without being
-    # touched.
+    # The product takes over the tensor's name: no consumer, sub-graph or output has to be touched to read it.
     raw = f"sdmetrics/raw/{layer.tensor}"
     for node in before.graph.node:
         if layer.tensor in node.output:

@@ -1,8 +1,8 @@
-"""Which axis of a tensor is the batch, the channels, the time: followed through the graph, never guessed.
+"""Which axis of a tensor holds the channels, and which the time: followed through the graph, never guessed.
 
 A tensor's axes carry labels: `N`, `C`, `T`, `H`, `W`, or None where nothing is proven. Convolutions and
 normalisations put the channels first, linear layers last; everything else carries, moves or drops the labels
-it is given.
+it is given. Where the clips lie is not followed but measured (`sdmetrics.exporters.verify`).
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def follow_reshape(labels: Labels, before: Shape, after: Shape) -> Labels:
     >>> follow_reshape(("N", "C", "T", "H", "W"), ("n", 64, 4, 7, 7), ("n", 64, 196))
     ('N', 'C', None)
     >>> follow_reshape(("N", "T", "C", "H", "W"), ("n", 8, 3, 9, 9), ("8*n", 3, 9, 9))
-    ('N', 'C', 'H', 'W')
+    (None, 'C', 'H', 'W')
     """
     left = 0
     while left < min(len(before), len(after)) and before[left] == after[left] != "?":
@@ -198,8 +198,7 @@ def follow_reshape(labels: Labels, before: Shape, after: Shape) -> Labels:
     inner, outer = labels[left : len(before) - right], len(after) - left - right
     if outer == 1:
         meant = {label for label, size in zip(inner, before[left:], strict=False) if size != 1}
-        # A batch that time is folded into is still where the clips lie.
-        middle: Labels = ("N",) if "N" in meant and meant <= {"N", "T"} else (meant.pop() if len(meant) == 1 else None,)
+        middle: Labels = (meant.pop() if len(meant) == 1 else None,)
     else:
         middle = (None,) * outer
     return (*labels[:left], *middle, *labels[len(before) - right :])

@@ -179,6 +179,26 @@ def test_a_module_that_writes_into_its_input_does_not_change_the_layer_before_it
     np.testing.assert_allclose(after, np.maximum(expected / 2, 0), rtol=0, atol=1e-6)
 
 
+def test_what_becomes_of_a_tensor_later_does_not_change_the_layer(tmp_path):
+    class Erases(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.same = nn.Identity()
+
+        def forward(self, x):
+            doubled = self.same(x) * 2
+            x.zero_()
+            return doubled + x
+
+    path = export(Tiny(Erases()), [SMALL], ["conv", "after.same"], tmp_path / "m.onnx")
+    arrays = prepare(random_feeds([SMALL], 2), [SMALL])
+    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    conv, same, own = session.run(["layer/conv", "layer/after.same", "output"], arrays)
+    np.testing.assert_array_equal(conv, same)
+    np.testing.assert_array_equal(own, 2 * conv)
+    assert conv.any()
+
+
 def test_half_precision_modules_export(tmp_path):
     path = export(Tiny(nn.ReLU()).half(), [SMALL], ["conv"], tmp_path / "m.onnx")
     assert read_metadata(path).export_error < 3e-2

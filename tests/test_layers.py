@@ -1,4 +1,5 @@
 import functools
+import io
 import warnings
 
 import hypothesis.strategies as st
@@ -33,8 +34,6 @@ def foreign(case, dynamo=True):
                 model, (x,), dynamo=True, input_names=["video"], dynamic_shapes=({0: batch},), verbose=False
             )
             return program.model_proto.SerializeToString()
-        import io
-
         file = io.BytesIO()
         axes = {"video": {0: "n"}}
         torch.onnx.export(model, (x,), file, dynamo=False, opset_version=17, input_names=["video"], dynamic_axes=axes)
@@ -112,6 +111,12 @@ def test_a_legacy_file_lists_tensors_and_claims_no_module(tmp_path, case):
         <= {"resnet": {(5, 1), (2, 1)}, "transformer": {(5, 1), (3, 2), (2, 1)}, "framewise": {(4, 1), (2, 1)}}[case]
     )
     assert all(isinstance(layer.units, int) for layer in layers)
+
+
+def test_a_sum_inside_an_activation_is_not_listed(tmp_path):
+    names = [layer.name for layer in list_layers(written(tmp_path, foreign("transformer", dynamo=False)))]
+    assert "/blocks.0/Add_1_output_0" in names
+    assert "/blocks.0/mlp/mlp.1/Add_output_0" not in names
 
 
 def test_what_is_no_model_says_so_in_one_line(tmp_path):
@@ -219,12 +224,6 @@ def test_channels_last_follow_from_layer_norm():
     nodes = [("LayerNormalization", ["x", "w"], "y", {"axis": -1})]
     found = labelled(nodes, "y", ("n", 4, 8, 8, 6), [("w", F32(6))], layout="")
     assert axis_of(found, "C") == 4
-
-
-def test_time_folded_into_the_batch_stays_the_batch():
-    nodes = [("Reshape", ["x", "s"], "y", {}), ("Conv", ["y", "w"], "z", {})]
-    weights = [("s", [-1, 3, 8, 8]), ("w", F32((5, 3, 1, 1)))]
-    assert labelled(nodes, "z", ("n", 4, 3, 8, 8), weights, "NTCHW") == ("N", "C", "H", "W")
 
 
 def test_the_input_of_a_model_is_not_a_layer(tmp_path):

@@ -9,6 +9,7 @@ from hypothesis import given
 from onnx import TensorProto, helper, numpy_helper
 
 from sdmetrics.errors import InputError
+from sdmetrics.exporters.assemble import assemble
 from sdmetrics.exporters.feeds import prepare, random_feeds
 from sdmetrics.exporters.metadata import Metadata, metadata_of, read_metadata
 from sdmetrics.exporters.probe import build_probe
@@ -495,3 +496,44 @@ def test_a_failed_build_leaves_the_older_probe_alone(tmp_path):
         build_probe(path, probe, layers={"c": 0})
     assert probe.read_bytes() == before
     assert sorted(item.name for item in Path(tmp_path).iterdir()) == ["model.onnx", "p.onnx"]
+
+
+def test_a_subgraph_reads_the_models_input(tmp_path):
+    value = helper.make_tensor_value_info("picked", TensorProto.FLOAT, None)
+    branches = [
+        helper.make_graph([helper.make_node(kind, ["x"], ["picked"])], kind, [], [value]) for kind in ("Neg", "Abs")
+    ]
+    nodes = [*RELU, ("If", ["yes"], ["z"], {"then_branch": branches[0], "else_branch": branches[1]})]
+    path = graph_model(tmp_path, nodes, ["y", "z"], [("yes", np.array(True))])
+    runner = OnnxRunner(build_probe(path, tmp_path / "p.onnx", layers=["y"]))
+    feeds = random_feeds(runner.inputs, 2)
+    np.testing.assert_allclose(runner.run(feeds)["z"], -prepare(feeds, runner.inputs)["x"], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("clips", "message"),
+    [(5, "units/c of the probe differs from the model's"), (2, "units/c of a clip changes by .* with the other clips")],
+)
+def test_a_wrong_probe_is_found(tmp_path, monkeypatch, clips, message):
+    def wrong(model, metadata):
+        # Adds what is zero for a batch of `clips` clips.
+        probe = assemble(model, metadata)
+        node = next(node for node in probe.graph.node if node.output[0] == "units/c")
+        node.output[0] = "right"
+        probe.graph.initializer.append(numpy_helper.from_array(np.array([clips]), "clips"))
+        probe.graph.node.extend(
+            helper.make_node(kind, reads, [writes], **attributes)
+            for kind, reads, writes, attributes in [
+                ("Shape", ["rgb"], "shape", {"start": 0, "end": 1}),
+                ("Sub", ["shape", "clips"], "excess", {}),
+                ("Cast", ["excess"], "number", {"to": TensorProto.FLOAT}),
+                ("Add", ["right", "number"], "units/c", {}),
+            ]
+        )
+        return probe
+
+    monkeypatch.setattr("sdmetrics.exporters.probe.assemble", wrong)
+    path = graph_model(tmp_path, TWO, ["z"], TWO_W)
+    with pytest.raises(InputError, match=message):
+        build_probe(path, tmp_path / "p.onnx", layers=["c"])
+    assert not (tmp_path / "p.onnx").exists()
