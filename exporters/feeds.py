@@ -96,12 +96,14 @@ def check_inputs(model: ModelProto, inputs: Sequence[ModelInput]) -> None:
 
 
 def check_sources(inputs: Sequence[ModelInput]) -> None:
-    """Raise an `InputError` unless every source exists and is asked for in one size."""
+    """Raise an `InputError` unless every source exists, can be scaled and is asked for in one size."""
     if not inputs:
         raise InputError("no model input is described; give at least one ModelInput")
     for item in inputs:
         if item.source != "rgb":
             raise InputError(f"model input {item.name!r} has the source {item.source!r}; allowed: 'rgb'")
+        if min(item.std) <= 0:
+            raise InputError(f"model input {item.name!r} has the std {item.std}; each must be above 0")
         if item.size != inputs[0].size:
             raise InputError(
                 f"model inputs {inputs[0].name!r} and {item.name!r} read the source 'rgb' in sizes {inputs[0].size} "

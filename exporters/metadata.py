@@ -101,10 +101,7 @@ class Metadata:
         try:
             data = json.loads(text)
             if data["schema"] != SCHEMA:
-                raise InputError(
-                    f"{file} carries sdmetrics metadata of schema {data['schema']!r}; this version reads {SCHEMA}. "
-                    "Export the model again, or update static-dynamic-metrics"
-                )
+                raise ValueError(f"its schema is {data['schema']!r}, this version reads {SCHEMA}")
             return cls(
                 kind=_one_of(data["kind"], ("model", "probe")),
                 name=_of(str, data["name"]),
@@ -116,12 +113,11 @@ class Metadata:
                 export_error=None if data["export_error"] is None else _number(data["export_error"]),
                 masks=_of(bool, data["masks"]),
             )
-        except InputError:
-            raise
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             reason = f"{error} is missing" if isinstance(error, KeyError) else error
             raise InputError(
-                f"{file} carries sdmetrics metadata that cannot be read ({reason}). Export the model again"
+                f"{file} carries sdmetrics metadata that cannot be read: {reason}. Export the model again, or update "
+                "static-dynamic-metrics"
             ) from None
 
 

@@ -1,3 +1,13 @@
-"""The version, in one place."""
+"""The version, in one place, and those of other packages."""
+
+from importlib import metadata
 
 __version__ = "0.1.0"
+
+
+def installed_version(distribution: str) -> str | None:
+    """Return the installed version of a distribution, if it is there."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None

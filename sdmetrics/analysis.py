@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics._version import __version__
+from sdmetrics._version import __version__, installed_version
 from sdmetrics.bias import unit_bias
 from sdmetrics.clips.clip import Clip, Frames
 from sdmetrics.clips.render import feeds, render
@@ -38,6 +38,9 @@ from sdmetrics.views import PAIRS, VIEWS_PER_CLIP, ModelInput, View
 
 RENDER_THREADS = 2
 """Decoding and styling take a few per cent of a model's time; two threads keep ahead of it."""
+
+DECIDING = ("numpy", "numba", "av", "opencv-python-headless")
+"""Packages whose version may change the last bits of a result."""
 
 Rendered = tuple[tuple[View, ...], list[Frames]]
 
@@ -114,16 +117,7 @@ def analyze(
     clips = list(clips)
     work = slices(clips)
     _check(runner, clips, seed, batch, estimator, threshold)
-    settings: dict[str, Any] = {
-        "sdmetrics": __version__,
-        "numpy": np.__version__,
-        "runner": dict(runner.identity),
-        "inputs": [{**vars(i), "size": list(i.size), "mean": list(i.mean), "std": list(i.std)} for i in runner.inputs],
-        "seed": seed,
-        "batch": batch,
-        "styles": STYLES_VERSION,
-        "clips": {"count": len(clips), "sha256": clips_digest(clips)},
-    }
+    settings = _settings(runner, clips, seed, batch)
     folder = None
     if out is not None:
         folder = writable_folder(Path(out) / "shards")
@@ -155,6 +149,20 @@ def analyze(
     if out is not None:
         results.save(out)
     return results
+
+
+def _settings(runner: Runner, clips: Sequence[Clip], seed: int, batch: int) -> dict[str, Any]:
+    """Return all that must be equal for shards to belong to one run."""
+    first = min(clips, key=lambda clip: clip.id)
+    return {
+        "runner": dict(runner.identity),
+        "inputs": [{**vars(i), "size": list(i.size), "mean": list(i.mean), "std": list(i.std)} for i in runner.inputs],
+        "seed": seed,
+        "batch": batch,
+        "styles": STYLES_VERSION,
+        "clips": {"count": len(clips), "first": f"{first.id}: {first.stamp}", "sha256": clips_digest(clips)},
+        "versions": {"sdmetrics": __version__} | {name: installed_version(name) for name in DECIDING},
+    }
 
 
 def _check(runner: Runner, clips: Sequence[Clip], seed: int, batch: int, estimator: str, threshold: float) -> None:

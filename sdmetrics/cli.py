@@ -156,6 +156,7 @@ def analyze(
     from sdmetrics.report import write_report
 
     runner = open_model(model, layers=layer, provider=provider, threads=threads)
+    console.print("runs on {provider}, {threads} threads, {runtime}".format(**runner.identity), highlight=False)
     results = run_analysis(
         runner,
         open_clips(clips, runner, clips_per_video=clips_per_video, stride=stride),

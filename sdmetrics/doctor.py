@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import platform
 from dataclasses import dataclass
-from importlib import metadata
 
-from sdmetrics._version import __version__
+from sdmetrics._version import __version__, installed_version
 from sdmetrics.errors import MissingExtra
 
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
@@ -51,17 +50,9 @@ def diagnose() -> list[Finding]:
     ]
 
 
-def _version(distribution: str) -> str | None:
-    """Return the installed version of a distribution."""
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
-
-
 def _ourselves() -> Finding:
     """Look for the unrelated distribution that has our import name."""
-    other = _version("sdmetrics")
+    other = installed_version("sdmetrics")
     remedy = (
         "pip uninstall sdmetrics, then pip install --force-reinstall --no-deps static-dynamic-metrics" if other else ""
     )
@@ -73,7 +64,7 @@ def _ourselves() -> Finding:
 
 def _runtime() -> Finding:
     """Look for exactly one ONNX Runtime."""
-    found = {name: version for name in RUNTIMES if (version := _version(name))}
+    found = {name: version for name in RUNTIMES if (version := installed_version(name))}
     text = ", ".join(f"{name} {version}" for name, version in found.items()) or "none"
     remedy = ""
     if not found:
@@ -92,7 +83,7 @@ def _providers() -> list[Finding]:
     except MissingExtra:
         return []
     remedy = ""
-    if _version("onnxruntime-gpu") and "cuda" not in loading:
+    if installed_version("onnxruntime-gpu") and "cuda" not in loading:
         remedy = (
             "CUDA does not load: install the NVIDIA driver, CUDA and cuDNN that the notes of this onnxruntime-gpu name"
         )
@@ -101,7 +92,7 @@ def _providers() -> list[Finding]:
 
 def _packages() -> list[Finding]:
     """Return the versions of what the rooms of the house use."""
-    return [Finding(name, _version(name) or "not installed") for name in PACKAGES]
+    return [Finding(name, installed_version(name) or "not installed") for name in PACKAGES]
 
 
 def _cores() -> Finding:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -175,6 +176,13 @@ def test_another_run_under_the_same_folder_is_refused(tmp_path, change, words):
     analyze(both(), CLIPS, out=tmp_path)
     with pytest.raises(InputError, match=rf"other settings: .*{words}"):
         analyze(**{"runner": both(), "clips": CLIPS, "out": tmp_path, **change})
+
+
+def test_another_window_of_the_same_clips_is_told_apart(tmp_path):
+    analyze(both(), CLIPS, out=tmp_path)
+    other = [replace(clip, stamp=f"{clip.stamp}, stride 4") for clip in CLIPS]
+    with pytest.raises(InputError, match=r'clips.first was "clip-0000: 0", is "clip-0000: 0, stride 4"'):
+        analyze(both(), other, out=tmp_path)
 
 
 def test_the_threshold_may_change_under_the_same_folder(tmp_path):

@@ -56,13 +56,27 @@ def folder(tmp_path_factory):
 def run_folder(tmp_path_factory, model, folder):
     run = tmp_path_factory.mktemp("run")
     done = subprocess.run(
-        [sys.executable, "-m", "sdmetrics", "analyze", model, folder, "--out", run, "--clips-per-video", "2"],
+        [
+            sys.executable,
+            "-m",
+            "sdmetrics",
+            "analyze",
+            model,
+            folder,
+            "--out",
+            run,
+            "--clips-per-video",
+            "2",
+            "--provider",
+            "cpu",
+        ],
         capture_output=True,
         text=True,
         check=True,
         env={**os.environ, "COLUMNS": "120"},
     )
     assert "stage4" in done.stdout
+    assert "runs on cpu" in done.stdout
     assert not done.stderr
     return run
 
@@ -157,9 +171,9 @@ def test_doctor_finds_this_environment_well(command):
 def test_doctor_sees_two_wheels_that_clash(command, monkeypatch):
     import sdmetrics.doctor as doctor
 
-    installed = doctor._version
+    installed = doctor.installed_version
     monkeypatch.setattr(
-        doctor, "_version", lambda name: "1.0" if name in (*doctor.RUNTIMES, "sdmetrics") else installed(name)
+        doctor, "installed_version", lambda name: "1.0" if name in (*doctor.RUNTIMES, "sdmetrics") else installed(name)
     )
     code, out, _ = command("doctor")
     assert code == 1
