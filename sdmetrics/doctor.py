@@ -77,17 +77,19 @@ def _runtime() -> Finding:
 def _providers() -> list[Finding]:
     """Try the providers: that one is listed as available proves nothing."""
     try:
-        from sdmetrics.runners.onnxruntime import loadable_providers
+        from sdmetrics.runners.onnxruntime import CUDA, available_providers, loadable_providers
 
         loading = loadable_providers()
     except MissingExtra:
         return []
+    failing = [name for name in available_providers() if name not in loading]
     remedy = ""
-    if installed_version("onnxruntime-gpu") and "cuda" not in loading:
-        remedy = (
-            "CUDA does not load: install the NVIDIA driver, CUDA and cuDNN that the notes of this onnxruntime-gpu name"
-        )
-    return [Finding("providers that load", ", ".join(loading), remedy)]
+    if CUDA in failing:
+        remedy = "CUDA does not load: install the NVIDIA driver, CUDA and cuDNN that this onnxruntime-gpu was built for"
+    return [
+        Finding("providers that load", ", ".join(loading), remedy),
+        Finding("providers that are listed and don't", ", ".join(failing) or "none"),
+    ]
 
 
 def _packages() -> list[Finding]:

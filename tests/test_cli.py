@@ -168,6 +168,17 @@ def test_doctor_finds_this_environment_well(command):
     assert "onnxruntime" in out
 
 
+def test_doctor_sees_cuda_that_does_not_load(command, monkeypatch):
+    from sdmetrics.runners import onnxruntime as runner
+
+    if runner.CUDA in runner.loadable_providers():
+        pytest.skip("CUDA loads here")
+    monkeypatch.setattr(runner, "available_providers", lambda: [runner.CUDA, runner.CPU])
+    code, out, _ = command("doctor")
+    assert code == 1
+    assert "CUDA does not load: install" in out
+
+
 def test_doctor_sees_two_wheels_that_clash(command, monkeypatch):
     import sdmetrics.doctor as doctor
 
