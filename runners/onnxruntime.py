@@ -6,7 +6,7 @@ import hashlib
 import importlib.metadata
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -186,8 +186,7 @@ def _open(data: bytes, file: str, provider: str, threads: int) -> InferenceSessi
     listed = available_providers()
     try:
         if provider != "cpu" and CUDA in listed:
-            # Asked for by name, the runtime may print which library of CUDA it lacks.
-            with _hushed() if provider == "auto" else nullcontext():
+            with _hushed():
                 session = _on_cuda(data, threads)
             if CUDA in session.get_providers():
                 return session
@@ -215,7 +214,7 @@ def _on_cuda(data: bytes, threads: int) -> InferenceSession:
 
 @contextmanager
 def _hushed() -> Iterator[None]:
-    """Keep the runtime from printing why a provider does not load where that is no error."""
+    """Keep the runtime from printing why a provider does not load: our own error, or the fall-back, says it."""
     ort = require("onnxruntime", extra="cpu")
     ort.set_default_logger_severity(FATAL_ONLY)
     try:
