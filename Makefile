@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types pytest check-demo ratios bench clean
+.PHONY: help demo test lint types pytest check-demo ratios bench picture clean
 
 help: ## say what there is to make
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -38,6 +38,9 @@ ratios: .venv/for-developers ## quick form of the benchmarks; fails at half the 
 
 bench: .venv/for-developers ## the benchmarks; writes the README's table
 	$(BIN)/python -m benchmarks.ratios --write README.md
+
+picture: demo .venv/for-developers ## take the README's picture of the demo's report (needs Chromium)
+	$(BIN)/python docs/picture.py
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
