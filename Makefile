@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types pytest check-demo ratios bench picture clean
+.PHONY: help demo test test-oldest lint types pytest check-demo ratios bench picture clean
 
 help: ## say what there is to make
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -39,6 +39,16 @@ ratios: .venv/for-developers ## quick form of the benchmarks; fails at half the 
 bench: .venv/for-developers ## the benchmarks; writes the README's table
 	$(BIN)/python -m benchmarks.ratios --write README.md
 
+test-oldest: ## tests on the oldest packages that pyproject.toml allows, in .venv-oldest
+	$(PYTHON) -m venv .venv-oldest
+	mkdir -p build
+	.venv-oldest/bin/python -m pip install --quiet uv
+	.venv-oldest/bin/uv pip compile --quiet --resolution lowest-direct --constraint constraints.txt \
+		--extra cpu --no-header --no-annotate --output-file build/oldest.txt pyproject.toml
+	.venv-oldest/bin/python -m pip install --quiet --constraint constraints.txt --requirement build/oldest.txt \
+		--editable '.[cpu,torch,dev]'
+	.venv-oldest/bin/python -m pytest
+
 picture: demo .venv/for-developers ## take the README's picture of the demo's report (needs Chromium)
 	$(BIN)/python docs/picture.py
 
@@ -54,4 +64,4 @@ picture: demo .venv/for-developers ## take the README's picture of the demo's re
 	touch $@ .venv/for-users
 
 clean: ## remove what make made
-	rm -rf .venv build demo *.egg-info
+	rm -rf .venv .venv-oldest build demo *.egg-info
