@@ -17,9 +17,6 @@ def main() -> None:
         app()
     except (InputError, MissingExtra, OSError) as error:
         _stop(str(error))
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from the finished shards", file=sys.stderr)
-        sys.exit(130)
 
 
 def _stop(message: str) -> None:

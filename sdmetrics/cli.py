@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -47,7 +49,8 @@ def demo(
     from sdmetrics.demo import run_demo
     from sdmetrics.report import write_report
 
-    runs = run_demo(out, clips=clips, seed=seed)
+    with _resumable():
+        runs = run_demo(out, clips=clips, seed=seed)
     for name, results in runs.items():
         console.print(results_table(results, f"trained to tell {name}s"))
     console.print(f"report: {write_report(runs, out / 'report.html')}", soft_wrap=True)
@@ -157,15 +160,9 @@ def analyze(
 
     runner = open_model(model, layers=layer, provider=provider, threads=threads)
     console.print("runs on {provider}, {threads} threads, {runtime}".format(**runner.identity), highlight=False)
-    results = run_analysis(
-        runner,
-        open_clips(clips, runner, clips_per_video=clips_per_video, stride=stride),
-        seed=seed,
-        out=out,
-        estimator=estimator,
-        threshold=threshold,
-        batch=batch,
-    )
+    found = open_clips(clips, runner, clips_per_video=clips_per_video, stride=stride)
+    with _resumable():
+        results = run_analysis(runner, found, seed=seed, out=out, estimator=estimator, threshold=threshold, batch=batch)
     console.print(results_table(results, model.stem))
     for skipped in results.clips["skipped"]:
         console.print(f"skipped {skipped['id']}: {skipped['reason']}", style="yellow", soft_wrap=True, markup=False)
@@ -250,3 +247,13 @@ def version(
     if show:
         console.print(__version__)
         raise typer.Exit
+
+
+@contextmanager
+def _resumable() -> Iterator[None]:
+    """Say, where a run is interrupted, that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.print("stopped; the same command goes on from the finished shards")
+        raise typer.Exit(130) from None

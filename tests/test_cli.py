@@ -100,6 +100,16 @@ def test_a_run_holds_results_units_and_report(run_folder):
     assert (run_folder / "report.html").read_text().startswith("<!doctype html>")
 
 
+def test_an_interrupted_run_says_how_to_go_on(command, model, folder, tmp_path, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sdmetrics.analysis.save_shard", interrupt)
+    code, out, _ = command("analyze", model, folder, "-o", tmp_path / "run")
+    assert code == 130
+    assert "goes on from the finished shards" in out
+
+
 def test_help_is_worth_reading(command):
     code, out, _ = command("--help")
     assert code == 0
