@@ -102,8 +102,6 @@ def check_sources(inputs: Sequence[ModelInput]) -> None:
     for item in inputs:
         if item.source != "rgb":
             raise InputError(f"model input {item.name!r} has the source {item.source!r}; allowed: 'rgb'")
-        if min(item.std) <= 0:
-            raise InputError(f"model input {item.name!r} has the std {item.std}; each must be above 0")
         if item.size != inputs[0].size:
             raise InputError(
                 f"model inputs {inputs[0].name!r} and {item.name!r} read the source 'rgb' in sizes {inputs[0].size} "

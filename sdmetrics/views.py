@@ -74,6 +74,8 @@ class ModelInput:
                 f"input {self.name!r} asks for {self.frames} frames, stride {self.stride}, size {self.size}; "
                 "each must be at least 1"
             )
+        if min(self.std) <= 0:
+            raise InputError(f"input {self.name!r} has the std {self.std}; each must be above 0")
         if "T" not in self.layout and self.frames != 1:
             raise InputError(
                 f"input {self.name!r} has the layout {self.layout!r}, which has no time axis, and {self.frames} "

@@ -303,7 +303,6 @@ def test_an_input_is_inferred_from_its_shape(tmp_path):
         (["n", 3, 2, 8, 8], [described(name="y")], r"the model's inputs are \['x'\], described are \['y'\]"),
         (["n", 3, 2, 8, 8], [described(frames=4)], r"fed \('N', 3, 4, 8, 8\)\. Mend its layout"),
         (["n", 3, 2, 8, 8], [described("NCHW")], "Mend its layout"),
-        (["n", 3, 2, 8, 8], [described(std=(0.2, 0, 0.2))], r"std \(0\.2, 0, 0\.2\); each must be above 0"),
         (["n", 3, 2, 8, 8], [described(source="flow")], "source 'flow'; allowed: 'rgb'"),
         ([1, 3, 2, 8, 8], None, r"fails on a batch of 2 clip\(s\)"),
     ],
