@@ -67,7 +67,8 @@ def build_probe(
     >>> video = helper.make_tensor_value_info("video", TensorProto.FLOAT, ["n", 3, 4, 16, 16])
     >>> act = helper.make_tensor_value_info("act", TensorProto.FLOAT, ["n", 3, 4, 16, 16])
     >>> nodes = [helper.make_node("Relu", ["video"], ["act"])]
-    >>> made = helper.make_model(helper.make_graph(nodes, "g", [video], [act]))
+    >>> graph = helper.make_graph(nodes, "g", [video], [act])
+    >>> made = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 20)])
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = (Path(folder) / "model.onnx").write_bytes(made.SerializeToString())
     ...     build_probe(Path(folder) / "model.onnx", Path(folder) / "probe.onnx", layers=["act"]).name
