@@ -36,7 +36,8 @@ check-demo: demo ## gate the demo's runs, as a release would be gated
 ratios: .venv/for-developers ## quick form of the benchmarks; fails at half the aim
 	$(BIN)/python -m benchmarks.ratios --quick
 
-bench: .venv/for-developers ## the benchmarks; writes the README's table
+bench: .venv/for-developers ## the benchmarks; writes the README's tables
+	$(BIN)/python -m benchmarks.coverage --write README.md
 	$(BIN)/python -m benchmarks.ratios --write README.md
 
 test-oldest: ## tests on the oldest packages that pyproject.toml allows, in .venv-oldest

@@ -8,11 +8,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.readme import write_between
 from sdmetrics.bias import layer_bias, unit_bias
 from sdmetrics.moments import PairMoments
 
@@ -136,18 +138,29 @@ def true_r(kind: Kind, signal_r: Floats) -> Floats:
     return np.array(found)
 
 
+def table(repeats: int) -> str:
+    """Return how often the intervals hold the truth, in percent, as Markdown."""
+    rows = [
+        "| units | unit scores | layer scores | layer percents |",
+        "|---|---|---|---|",
+    ]
+    for name, kind in {**STATED, **HARDER}.items():
+        held = coverage(kind, repeats)
+        rows.append(f"| {name} | {held['units']:.1f} | {held['scores']:.1f} | {held['percent']:.1f} |")
+    setting = f"{repeats} runs of {CLIPS} clips in {GROUPS} groups, {UNITS} independent units; percent, nominal 95."
+    return "\n".join([*rows, "", setting])
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the table, and write it where that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=400)
-    repeats = parser.parse_args().repeats
-    print(f"{repeats} runs of {CLIPS} clips in {GROUPS} groups, {UNITS} independent units; nominal 95 %\n")
-    print(f"| {'units':46} | unit scores | undefined | layer scores | layer percents |")
-    print(f"|{'-' * 48}|{'-' * 13}|{'-' * 11}|{'-' * 14}|{'-' * 16}|")
-    for name, kind in {**STATED, **HARDER}.items():
-        c = coverage(kind, repeats)
-        print(f"| {name:46} | {c['units']:11.1f} | {c['undefined']:9.1f} ", end="")
-        print(f"| {c['scores']:12.1f} | {c['percent']:14.1f} |", flush=True)
+    parser.add_argument("--write", type=Path, help="put the table between the markers of this file")
+    arguments = parser.parse_args()
+    text = table(arguments.repeats)
+    print(text)
+    if arguments.write:
+        write_between(arguments.write, "coverage", text)
 
 
 if __name__ == "__main__":

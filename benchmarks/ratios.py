@@ -19,8 +19,7 @@ import numpy as np
 from benchmarks.memory import memory_ratio
 from benchmarks.moments import moments_ratios
 from benchmarks.pipeline import pipeline_ratios
-
-BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
+from benchmarks.readme import write_between
 
 
 @dataclass(frozen=True)
@@ -95,8 +94,7 @@ def main() -> None:
     text = table(rows)
     print(text)
     if arguments.write:
-        before, rest = arguments.write.read_text().split(BEGIN)
-        arguments.write.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}")
+        write_between(arguments.write, "ratios", text)
     if arguments.quick and (slow := _intolerable(rows)) and (again := slow & _intolerable(measure(quick=True))):
         sys.exit("below the floor, twice: " + "; ".join(sorted(again)))
 
