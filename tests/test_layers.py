@@ -8,7 +8,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from onnx import TensorProto, helper
 from torch import nn
 
@@ -138,7 +138,6 @@ def test_a_probe_has_no_layers_to_list(tmp_path):
         list_layers(written(tmp_path, probed("framewise")))
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_a_reshape_keeps_only_labels_that_it_proves(data):
     sizes = data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=5))

@@ -129,7 +129,7 @@ def test_no_pairs():
     assert moments.merge(moments) == moments
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     data=st.data(),
     rows=st.integers(0, 60),

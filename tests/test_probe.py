@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from onnx import TensorProto, helper, numpy_helper
 
 from sdmetrics.errors import InputError
@@ -462,7 +462,6 @@ def places(data, path=()):
         yield from places(inner, (*path, key))
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_broken_metadata_is_an_input_error_and_nothing_else(data):
     broken = json.loads(metadata_text())

@@ -203,7 +203,7 @@ def test_outputs_are_asked_for_by_name(tiny):
         tiny[0].run(GOOD, outputs=["units/9"])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.data())
 def test_any_order_of_any_clip_is_gathered(tiny, data):
     total = data.draw(st.integers(1, 5))
