@@ -1,4 +1,4 @@
-"""Data sets: clips from a video, a folder of videos or of frames, a folder per style, or a CSV manifest.
+"""Data sets: clips from a video, a folder of videos, of frames or of styles, a manifest, or published annotations.
 
 Opening lists files and decodes nothing: what is wrong with one video shows when its clip is loaded.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sdmetrics.clips.annotations import Annotation, read_annotations
 from sdmetrics.clips.clip import Clip, Frames
 from sdmetrics.clips.manifest import read_manifest
 from sdmetrics.clips.video import read_image, read_video
@@ -26,11 +27,18 @@ VIDEO_SUFFIXES = (
 )
 # fmt: on
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
+LIST_SUFFIXES = (".csv", ".json")
 STYLE_FOLDER = re.compile("style", re.IGNORECASE)
 
 
 def open_clips(
-    path: str | Path, *, frames: int, stride: int, size: tuple[int, int], clips_per_video: int = 1
+    path: str | Path,
+    *,
+    frames: int,
+    stride: int,
+    size: tuple[int, int],
+    clips_per_video: int = 1,
+    videos: str | Path | None = None,
 ) -> list[Clip]:
     """List the clips of a data set; nothing is decoded until a clip's frames are asked for.
 
@@ -40,23 +48,27 @@ def open_clips(
         One of: a video; a folder with videos at any depth; a folder with folders of frames (images in natural
         order) at any depth; a folder with such folders per style, each named `style…` and holding the same
         videos (the layout of the paper's data sets); a CSV manifest with the columns `path`, relative to the
-        manifest, and optionally `label`, `start` and `end` (seconds).
+        manifest, and optionally `label`, `start` and `end` (seconds); the published annotations of ActivityNet,
+        Kinetics, Something-Something, SomethingElse or Diving48 (see `annotations.read_annotations`).
     frames, stride, size
         Frames per clip, video frames that each stands for, and `(height, width)` in pixels.
     clips_per_video
         One clip is cut from the middle of its video; several are spread evenly over it (the same frames again
         where the video is no longer than one clip).
+    videos
+        The folder below which annotated videos are looked for by name. Default: that of the annotations.
 
     Returns
     -------
     list of Clip
-        Sorted by path, or as the manifest lists them. A clip's id is its video's path relative to the data
-        set, then `@start-end` for a segment and `#k` for one of several clips.
+        Sorted by path, or as the manifest or the annotations list them. A clip's id is its video's path relative
+        to the data set, then `@start-end` for a segment and `#k` for one of several clips.
 
     Raises
     ------
     InputError
-        If nothing is found or the manifest is wrong. A clip that cannot be read raises it when it is loaded.
+        If nothing is found, or the manifest or an annotation is wrong. A clip that cannot be read raises it when
+        it is loaded.
 
     Examples
     --------
@@ -67,12 +79,19 @@ def open_clips(
     if clips_per_video < 1:
         raise InputError(f"clips_per_video is {clips_per_video}; it must be at least 1")
     path = Path(path)
+    if videos is not None and path.suffix.lower() not in LIST_SUFFIXES:
+        raise InputError(f"videos is {videos}, but {path} is no file of annotations; leave videos out")
     windows = [Window(frames, stride, part, clips_per_video) for part in range(clips_per_video)]
     if path.is_dir():
         return _folder(path, windows, size)
     if not path.exists():
         raise InputError(f"{path} does not exist; give a video, a folder or a CSV manifest")
-    if path.suffix.lower() == ".csv":
+    if path.suffix.lower() in LIST_SUFFIXES:
+        annotations = read_annotations(path)
+        if annotations is not None:
+            return _annotated(annotations, path.parent if videos is None else Path(videos), windows, size)
+        if videos is not None:
+            raise InputError(f"videos is {videos}, but {path} is a manifest; its paths are relative to itself")
         return _manifest(path, windows, size)
     return _cut(_video_file(path, size), _text(Path(path.name)), windows)
 
@@ -199,10 +218,16 @@ def _renderings(root: Path, by_style: dict[str, dict[str, _Video]], name: str) -
     else:
         return found
 
+    return {style: _unusable(problem) for style in sorted(by_style)}
+
+
+def _unusable(problem: str) -> _Video:
+    """Return a video that says what is wrong when it is read."""
+
     def refuse(_: Window) -> Frames:
         raise InputError(problem)
 
-    return {style: _Video(refuse, "unusable") for style in sorted(by_style)}
+    return _Video(refuse, "unusable")
 
 
 def _manifest(path: Path, windows: Sequence[Window], size: tuple[int, int]) -> list[Clip]:
@@ -225,6 +250,38 @@ def _manifest(path: Path, windows: Sequence[Window], size: tuple[int, int]) -> l
         cut = _cut(video, _text(Path(row.path)), segments, row.label)
         if (first := listed.setdefault(cut[0].id, row.where)) != row.where:
             raise InputError(f"{row.where} lists {cut[0].id} again, after {first.rstrip(',')}; remove one")
+        clips += cut
+    return clips
+
+
+def _annotated(
+    annotations: Sequence[Annotation], root: Path, windows: Sequence[Window], size: tuple[int, int]
+) -> list[Clip]:
+    """Return the clips of annotated videos; of those that are not below the folder, clips that say so when read."""
+    if not root.is_dir():
+        raise InputError(f"videos is {root}, which is no folder; give the folder of the annotated videos")
+    found: dict[str, list[Path]] = {}
+    for file in _files(root):
+        if file.suffix.lower() in VIDEO_SUFFIXES:
+            found.setdefault(file.stem, []).append(file)
+    clips: list[Clip] = []
+    listed: dict[str, str] = {}
+    for annotation in annotations:
+        source = next((source for source in annotation.sources if source.stem in found), None)
+        files = sorted(found[source.stem]) if source else []
+        source = source or annotation.sources[0]
+        name = files[0].relative_to(root) if files else Path(source.name)
+        if not files:
+            looked_for = " or ".join(source.name for source in annotation.sources)
+            video = _unusable(f"{looked_for} is not below {root}; add the video or give another folder of videos")
+        elif len(files) > 1:
+            video = _unusable(f"{source.name} could be {files[0]} or {files[1]}; keep one of them below {root}")
+        else:
+            video = _video_file(files[0], size)
+        segments = [replace(window, start=source.start, end=source.end) for window in windows]
+        cut = _cut(video, _text(name), segments, annotation.label)
+        if (first := listed.setdefault(cut[0].id, annotation.where)) != annotation.where:
+            raise InputError(f"{annotation.where} lists {cut[0].id} again, after {first.rstrip(',')}; remove one")
         clips += cut
     return clips
 

@@ -1,0 +1,203 @@
+"""Published annotations: which videos the lists of well-known data sets name, with which labels and segments."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from reprlib import repr as shortened
+
+from sdmetrics.errors import InputError
+
+UNDERSTOOD = (
+    "ActivityNet 1.3 (JSON with the key database), Something-Something v2 and SomethingElse (JSON list of records "
+    "with id and template), Diving48 (JSON list of records with vid_name and label), Kinetics (CSV with the columns "
+    "youtube_id, time_start and time_end)"
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that may hold an annotated video, and the segment of it, in seconds; default: all of it."""
+
+    name: str
+    start: float | None = None
+    end: float | None = None
+
+    @property
+    def stem(self) -> str:
+        """The file's name without its suffix, which may differ from the published one."""
+        return self.name.rpartition(".")[0]
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One annotated video: the first of `sources` that exists holds it; `where` names the record for errors."""
+
+    where: str
+    label: str | None
+    sources: tuple[Source, ...]
+
+
+def read_annotations(path: Path) -> list[Annotation] | None:
+    """Read the published annotations of a data set, whose layout is told by the content, not by the file's name.
+
+    Understood are ActivityNet 1.3 (of every video the first segment listed; videos without one, as in the test
+    set, are left out), Kinetics, Something-Something v2, the splits of SomethingElse, and Diving48 V2.
+
+    Returns
+    -------
+    list of Annotation, or None
+        In the file's order; None for a CSV file that is not from Kinetics.
+
+    Raises
+    ------
+    InputError
+        If the file is none of these, or a record is wrong; the message names file, record and field.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "validation.json")
+    ...     _ = path.write_text('[{"id": "74225", "template": "Spinning [something]"}]')
+    ...     (annotation,) = read_annotations(path)
+    >>> annotation.label, annotation.sources[0].name
+    ('Spinning something', '74225.webm')
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        is_json = text.lstrip().startswith(("{", "["))
+        annotations = _json(path, json.loads(text)) if is_json else _csv(path, text)
+    except InputError:
+        raise
+    except (OSError, ValueError, RecursionError, csv.Error) as error:
+        problem = str(error) or type(error).__name__
+        raise InputError(f"{path} cannot be read as annotations ({problem}); write it as UTF-8 text") from error
+    if annotations is not None and not annotations:
+        raise InputError(f"{path} lists no annotated video; give the file of another split")
+    return annotations
+
+
+def _json(path: Path, content: object) -> list[Annotation]:
+    """Tell the layout of a JSON file and read its records."""
+    if isinstance(content, dict) and isinstance(videos := content.get("database"), dict):
+        return _activitynet(path, videos)
+    if isinstance(content, list):
+        keys = {key for record in content if isinstance(record, dict) for key in record}
+        read = _diving48 if "vid_name" in keys else _something if "id" in keys else None
+        if read:
+            records = [(f"{path}, record [{index}],", record) for index, record in enumerate(content)]
+            return [read(_mapping(record, where), where) for where, record in records]
+    raise _unknown(path)
+
+
+def _activitynet(path: Path, videos: Mapping[str, object]) -> list[Annotation]:
+    """Read ActivityNet's database: the first segment of every video that has one."""
+    annotations = []
+    for name, video in videos.items():
+        where = f"{path}, record {name!r},"
+        segments = _mapping(video, where).get("annotations")
+        if not isinstance(segments, list):
+            raise _wrong(where, "annotations", segments, "a list of segments with their labels")
+        if not segments:
+            continue
+        first = _mapping(segments[0], f"{where} annotations [0]")
+        segment = first.get("segment")
+        if not isinstance(segment, list) or len(segment) != 2:
+            raise _wrong(where, "segment", segment, "[start, end] in seconds")
+        start, end = (_seconds(second, "segment", where) for second in segment)
+        _in_order(start, end, "segment", where)
+        sources = tuple(Source(file, start, end) for file in (f"v_{name}.mp4", f"{name}.mp4"))
+        annotations.append(Annotation(where, _string(first, "label", where), sources))
+    return annotations
+
+
+def _something(record: Mapping[str, object], where: str) -> Annotation:
+    """Read a record of Something-Something v2 or SomethingElse; those of the test set have an id alone."""
+    source = Source(f"{_string(record, 'id', where)}.webm")
+    if record.keys() == {"id"}:
+        return Annotation(where, None, (source,))
+    field = "label" if "label" in record and "template" not in record else "template"
+    return Annotation(where, _string(record, field, where).replace("[", "").replace("]", ""), (source,))
+
+
+def _diving48(record: Mapping[str, object], where: str) -> Annotation:
+    """Read a record of Diving48, whose videos are cut to one dive each."""
+    label = record.get("label")
+    if not isinstance(label, int) or isinstance(label, bool):
+        raise _wrong(where, "label", label, "the number of a class")
+    return Annotation(where, str(label), (Source(f"{_string(record, 'vid_name', where)}.mp4"),))
+
+
+def _csv(path: Path, text: str) -> list[Annotation] | None:
+    """Read the lines of Kinetics' CSV files, of which those of the test set may lack the labels."""
+    reader = csv.DictReader(io.StringIO(text), strict=True)
+    columns = reader.fieldnames or ()
+    if "youtube_id" not in columns:
+        if path.suffix.lower() == ".csv":
+            return None
+        raise _unknown(path)
+    return [_kinetics(row, f"{path}, line {reader.line_num},", columns) for row in reader]
+
+
+def _kinetics(row: Mapping[str, str | None], where: str, columns: Sequence[str]) -> Annotation:
+    """Read a line of Kinetics: a video that was cut to its segment and named after it, or a whole one."""
+    name = _string(row, "youtube_id", where)
+    start, end = (_seconds(_number(row.get(field)), field, where) for field in ("time_start", "time_end"))
+    _in_order(start, end, "time_end", where)
+    label = _string(row, "label", where) if "label" in columns else None
+    return Annotation(
+        where, label, (Source(f"{name}_{int(start):06d}_{int(end):06d}.mp4"), Source(f"{name}.mp4", start, end))
+    )
+
+
+def _mapping(record: object, where: str) -> Mapping[str, object]:
+    """Return a record that has fields."""
+    if not isinstance(record, dict):
+        raise InputError(f"{where} is {shortened(record)}; allowed: a record with named fields. Correct or remove it")
+    return record
+
+
+def _string(record: Mapping[str, object], field: str, where: str) -> str:
+    """Return a field that is a text."""
+    value = record.get(field)
+    if not isinstance(value, str) or not value:
+        raise _wrong(where, field, value, "a text that is not empty")
+    return value
+
+
+def _number(value: str | None) -> object:
+    """Return a number that is written as text; what is none stays as it is."""
+    try:
+        return float(value or "")
+    except ValueError:
+        return value
+
+
+def _seconds(value: object, field: str, where: str) -> float:
+    """Return a time in seconds."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise _wrong(where, field, value, "seconds from 0 on")
+    return value
+
+
+def _in_order(start: float, end: float, field: str, where: str) -> None:
+    """Refuse a segment that ends before it starts; an empty one fails when its clip is loaded."""
+    if end < start:
+        raise _wrong(where, field, [start, end], "an end that is later than the start")
+
+
+def _unknown(path: Path) -> InputError:
+    """Return the error of a file of another layout."""
+    return InputError(f"{path} holds no annotations that are understood; give a file of {UNDERSTOOD}")
+
+
+def _wrong(where: str, field: str, value: object, allowed: str) -> InputError:
+    """Return the error of a field that is missing or wrong."""
+    has = f"no {field}" if value is None else f"the {field} {shortened(value)}"
+    return InputError(f"{where} has {has}; allowed: {allowed}. Correct or remove the record")
