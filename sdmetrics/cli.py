@@ -30,8 +30,9 @@ console = Console()
 
 MODEL = typer.Argument(help="An ONNX file: exported by this package, a probe, or made by anyone.", show_default=False)
 CLIPS = typer.Argument(
-    help="A video; a folder of videos, of frame folders or of style folders; or a CSV file with the header "
-    "path,label,start,end.",
+    help="A video; a folder of videos, of frame folders or of style folders; a CSV file with the header "
+    "path,label,start,end; or the published annotations of ActivityNet, Kinetics, Something-Something, SomethingElse "
+    "or Diving48.",
     show_default=False,
 )
 LAYER = typer.Option("--layer", "-l", help="A layer to measure; may be repeated. Default: those the file declares.")
@@ -142,6 +143,9 @@ def analyze(
         int | None,
         typer.Option(min=1, help="Distance between a clip's frames in the video. Default: the model's."),
     ] = None,
+    videos: Annotated[
+        Path | None, typer.Option(help="With published annotations: the folder of their videos. Default: beside them.")
+    ] = None,
     provider: Annotated[str, typer.Option(help="auto, cpu or cuda; asked for cuda, it is CUDA or an error.")] = "auto",
     threads: Annotated[
         int | None,
@@ -160,7 +164,7 @@ def analyze(
 
     runner = open_model(model, layers=layer, provider=provider, threads=threads)
     console.print("runs on {provider}, {threads} threads, {runtime}".format(**runner.identity), highlight=False)
-    found = open_clips(clips, runner, clips_per_video=clips_per_video, stride=stride)
+    found = open_clips(clips, runner, clips_per_video=clips_per_video, stride=stride, videos=videos)
     with _resumable():
         results = run_analysis(runner, found, seed=seed, out=out, estimator=estimator, threshold=threshold, batch=batch)
     console.print(results_table(results, model.stem))

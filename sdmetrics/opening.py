@@ -62,19 +62,29 @@ def open_model(
         return OnnxRunner(probe, provider=provider, threads=threads)
 
 
-def open_clips(path: str | Path, runner: Runner, *, clips_per_video: int = 1, stride: int | None = None) -> list[Clip]:
+def open_clips(
+    path: str | Path,
+    runner: Runner,
+    *,
+    clips_per_video: int = 1,
+    stride: int | None = None,
+    videos: str | Path | None = None,
+) -> list[Clip]:
     """Return the clips of the videos at `path`, cut to the frames and size that the runner's model reads.
 
     Parameters
     ----------
     path
-        A video, a folder of videos, of frame folders or of style folders, or a CSV manifest `path,label,start,end`.
+        A video, a folder of videos, of frame folders or of style folders, a CSV manifest `path,label,start,end`, or the
+        annotations of ActivityNet, Kinetics, Something-Something, SomethingElse or Diving48 as they are published.
     runner
         Its inputs say how many frames a clip has, how far apart, and of which size.
     clips_per_video
         Clips per video, evenly spread; one is cut from the middle.
     stride
         Distance between frames in the video; default: the model's own.
+    videos
+        With published annotations: the folder of their videos. Default: the folder that the annotations lie in.
 
     Raises
     ------
@@ -98,4 +108,5 @@ def open_clips(path: str | Path, runner: Runner, *, clips_per_video: int = 1, st
         stride=stride or widest.stride,
         size=widest.size,
         clips_per_video=clips_per_video,
+        videos=videos,
     )

@@ -1,5 +1,6 @@
 """The command as a person meets it: what it prints, where, and with which exit code."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -150,6 +151,16 @@ def test_a_file_without_metadata_is_probed_by_its_layer_and_layout(command, mode
     assert command("probe", tmp_path / "plain.onnx", "-o", probe, "-l", tensor, "--stride", 1)[0] == 0
     assert command("analyze", probe, folder, "-o", tmp_path / "run")[0] == 0
     assert [row["name"] for row in Results.load(tmp_path / "run").layers] == [tensor]
+
+
+def test_published_annotations_are_analysed_and_a_missing_video_is_listed(command, model, folder, tmp_path):
+    records = [{"vid_name": name, "label": 1, "start_frame": 0, "end_frame": 20} for name in ("0", "1", "2", "gone")]
+    (tmp_path / "Diving48_V2_test.json").write_text(json.dumps(records))
+    outcome = command("analyze", model, tmp_path / "Diving48_V2_test.json", "-o", tmp_path / "run", "--videos", folder)
+    assert outcome[0] == 0
+    clips = Results.load(tmp_path / "run").clips
+    assert clips["used"] == 3
+    assert ["gone" in row["id"] for row in clips["skipped"]] == [True]
 
 
 def test_the_reports_of_several_runs_are_one_page(command, run_folder, tmp_path):
