@@ -38,7 +38,7 @@ def demo_model(name: str) -> Iterator[Path]:
         yield path
 
 
-def run_demo(out: str | Path, clips: int = 320, seed: int = 0, progress: bool = True) -> dict[str, Results]:
+def run_demo(out: str | Path, clips: int = 320, seed: int = 0) -> dict[str, Results]:
     """Analyse both models on `clips` generated clips, each into its own folder under `out`.
 
     The one that was trained to tell motions should come out dynamic, the one trained to tell appearances static.
@@ -48,5 +48,5 @@ def run_demo(out: str | Path, clips: int = 320, seed: int = 0, progress: bool = 
         with demo_model(name) as model:
             runner = open_model(model)
         world = world_clips(clips, seed=seed)
-        results[name] = analyze(runner, world, seed=seed, out=Path(out) / name, batch=48, progress=progress)
+        results[name] = analyze(runner, world, seed=seed, out=Path(out) / name, batch=48)
     return results

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError
 
-FACTORS = ("dynamic", "static")
 PAIRS: Mapping[str, tuple[int, int]] = {"dynamic": (0, 1), "static": (0, 2)}
 """For each factor the two views, by index, that share it."""
 
+FACTORS = tuple(PAIRS)
 VIEWS_PER_CLIP = 3
 
 
@@ -50,8 +50,8 @@ class ModelInput:
 
     Examples
     --------
-    >>> ModelInput("video", frames=8, stride=8, size=(224, 224)).window
-    64
+    >>> ModelInput("video", frames=8, stride=8, size=(224, 224)).layout
+    'NCTHW'
     """
 
     name: str
@@ -81,11 +81,6 @@ class ModelInput:
                 f"input {self.name!r} has the layout {self.layout!r}, which has no time axis, and {self.frames} "
                 "frames; give frames=1 or a layout with T"
             )
-
-    @property
-    def window(self) -> int:
-        """Frames of video that one clip spans."""
-        return self.frames * self.stride
 
 
 @dataclass(frozen=True)

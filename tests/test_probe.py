@@ -1,67 +1,19 @@
-import functools
-import json
 from pathlib import Path
 
-import hypothesis.strategies as st
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
 from onnx import TensorProto, helper, numpy_helper
 
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.assemble import assemble
 from sdmetrics.exporters.feeds import prepare, random_feeds
-from sdmetrics.exporters.metadata import Metadata, metadata_of, read_metadata
+from sdmetrics.exporters.metadata import metadata_of, read_metadata
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from sdmetrics.views import ModelInput
+from tests.graphs import FRAMES, RELU, SIZE, TWO, TWO_W, W, described, graph_model
 from tests.models import CASES, exported, hooked, probed
-
-FRAMES, SIZE = 2, 8
-DIMS = {"N": "n", "C": 3, "T": FRAMES, "H": SIZE, "W": SIZE}
-
-
-def described(layout="NCTHW", name="x", **changes):
-    frames = FRAMES if "T" in layout else 1
-    return ModelInput(name, **{"frames": frames, "size": (SIZE, SIZE), "layout": layout, **changes})
-
-
-def graph_model(
-    tmp_path,
-    nodes,
-    outputs,
-    weights=(),
-    layout="NCTHW",
-    shape=None,
-    opset=18,
-    dtype=TensorProto.FLOAT,
-    name="x",
-    ir_version=8,
-):
-    """Write a small model whose nodes are (kind, reads, writes, attributes); return its path."""
-    graph = helper.make_graph(
-        [helper.make_node(kind, reads, writes, **attributes) for kind, reads, writes, attributes in nodes],
-        "g",
-        [helper.make_tensor_value_info(name, dtype, shape or [DIMS[axis] for axis in layout])],
-        [helper.make_tensor_value_info(output, dtype, None) for output in outputs],
-        [numpy_helper.from_array(np.asarray(value), key) for key, value in weights],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir_version)
-    path = tmp_path / "model.onnx"
-    path.write_bytes(model.SerializeToString())
-    return path
-
-
-RELU = [("Relu", ["x"], ["y"], {})]
-RNG = np.random.default_rng(0)
-W = RNG.normal(size=(5, 3, 1, 1, 1)).astype(np.float32)
-TWO = [
-    ("Conv", ["x", "w"], ["c"], {}),
-    ("Relu", ["c"], ["y"], {}),
-    ("ReduceMean", ["y", "axes"], ["z"], {"keepdims": 0}),
-]
-TWO_W = [("w", W), ("axes", np.array([2, 3, 4]))]
 
 
 @pytest.mark.parametrize("layout", ["NCTHW", "NTCHW", "NTHWC", "NCHW", "NHWC", "NWCHT"])
@@ -374,126 +326,6 @@ def test_a_model_over_the_limit_of_one_file_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr("sdmetrics.exporters.graph.LIMIT", 500)
     with pytest.raises(InputError, match="one ONNX file holds less than 2 GiB"):
         build_probe(graph_model(tmp_path, TWO, ["z"], TWO_W), tmp_path / "p.onnx", layers=["c"])
-
-
-def external(tmp_path, location="weights.bin"):
-    """A model that keeps its weights in another file; return the folder's model path."""
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    model = onnx.load(graph_model(tmp_path, TWO, ["z"], TWO_W))
-    onnx.save(model, folder / "model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
-    model = onnx.load(folder / "model.onnx", load_external_data=False)
-    for tensor in model.graph.initializer:
-        for entry in tensor.external_data:
-            if entry.key == "location":
-                entry.value = location
-    (folder / "model.onnx").write_bytes(model.SerializeToString())
-    return folder / "model.onnx"
-
-
-def test_weights_beside_the_model_end_up_in_the_probe(tmp_path):
-    path = external(tmp_path)
-    probe = build_probe(path, tmp_path / "p.onnx", layers=["c"])
-    first = read_metadata(probe).sha256
-    (tmp_path / "folder").rename(tmp_path / "gone")
-    runner = OnnxRunner(probe)
-    assert runner(random_feeds(runner.inputs, 1))["c"].any()
-    (tmp_path / "gone").rename(tmp_path / "folder")
-    data = bytearray((tmp_path / "folder" / "weights.bin").read_bytes())
-    data[3] ^= 1
-    (tmp_path / "folder" / "weights.bin").write_bytes(data)
-    assert read_metadata(build_probe(path, probe, layers=["c"])).sha256 != first
-
-
-@pytest.mark.parametrize("location", ["../weights.bin", "/etc/hostname", "sub/../../weights.bin"])
-def test_weights_outside_the_folder_are_not_followed(tmp_path, location):
-    path = external(tmp_path, location)
-    (path.parent / "weights.bin").rename(tmp_path / "weights.bin")
-    with pytest.raises(InputError, match="outside its own folder"):
-        build_probe(path, tmp_path / "p.onnx", layers=["c"])
-
-
-def test_a_link_out_of_the_folder_is_not_followed(tmp_path):
-    path = external(tmp_path)
-    (path.parent / "weights.bin").rename(tmp_path / "weights.bin")
-    (path.parent / "weights.bin").symlink_to(tmp_path / "weights.bin")
-    with pytest.raises(InputError, match="outside its own folder"):
-        build_probe(path, tmp_path / "p.onnx", layers=["c"])
-
-
-def test_missing_and_short_weights(tmp_path):
-    path = external(tmp_path)
-    (path.parent / "weights.bin").write_bytes(b"")
-    with pytest.raises(InputError, match="weights that cannot be read"):
-        build_probe(path, tmp_path / "p.onnx", layers=["c"])
-    (path.parent / "weights.bin").unlink()
-    with pytest.raises(InputError, match=r"keeps weights in weights\.bin, which is missing"):
-        build_probe(path, tmp_path / "p.onnx", layers=["c"])
-
-
-@functools.cache
-def metadata_text():
-    model = onnx.load_from_string(probed("framewise"))
-    return next(entry.value for entry in model.metadata_props if entry.key == "sdmetrics")
-
-
-def test_metadata_survives_the_round_trip():
-    text = metadata_text()
-    assert Metadata.from_json(text, "file").to_json() == text
-
-
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-3, 9)
-    | st.just(10**400)
-    | st.floats()
-    | st.text(max_size=3)
-    | st.just("NCTHW"),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=4,
-)
-
-
-def places(data, path=()):
-    """Every place in a JSON value that can be replaced."""
-    yield path
-    for key, inner in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
-        yield from places(inner, (*path, key))
-
-
-@given(st.data())
-def test_broken_metadata_is_an_input_error_and_nothing_else(data):
-    broken = json.loads(metadata_text())
-    path = data.draw(st.sampled_from([place for place in places(broken) if place]))
-    holder = broken
-    for key in path[:-1]:
-        holder = holder[key]
-    if isinstance(holder, dict) and data.draw(st.booleans()):
-        del holder[path[-1]]
-    else:
-        holder[path[-1]] = data.draw(JSON)
-    try:
-        read = Metadata.from_json(json.dumps(broken), "probe.onnx")
-    except InputError as error:
-        assert str(error).startswith("probe.onnx carries sdmetrics metadata")  # noqa: PT017
-    else:
-        assert Metadata.from_json(read.to_json(), "probe.onnx") == read
-
-
-@pytest.mark.parametrize("text", ["", "[]", "null", "3", "{}", "no json", "[" * 9999, '{"schema": 2}', '"schema"'])
-def test_what_is_no_metadata_at_all(text):
-    with pytest.raises(InputError, match=r"^probe\.onnx carries sdmetrics metadata"):
-        Metadata.from_json(text, "probe.onnx")
-
-
-def test_metadata_that_the_graph_belies_is_an_error(tmp_path):
-    model = onnx.load_from_string(exported("framewise"))
-    entry = next(entry for entry in model.metadata_props if entry.key == "sdmetrics")
-    entry.value = entry.value.replace("layer/conv", "layer/absent")
-    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
-    with pytest.raises(InputError, match="cannot load the model"):
-        build_probe(tmp_path / "m.onnx", tmp_path / "p.onnx")
 
 
 def test_a_failed_build_leaves_the_older_probe_alone(tmp_path):
