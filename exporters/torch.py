@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.assemble import MASK_NODE
-from sdmetrics.exporters.axes import axis_of, label_axes
-from sdmetrics.exporters.feeds import check_inputs, check_sources, prepare, random_feeds, select
-from sdmetrics.exporters.graph import LIMIT, check_model, one_line, save_model, shapes
-from sdmetrics.exporters.layers import find_layers
-from sdmetrics.exporters.metadata import Layer, Metadata, write_metadata
+from sdmetrics.exporters.declare import CLIPS, LAYER, declare
+from sdmetrics.exporters.feeds import check_sources, prepare, random_feeds
+from sdmetrics.exporters.graph import LIMIT, one_line
 from sdmetrics.exporters.modules import (
     evaluating,
     layer_names,
@@ -26,8 +24,6 @@ from sdmetrics.exporters.modules import (
     replacing_outputs,
     weights_sha256,
 )
-from sdmetrics.exporters.session import open_session
-from sdmetrics.exporters.verify import floats, place_batch, relative_error, run, tolerance
 from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
@@ -35,11 +31,11 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 OPSET = 20
-CLIPS = 3
 GATE = "gate/"
-LAYER = "layer/"
 
 Arrays = Mapping[str, NDArray[Any]]
+Modules = Mapping[str, str]
+"""Name of each layer and path of its module."""
 
 
 def export(
@@ -47,6 +43,8 @@ def export(
     inputs: Sequence[ModelInput],
     layers: Sequence[str] | Mapping[str, int] | Literal["stages"],
     path: Path,
+    *,
+    names: Mapping[str, str] | None = None,
 ) -> Path:
     """Export a torch module to an ONNX model that knows its layers; `build_probe` makes a probe of it.
 
@@ -66,6 +64,8 @@ def export(
         layers in which they are not certain.
     path
         Where the ONNX file goes.
+    names
+        What layers are to be called, by their modules' names, where the field has better ones.
 
     Returns
     -------
@@ -88,67 +88,47 @@ def export(
     ...     export(model, [video], ["0", "1"], Path(folder) / "model.onnx").name
     'model.onnx'
     """
-    path = Path(path)
     check_sources(inputs)
-    names = layer_names(module, layers)
-    feeds = random_feeds(inputs, CLIPS)
+    called = {(names or {}).get(name, name): name for name in layer_names(module, layers)}
+
+    def forward(arrays: Arrays) -> Arrays:
+        return _forward(module, called, arrays)
+
+    example = prepare(random_feeds(inputs, CLIPS), inputs)
     with evaluating(module):
-        together = _forward(module, names, prepare(feeds, inputs))
-        alone = [_forward(module, names, prepare(select(feeds, slice(i, i + 1)), inputs)) for i in range(CLIPS)]
-        outputs = [name for name in together if not name.startswith(LAYER)]
-        model = _to_onnx(module, names, prepare(feeds, inputs), outputs)
-    _mark_layers(model, names)
-    check_inputs(model, inputs)
-    check_model(model, path.name)
-    known = shapes(model)
-    labels = label_axes(model, known, {item.name: item.layout for item in inputs})
-    offered = [
-        Layer(
-            name=name,
-            tensor=LAYER + name,
-            shape=known.get(LAYER + name, ()),
-            channel_axis=axis_of(labels.get(LAYER + name), "C"),
-            time_axis=axis_of(labels.get(LAYER + name), "T"),
-            module=name,
+        outputs = [name for name in forward(example) if not name.startswith(LAYER)]
+        model = _to_onnx(module, called, example, outputs)
+        _mark_layers(model, called)
+        return declare(
+            model,
+            Path(path),
+            inputs=inputs,
+            layers=called,
+            axes={name: layers[path] for name, path in called.items()} if isinstance(layers, Mapping) else None,
+            forward=forward,
+            framework=f"torch {require('torch', extra='torch').__version__}",
+            sha256=weights_sha256(module),
         )
-        for name in names
-    ]
-    chosen = find_layers(layers if isinstance(layers, Mapping) else names, offered, type(module).__name__)
-    placed = [
-        place_batch(layer, together[layer.tensor], [values[layer.tensor] for values in alone]) for layer in chosen
-    ]
-    metadata = Metadata(
-        kind="model",
-        name=path.stem,
-        inputs=tuple(inputs),
-        layers=tuple(placed),
-        outputs=tuple(outputs),
-        framework=f"torch {require('torch', extra='torch').__version__}",
-        sha256=weights_sha256(module),
-        export_error=_compare(model, feeds, inputs, together, alone[0]),
-    )
-    write_metadata(model, metadata)
-    return save_model(model, path)
 
 
-def _forward(module: nn.Module, names: Sequence[str], arrays: Arrays) -> dict[str, NDArray[Any]]:
+def _forward(module: nn.Module, layers: Modules, arrays: Arrays) -> Arrays:
     """Return the module's own outputs and its layers' tensors."""
     import torch
 
     device, dtype = place_of(module)
     taps: dict[str, Tensor] = {}
 
-    def tap(name: str, tensor: Tensor) -> Tensor:
-        taps[LAYER + name] = tensor.clone()
+    def tap(path: str, tensor: Tensor) -> Tensor:
+        taps[path] = tensor.clone()
         return tensor
 
-    with replacing_outputs(module, names, tap):
+    with replacing_outputs(module, list(layers.values()), tap):
         own = module(*(torch.as_tensor(array).to(device, dtype) for array in arrays.values()))
-    found = named_tensors(own) | {LAYER + name: taps[LAYER + name] for name in names}
+    found = named_tensors(own) | {LAYER + name: taps[path] for name, path in layers.items()}
     return {name: tensor.cpu().numpy() for name, tensor in found.items()}
 
 
-def _to_onnx(module: nn.Module, names: Sequence[str], arrays: Arrays, outputs: Sequence[str]) -> ModelProto:
+def _to_onnx(module: nn.Module, layers: Modules, arrays: Arrays, outputs: Sequence[str]) -> ModelProto:
     """Run torch's exporter on the module with every layer's consumers behind a gate.
 
     A gate is a number that multiplies what a layer's consumers read. As an input of the model it cannot be
@@ -170,19 +150,19 @@ def _to_onnx(module: nn.Module, names: Sequence[str], arrays: Arrays, outputs: S
             self.model = module
 
         def forward(self, fed: tuple[Tensor, ...], gates: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-            by_name, taps = dict(zip(names, gates, strict=True)), {}
+            by_path, taps = dict(zip(layers.values(), gates, strict=True)), {}
 
-            def gate(name: str, tensor: Tensor) -> Tensor:
-                taps[name] = tensor.clone()
-                return tensor * by_name[name]
+            def gate(path: str, tensor: Tensor) -> Tensor:
+                taps[path] = tensor.clone()
+                return tensor * by_path[path]
 
-            with replacing_outputs(self.model, names, gate):
+            with replacing_outputs(self.model, list(by_path), gate):
                 own = self.model(*fed)
-            return (*named_tensors(own).values(), *(taps[name] for name in names))
+            return (*named_tensors(own).values(), *(taps[path] for path in by_path))
 
     device, dtype = place_of(module)
     fed = tuple(torch.as_tensor(array).to(device, dtype) for array in arrays.values())
-    gates = tuple(torch.ones((), device=device, dtype=dtype) for _ in names)
+    gates = tuple(torch.ones((), device=device, dtype=dtype) for _ in layers)
     batch = torch.export.Dim("batch")
     try:
         with _quiet():
@@ -191,8 +171,8 @@ def _to_onnx(module: nn.Module, names: Sequence[str], arrays: Arrays, outputs: S
                 (fed, gates),
                 dynamo=True,
                 opset_version=OPSET,
-                input_names=[*arrays, *(GATE + name for name in names)],
-                output_names=[*outputs, *(LAYER + name for name in names)],
+                input_names=[*arrays, *(GATE + name for name in layers)],
+                output_names=[*outputs, *(LAYER + name for name in layers)],
                 dynamic_shapes=(tuple({0: batch} for _ in fed), tuple({} for _ in gates)),
                 verbose=False,
             )
@@ -207,7 +187,7 @@ def _to_onnx(module: nn.Module, names: Sequence[str], arrays: Arrays, outputs: S
     return program.model_proto
 
 
-def _mark_layers(model: ModelProto, names: Sequence[str]) -> None:
+def _mark_layers(model: ModelProto, names: Iterable[str]) -> None:
     """Turn each gate into an Identity of a known name; drop what only tells of the exporting machine."""
     graph = model.graph
     for name in names:
@@ -231,24 +211,6 @@ def _mark_layers(model: ModelProto, names: Sequence[str]) -> None:
     ]:
         del described.metadata_props[:]
         described.doc_string = ""
-
-
-def _compare(model: ModelProto, feeds: Arrays, inputs: Sequence[ModelInput], together: Arrays, first: Arrays) -> float:
-    """Return the largest relative difference between ONNX model and module, for one clip and for several."""
-    session = open_session(model.SerializeToString())
-    worst = 0.0
-    for clips, expected in ((1, first), (CLIPS, together)):
-        found = run(session, prepare(select(feeds, slice(clips)), inputs), list(expected))
-        for name, value in floats(found).items():
-            error = relative_error(value, expected[name])
-            if error > tolerance(value.dtype):
-                raise InputError(
-                    f"the ONNX model's {name} differs from the module's by {error:.1e} of its scale for {clips} "
-                    "clip(s); the export is wrong. Name other layers, or analyse the module with "
-                    "sdmetrics.runners.torch"
-                )
-            worst = max(worst, error)
-    return worst
 
 
 @contextmanager

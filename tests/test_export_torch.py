@@ -297,7 +297,7 @@ def branches(x):
         (Two(mixes), ["after"], "the model mixes the clips of a batch"),
         (Two(lambda x: x.argmax(1)), ["after"], "units are floating-point numbers"),
         (Two(lambda x: x.mean(0)), ["after"], "no axis holds the clips"),
-        (Two(lies), ["after"], r"output differs from the module's by .* for 1 clip"),
+        (Two(lies), ["after"], r"output differs from the framework's by .* for 1 clip"),
         (Two(branches), ["conv"], "cannot export Tiny"),
     ],
 )
