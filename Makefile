@@ -5,6 +5,13 @@ RUNTIME := $(if $(shell nvidia-smi -L 2>/dev/null),gpu,cpu)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
+# See tests/torchvision_operators.py.
+define let_torchvision_load
+	packages=$$($(1)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
+		cp tests/torchvision_operators.py "$$packages" && \
+		echo 'import torchvision_operators' > "$$packages/torchvision_operators.pth"
+endef
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-oldest lint types pytest check-demo ratios bench picture clean
 
@@ -60,8 +67,9 @@ picture: demo .venv/for-developers ## take the README's picture of the demo's re
 	$(PIP) --editable '.[$(RUNTIME)]'
 	touch $@
 
-.venv/for-developers: pyproject.toml constraints.txt | .venv/bin/python
-	$(PIP) --editable '.[$(RUNTIME),torch,dev]'
+.venv/for-developers: pyproject.toml constraints.txt tests/torchvision_operators.py | .venv/bin/python
+	$(PIP) --editable '.[$(RUNTIME),catalogue,dev]'
+	$(call let_torchvision_load,.venv)
 	touch $@ .venv/for-users
 
 clean: ## remove what make made
