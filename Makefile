@@ -13,7 +13,7 @@ define let_torchvision_load
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest lint types pytest check-demo ratios bench picture clean
+.PHONY: help demo test test-all test-oldest lint types pytest check-demo ratios bench picture clean
 
 help: ## say what there is to make
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -35,6 +35,9 @@ types: .venv/for-developers ## types
 
 pytest: .venv/for-developers ## tests and the examples in the docstrings
 	$(BIN)/python -m pytest
+
+test-all: .venv-all/for-all ## also every row of the catalogue, TensorFlow and JAX, in .venv-all
+	.venv-all/bin/python -m pytest --all
 
 check-demo: demo ## gate the demo's runs, as a release would be gated
 	$(BIN)/sdmetrics check demo/motion --require 'stage4.units.dynamic >= 30'
@@ -72,5 +75,12 @@ picture: demo .venv/for-developers ## take the README's picture of the demo's re
 	$(call let_torchvision_load,.venv)
 	touch $@ .venv/for-users
 
+.venv-all/for-all: pyproject.toml constraints.txt tests/torchvision_operators.py
+	$(PYTHON) -m venv .venv-all
+	.venv-all/bin/python -m pip install --quiet --constraint constraints.txt \
+		--editable '.[$(RUNTIME),catalogue,tensorflow,jax,dev]'
+	$(call let_torchvision_load,.venv-all)
+	touch $@
+
 clean: ## remove what make made
-	rm -rf .venv .venv-oldest build demo *.egg-info
+	rm -rf .venv .venv-all .venv-oldest build demo *.egg-info

@@ -21,3 +21,16 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"no folder {SHARED.name}/ beside the checkout: golden values and real videos are not part of it")
     return SHARED
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--all`, which also runs the tests marked `all`: `make test-all`."""
+    parser.addoption("--all", action="store_true", help="also run the tests marked `all`, which take long")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests marked `all` unless they are asked for."""
+    if not config.getoption("--all"):
+        left_out = [item for item in items if item.get_closest_marker("all")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]

@@ -1,0 +1,1 @@
+"""The architectures of the catalogue, by the library that builds them."""

@@ -1,0 +1,7 @@
+"""Architectures that transformers builds."""
+
+from __future__ import annotations
+
+from sdmetrics.exporters.architectures.architecture import Architecture
+
+ROWS: tuple[Architecture, ...] = ()
