@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING
 
+from sdmetrics.errors import InputError, require
 from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
@@ -33,8 +35,11 @@ class Architecture:
         Makes the module with random weights for the given inputs and number of classes; the module is called with
         one tensor per input and returns the logits.
     layers
-        Gives, for a built module, the layers to measure: the name that the paper or the field uses, and the
-        module's path.
+        The layers to measure: the name that the paper or the field uses, and the module's path.
+    weights
+        Where its published weights are: a URL of a checkpoint, the name of torchvision's weights
+        (`"S3D_Weights.KINETICS400_V1"`) or of a Transformers repository (`"MCG-NJU/videomae-base-finetuned-kinetics"`);
+        empty where there are none.
     """
 
     name: str
@@ -43,4 +48,32 @@ class Architecture:
     labels: str
     classes: int
     build: Callable[[Sequence[ModelInput], int], nn.Module]
-    layers: Callable[[nn.Module], Mapping[str, str]]
+    layers: Mapping[str, str]
+    weights: str = ""
+
+
+def load_library(module: str) -> ModuleType:
+    """Import a module of a library that builds architectures.
+
+    Raises
+    ------
+    MissingExtra
+        If the library is not installed.
+    InputError
+        If it does not load beside the torch that is installed.
+
+    Examples
+    --------
+    >>> load_library("json").__name__
+    'json'
+    """
+    try:
+        return require(module, extra="catalogue")
+    # torchvision says so, with this, when its compiled operators were built for another torch.
+    except RuntimeError as error:
+        torch = require("torch", extra="catalogue")
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{module} cannot be imported beside torch {torch.__version__} ({reason}). Install a torch and a "
+            "torchvision that belong together, both from one place: pip install --force-reinstall torch torchvision"
+        ) from None
