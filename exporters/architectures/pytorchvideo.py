@@ -1,7 +1,202 @@
-"""Architectures that pytorchvideo builds."""
+"""Architectures that PyTorchVideo builds, with the numbers of its model zoo and of SlowFast's configurations.
+
+Modules are named as PyTorchVideo's own builders name them, so its checkpoints fit as they are.
+"""
 
 from __future__ import annotations
 
-from sdmetrics.exporters.architectures.architecture import Architecture
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-ROWS: tuple[Architecture, ...] = ()
+from sdmetrics.exporters.architectures.architecture import Architecture, load_library
+from sdmetrics.views import ModelInput
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Build = Callable[[Sequence[ModelInput], int], "nn.Module"]
+Kernels = Sequence[Sequence[int]]
+"""For each of the four stages the temporal kernel sizes of its blocks, repeated to the stage's length."""
+
+ZOO = "https://dl.fbaipublicfiles.com/pytorchvideo/model_zoo/kinetics/"
+
+C2D: Kernels = ((1,), (1,), (1,), (1,))
+I3D: Kernels = ((3,), (3, 1), (3, 1), (1, 3))
+SLOW: Kernels = ((1,), (1,), (3,), (3,))
+FAST: Kernels = ((3,), (3,), (3,), (3,))
+
+
+def video(frames: int, stride: int, side: int, name: str = "video") -> ModelInput:
+    """Return an input with the mean and deviation that all of PyTorchVideo's models share."""
+    return ModelInput(name, frames=frames, stride=stride, size=(side, side))
+
+
+def resnet(stem: int, kernels: Kernels, *, width: int = 64, depth: int = 50, pooled: bool = False) -> Build:
+    """Return a builder of a single-stream network; with `pooled`, time is halved after its first stage."""
+
+    def build(inputs: Sequence[ModelInput], classes: int) -> nn.Module:
+        from torch.nn import MaxPool3d
+
+        (clip,) = inputs
+        network: nn.Module = load_library("pytorchvideo.models.resnet").create_resnet(
+            model_num_class=classes,
+            stem_dim_out=width,
+            stem_conv_kernel_size=(stem, 7, 7),
+            stage1_pool=MaxPool3d if pooled else None,
+            stage_conv_a_kernel_size=_temporal(kernels),
+            head_pool_kernel_size=(clip.frames // 2 if pooled else clip.frames, *_window(clip)),
+        )
+        return _of_depth(network, depth)
+
+    return build
+
+
+def slowfast(fusion: int, *, depth: int = 50) -> Build:
+    """Return a builder of a SlowFast network with that kernel size of its lateral connections."""
+
+    def build(inputs: Sequence[ModelInput], classes: int) -> nn.Module:
+        slow, fast = inputs
+        network: nn.Module = load_library("pytorchvideo.models.slowfast").create_slowfast(
+            model_num_class=classes,
+            slowfast_fusion_conv_kernel_size=(fusion, 1, 1),
+            slowfast_fusion_conv_stride=(fast.frames // slow.frames, 1, 1),
+            stage_conv_a_kernel_sizes=(_temporal(SLOW), _temporal(FAST)),
+            head_pool_kernel_sizes=((slow.frames, *_window(slow)), (fast.frames, *_window(fast))),
+        )
+        return _two_inputs(_of_depth(network, depth))
+
+    return build
+
+
+def x3d(depth_factor: float = 2.2) -> Build:
+    """Return a builder of an X3D network."""
+
+    def build(inputs: Sequence[ModelInput], classes: int) -> nn.Module:
+        from torch.nn import SiLU
+
+        (clip,) = inputs
+        network: nn.Module = load_library("pytorchvideo.models.x3d").create_x3d(
+            input_clip_length=clip.frames,
+            input_crop_size=min(clip.size),
+            model_num_class=classes,
+            depth_factor=depth_factor,
+            # The library's own Swish gives the same numbers and cannot be exported.
+            inner_act=SiLU,
+            head_activation=None,
+        )
+        return network
+
+    return build
+
+
+def mvit(inputs: Sequence[ModelInput], classes: int) -> nn.Module:
+    """Build MViT-B of the first version, with convolutional pooling."""
+    (clip,) = inputs
+    network: nn.Module = load_library("pytorchvideo.models.hub.vision_transformers").mvit_base_16x4(
+        spatial_size=clip.size, temporal_size=clip.frames, head_num_classes=classes
+    )
+    return network
+
+
+def _temporal(kernels: Kernels) -> list[list[tuple[int, int, int]]]:
+    """Return the kernels of the stages' first convolutions."""
+    return [[(size, 1, 1) for size in stage] for stage in kernels]
+
+
+def _window(clip: ModelInput) -> tuple[int, ...]:
+    """Return the window that the head averages over: that of the crops of 224 in training, or what there is."""
+    return tuple(min(7, -(-side // 32)) for side in clip.size)
+
+
+def _of_depth(network: nn.Module, depth: int) -> nn.Module:
+    """Cut a network of depth 50 to depth 18 as SlowFast means it: two of the same bottleneck blocks per stage."""
+    for stage in network.modules():
+        if depth == 18 and hasattr(stage, "res_blocks"):
+            stage.res_blocks = stage.res_blocks[:2]
+    return network
+
+
+def _two_inputs(network: Any) -> nn.Module:  # noqa: ANN401 (its blocks are no part of nn.Module's type)
+    """Return a SlowFast network that takes its inputs one by one: it writes into the list that it is given."""
+    from torch.nn import Module
+
+    class SlowFast(Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.blocks = network.blocks
+
+        def forward(self, slow: Tensor, fast: Tensor) -> Tensor:
+            values: Any = [slow, fast]
+            for block in self.blocks:
+                values = block(values)
+            tensor: Tensor = values
+            return tensor
+
+    return SlowFast()
+
+
+STAGES = {"stem": "blocks.0", "res2": "blocks.1", "res3": "blocks.2", "res4": "blocks.3", "res5": "blocks.4"}
+POOLED_STAGES = {"stem": "blocks.0", "res2": "blocks.1", "res3": "blocks.3", "res4": "blocks.4", "res5": "blocks.5"}
+# Before the lateral connections join them.
+PATHWAYS = {
+    f"{pathway}.{stage}": f"{path}.multipathway_blocks.{index}"
+    for index, pathway in enumerate(("slow", "fast"))
+    for stage, path in STAGES.items()
+}
+X3D_STAGES = {f"s{index + 1}": f"blocks.{index}" for index in range(5)}
+BLOCKS = {f"block{index + 1}": f"blocks.{index}" for index in range(16)}
+
+
+def _row(
+    name: str,
+    family: str,
+    inputs: ModelInput | tuple[ModelInput, ...],
+    build: Build,
+    layers: Mapping[str, str],
+    weights: str = "",
+    labels: tuple[str, int] = ("Kinetics-400", 400),
+) -> Architecture:
+    """Return a row; `weights` is a file of PyTorchVideo's model zoo."""
+    return Architecture(
+        name=name,
+        family=family,
+        inputs=inputs if isinstance(inputs, tuple) else (inputs,),
+        labels=labels[0],
+        classes=labels[1],
+        build=build,
+        layers=layers,
+        weights=f"{ZOO}{weights}" if weights else "",
+    )
+
+
+def _pathways(slow: tuple[int, int], fast: tuple[int, int]) -> tuple[ModelInput, ModelInput]:
+    """Return SlowFast's two inputs, each of so many frames and such a stride."""
+    return video(*slow, 256, "slow"), video(*fast, 256, "fast")
+
+
+TWO_4X16 = _pathways((4, 16), (32, 2))
+TWO_8X8 = _pathways((8, 8), (32, 2))
+TWO_16X8 = _pathways((16, 8), (64, 2))
+
+ROWS: tuple[Architecture, ...] = (
+    _row("c2d_r50_8x8", "C2D", video(8, 8, 256), resnet(1, C2D, pooled=True), POOLED_STAGES, "C2D_8x8_R50.pyth"),
+    _row("i3d_r18_8x8", "I3D", video(8, 8, 256), resnet(5, I3D, depth=18, pooled=True), POOLED_STAGES),
+    _row("i3d_r50_8x8", "I3D", video(8, 8, 256), resnet(5, I3D, pooled=True), POOLED_STAGES, "I3D_8x8_R50.pyth"),
+    _row("slowonly_r18_8x8", "SlowOnly", video(8, 8, 256), resnet(1, SLOW, depth=18), STAGES),
+    _row("slowonly_r50_4x16", "SlowOnly", video(4, 16, 256), resnet(1, SLOW), STAGES, "SLOW_4x16_R50.pyth"),
+    _row("slowonly_r50_8x8", "SlowOnly", video(8, 8, 256), resnet(1, SLOW), STAGES, "SLOW_8x8_R50.pyth"),
+    # SlowFast's fast pathway by itself, an eighth as wide.
+    _row("fastonly_r50", "FastOnly", video(32, 2, 256), resnet(5, FAST, width=8), STAGES),
+    _row("slowfast_r18_4x16", "SlowFast", TWO_4X16, slowfast(5, depth=18), PATHWAYS),
+    _row("slowfast_r18_8x8", "SlowFast", TWO_8X8, slowfast(7, depth=18), PATHWAYS),
+    _row("slowfast_r18_16x8", "SlowFast", TWO_16X8, slowfast(7, depth=18), PATHWAYS),
+    _row("slowfast_r50_4x16", "SlowFast", TWO_4X16, slowfast(5), PATHWAYS, "SLOWFAST_4x16_R50.pyth"),
+    _row("slowfast_r50_8x8", "SlowFast", TWO_8X8, slowfast(7), PATHWAYS, "SLOWFAST_8x8_R50.pyth"),
+    # With 50 layers SlowFast's authors trained it on Something-Something v2 and Charades only.
+    _row("slowfast_r50_16x8", "SlowFast", TWO_16X8, slowfast(7), PATHWAYS, labels=("Something-Something v2", 174)),
+    _row("x3d_xs", "X3D", video(4, 12, 160), x3d(), X3D_STAGES, "X3D_XS.pyth"),
+    _row("x3d_s", "X3D", video(13, 6, 160), x3d(), X3D_STAGES, "X3D_S.pyth"),
+    _row("x3d_m", "X3D", video(16, 5, 224), x3d(), X3D_STAGES, "X3D_M.pyth"),
+    _row("x3d_l", "X3D", video(16, 5, 312), x3d(depth_factor=5.0), X3D_STAGES, "X3D_L.pyth"),
+    _row("mvit_b_16x4", "MViT", video(16, 4, 224), mvit, BLOCKS, "MVIT_B_16x4.pyth"),
+)
