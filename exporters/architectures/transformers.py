@@ -1,7 +1,222 @@
-"""Architectures that transformers builds."""
+"""Architectures that Transformers builds; `folders` opens their weights."""
 
 from __future__ import annotations
 
-from sdmetrics.exporters.architectures.architecture import Architecture
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-ROWS: tuple[Architecture, ...] = ()
+from sdmetrics.errors import InputError
+from sdmetrics.exporters.architectures.architecture import Architecture, load_library
+from sdmetrics.views import ModelInput
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where Transformers has an architecture, and what it calls things.
+
+    Parameters
+    ----------
+    package, model, processor
+        The package, and the classes of the model and of what prepares its videos.
+    frames, size
+        The fields of its configuration that hold them; no field for a model that reads any number of frames.
+    token
+        Frames and pixels that one token covers.
+    options
+        Where the published weights depart from the configuration's defaults.
+    outputs
+        Those of its outputs that the module returns.
+    time_major
+        Whether the first axis of its outputs is frames x clips, in this order.
+    """
+
+    package: str
+    model: str
+    processor: str
+    frames: str = "num_frames"
+    size: str = "image_size"
+    token: tuple[int, int] = (1, 16)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ("logits",)
+    time_major: bool = False
+
+    def load(self) -> Any:  # noqa: ANN401 (Transformers is imported late)
+        """Return the model's class; its `config_class` is that of its configuration."""
+        return getattr(load_library(f"transformers.models.{self.package}.modeling_{self.package}"), self.model)
+
+
+def build(source: Source, inputs: Sequence[ModelInput], classes: int, **options: object) -> nn.Module:
+    """Build a model with random weights that reads `inputs`; `options` go before the published configuration.
+
+    Raises
+    ------
+    InputError
+        If the frames or the size do not make whole tokens.
+
+    Examples
+    --------
+    >>> small = dict(num_hidden_layers=1, hidden_size=8, num_attention_heads=1, intermediate_size=8)
+    >>> video = ModelInput("video", frames=2, size=(16, 16), layout="NTCHW")
+    >>> type(build(SOURCES["vivit_b_16x2"], [video], classes=5, **small)).__name__
+    'VideoModel'
+    """
+    (video,) = inputs
+    check_tokens(source, video)
+    described = {source.size: video.size[0], **({source.frames: video.frames} if source.frames else {})}
+    labels = {"num_labels": classes} if classes else {}
+    model = source.load()
+    return as_module(source, model(model.config_class(**{**source.options, **described, **labels, **options})), video)
+
+
+def check_tokens(source: Source, video: ModelInput) -> None:
+    """Raise an `InputError` unless a clip can be cut into whole tokens."""
+    frames, pixels = source.token
+    height, width = video.size
+    if video.layout != "NTCHW" or height != width or height % pixels or video.frames % frames:
+        raise InputError(
+            f"{source.model} cannot read {video.frames} frames of {height} x {width} in the layout {video.layout}; it "
+            f"reads square frames in the layout NTCHW, their side a multiple of {pixels}, their number of {frames}"
+        )
+
+
+def as_module(source: Source, model: nn.Module, video: ModelInput) -> nn.Module:
+    """Return a module that reads one tensor `(N, T, C, H, W)` and returns the model's main outputs, clips first."""
+    from torch import nn
+
+    shape = (video.frames, 3, *video.size)
+
+    class VideoModel(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, video: Tensor) -> Tensor | dict[str, Tensor]:
+            if tuple(video.shape[1:]) != shape:
+                raise InputError(
+                    f"{source.model} was built for clips of the shape {shape} and is given {tuple(video.shape[1:])}; "
+                    "its position embeddings belong to that number of frames and that size. Feed it so"
+                )
+            found = self.model(video)
+            named = {name: found[name] for name in source.outputs}
+            if source.time_major:
+                named = {name: value.unflatten(0, (shape[0], -1)).transpose(0, 1) for name, value in named.items()}
+            return named if len(named) > 1 else named.popitem()[1]
+
+    return VideoModel()
+
+
+def _video(frames: int, stride: int, side: int, mean: Sequence[float], std: Sequence[float]) -> tuple[ModelInput, ...]:
+    """Describe the one input."""
+    (m1, m2, m3), (s1, s2, s3) = mean, std
+    return (ModelInput("video", "rgb", frames, stride, (side, side), "NTCHW", (m1, m2, m3), (s1, s2, s3)),)
+
+
+def _blocks(path: str, count: int, name: str = "block") -> dict[str, str]:
+    """Return the layers of a list of transformer blocks."""
+    return {f"{name}{number + 1}": f"model.{path}.{number}" for number in range(count)}
+
+
+SOURCES = {
+    "timesformer_8x32": Source("timesformer", "TimesformerForVideoClassification", "TimesformerVideoProcessor"),
+    "videomae_b_16x4": Source("videomae", "VideoMAEForVideoClassification", "VideoMAEVideoProcessor", token=(2, 16)),
+    "vivit_b_16x2": Source("vivit", "VivitForVideoClassification", "VivitVideoProcessor", token=(2, 16)),
+    "vjepa2_vitl": Source(
+        "vjepa2",
+        "VJEPA2ForVideoClassification",
+        "VJEPA2VideoProcessor",
+        frames="frames_per_clip",
+        size="crop_size",
+        token=(2, 16),
+    ),
+    # Its weights are published without a head: what it returns are the tokens.
+    "videoprism_b": Source(
+        "videoprism",
+        "VideoPrismVisionModel",
+        "LlavaOnevisionVideoProcessor",
+        token=(1, 18),
+        outputs=("last_hidden_state",),
+    ),
+    "videomt": Source(
+        "videomt",
+        "VideomtForUniversalSegmentation",
+        "VideomtVideoProcessor",
+        frames="",
+        options={"hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 6, "num_blocks": 3},
+        outputs=("class_queries_logits", "masks_queries_logits"),
+        time_major=True,
+    ),
+}
+"""Where Transformers has what, by the architecture's name."""
+
+ROWS = (
+    Architecture(
+        name="timesformer_8x32",
+        family="TimeSformer",
+        inputs=_video(8, 32, 224, (0.45, 0.45, 0.45), (0.225, 0.225, 0.225)),
+        labels="kinetics-400",
+        classes=400,
+        build=partial(build, SOURCES["timesformer_8x32"]),
+        layers=_blocks("timesformer.encoder.layer", 12),
+        weights="facebook/timesformer-base-finetuned-k400",
+    ),
+    Architecture(
+        name="videomae_b_16x4",
+        family="VideoMAE",
+        inputs=_video(16, 4, 224, IMAGENET_MEAN, IMAGENET_STD),
+        labels="kinetics-400",
+        classes=400,
+        build=partial(build, SOURCES["videomae_b_16x4"]),
+        layers=_blocks("videomae.encoder.layer", 12),
+        weights="MCG-NJU/videomae-base-finetuned-kinetics",
+    ),
+    Architecture(
+        name="vivit_b_16x2",
+        family="ViViT",
+        inputs=_video(32, 2, 224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+        labels="kinetics-400",
+        classes=400,
+        build=partial(build, SOURCES["vivit_b_16x2"]),
+        layers=_blocks("vivit.layers", 12),
+        weights="google/vivit-b-16x2-kinetics400",
+    ),
+    Architecture(
+        name="vjepa2_vitl",
+        family="V-JEPA 2",
+        inputs=_video(16, 4, 256, IMAGENET_MEAN, IMAGENET_STD),
+        labels="something-something-v2",
+        classes=174,
+        build=partial(build, SOURCES["vjepa2_vitl"]),
+        # The encoder's; the four blocks after it are the head that was trained on its frozen tokens.
+        layers=_blocks("vjepa2.encoder.layer", 24),
+        weights="facebook/vjepa2-vitl-fpc16-256-ssv2",
+    ),
+    Architecture(
+        name="videoprism_b",
+        family="VideoPrism",
+        # Sixteen frames spread over the whole video, which in Kinetics lasts ten seconds.
+        inputs=_video(16, 16, 288, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+        labels="",
+        classes=0,
+        build=partial(build, SOURCES["videoprism_b"]),
+        layers=_blocks("spatial_layers", 12, "spatial_block") | _blocks("temporal_layers", 4, "temporal_block"),
+        weights="google/videoprism-base-f16r288",
+    ),
+    Architecture(
+        name="videomt",
+        family="VidEoMT",
+        # The clips it is trained on, from every fifth frame as YouTube-VIS annotates them.
+        inputs=_video(5, 5, 640, IMAGENET_MEAN, IMAGENET_STD),
+        labels="youtube-vis-2019",
+        classes=40,
+        build=partial(build, SOURCES["videomt"]),
+        layers=_blocks("layers", 9),
+        weights="tue-mps/videomt-dinov2-small-ytvis2019",
+    ),
+)
