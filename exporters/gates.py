@@ -1,0 +1,46 @@
+"""Gates: how a layer and what its consumers read are kept apart while a framework's exporter rewrites the model.
+
+A gate is a number that multiplies what a layer's consumers read. As an input of the model it cannot be folded, so
+the tensor before it is the layer's exactly. Once exported it has done its part, and an Identity of a known name
+takes its place: there a probe puts its mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from sdmetrics.errors import InputError
+from sdmetrics.exporters.assemble import MASK_NODE
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+GATE = "gate/"
+"""The model's input `gate/<layer>` is the layer's gate."""
+
+
+def close_gates(model: ModelProto, names: Iterable[str]) -> None:
+    """Turn each gate into an Identity of a known name; drop what only tells of the exporting machine."""
+    graph = model.graph
+    for name in names:
+        readers = [node for node in graph.node if GATE + name in node.input]
+        if len(readers) != 1 or readers[0].op_type != "Mul":
+            raise InputError(f"the framework's exporter moved what follows layer {name!r}; name another layer")
+        (gate,) = readers
+        other = gate.input[1 - list(gate.input).index(GATE + name)]
+        gate.op_type, gate.name = "Identity", MASK_NODE + name
+        del gate.input[:]
+        gate.input.append(other)
+        graph.input.remove(next(value for value in graph.input if value.name == GATE + name))
+    for described in [
+        model,
+        graph,
+        *graph.node,
+        *graph.input,
+        *graph.output,
+        *graph.value_info,
+        *graph.initializer,
+    ]:
+        del described.metadata_props[:]
+        described.doc_string = ""
