@@ -10,7 +10,7 @@ import numpy as np
 
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.feeds import order_name
-from sdmetrics.exporters.graph import Shape, element_types, fed_inputs, rename_uses, shapes
+from sdmetrics.exporters.graph import Shape, element_types, fed_inputs, rename_uses, set_nodes, shapes
 from sdmetrics.exporters.metadata import Layer, Metadata, write_metadata
 from sdmetrics.views import ModelInput
 
@@ -64,11 +64,7 @@ def assemble(model: ModelProto, metadata: Metadata) -> ModelProto:
         _pool(after, layer, tensor, metadata.inputs[0], opset)
     masks = {node.input[0]: node for node in behind.made}
     body = [each for node in graph.node for each in (node, *(masks[o] for o in node.output if o in masks))]
-    nodes = [*before.made, *body, *after.made]
-    # Nodes of a graph are its own: what is kept has to be copied before the list is emptied.
-    nodes = [_copy(node) for node in nodes]
-    del graph.node[:]
-    graph.node.extend(nodes)
+    set_nodes(graph, [*before.made, *body, *after.made])
     write_metadata(probe, metadata)
     return probe
 
@@ -205,10 +201,3 @@ def _give_shape(output: ValueInfoProto, known: Mapping[str, Shape]) -> None:
             dim = output.type.tensor_type.shape.dim.add()
             if isinstance(size, int):
                 dim.dim_value = size
-
-
-def _copy(node: NodeProto) -> NodeProto:
-    """Return a copy that belongs to no graph."""
-    copy = type(node)()
-    copy.CopyFrom(node)
-    return copy

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -145,11 +145,23 @@ def rename_uses(graph: GraphProto, old: str, new: str) -> None:
         for index, name in enumerate(node.input):
             if name == old:
                 node.input[index] = new
-        for inner in _subgraphs(node):
+        for inner in subgraphs(node):
             rename_uses(inner, old, new)
             for output in inner.output:
                 if output.name == old:
                     output.name = new
+
+
+def set_nodes(graph: GraphProto, nodes: Sequence[NodeProto]) -> None:
+    """Make these the graph's nodes."""
+    # A graph's own nodes die with its list: what is kept has to be copied before the list is emptied.
+    copies = []
+    for node in nodes:
+        copy = type(node)()
+        copy.CopyFrom(node)
+        copies.append(copy)
+    del graph.node[:]
+    graph.node.extend(copies)
 
 
 def one_line(error: BaseException) -> str:
@@ -178,7 +190,7 @@ def _with_shape(graph: GraphProto) -> list[ValueInfoProto]:
     return [value for value in values if value.type.tensor_type.HasField("shape")]
 
 
-def _subgraphs(node: NodeProto) -> Iterator[GraphProto]:
+def subgraphs(node: NodeProto) -> Iterator[GraphProto]:
     """Yield the graphs that a node (If, Loop, Scan) holds."""
     for attribute in node.attribute:
         yield from _graphs_of(attribute)

@@ -72,7 +72,7 @@ class Metadata:
 
     `sha256` is the hash of the weights (model) or of the model's file (probe); `export_error` is the largest
     difference between framework and ONNX file, relative to the tensor's scale, or None where nobody measured
-    it.
+    it; `precision` is the type of most of a probe's weights, or None in files that do not say.
     """
 
     kind: str
@@ -84,6 +84,7 @@ class Metadata:
     sha256: str
     export_error: float | None = None
     masks: bool = False
+    precision: str | None = None
 
     def to_json(self) -> str:
         """Return the JSON text."""
@@ -112,6 +113,7 @@ class Metadata:
                 sha256=_of(str, data["sha256"]),
                 export_error=None if data["export_error"] is None else _number(data["export_error"]),
                 masks=_of(bool, data["masks"]),
+                precision=None if data.get("precision") is None else _of(str, data["precision"]),
             )
         except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             reason = f"{error} is missing" if isinstance(error, KeyError) else error

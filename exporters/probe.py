@@ -15,6 +15,7 @@ from sdmetrics.exporters.graph import (
     load_model,
     save_model,
 )
+from sdmetrics.exporters.half import check_half, halve, precision
 from sdmetrics.exporters.layers import candidates, find_layers
 from sdmetrics.exporters.metadata import Layer, Metadata, metadata_of
 from sdmetrics.exporters.verify import measure, verify_probe
@@ -31,6 +32,7 @@ def build_probe(
     layers: Sequence[str] | Mapping[str, int] | None = None,
     inputs: Sequence[ModelInput] | None = None,
     masks: bool = False,
+    half: bool = False,
 ) -> Path:
     """Turn an ONNX model into a probe, prove that it is right, and write it to `path`.
 
@@ -53,12 +55,16 @@ def build_probe(
         mean and deviation.
     masks
         Whether units can be removed.
+    half
+        Whether the model's body is turned from float32 to float16. How frames are scaled and how units are pooled stays
+        float32.
 
     Raises
     ------
     InputError
         If the model or an argument cannot be used, or a check fails: the probe against the untapped model,
-        clips alone against clips in a batch, and every mask against its having no effect.
+        clips alone against clips in a batch, every mask against its having no effect, and half precision against the
+        float32 model.
 
     Examples
     --------
@@ -81,7 +87,12 @@ def build_probe(
         raise InputError(f"{model} is a probe already; give the model it was made from")
     described = tuple(inputs) if inputs else declared.inputs if declared else infer_inputs(loaded)
     check_inputs(loaded, described)
-    chosen, units = measure(loaded, _choose(loaded, declared, described, layers, str(model)), described)
+    wanted = _choose(loaded, declared, described, layers, str(model))
+    body, (chosen, units) = loaded, measure(loaded, wanted, described)
+    if half:
+        body = halve(loaded, model.name)
+        check_half(body, chosen, units, described)
+        _, units = measure(body, chosen, described)
     raw = {layer.tensor for layer in declared.layers} if declared else set()
     outputs = [output.name for output in loaded.graph.output if output.name not in raw]
     producer = f"{loaded.producer_name} {loaded.producer_version}".strip()
@@ -95,10 +106,11 @@ def build_probe(
         sha256=file_sha256(model),
         export_error=declared.export_error if declared else None,
         masks=masks,
+        precision=precision(body),
     )
-    probe = assemble(loaded, metadata)
+    probe = assemble(body, metadata)
     check_model(probe, model.name)
-    verify_probe(probe.SerializeToString(), loaded, described, outputs, units, masks)
+    verify_probe(probe.SerializeToString(), body, described, outputs, units, masks)
     return save_model(probe, Path(path))
 
 

@@ -138,14 +138,7 @@ def measure(
 
     The tensors are read from the model as it is, without the runtime's optimisation, which may alter them.
     """
-    onnx = require("onnx", extra="cpu")
-    tapped = onnx.ModelProto()
-    tapped.CopyFrom(model)
-    outputs = {output.name for output in tapped.graph.output}
-    for layer in layers:
-        if layer.tensor not in outputs:
-            tapped.graph.output.add(name=layer.tensor)
-    session = open_session(tapped.SerializeToString(), optimise=False)
+    session = open_tapped(model, layers, optimise=False)
     feeds = check_feeds(inputs)
     proven, units = [], {}
     for start in range(0, len(layers), LAYERS_AT_ONCE):
@@ -158,6 +151,18 @@ def measure(
             proven.append(placed)
             units[layer.name] = pool(together[layer.tensor], placed, CLIPS)
     return proven, units
+
+
+def open_tapped(model: ModelProto, layers: Sequence[Layer], optimise: bool) -> InferenceSession:
+    """Return a session of a model that gives the layers' tensors too."""
+    onnx = require("onnx", extra="cpu")
+    tapped = onnx.ModelProto()
+    tapped.CopyFrom(model)
+    outputs = {output.name for output in tapped.graph.output}
+    for layer in layers:
+        if layer.tensor not in outputs:
+            tapped.graph.output.add(name=layer.tensor)
+    return open_session(tapped.SerializeToString(), optimise=optimise)
 
 
 def verify_probe(

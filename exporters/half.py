@@ -1,0 +1,168 @@
+"""A model's body in float16: a probe that needs half the memory and runs on a GPU's fast units."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from graphlib import TopologicalSorter
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sdmetrics.errors import InputError, require
+from sdmetrics.exporters.feeds import prepare
+from sdmetrics.exporters.graph import check_model, element_types, fed_inputs, one_line, set_nodes, subgraphs
+from sdmetrics.exporters.metadata import Layer
+from sdmetrics.exporters.verify import (
+    CLIPS,
+    LAYERS_AT_ONCE,
+    Arrays,
+    check_feeds,
+    open_tapped,
+    pool,
+    relative_error,
+    run,
+    tolerance,
+)
+from sdmetrics.views import ModelInput
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto
+
+SUMS = (
+    *("ReduceMean", "ReduceSum", "ReduceSumSquare", "ReduceL1", "ReduceL2", "ReduceProd"),
+    *("ReduceLogSum", "ReduceLogSumExp", "AveragePool", "GlobalAveragePool", "InstanceNormalization"),
+)
+"""What adds up many values without promising to do it in float32; convolutions, matrix products and LayerNorm do."""
+
+KINDS_OF_WEIGHTS = ("FLOAT", "FLOAT16", "BFLOAT16", "DOUBLE", "INT8", "UINT8")
+
+
+def halve(model: ModelProto, name: str) -> ModelProto:
+    """Return a float32 model with its body, inputs and outputs in float16; sums of many values stay in float32.
+
+    Raises
+    ------
+    InputError
+        If the model does not compute in float32, or an operator of it has no half-precision form.
+    """
+    require("onnxruntime", extra="cpu")
+    from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
+
+    if precision(model) != "float32":
+        raise InputError(
+            f"model {name} computes in {precision(model)}; half precision is made of float32. Leave half out: the "
+            "model is measured as it is"
+        )
+    try:
+        half: ModelProto = convert_float_to_float16(model, op_block_list=[*DEFAULT_OP_BLOCK_LIST, *SUMS])
+        _sort(half.graph)
+        check_model(half, name)
+    except Exception as error:
+        raise InputError(
+            f"model {name} cannot be turned to half precision: {one_line(error)}. Measure it without half"
+        ) from None
+    return half
+
+
+def precision(model: ModelProto) -> str:
+    """Return the type of most of a model's weights, and of its inputs where it has none, as NumPy calls it."""
+    onnx = require("onnx", extra="cpu")
+    kinds = {getattr(onnx.TensorProto, kind) for kind in KINDS_OF_WEIGHTS}
+    sizes = Counter({value.type.tensor_type.elem_type: 1 for value in fed_inputs(model.graph)})
+    for tensor in model.graph.initializer:
+        if tensor.data_type in kinds:
+            sizes[tensor.data_type] += prod(tensor.dims)
+    return str(onnx.helper.tensor_dtype_to_np_dtype(sizes.most_common(1)[0][0]).name)
+
+
+def check_half(half: ModelProto, layers: Sequence[Layer], units: Arrays, inputs: Sequence[ModelInput]) -> None:
+    """Prove that float16 holds every layer; `units` are those that `measure` found for the float32 model.
+
+    A CPU computes float16 models in float32, so `rounded` stands for the GPU.
+
+    Raises
+    ------
+    InputError
+        If a layer is not finite in half precision, or its units differ by more than 3e-2 of their scale.
+    """
+    feeds = check_feeds(inputs)
+    session = open_tapped(rounded(half), layers, optimise=True)
+    for start in range(0, len(layers), LAYERS_AT_ONCE):
+        some = layers[start : start + LAYERS_AT_ONCE]
+        found = run(session, prepare(feeds, inputs), [layer.tensor for layer in some])
+        for layer in some:
+            values = found[layer.tensor]
+            if not np.isfinite(values).all():
+                raise InputError(
+                    f"layer {layer.name!r} overflows in half precision, which ends at 65504: it, or what leads to it, "
+                    "is not finite. Measure it without half, or scale the weights before it down"
+                )
+            error = relative_error(pool(values, layer, CLIPS), units[layer.name])
+            if error > tolerance(np.dtype(np.float16)):
+                raise InputError(
+                    f"layer {layer.name!r} differs by {error:.1e} of its scale in half precision; allowed: "
+                    f"{tolerance(np.dtype(np.float16)):.0e}. Measure it without half"
+                )
+
+
+def rounded(half: ModelProto) -> ModelProto:
+    """Return a float16 model that computes in float32 and rounds every tensor to float16, as a GPU stores it."""
+    onnx = require("onnx", extra="cpu")
+    float16, float32 = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT
+    stored = {name for name, kind in element_types(half).items() if kind == float16}
+    model: ModelProto = onnx.ModelProto()
+    model.CopyFrom(half)
+    _widen(model.graph)
+    nodes: list[NodeProto] = []
+    for node in model.graph.node:
+        pairs = []
+        for index, name in enumerate(node.output):
+            if name in stored:
+                exact, short = f"sdmetrics/exact/{name}", f"sdmetrics/float16/{name}"
+                node.output[index] = exact
+                pairs.append(onnx.helper.make_node("Cast", [exact], [short], to=float16))
+                pairs.append(onnx.helper.make_node("Cast", [short], [name], to=float32))
+        nodes += [node, *pairs]
+    set_nodes(model.graph, nodes)
+    return model
+
+
+def _widen(graph: GraphProto) -> None:
+    """Turn every float16 of a graph, and of those within it, to float32."""
+    onnx = require("onnx", extra="cpu")
+    float16, float32 = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT
+    attributes = [attribute for node in graph.node for attribute in node.attribute]
+    held = [attribute.t for attribute in attributes if attribute.HasField("t")]
+    for tensor in [*graph.initializer, *held]:
+        if tensor.data_type == float16:
+            values = onnx.numpy_helper.to_array(tensor).astype(np.float32)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    for value in [*graph.input, *graph.output, *graph.value_info]:
+        if value.type.tensor_type.elem_type == float16:
+            value.type.tensor_type.elem_type = float32
+    for node in graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Cast" and attribute.name == "to" and attribute.i == float16:
+                attribute.i = float32
+        for inner in subgraphs(node):
+            _widen(inner)
+
+
+def _sort(graph: GraphProto) -> None:
+    """Put the nodes in the order of the computation; the converter adds its own at the end."""
+    makers = {output: index for index, node in enumerate(graph.node) for output in node.output if output}
+    order = TopologicalSorter(
+        {index: [makers[name] for name in _reads(node) if name in makers] for index, node in enumerate(graph.node)}
+    )
+    set_nodes(graph, [graph.node[index] for index in order.static_order()])
+
+
+def _reads(node: NodeProto) -> Iterator[str]:
+    """Yield the tensors that a node reads, also from within the graphs it holds."""
+    yield from node.input
+    for inner in subgraphs(node):
+        for each in inner.node:
+            yield from _reads(each)
+        yield from (output.name for output in inner.output)
