@@ -1,6 +1,7 @@
-"""How steady and how strong the built-in styles are on real clips.
+"""How steady and how strong styles are on real clips.
 
-`python -m benchmarks.styles FOLDER` prints the tables.
+`python -m benchmarks.styles FOLDER` prints the tables of the built-in styles; with `--styles A.onnx B.onnx …` those of
+networks, beside built-in ones where they are named.
 
 Steady: a frame, warped along the optical flow of the *unstyled* clip, should look like the next one. The warp
 error is the mean absolute difference of the two over the points that are visible in both; a style may not add
@@ -10,10 +11,10 @@ texture: in the length of the brightness gradient, in units of the frame's contr
 
 from __future__ import annotations
 
+import argparse
 import itertools
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -21,7 +22,8 @@ from numpy.typing import NDArray
 
 from sdmetrics.clips.clip import Frames
 from sdmetrics.clips.datasets import open_clips
-from sdmetrics.clips.styles import STYLES
+from sdmetrics.clips.networks import open_styles
+from sdmetrics.clips.styles import STYLES, Style
 
 STEADY, STRONG = 2.5, 0.12
 """Bounds: greatest warp error relative to the unstyled clip, least difference in parts of the value range."""
@@ -71,26 +73,35 @@ def _gradient(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)) / max(grey.std(), 1)
 
 
-def main(folder: str) -> None:
+def main() -> None:
+    """Read the command line and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("folder", help="videos")
+    parser.add_argument("--styles", nargs="+", default=STYLES, help="ONNX networks and names of built-in styles")
+    options = parser.parse_args()
+    measure(options.folder, open_styles(options.styles, threads=1))
+
+
+def measure(folder: str, styles: Mapping[str, Style]) -> None:
     """Print the tables."""
     cv2.setNumThreads(1)
-    pairs = list(itertools.combinations(STYLES, 2))
-    seconds = dict.fromkeys(STYLES, np.inf)
+    pairs = list(itertools.combinations(styles, 2))
+    seconds = dict.fromkeys(styles, np.inf)
     steady, strong = [], []
     for clip in open_clips(folder, frames=8, stride=1, size=(224, 224)):
         frames = clip.frames
         styled = {}
-        for name, style in STYLES.items():
+        for name, style in styles.items():
             start = time.perf_counter()
             styled[name] = style(frames)
             seconds[name] = min(seconds[name], (time.perf_counter() - start) / len(frames))
         steps = warps(frames)
         plain = warp_error(frames, steps)
-        steady.append([clip.id, *(f"{warp_error(styled[name], steps) / plain:.2f}" for name in STYLES)])
+        steady.append([clip.id, *(f"{warp_error(styled[name], steps) / plain:.2f}" for name in styles)])
         both = [(styled[a], styled[b]) for a, b in pairs]
         strong.append([clip.id, *(f"{difference(*p):.2f} / {texture_difference(*p):.2f}" for p in both)])
     print(f"Warp error relative to the unstyled clip (at most {STEADY}); time at 224 × 224 on one thread\n")
-    _table(["clip", *STYLES], [*steady, ["ms a frame", *(f"{1e3 * seconds[name]:.1f}" for name in STYLES)]])
+    _table(["clip", *styles], [*steady, ["ms a frame", *(f"{1e3 * seconds[name]:.1f}" for name in styles)]])
     print(f"\nDifference in value (at least {STRONG}) / in texture\n")
     _table(["clip", *(f"{a}, {b}" for a, b in pairs)], strong)
 
@@ -102,4 +113,4 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

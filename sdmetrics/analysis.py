@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from sdmetrics._version import __version__, installed_version
 from sdmetrics.bias import unit_bias
 from sdmetrics.clips.clip import Clip, Frames
-from sdmetrics.clips.render import feeds, render
-from sdmetrics.clips.styles import STYLES_VERSION
+from sdmetrics.clips.render import check_styles, feeds, render
+from sdmetrics.clips.styles import STYLES, Style, style_identity
 from sdmetrics.errors import InputError, MissingExtra
 from sdmetrics.files import writable_folder
 from sdmetrics.moments import PairMoments
@@ -73,6 +73,7 @@ def analyze(
     estimator: str = "pearson",
     threshold: float = 0.5,
     batch: int = 6,
+    styles: Mapping[str, Style] | None = None,
     progress: bool = True,
 ) -> Results:
     """Measure the static and dynamic bias of every layer and unit of a model (paper, Sec. 3).
@@ -94,14 +95,18 @@ def analyze(
         Scores above it say that a unit encodes a factor (λ of Eq. 3).
     batch
         Views per run of the model.
+    styles
+        At least two by name, each a function of frames, uint8 `(T, H, W, 3)`, to the same shape; the same frames must
+        always give the same. `clips.networks.open_styles` makes them of ONNX networks. Of any other function a resumed
+        run knows the name alone. Default: the styles that the clips come in, else the four built-in ones.
     progress
         Show a progress bar where standard error is a terminal.
 
     Raises
     ------
     InputError
-        If fewer than two clips can be used, an activation is not finite, or `out` cannot be written to or holds a
-        run with other settings. Finished shards stay.
+        If fewer than two clips can be used, an activation is not finite, `styles` are given for clips that come in
+        styles, or `out` cannot be written to or holds a run with other settings. Finished shards stay.
 
     Examples
     --------
@@ -117,14 +122,15 @@ def analyze(
     clips = list(clips)
     work = slices(clips)
     _check(runner, clips, seed, batch, estimator, threshold)
-    settings = _settings(runner, clips, seed, batch)
+    check_styles(styles, clips)
+    settings = _settings(runner, clips, seed, batch, styles)
     folder = None
     if out is not None:
         folder = writable_folder(Path(out) / "shards")
         agree_on_settings(folder, settings)
     groups: list[LayerMoments] = [{} for _ in range(GROUPS)]
     used, skipped = 0, []
-    for piece, shard in _shards(runner, work, seed, batch, folder, progress):
+    for piece, shard in _shards(runner, work, seed, batch, styles, folder, progress):
         _add(groups[piece.group], shard.moments)
         used += shard.used
         skipped += shard.skipped
@@ -151,7 +157,9 @@ def analyze(
     return results
 
 
-def _settings(runner: Runner, clips: Sequence[Clip], seed: int, batch: int) -> dict[str, Any]:
+def _settings(
+    runner: Runner, clips: Sequence[Clip], seed: int, batch: int, styles: Mapping[str, Style] | None
+) -> dict[str, Any]:
     """Return all that must be equal for shards to belong to one run."""
     first = min(clips, key=lambda clip: clip.id)
     return {
@@ -159,10 +167,17 @@ def _settings(runner: Runner, clips: Sequence[Clip], seed: int, batch: int) -> d
         "inputs": [{**vars(i), "size": list(i.size), "mean": list(i.mean), "std": list(i.std)} for i in runner.inputs],
         "seed": seed,
         "batch": batch,
-        "styles": STYLES_VERSION,
+        "styles": _styles(clips, styles),
         "clips": {"count": len(clips), "first": f"{first.id}: {first.stamp}", "sha256": clips_digest(clips)},
         "versions": {"sdmetrics": __version__} | {name: installed_version(name) for name in DECIDING},
     }
+
+
+def _styles(clips: Sequence[Clip], styles: Mapping[str, Style] | None) -> dict[str, Any]:
+    """Say of each style what it is: those that clips come in, and those that the others are restyled with."""
+    given = {name: {"given": "with the clips"} for clip in clips for name in clip.styled}
+    restyled = {} if all(clip.styled for clip in clips) else STYLES if styles is None else styles
+    return given | {name: style_identity(style) for name, style in restyled.items()}
 
 
 def _check(runner: Runner, clips: Sequence[Clip], seed: int, batch: int, estimator: str, threshold: float) -> None:
@@ -183,7 +198,13 @@ def _check(runner: Runner, clips: Sequence[Clip], seed: int, batch: int, estimat
 
 
 def _shards(
-    runner: Runner, work: Sequence[Slice], seed: int, batch: int, folder: Path | None, progress: bool
+    runner: Runner,
+    work: Sequence[Slice],
+    seed: int,
+    batch: int,
+    styles: Mapping[str, Style] | None,
+    folder: Path | None,
+    progress: bool,
 ) -> Iterator[tuple[Slice, Shard]]:
     """Yield every shard in order: loaded where it is stored, else made and stored."""
     paths = [folder / piece.file_name if folder else None for piece in work]
@@ -191,7 +212,7 @@ def _shards(
     todo = [clip for piece, is_missing in zip(work, missing, strict=True) if is_missing for clip in piece.clips]
     total = sum(len(piece.clips) for piece in work)
     with (
-        _rendering(todo, seed, runner.inputs) as rendered,
+        _rendering(todo, seed, runner.inputs, styles) as rendered,
         progress_bar("clips", total, done=total - len(todo), wanted=progress) as advance,
     ):
         for piece, path, is_missing in zip(work, paths, missing, strict=True):
@@ -205,7 +226,7 @@ def _shards(
 
 @contextmanager
 def _rendering(
-    clips: Sequence[Clip], seed: int, inputs: Sequence[ModelInput]
+    clips: Sequence[Clip], seed: int, inputs: Sequence[ModelInput], styles: Mapping[str, Style] | None
 ) -> Iterator[Iterator[Rendered | Exception]]:
     """Decode and style the clips in threads, a few ahead of the model, and yield them in order."""
     with ThreadPoolExecutor(RENDER_THREADS, thread_name_prefix="render") as pool:
@@ -213,7 +234,7 @@ def _rendering(
         def in_order() -> Iterator[Rendered | Exception]:
             ahead: deque[Future[Rendered]] = deque()
             for clip in clips:
-                ahead.append(pool.submit(render, clip, seed, inputs))
+                ahead.append(pool.submit(render, clip, seed, inputs, styles))
                 if len(ahead) > 2 * RENDER_THREADS:
                     yield _outcome(ahead.popleft())
             while ahead:

@@ -37,6 +37,11 @@ CLIPS = typer.Argument(
 )
 LAYER = typer.Option("--layer", "-l", help="A layer to measure; may be repeated. Default: those the file declares.")
 SEED = typer.Option(min=0, help="Draws styles and shuffles.")
+STYLES = typer.Option(
+    "--styles",
+    help="A style, to be repeated: an image-to-image ONNX network, or the name of a built-in one. Default: the styles "
+    "that the clips come in, else the four built-in ones.",
+)
 PER_VIDEO = typer.Option(min=1, help="Clips per video, evenly spread; a single one is cut from the middle.")
 
 
@@ -114,18 +119,21 @@ def sample(
     frames: Annotated[int, typer.Option(min=2, help="Frames of a clip.")] = 8,
     stride: Annotated[int, typer.Option(min=1, help="Distance between them in the video.")] = 8,
     size: Annotated[int, typer.Option(min=8, help="Height and width in pixels.")] = 224,
+    styles: Annotated[list[str] | None, STYLES] = None,
     seed: Annotated[int, SEED] = 0,
 ) -> None:
     """Draw the pairs of some clips, to see what is being compared."""
     from sdmetrics.clips.datasets import open_clips
+    from sdmetrics.clips.networks import open_styles
     from sdmetrics.clips.render import render
     from sdmetrics.report.sheet import SheetRow, contact_sheet
 
     found = open_clips(clips, frames=frames, stride=stride, size=(size, size))
     model_input = ModelInput("video", frames=frames, stride=stride, size=(size, size))
+    opened = open_styles(styles) if styles else None
     rows = []
     for clip in found[:: max(1, len(found) // count)][:count]:
-        views, rendered = render(clip, seed, [model_input])
+        views, rendered = render(clip, seed, [model_input], opened)
         strips = [(view.style, shown[view.orders["video"]]) for view, shown in zip(views, rendered, strict=True)]
         rows.append(SheetRow(clip.id, strips))
     console.print(f"picture: {contact_sheet(rows, out)}", soft_wrap=True)
@@ -137,6 +145,7 @@ def analyze(
     clips: Annotated[Path, CLIPS],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; an interrupted run in it is resumed.")],
     layer: Annotated[list[str] | None, LAYER] = None,
+    styles: Annotated[list[str] | None, STYLES] = None,
     seed: Annotated[int, SEED] = 0,
     clips_per_video: Annotated[int, PER_VIDEO] = 1,
     stride: Annotated[
@@ -159,14 +168,25 @@ def analyze(
 ) -> None:
     """Measure the biases of a model on videos, and write its report."""
     from sdmetrics.analysis import analyze as run_analysis
+    from sdmetrics.clips.networks import open_styles
     from sdmetrics.opening import open_clips, open_model
     from sdmetrics.report import write_report
 
     runner = open_model(model, layers=layer, provider=provider, threads=threads)
     console.print("runs on {provider}, {threads} threads, {runtime}".format(**runner.identity), highlight=False)
     found = open_clips(clips, runner, clips_per_video=clips_per_video, stride=stride, videos=videos)
+    opened = open_styles(styles, threads=threads) if styles else None
     with _resumable():
-        results = run_analysis(runner, found, seed=seed, out=out, estimator=estimator, threshold=threshold, batch=batch)
+        results = run_analysis(
+            runner,
+            found,
+            seed=seed,
+            out=out,
+            estimator=estimator,
+            threshold=threshold,
+            batch=batch,
+            styles=opened,
+        )
     console.print(results_table(results, model.stem))
     for skipped in results.clips["skipped"]:
         console.print(f"skipped {skipped['id']}: {skipped['reason']}", style="yellow", soft_wrap=True, markup=False)

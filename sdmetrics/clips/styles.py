@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,23 @@ def patina(frames: Frames) -> Frames:
 
 STYLES: Mapping[str, Style] = MappingProxyType({"ink": ink, "neon": neon, "oil": oil, "patina": patina})
 """The built-in styles by name."""
+
+
+def style_identity(style: Style) -> dict[str, Any]:
+    """Return what tells a style from another; it enters a run's settings.
+
+    That is the style's own `identity` where it has one, as networks have (see `networks.NetworkStyle`). Any other
+    function is told by its name alone, so a run does not notice that its body was changed.
+
+    Examples
+    --------
+    >>> style_identity(ink), style_identity(np.flip)
+    ({'built_in': 'version 1'}, {'function': 'numpy.flip'})
+    """
+    if style in STYLES.values():
+        return {"built_in": f"version {STYLES_VERSION}"}
+    name = getattr(style, "__qualname__", type(style).__qualname__)
+    return dict(getattr(style, "identity", None) or {"function": f"{style.__module__}.{name}"})
 
 
 def _each(style: Callable[[Picture], Picture], frames: Frames) -> Frames:
