@@ -1,4 +1,4 @@
-"""Architectures that Transformers builds; `folders` opens their weights."""
+"""Architectures that Transformers builds; `sdmetrics.exporters.folders` opens their weights."""
 
 from __future__ import annotations
 
@@ -65,14 +65,16 @@ def build(source: Source, inputs: Sequence[ModelInput], classes: int, **options:
     >>> small = dict(num_hidden_layers=1, hidden_size=8, num_attention_heads=1, intermediate_size=8)
     >>> video = ModelInput("video", frames=2, size=(16, 16), layout="NTCHW")
     >>> type(build(SOURCES["vivit_b_16x2"], [video], classes=5, **small)).__name__
-    'VideoModel'
+    'VivitForVideoClassification'
     """
     (video,) = inputs
     check_tokens(source, video)
     described = {source.size: video.size[0], **({source.frames: video.frames} if source.frames else {})}
     labels = {"num_labels": classes} if classes else {}
     model = source.load()
-    return as_module(source, model(model.config_class(**{**source.options, **described, **labels, **options})), video)
+    return as_video_model(
+        source, model(model.config_class(**{**source.options, **described, **labels, **options})), video
+    )
 
 
 def check_tokens(source: Source, video: ModelInput) -> None:
@@ -86,30 +88,30 @@ def check_tokens(source: Source, video: ModelInput) -> None:
         )
 
 
-def as_module(source: Source, model: nn.Module, video: ModelInput) -> nn.Module:
-    """Return a module that reads one tensor `(N, T, C, H, W)` and returns the model's main outputs, clips first."""
-    from torch import nn
+def as_video_model(source: Source, model: nn.Module, video: ModelInput) -> nn.Module:
+    """Let a model of Transformers read one tensor `(N, T, C, H, W)` and return its main outputs, clips first.
 
+    The model stays what it is, and so do its parts' names: its published weights fit.
+    """
     shape = (video.frames, 3, *video.size)
 
-    class VideoModel(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
+    def check(_model: nn.Module, fed: tuple[Tensor, ...]) -> None:
+        given = tuple(fed[0].shape[1:])
+        if given != shape:
+            raise InputError(
+                f"{source.model} was made for clips of the shape {shape} and is given {given}; its position embeddings "
+                "belong to that number of frames and that size. Feed it so"
+            )
 
-        def forward(self, video: Tensor) -> Tensor | dict[str, Tensor]:
-            if tuple(video.shape[1:]) != shape:
-                raise InputError(
-                    f"{source.model} was built for clips of the shape {shape} and is given {tuple(video.shape[1:])}; "
-                    "its position embeddings belong to that number of frames and that size. Feed it so"
-                )
-            found = self.model(video)
-            named = {name: found[name] for name in source.outputs}
-            if source.time_major:
-                named = {name: value.unflatten(0, (shape[0], -1)).transpose(0, 1) for name, value in named.items()}
-            return named if len(named) > 1 else named.popitem()[1]
+    def select(_model: nn.Module, _fed: tuple[Tensor, ...], found: Mapping[str, Tensor]) -> Tensor | dict[str, Tensor]:
+        named = {name: found[name] for name in source.outputs}
+        if source.time_major:
+            named = {name: value.unflatten(0, (shape[0], -1)).transpose(0, 1) for name, value in named.items()}
+        return named if len(named) > 1 else named.popitem()[1]
 
-    return VideoModel()
+    model.register_forward_pre_hook(check)
+    model.register_forward_hook(select)
+    return model
 
 
 def _video(frames: int, stride: int, side: int, mean: Sequence[float], std: Sequence[float]) -> tuple[ModelInput, ...]:
@@ -120,7 +122,7 @@ def _video(frames: int, stride: int, side: int, mean: Sequence[float], std: Sequ
 
 def _blocks(path: str, count: int, name: str = "block") -> dict[str, str]:
     """Return the layers of a list of transformer blocks."""
-    return {f"{name}{number + 1}": f"model.{path}.{number}" for number in range(count)}
+    return {f"{name}{number + 1}": f"{path}.{number}" for number in range(count)}
 
 
 SOURCES = {
