@@ -24,8 +24,11 @@ def open_session(
     providers: Sequence[str | tuple[str, dict[str, Any]]] = ("CPUExecutionProvider",),
     threads: int | None = None,
     optimise: bool = True,
+    without: Sequence[str] = (),
 ) -> InferenceSession:
     """Return a session that logs errors only and uses no more processors than it may.
+
+    `without` names optimisations of the runtime that are left out.
 
     Raises
     ------
@@ -36,10 +39,12 @@ def open_session(
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or available_threads()
     options.log_severity_level = ERRORS_ONLY
+    # Else CUDA adds up a mean in whatever order its threads finish.
+    options.use_deterministic_compute = True
     if not optimise:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        return ort.InferenceSession(model, options, providers=list(providers))
+        return ort.InferenceSession(model, options, providers=list(providers), disabled_optimizers=set(without))
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         raise InputError(f"ONNX Runtime {ort.__version__} cannot load the model: {reason}") from None

@@ -36,6 +36,9 @@ CLIPS = typer.Argument(
     show_default=False,
 )
 LAYER = typer.Option("--layer", "-l", help="A layer to measure; may be repeated. Default: those the file declares.")
+HALF = typer.Option(
+    "--half", help="Run the model's body in float16; scaling, pooling and moments keep their precision."
+)
 SEED = typer.Option(min=0, help="Draws styles and shuffles.")
 STYLES = typer.Option(
     "--styles",
@@ -83,6 +86,7 @@ def probe(
     masks: Annotated[
         bool, typer.Option("--masks", help="Give every layer an input mask/LAYER that removes units.")
     ] = False,
+    half: Annotated[bool, HALF] = False,
     layout: Annotated[str | None, typer.Option(help="The input's axes, such as NCTHW, NTCHW or NTHWC.")] = None,
     frames: Annotated[int | None, typer.Option(min=1, help="Frames the model reads.")] = None,
     stride: Annotated[int | None, typer.Option(min=1, help="Distance between them in the video.")] = None,
@@ -107,7 +111,7 @@ def probe(
         inputs = tuple(replace(model_input, **given) for model_input in declared.inputs)
     else:
         inputs = infer_inputs(load_model(model), **given)
-    path = build_probe(model, out, layers=layer, inputs=inputs, masks=masks)
+    path = build_probe(model, out, layers=layer, inputs=inputs, masks=masks, half=half)
     console.print(f"probe: {path}", soft_wrap=True)
 
 
@@ -125,12 +129,14 @@ def sample(
     """Draw the pairs of some clips, to see what is being compared."""
     from sdmetrics.clips.datasets import open_clips
     from sdmetrics.clips.networks import open_styles
-    from sdmetrics.clips.render import render
+    from sdmetrics.clips.render import check_styles, render
     from sdmetrics.report.sheet import SheetRow, contact_sheet
 
     found = open_clips(clips, frames=frames, stride=stride, size=(size, size))
     model_input = ModelInput("video", frames=frames, stride=stride, size=(size, size))
     opened = open_styles(styles) if styles else None
+    if opened is not None:
+        check_styles(opened, found, [model_input])
     rows = []
     for clip in found[:: max(1, len(found) // count)][:count]:
         views, rendered = render(clip, seed, [model_input], opened)
@@ -160,6 +166,10 @@ def analyze(
         int | None,
         typer.Option(min=1, help="CPU threads of the model. Default: the cores this process may use."),
     ] = None,
+    half: Annotated[bool, HALF] = False,
+    tf32: Annotated[
+        bool, typer.Option("--tf32", help="Let CUDA multiply in TF32: faster, and further from the CPU's numbers.")
+    ] = False,
     batch: Annotated[int, typer.Option(min=1, help="Views per run of the model.")] = 6,
     estimator: Annotated[
         str, typer.Option(help="pearson (the paper), icc or reference (the authors' code).")
@@ -172,8 +182,10 @@ def analyze(
     from sdmetrics.opening import open_clips, open_model
     from sdmetrics.report import write_report
 
-    runner = open_model(model, layers=layer, provider=provider, threads=threads)
-    console.print("runs on {provider}, {threads} threads, {runtime}".format(**runner.identity), highlight=False)
+    runner = open_model(model, layers=layer, provider=provider, threads=threads, half=half, allow_tf32=tf32)
+    console.print(
+        "runs on {provider} in {precision}, {threads} threads, {runtime}".format(**runner.identity), highlight=False
+    )
     found = open_clips(clips, runner, clips_per_video=clips_per_video, stride=stride, videos=videos)
     opened = open_styles(styles, threads=threads) if styles else None
     with _resumable():

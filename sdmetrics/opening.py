@@ -22,6 +22,8 @@ def open_model(
     inputs: Sequence[ModelInput] | None = None,
     provider: str = "auto",
     threads: int | None = None,
+    half: bool = False,
+    allow_tf32: bool = False,
 ) -> OnnxRunner:
     """Return the runner of an ONNX model; one that is no probe yet is made into one.
 
@@ -37,11 +39,16 @@ def open_model(
         `"auto"` (CUDA where it loads, else the CPU), `"cpu"` or `"cuda"`.
     threads
         Threads of the CPU provider; default: the cores that this process may use.
+    half
+        Whether a model that is no probe yet is run in half precision: made for GPUs; a CPU gains nothing.
+    allow_tf32
+        Whether CUDA may multiply in TF32, which has ten bits.
 
     Raises
     ------
     InputError
-        If the model, a layer or the provider cannot be used.
+        If the model, a layer or the provider cannot be used, half precision does not hold the model's values, or
+        TF32 is asked for on the CPU.
 
     Examples
     --------
@@ -57,9 +64,9 @@ def open_model(
     with tempfile.TemporaryDirectory() as folder:
         probe = Path(model)
         declared = read_metadata(probe)
-        if layers or inputs or declared is None or declared.kind != "probe":
-            probe = build_probe(probe, Path(folder) / probe.name, layers=layers, inputs=inputs)
-        return OnnxRunner(probe, provider=provider, threads=threads)
+        if layers or inputs or half or declared is None or declared.kind != "probe":
+            probe = build_probe(probe, Path(folder) / probe.name, layers=layers, inputs=inputs, half=half)
+        return OnnxRunner(probe, provider=provider, threads=threads, allow_tf32=allow_tf32)
 
 
 def open_clips(
