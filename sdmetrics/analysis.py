@@ -122,7 +122,8 @@ def analyze(
     clips = list(clips)
     work = slices(clips)
     _check(runner, clips, seed, batch, estimator, threshold)
-    check_styles(styles, clips)
+    if styles is not None:
+        check_styles(styles, clips, runner.inputs)
     settings = _settings(runner, clips, seed, batch, styles)
     folder = None
     if out is not None:

@@ -31,6 +31,8 @@ TYPES: Mapping[str, type[np.generic]] = {
 DYNAMIC_SIZE = 128
 """Height and width of the test picture where the network takes any."""
 
+FATAL_ONLY = 4
+
 SAYING = f"append :{' or :'.join(VALUES)} to its path"
 """How values are said on the command line."""
 
@@ -123,6 +125,9 @@ class NetworkStyle:
             self._session = open_session(model.SerializeToString(), threads=1)
         except InputError as error:
             raise InputError(f"{self._file} cannot be used: {error}") from None
+        # What fails is said in our own error.
+        self._quietly = require("onnxruntime", extra="cpu").RunOptions()
+        self._quietly.log_severity_level = FATAL_ONLY
         self._declare()
         self._threads = threads or available_threads()
         self._values = values or self._measured()
@@ -191,7 +196,7 @@ class NetworkStyle:
         height, width = self._height or DYNAMIC_SIZE, self._width or DYNAMIC_SIZE
         down, right = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
         rings = 0.5 + 0.5 * np.cos(20 * np.hypot(down, right))
-        return np.rint(255 * np.stack([right * rings, down * rings, rings], axis=-1)).astype(np.uint8)
+        return np.asarray(255 * np.stack([right * rings, down * rings, rings], axis=-1), np.uint8)
 
     def _restyle(self, frame: Picture) -> Picture:
         """Restyle one frame."""
@@ -199,7 +204,7 @@ class NetworkStyle:
         answer = self._answer(_resized(frame, self._height or height, self._width or width), self._values)
         if not np.isfinite(answer).all():
             raise InputError(f"{self._file} gives values that are not finite; check its weights")
-        return np.rint(255 * _resized(answer.clip(0, 1), height, width)).astype(np.uint8)
+        return np.asarray(np.rint(255 * _resized(answer.clip(0, 1), height, width)), np.uint8)
 
     def _answer(self, frame: Picture, values: str) -> Plane:
         """Return what the network makes of one frame, `(H', W', 3)`, as parts of the way from black to white."""
@@ -213,7 +218,7 @@ class NetworkStyle:
         if self._channels_first:
             fed = np.ascontiguousarray(fed.transpose(0, 3, 1, 2))
         try:
-            (answer,) = self._session.run([self._output], {self._input: fed})
+            (answer,) = self._session.run([self._output], {self._input: fed}, self._quietly)
         except Exception as error:
             raise InputError(
                 f"{self._file} fails on a frame of {frame.shape[0]}×{frame.shape[1]}: {one_line(error)}. If it needs "

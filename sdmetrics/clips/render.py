@@ -21,13 +21,13 @@ def render(
 ) -> tuple[tuple[View, ...], list[Frames]]:
     """Return the three views of a clip and the frames, uint8 `(T, H, W, 3)`, that each draws from.
 
-    A view's `orders` index its frames. The result depends on the arguments alone. `styles` are the clip's own where it
-    comes in styles, else by default the built-in ones.
+    A view's `orders` index its frames. The result depends on the arguments alone. A clip that comes in styles keeps
+    them; any other is given `styles`, by default the built-in ones.
 
     Raises
     ------
     InputError
-        If the clip cannot be decoded, its frames cannot be shuffled, or `check_styles` refuses the styles.
+        If the clip cannot be decoded or its frames cannot be shuffled, or a style does not give frames.
 
     Examples
     --------
@@ -36,7 +36,6 @@ def render(
     >>> len(views), frames[0].shape
     (3, (8, 40, 40, 3))
     """
-    check_styles(styles, [clip])
     rng = clip_generator(seed, clip.id)
     if clip.styled:
         a, b = draw_styles(sorted(clip.styled), rng)
@@ -45,8 +44,8 @@ def render(
         styles = STYLES if styles is None else styles
         a, b = draw_styles(sorted(styles), rng)
         frames = clip.frames
-        first, second = (checked(styles[style](frames), f"{clip.id} in style {style}") for style in (a, b))
-    wanted = (max(i.frames for i in inputs), *inputs[0].size)
+        first, second = (_restyled(frames, style, styles[style]) for style in (a, b))
+    wanted = _wanted(inputs)
     for style, styled in ((a, first), (b, second)):
         if styled.shape[:3] != wanted:
             raise InputError(
@@ -56,30 +55,33 @@ def render(
     return draw_views(a, b, inputs, _content(first), rng), [first, second, first]
 
 
-def check_styles(styles: Mapping[str, Style] | None, clips: Iterable[Clip]) -> None:
-    """Refuse styles that were asked for and cannot be applied to the clips; `None` asks for none.
+def check_styles(styles: Mapping[str, Style], clips: Iterable[Clip], inputs: Sequence[ModelInput]) -> None:
+    """Refuse at once styles that were asked for and cannot be had of the clips.
 
     Raises
     ------
     InputError
-        If there are fewer than two, or a clip comes in styles of its own.
+        If there are fewer than two, a clip comes in styles of its own, or a style does not give frames as it was given:
+        each is tried on noise of the size that the inputs want.
 
     Examples
     --------
-    >>> check_styles({"ink": STYLES["ink"]}, [])
+    >>> from sdmetrics.clips.styles import ink
+    >>> check_styles({"ink": ink}, [], [ModelInput("video")])
     Traceback (most recent call last):
     sdmetrics.errors.InputError: styles are ['ink']; a dynamic pair needs at least two different styles
     """
-    if styles is None:
-        return
-    if len(styles) < 2:
-        raise InputError(f"styles are {list(styles)}; a dynamic pair needs at least two different styles")
+    rng = np.random.default_rng(0)
+    draw_styles(list(styles), rng)
     for clip in clips:
         if clip.styled:
             raise InputError(
-                f"clip {clip.id!r} comes in styles of its own ({', '.join(sorted(clip.styled))}), which no other can "
-                "stand in for; leave the styles out, or give the unstyled videos"
+                f"clip {clip.id!r} comes in styles of its own ({', '.join(sorted(clip.styled))}), and others are asked "
+                "for; leave them out, or give the unstyled videos"
             )
+    noise = rng.integers(0, 256, (*_wanted(inputs), 3), np.uint8)
+    for name, style in styles.items():
+        _restyled(noise, name, style)
 
 
 def feeds(views: Sequence[View], frames: Sequence[Frames]) -> Feeds:
@@ -88,6 +90,22 @@ def feeds(views: Sequence[View], frames: Sequence[Frames]) -> Feeds:
         f"{name}/order": np.stack([view.orders[name] for view in views]) for name in views[0].orders
     }
     return {"rgb": np.stack(frames), **orders}
+
+
+def _wanted(inputs: Sequence[ModelInput]) -> tuple[int, int, int]:
+    """Return frames, height and width of the clips that the inputs read."""
+    return max(i.frames for i in inputs), *inputs[0].size
+
+
+def _restyled(frames: Frames, name: str, style: Style) -> Frames:
+    """Apply a style to a copy, for a user's function may work in place, and insist on frames."""
+    styled = style(frames.copy())
+    if styled.dtype != frames.dtype or styled.shape != frames.shape:
+        raise InputError(
+            f"style {name!r} gives {styled.dtype} of shape {styled.shape}; needed: frames as it was given, "
+            f"{frames.dtype} of shape {frames.shape}"
+        )
+    return styled
 
 
 def _content(frames: Frames) -> NDArray[np.int64]:

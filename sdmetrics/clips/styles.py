@@ -65,13 +65,13 @@ def style_identity(style: Style) -> dict[str, Any]:
 
     Examples
     --------
-    >>> style_identity(ink), style_identity(np.flip)
-    ({'built_in': 'version 1'}, {'function': 'numpy.flip'})
+    >>> style_identity(ink), style_identity(np.copy)
+    ({'built_in': 'version 1'}, {'function': 'numpy.copy'})
     """
     if style in STYLES.values():
         return {"built_in": f"version {STYLES_VERSION}"}
-    name = getattr(style, "__qualname__", type(style).__qualname__)
-    return dict(getattr(style, "identity", None) or {"function": f"{style.__module__}.{name}"})
+    named = style if hasattr(style, "__qualname__") else type(style)
+    return dict(getattr(style, "identity", None) or {"function": f"{named.__module__}.{named.__qualname__}"})
 
 
 def _each(style: Callable[[Picture], Picture], frames: Frames) -> Frames:
