@@ -73,19 +73,35 @@ def place_of(module: nn.Module) -> tuple[torch.device, torch.dtype]:
     return (weights[0].device, weights[0].dtype) if weights else (torch.device("cpu"), torch.float32)
 
 
+def runs_per_frame(module: nn.Module) -> frozenset[str]:
+    """Return the paths of the parts that a module runs once for every frame."""
+    return frozenset(getattr(module, "runs_per_frame", ()))
+
+
+def in_one(runs: Sequence[Tensor]) -> Tensor:
+    """Return what a part returned in a forward; of one that runs for every frame, the frames folded into the batch."""
+    import torch
+
+    return runs[0] if len(runs) == 1 else torch.cat(list(runs))
+
+
 @contextmanager
 def replacing_outputs(
     module: nn.Module, names: Sequence[str], replace: Callable[[str, Tensor], Tensor]
 ) -> Iterator[None]:
     """While the block runs, modules return `replace(name, tensor)` for the first tensor of what they return.
 
+    A module whose forward runs some of its parts once for every frame says so in its attribute
+    `runs_per_frame`, the paths of these parts; `replace` is then called once per frame.
+
     Raises
     ------
     InputError
-        In the block, if a module runs twice in one forward or returns no tensor; at its end, if one never
-        ran.
+        In the block, if a module runs twice in one forward and not once per frame, or returns no tensor; at
+        its end, if one never ran.
     """
     ran: set[str] = set()
+    repeated = runs_per_frame(module)
 
     def changed_of(name: str) -> Callable[[Tensor], Tensor]:
         def changed(tensor: Tensor) -> Tensor:
@@ -99,7 +115,7 @@ def replacing_outputs(
 
     def hook_of(name: str) -> Callable[[nn.Module, object, object], object]:
         def hook(_module: nn.Module, _inputs: object, output: object) -> object:
-            if name in ran:
+            if name in ran and name not in repeated:
                 raise InputError(
                     f"module {name!r} runs more than once in a forward, so it is not one layer; name the module around "
                     "it"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Any, Literal
 from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError, require
-from sdmetrics.exporters.assemble import MASK_NODE
 from sdmetrics.exporters.declare import CLIPS, LAYER, declare
 from sdmetrics.exporters.feeds import check_sources, prepare, random_feeds
+from sdmetrics.exporters.gates import GATE, close_gates
 from sdmetrics.exporters.graph import LIMIT, one_line
 from sdmetrics.exporters.modules import (
     evaluating,
+    in_one,
     layer_names,
     named_tensors,
     place_of,
     replacing_outputs,
+    runs_per_frame,
     weights_sha256,
 )
 from sdmetrics.views import ModelInput
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 OPSET = 20
-GATE = "gate/"
 
 Arrays = Mapping[str, NDArray[Any]]
 Modules = Mapping[str, str]
@@ -98,7 +99,8 @@ def export(
     with evaluating(module):
         outputs = [name for name in forward(example) if not name.startswith(LAYER)]
         model = _to_onnx(module, called, example, outputs)
-        _mark_layers(model, called)
+        repeated = runs_per_frame(module)
+        close_gates(model, called, several=[name for name, path in called.items() if path in repeated])
         return declare(
             model,
             Path(path),
@@ -116,15 +118,15 @@ def _forward(module: nn.Module, layers: Modules, arrays: Arrays) -> Arrays:
     import torch
 
     device, dtype = place_of(module)
-    taps: dict[str, Tensor] = {}
+    taps: dict[str, list[Tensor]] = {path: [] for path in layers.values()}
 
     def tap(path: str, tensor: Tensor) -> Tensor:
-        taps[path] = tensor.clone()
+        taps[path].append(tensor.clone())
         return tensor
 
     with replacing_outputs(module, list(layers.values()), tap):
         own = module(*(torch.as_tensor(array).to(device, dtype) for array in arrays.values()))
-    found = named_tensors(own) | {LAYER + name: taps[path] for name, path in layers.items()}
+    found = named_tensors(own) | {LAYER + name: in_one(taps[path]) for name, path in layers.items()}
     return {name: tensor.cpu().numpy() for name, tensor in found.items()}
 
 
@@ -150,15 +152,16 @@ def _to_onnx(module: nn.Module, layers: Modules, arrays: Arrays, outputs: Sequen
             self.model = module
 
         def forward(self, fed: tuple[Tensor, ...], gates: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-            by_path, taps = dict(zip(layers.values(), gates, strict=True)), {}
+            by_path = dict(zip(layers.values(), gates, strict=True))
+            taps: dict[str, list[Tensor]] = {path: [] for path in by_path}
 
             def gate(path: str, tensor: Tensor) -> Tensor:
-                taps[path] = tensor.clone()
+                taps[path].append(tensor.clone())
                 return tensor * by_path[path]
 
             with replacing_outputs(self.model, list(by_path), gate):
                 own = self.model(*fed)
-            return (*named_tensors(own).values(), *(taps[path] for path in by_path))
+            return (*named_tensors(own).values(), *(in_one(taps[path]) for path in by_path))
 
     device, dtype = place_of(module)
     fed = tuple(torch.as_tensor(array).to(device, dtype) for array in arrays.values())
@@ -185,32 +188,6 @@ def _to_onnx(module: nn.Module, layers: Modules, arrays: Arrays, outputs: Sequen
         ) from error
     assert program is not None
     return program.model_proto
-
-
-def _mark_layers(model: ModelProto, names: Iterable[str]) -> None:
-    """Turn each gate into an Identity of a known name; drop what only tells of the exporting machine."""
-    graph = model.graph
-    for name in names:
-        readers = [node for node in graph.node if GATE + name in node.input]
-        if len(readers) != 1 or readers[0].op_type != "Mul":
-            raise InputError(f"torch's exporter moved what follows layer {name!r}; name another layer")
-        (gate,) = readers
-        other = gate.input[1 - list(gate.input).index(GATE + name)]
-        gate.op_type, gate.name = "Identity", MASK_NODE + name
-        del gate.input[:]
-        gate.input.append(other)
-        graph.input.remove(next(value for value in graph.input if value.name == GATE + name))
-    for described in [
-        model,
-        graph,
-        *graph.node,
-        *graph.input,
-        *graph.output,
-        *graph.value_info,
-        *graph.initializer,
-    ]:
-        del described.metadata_props[:]
-        described.doc_string = ""
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from sdmetrics.exporters.graph import one_line
 from sdmetrics.exporters.metadata import Layer
 from sdmetrics.exporters.modules import (
     evaluating,
+    in_one,
     layer_names,
     named_tensors,
     place_of,
@@ -116,11 +118,11 @@ class TorchRunner:
         feeds = check_feeds(feeds, self.inputs)
         units = {name: layer.units for name, layer in self._layers.items() if layer.units}
         factors = {name: torch.from_numpy(mask) for name, mask in check_masks(masks or {}, units).items()}
-        pooled: dict[str, Tensor] = {}
+        pooled: dict[str, list[Tensor]] = {name: [] for name in self.layers}
 
         def tap(name: str, tensor: Tensor) -> Tensor:
             layer = self._layers[name]
-            pooled[name] = _pool(tensor, layer, len(feeds["rgb"]))
+            pooled[name].append(_pool(tensor, layer, len(feeds["rgb"])))
             if name not in factors:
                 return tensor
             assert layer.channel_axis is not None
@@ -128,13 +130,14 @@ class TorchRunner:
             return tensor * factors[name].to(tensor).reshape(shape)
 
         own = self._forward(feeds, tap)
-        return {name: pooled[name].cpu().numpy() for name in self.layers}, own
+        # A layer that runs once per frame has as many parts, all of one size.
+        return {name: torch.stack(parts).mean(0).cpu().numpy() for name, parts in pooled.items()}, own
 
     def _forward(
         self, feeds: Mapping[str, NDArray[Any]], tap: Callable[[str, Tensor], Tensor]
     ) -> dict[str, NDArray[Any]]:
         """Run the module with `tap` on every layer; return its own outputs."""
-        with evaluating(self._module), replacing_outputs(self._module, self.layers, tap):
+        with _without_tf32(), evaluating(self._module), replacing_outputs(self._module, self.layers, tap):
             own = self._module(*(self._prepare(feeds, item) for item in self.inputs))
         return {name: tensor.cpu().numpy() for name, tensor in named_tensors(own).items()}
 
@@ -157,14 +160,14 @@ class TorchRunner:
         feeds = example_feeds(self.inputs)
         runs: list[dict[str, NDArray[Any]]] = []
         for some in (feeds, *one_by_one(feeds)):
-            values: dict[str, NDArray[Any]] = {}
+            values: dict[str, list[Tensor]] = {name: [] for name in self.layers}
 
-            def tap(name: str, tensor: Tensor, values: dict[str, NDArray[Any]] = values) -> Tensor:
-                values[name] = tensor.detach().cpu().numpy().copy()
+            def tap(name: str, tensor: Tensor, values: dict[str, list[Tensor]] = values) -> Tensor:
+                values[name].append(tensor.detach().clone())
                 return tensor
 
             self._forward(some, tap)
-            runs.append(values)
+            runs.append({name: in_one(parts).cpu().numpy() for name, parts in values.items()})
         assert len(runs) == 1 + CLIPS
         together, *alone = runs
         return {
@@ -175,6 +178,21 @@ class TorchRunner:
             )
             for name in self.layers
         }
+
+
+@contextmanager
+def _without_tf32() -> Iterator[None]:
+    """Let CUDA's convolutions compute in float32, as the CPU's do; by default torch lets them round to ten bits."""
+    from torch.backends import cudnn
+
+    # Before torch 2.9 one switch held for all of cuDNN.
+    switch, off = ((cudnn.conv, "fp32_precision"), "ieee") if hasattr(cudnn, "conv") else ((cudnn, "allow_tf32"), False)
+    before = getattr(*switch)
+    setattr(*switch, off)
+    try:
+        yield
+    finally:
+        setattr(*switch, before)
 
 
 def _pool(tensor: Tensor, layer: Layer, clips: int) -> Tensor:

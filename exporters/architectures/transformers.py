@@ -35,6 +35,8 @@ class Source:
         Those of its outputs that the module returns.
     time_major
         Whether the first axis of its outputs is frames x clips, in this order.
+    per_frame
+        Where it runs the last blocks once for every frame: the list of blocks, and the field that says how many.
     """
 
     package: str
@@ -46,6 +48,7 @@ class Source:
     options: Mapping[str, Any] = field(default_factory=dict)
     outputs: tuple[str, ...] = ("logits",)
     time_major: bool = False
+    per_frame: tuple[str, str] | None = None
 
     def load(self) -> Any:  # noqa: ANN401 (Transformers is imported late)
         """Return the model's class; its `config_class` is that of its configuration."""
@@ -109,6 +112,10 @@ def as_video_model(source: Source, model: nn.Module, video: ModelInput) -> nn.Mo
             named = {name: value.unflatten(0, (shape[0], -1)).transpose(0, 1) for name, value in named.items()}
         return named if len(named) > 1 else named.popitem()[1]
 
+    if source.per_frame:
+        path, field_name = source.per_frame
+        blocks = len(model.get_submodule(path))
+        model.runs_per_frame = [f"{path}.{n}" for n in range(blocks - getattr(model.config, field_name), blocks)]
     model.register_forward_pre_hook(check)
     model.register_forward_hook(select)
     return model
@@ -153,6 +160,7 @@ SOURCES = {
         options={"hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 6, "num_blocks": 3},
         outputs=("class_queries_logits", "masks_queries_logits"),
         time_major=True,
+        per_frame=("layers", "num_blocks"),
     ),
 }
 """Where Transformers has what, by the architecture's name."""
@@ -218,7 +226,7 @@ ROWS = (
         labels="youtube-vis-2019",
         classes=40,
         build=partial(build, SOURCES["videomt"]),
-        layers=_blocks("layers", 9),
+        layers=_blocks("layers", 12),
         weights="tue-mps/videomt-dinov2-small-ytvis2019",
     ),
 )
