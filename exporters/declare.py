@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.axes import axis_of, label_axes
 from sdmetrics.exporters.feeds import check_inputs, prepare, random_feeds, select
-from sdmetrics.exporters.graph import check_model, save_model, shapes
+from sdmetrics.exporters.graph import check_model, save_model
 from sdmetrics.exporters.layers import find_layers
+from sdmetrics.exporters.measured import known_shapes
 from sdmetrics.exporters.metadata import Layer, Metadata, write_metadata
 from sdmetrics.exporters.session import open_session
 from sdmetrics.exporters.verify import floats, place_batch, relative_error, run, tolerance
@@ -72,7 +73,7 @@ def declare(
     outputs = [name for name in together if not name.startswith(LAYER)]
     check_inputs(model, inputs)
     check_model(model, path.name)
-    known = shapes(model)
+    known = known_shapes(model, inputs)
     labels = label_axes(model, known, {item.name: item.layout for item in inputs})
     offered = [
         Layer(

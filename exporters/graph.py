@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sdmetrics.errors import InputError, require
 from sdmetrics.files import replacing
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 LIMIT = 2**31 - 1
@@ -137,6 +139,30 @@ def shapes(model: ModelProto) -> dict[str, Shape]:
 def element_types(model: ModelProto) -> dict[str, int]:
     """Return ONNX's number of the element type of every tensor that is not a weight, as far as known."""
     return {value.name: value.type.tensor_type.elem_type for value in _values(model)}
+
+
+def attribute(node: NodeProto, name: str, default: object) -> Any:  # noqa: ANN401 (as ONNX)
+    """Return a node's attribute."""
+    helper = require("onnx", extra="cpu").helper
+    return next((helper.get_attribute_value(a) for a in node.attribute if a.name == name), default)
+
+
+def constants(model: ModelProto) -> dict[str, NDArray[np.int64] | None]:
+    """Return the tensors that no input reaches, with the value of the short ones."""
+    numpy_helper = require("onnx", extra="cpu").numpy_helper
+    small = 64
+    found: dict[str, NDArray[np.int64] | None] = {}
+    for tensor in model.graph.initializer:
+        short = len(tensor.dims) == 1 and tensor.dims[0] <= small
+        found[tensor.name] = numpy_helper.to_array(tensor) if short else None
+    for node in model.graph.node:
+        if node.op_type == "Constant":
+            value = attribute(node, "value", None)
+            short = value is not None and len(value.dims) == 1 and value.dims[0] <= small
+            found[node.output[0]] = numpy_helper.to_array(value) if short else None
+        elif node.input and all(not name or name in found for name in node.input):
+            found.update(dict.fromkeys(node.output))
+    return found
 
 
 def rename_uses(graph: GraphProto, old: str, new: str) -> None:

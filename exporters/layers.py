@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdmetrics.errors import InputError
-from sdmetrics.exporters.axes import ACTIVATIONS, axis_of, label_axes
-from sdmetrics.exporters.feeds import guess_layout
+from sdmetrics.exporters.axes import axis_of, label_axes
+from sdmetrics.exporters.feeds import guess_layout, infer_inputs
 from sdmetrics.exporters.graph import Shape, fed_inputs, load_model, shapes
+from sdmetrics.exporters.measured import known_shapes
 from sdmetrics.exporters.metadata import Layer, metadata_of
 from sdmetrics.exporters.scopes import module_outputs
+from sdmetrics.exporters.worth import worth_listing
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto
-
-WORTH_LISTING = ACTIVATIONS | {"Add", "Conv", "ConvTranspose", "Gemm"}
+    from onnx import ModelProto
 
 
 def list_layers(model: Path) -> list[Layer]:
@@ -51,7 +51,11 @@ def list_layers(model: Path) -> list[Layer]:
     loaded = load_model(Path(model))
     declared = metadata_of(loaded, str(model))
     if declared is None:
-        return candidates(loaded)
+        try:
+            inputs = infer_inputs(loaded)
+        except InputError:
+            return candidates(loaded)
+        return candidates(loaded, {item.name: item.layout for item in inputs}, known=known_shapes(loaded, inputs))
     if declared.kind == "probe":
         raise InputError(
             f"{model} is a probe already; its layers are {', '.join(layer.name for layer in declared.layers)}"
@@ -59,15 +63,25 @@ def list_layers(model: Path) -> list[Layer]:
     return list(declared.layers)
 
 
-def candidates(model: ModelProto, layouts: Mapping[str, str] | None = None, every: bool = False) -> list[Layer]:
-    """List the layers of a model that declares none; with `every`, all its tensors under all their names."""
-    known = shapes(model)
+def candidates(
+    model: ModelProto,
+    layouts: Mapping[str, str] | None = None,
+    every: bool = False,
+    known: Mapping[str, Shape] | None = None,
+) -> list[Layer]:
+    """List the layers of a model that declares none; with `every`, all its tensors under all their names.
+
+    `layouts` gives the axes of the model's inputs and `known` its tensors' shapes, where more than the file tells is
+    known of them.
+    """
+    known = shapes(model) if known is None else known
     if layouts is None:
         layouts = {value.name: guess_layout(known.get(value.name, ())) or "" for value in fed_inputs(model.graph)}
     labels = label_axes(model, known, layouts)
     modules: defaultdict[str, list[str]] = defaultdict(list)
     for path, tensor in module_outputs(model.graph).items():
         modules[tensor].append(path)
+    worth = set() if modules else worth_listing(model, known)
     found = []
     for node in model.graph.node:
         for tensor in filter(None, node.output):
@@ -87,14 +101,9 @@ def candidates(model: ModelProto, layouts: Mapping[str, str] | None = None, ever
             )
             if every:
                 found += [dataclasses.replace(layer, name=name) for name in (*paths, tensor)]
-            elif axis is not None and (paths if modules else _worth_listing(node, known)):
+            elif axis is not None and (paths or tensor in worth):
                 found.append(layer)
     return found
-
-
-def _worth_listing(node: NodeProto, known: Mapping[str, Shape]) -> bool:
-    """Return whether a node makes what people call a layer: a number added is part of an activation or a norm."""
-    return node.op_type in WORTH_LISTING and not any(known.get(name) == () for name in node.input)
 
 
 def find_layers(wanted: Sequence[str] | Mapping[str, int], offered: Sequence[Layer], file: str) -> list[Layer]:

@@ -17,6 +17,7 @@ from sdmetrics.exporters.graph import (
 )
 from sdmetrics.exporters.half import check_half, halve, precision
 from sdmetrics.exporters.layers import candidates, find_layers
+from sdmetrics.exporters.measured import known_shapes
 from sdmetrics.exporters.metadata import Layer, Metadata, metadata_of
 from sdmetrics.exporters.verify import measure, verify_probe
 from sdmetrics.views import ModelInput
@@ -125,8 +126,9 @@ def _choose(
     if declared is not None:
         return find_layers(layers or [layer.name for layer in declared.layers], declared.layers, file)
     layouts = {item.name: item.layout for item in inputs}
-    offered = candidates(model, layouts)
+    known = known_shapes(model, inputs)
+    offered = candidates(model, layouts, known=known)
     if not layers:
         names = ", ".join(layer.name for layer in offered[:8])
         raise InputError(f"{file} does not declare its layers; name some: {names}, … (sdmetrics layers lists them)")
-    return find_layers(layers, [*offered, *candidates(model, layouts, every=True)], file)
+    return find_layers(layers, [*offered, *candidates(model, layouts, every=True, known=known)], file)

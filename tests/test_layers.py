@@ -13,10 +13,11 @@ from onnx import TensorProto, helper
 from torch import nn
 
 from sdmetrics.errors import InputError
-from sdmetrics.exporters.axes import axis_of, follow_reshape, label_axes
+from sdmetrics.exporters.axes import axis_of, label_axes
 from sdmetrics.exporters.feeds import prepare, random_feeds
 from sdmetrics.exporters.graph import shapes
 from sdmetrics.exporters.layers import list_layers
+from sdmetrics.exporters.parts import label_of, reshaped, whole_axis
 from tests.models import CASES, exported, hooked, probed, video_input
 
 
@@ -149,7 +150,9 @@ def test_a_reshape_keeps_only_labels_that_it_proves(data):
     for _ in range(data.draw(st.integers(0, 2))):
         after.insert(data.draw(st.integers(0, len(after))), 1)
     labels = tuple(f"axis {i}" for i in range(len(sizes)))
-    found = follow_reshape(labels, tuple(sizes), tuple(after))
+    axes = tuple(whole_axis(label, size) for label, size in zip(labels, sizes, strict=True))
+    moved = reshaped(axes, tuple(sizes), tuple(after))
+    found = [label_of(axis) for axis in moved]
     assert len(found) == len(after)
     for axis, label in enumerate(found):
         if label is not None and after[axis] > 1:
@@ -157,6 +160,10 @@ def test_a_reshape_keeps_only_labels_that_it_proves(data):
             index = np.indices(sizes)[before].reshape(after)
             assert after[axis] == sizes[before]
             np.testing.assert_array_equal(index, np.indices(after)[axis])
+    back = [label_of(axis) for axis in reshaped(moved, tuple(after), tuple(sizes))]
+    lost = any(part.label is None for axis in moved for part in axis)
+    for label, size, restored in zip(labels, sizes, back, strict=True):
+        assert restored == (label if size > 1 else None) or (lost and restored is None)
 
 
 def labelled(nodes, output, shape=("n", 3, 4, 8, 8), weights=(), layout="NCTHW"):
