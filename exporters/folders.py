@@ -1,0 +1,211 @@
+"""Folders that Transformers writes: a model and how it is fed, read without running anything that they may hold."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sdmetrics.errors import InputError
+from sdmetrics.exporters.architectures.architecture import Architecture, load_library
+from sdmetrics.exporters.architectures.transformers import SOURCES, Source, as_video_model, check_tokens
+from sdmetrics.exporters.graph import one_line
+from sdmetrics.views import ModelInput
+
+if TYPE_CHECKING:
+    from torch import nn
+
+CONFIG = "config.json"
+SAFE_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+WEIGHTS = (*SAFE_WEIGHTS, "pytorch_model.bin", "pytorch_model.bin.index.json")
+PROCESSORS = ("video_preprocessor_config.json", "preprocessor_config.json", "processor_config.json")
+# What else a configuration can bring: code from the folder, kernels from the hub, packed weights.
+UNWANTED = ("auto_map", "attn_implementation", "_attn_implementation", "quantization_config")
+SHOWN = 3
+
+
+def open_folder(architecture: Architecture, folder: Path | str) -> tuple[nn.Module, tuple[ModelInput, ...]]:
+    """Open what `save_pretrained` wrote, or a repository downloaded as it is.
+
+    Frames and size are the configuration's; mean and deviation are measured on what the folder's preprocessor
+    makes of a black and a white image. The stride is such that a clip covers the time of the architecture's.
+
+    Raises
+    ------
+    InputError
+        If a file is missing, or the folder holds another kind of model: by the parameters' names and shapes.
+
+    Examples
+    --------
+    >>> from sdmetrics.exporters.catalogue import find_architecture
+    >>> open_folder(find_architecture("videomae_b_16x4"), "weights")
+    Traceback (most recent call last):
+    sdmetrics.errors.InputError: there is no folder weights; give a folder with config.json and model.safetensors
+    """
+    folder = Path(folder)
+    if architecture.name not in SOURCES:
+        raise InputError(
+            f"{folder} is a folder, as Transformers writes them, and {architecture.name} is no model of Transformers; "
+            "give one file: .pyth, .pth, .pt or .safetensors"
+        )
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}; give a folder with {CONFIG} and {WEIGHTS[0]}")
+    source = SOURCES[architecture.name]
+    kind = source.load()
+    config = _read_config(folder, kind, architecture)
+    video = _read_input(folder, source, config, architecture.inputs[0])
+    check_tokens(source, video)
+    model = _load(folder, kind, config)
+    _check_blocks(model, architecture, folder)
+    return as_video_model(source, model, video), (video,)
+
+
+def open_repository(architecture: Architecture) -> tuple[nn.Module, tuple[ModelInput, ...]]:
+    """Download an architecture's published weights into the hub's cache, or find them there, and open them.
+
+    Raises
+    ------
+    InputError
+        If they cannot be downloaded, or do not open.
+    """
+    hub = load_library("huggingface_hub")
+    name = architecture.weights
+    try:
+        folder = Path(hub.snapshot_download(name, allow_patterns=["*.json", "model*.safetensors"]))
+        if not any((folder / file).is_file() for file in SAFE_WEIGHTS):
+            folder = Path(hub.snapshot_download(name, allow_patterns=["*.json", "pytorch_model*.bin*"]))
+    # Whatever goes wrong between here and the hub, the remedy is the same.
+    except Exception as error:
+        raise InputError(
+            f"{name} cannot be downloaded ({one_line(error)}). Download the repository elsewhere, https://"
+            f"huggingface.co/{name}, and give its folder: --checkpoint FOLDER"
+        ) from None
+    return open_folder(architecture, folder)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path.parent} has no {path.name}; give a folder that save_pretrained wrote") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({one_line(error)}); download or copy it again") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds no JSON object; download or copy it again")
+    return content
+
+
+def _read_config(folder: Path, kind: Any, architecture: Architecture) -> Any:  # noqa: ANN401 (classes of Transformers)
+    """Return the folder's configuration."""
+    said = _read_json(folder / CONFIG)
+    wanted = kind.config_class.model_type
+    if said.get("model_type") != wanted:
+        raise InputError(
+            f"{folder} holds a model of the type {said.get('model_type')!r}; {architecture.name} is {wanted!r}. Name "
+            "the architecture that it is: sdmetrics export --list"
+        )
+    if not any((folder / name).is_file() for name in WEIGHTS):
+        raise InputError(f"{folder} has no weights; put {WEIGHTS[0]} or {WEIGHTS[2]} beside its {CONFIG}")
+    try:
+        return kind.config_class.from_dict({key: value for key, value in said.items() if key not in UNWANTED})
+    except Exception as error:
+        raise InputError(f"{folder / CONFIG} describes no {wanted} model: {one_line(error)}") from None
+
+
+def _read_input(folder: Path, source: Source, config: Any, usual: ModelInput) -> ModelInput:  # noqa: ANN401
+    """Return how the folder's model is fed."""
+    side = getattr(config, source.size)
+    height, width = side if isinstance(side, (list, tuple)) else (side, side)
+    frames = getattr(config, source.frames) if source.frames else usual.frames
+    stride = max(1, round(usual.frames * usual.stride / frames))
+    described = dataclasses.replace(usual, frames=frames, stride=stride, size=(height, width))
+    if not any((folder / name).is_file() for name in PROCESSORS):
+        return described
+    processor = getattr(load_library("transformers"), source.processor)
+    black_and_white = np.zeros((2, 32, 32, 3), np.uint8)
+    black_and_white[1] = 255
+    try:
+        made = processor.from_pretrained(folder, local_files_only=True)([black_and_white], return_tensors="np")
+        black, white = np.asarray(made[processor.model_input_names[0]], np.float64)[0, :, :, 0, 0]
+    except Exception as error:
+        raise InputError(
+            f"{folder} says how videos are prepared in a way that {source.processor} does not understand: "
+            f"{one_line(error)}. Without that file, the mean and deviation of the architecture are used"
+        ) from None
+    std = 1 / (white - black)
+    (m1, m2, m3), (s1, s2, s3) = (-black * std).round(6).tolist(), std.round(6).tolist()
+    return dataclasses.replace(described, mean=(m1, m2, m3), std=(s1, s2, s3))
+
+
+def _load(folder: Path, kind: Any, config: Any) -> nn.Module:  # noqa: ANN401 (classes of Transformers)
+    """Return the model with the folder's weights: all of them or an error."""
+    import torch
+
+    safe = any((folder / name).is_file() for name in SAFE_WEIGHTS)
+    try:
+        with _quiet():
+            model, report = kind.from_pretrained(
+                folder,
+                config=config,
+                dtype=torch.float32,
+                local_files_only=True,
+                use_safetensors=safe,
+                weights_only=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+            )
+    except Exception as error:
+        raise InputError(f"{folder} cannot be opened: {one_line(error)}. Download or copy it again") from None
+    problems = {
+        "Of another shape": [
+            f"{name} {tuple(given)}, wanted {tuple(wanted)}"
+            for name, given, wanted in sorted(report["mismatched_keys"], key=lambda found: str(found[0]))
+        ],
+        "Missing": sorted(report["missing_keys"]),
+        "Unexpected": sorted(report["unexpected_keys"]),
+    }
+    if any(problems.values()):
+        raise InputError(
+            f"the weights in {folder} do not fit its {CONFIG}. "
+            + ". ".join(f"{problem}: {_first(names)}" for problem, names in problems.items() if names)
+            + f". Give a folder whose files belong together, of a {kind.__name__}"
+        )
+    return model.eval()
+
+
+def _check_blocks(model: nn.Module, architecture: Architecture, folder: Path) -> None:
+    """Raise an `InputError` unless the model has the blocks that the architecture lists."""
+    listed = Counter(path.rpartition(".")[0] for path in architecture.layers.values())
+    for path, count in listed.items():
+        found = sum(1 for _ in model.get_submodule(path).children())
+        if found != count:
+            raise InputError(
+                f"{folder} holds a model with {found} blocks in {path}; {architecture.name} has {count}. Give the "
+                "folder of a model of that size, or export it with sdmetrics.exporters.torch.export"
+            )
+
+
+def _first(names: list[str]) -> str:
+    more = len(names) - SHOWN
+    return "; ".join(names[:SHOWN]) + (f"; and {more} more" if more > 0 else "")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Transformers from reporting on standard error what is reported here, and from showing its progress."""
+    logging = load_library("transformers.utils.logging")
+    level, shows = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if shows:
+            logging.enable_progress_bar()
