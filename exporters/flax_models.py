@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     import jax
     from flax import linen, nnx
 
-EVALUATION = {"train": False, "training": False, "is_training": False, "deterministic": True, "use_running_average": True}
+EVALUATION = {
+    "train": False,
+    "training": False,
+    "is_training": False,
+    "deterministic": True,
+    "use_running_average": True,
+}
 """How a model is told to evaluate, where its `__call__` asks."""
 
 Call = Callable[[], object]
@@ -54,8 +60,8 @@ def flax_model(model: nnx.Module | linen.Module, example: Sequence[jax.Array]) -
     if isinstance(model, linen.Module):
         return _Linen(model, example)
     raise InputError(
-        f"the model is a {type(model).__name__}; allowed: a flax.nnx.Module, or a flax.linen.Module with its variables, "
-        "module.bind(variables)"
+        f"the model is a {type(model).__name__}; allowed: a flax.nnx.Module, or a flax.linen.Module with its "
+        "variables, module.bind(variables)"
     )
 
 
@@ -99,9 +105,7 @@ class _Linen:
         from flax import linen
 
         if model.scope is None:
-            raise InputError(
-                f"{type(model).__name__} is a linen module without variables; give module.bind(variables)"
-            )
+            raise InputError(f"{type(model).__name__} is a linen module without variables; give module.bind(variables)")
         self.module, self.variables = model.unbind()
         self.arguments = _evaluation_arguments(model)
         seen: dict[str, type] = {}
@@ -117,20 +121,12 @@ class _Linen:
         self.classes = set(seen.values())
 
     def run(self, arrays: Sequence[jax.Array], layers: Sequence[str], replace: Replace) -> object:
-        from flax import linen
-
         calls = _Calls(layers, replace)
 
         def around(part: Any, call: Call) -> object:  # noqa: ANN401
             return calls.around("/".join(part.path), call)
 
-        def intercept(call: Callable[..., object], args: Any, kwargs: Any, context: Any) -> object:  # noqa: ANN401
-            if context.method_name != "__call__":
-                return call(*args, **kwargs)
-            return around(context.module, lambda: call(*args, **kwargs))
-
-        # jax2onnx puts bare functions in the place of linen's methods, which interception does not see.
-        with linen.intercept_methods(intercept), _around_calls(self.classes, around):
+        with _around_calls(self.classes, around):
             own = self._apply(*arrays)
         calls.check()
         return own
@@ -162,8 +158,8 @@ class _Calls:
             )
         if _trace() != self.trace:
             raise InputError(
-                f"module {name!r} runs within a transformation of JAX (jit, remat, scan, vmap), out of which its output "
-                "cannot be taken; name the module around it, or build the model without"
+                f"module {name!r} runs within a transformation of JAX (jit, remat, scan, vmap), out of which its "
+                "output cannot be taken; name the module around it, or build the model without"
             )
         self.running.add(name)
         output = call()
@@ -230,52 +226,6 @@ def _around_calls(classes: Iterable[type], around: Callable[[Any, Call], object]
                 del kind.__call__
             else:
                 kind.__call__ = call  # type: ignore[method-assign]
-
-
-@contextmanager
-def running(model: object) -> Iterator[None]:
-    """While the block runs, the failure of a model is an `InputError`."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(
-            f"{type(model).__name__} does not run in evaluation mode: {type(error).__name__}: {one_line(error)}. Mend "
-            "the model, or the layout, frames and size of its inputs"
-        ) from error
-
-
-@contextmanager
-def _around_calls(classes: Iterable[type], around: Callable[[Any, Call], object]) -> Iterator[None]:
-    """While the block runs, calling an object of one of the classes calls `around(object, call)`."""
-    own = {kind: kind.__dict__.get("__call__") for kind in classes}
-
-    def changed(original: Callable[..., object]) -> Callable[..., object]:
-        return lambda part, *args, **kwargs: around(part, lambda: original(part, *args, **kwargs))
-
-    for kind, call in [(kind, kind.__call__) for kind in own]:
-        kind.__call__ = changed(call)  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        for kind, call in own.items():
-            if call is None:
-                del kind.__call__
-            else:
-                kind.__call__ = call  # type: ignore[method-assign]
-
-
-def named_arrays(tree: object, alone: str = "output") -> dict[str, jax.Array]:
-    """Return the arrays of a tree by their place in it: `a.0.b`, or `alone` if the tree is one array."""
-    import jax
-
-    places = jax.tree_util.tree_flatten_with_path(tree)[0]
-    return {
-        jax.tree_util.keystr(path, simple=True, separator=".") or alone: leaf
-        for path, leaf in places
-        if isinstance(leaf, jax.Array)
-    }
 
 
 def named_arrays(tree: object) -> dict[str, jax.Array]:

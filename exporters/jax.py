@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.declare import CLIPS, LAYER, declare
 from sdmetrics.exporters.feeds import check_sources, prepare, random_feeds
 from sdmetrics.exporters.flax_models import FlaxModel, flax_model, named_arrays, running
+from sdmetrics.exporters.flax_pooling import any_pooling
 from sdmetrics.exporters.gates import GATE, close_gates
 from sdmetrics.exporters.graph import LIMIT, one_line
 from sdmetrics.exporters.layers import suggest
@@ -152,13 +154,14 @@ def _to_onnx(
     weights = sum(value.nbytes for value in evaluated.weights().values())
     if weights > LIMIT:
         raise InputError(
-            f"the model holds {weights / 2**30:.1f} GiB of weights; one ONNX file holds less than 2 GiB. Export it with "
-            "half-precision weights"
+            f"the model holds {weights / 2**30:.1f} GiB of weights; one ONNX file holds less than 2 GiB. Export it "
+            "with half-precision weights"
         )
 
     def gated(*fed: jax.Array) -> tuple[jax.Array, ...]:
         gates = dict(zip(layers, fed[len(arrays) :], strict=True))
-        return tuple(_run(evaluated, layers, fed[: len(arrays)], gates).values())
+        with any_pooling():
+            return tuple(_run(evaluated, layers, fed[: len(arrays)], gates).values())
 
     jax2onnx = require("jax2onnx", extra="jax")
     try:
@@ -174,7 +177,7 @@ def _to_onnx(
         raise
     except Exception as error:
         raise InputError(
-            f"jax2onnx {jax2onnx.__version__} cannot export {type(model).__name__} with a dynamic batch: "
+            f"jax2onnx {version('jax2onnx')} cannot export {type(model).__name__} with a dynamic batch: "
             f"{type(error).__name__}: {one_line(error)}. Try jax2onnx.to_onnx on the model for the details"
         ) from error
     return converted
