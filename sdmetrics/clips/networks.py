@@ -119,6 +119,7 @@ class NetworkStyle:
     def __init__(self, path: str | Path, *, values: str | None = None, threads: int | None = None) -> None:
         if values is not None and values not in VALUES:
             raise InputError(f"values is {values!r}; allowed: {', '.join(VALUES)}, or none to measure them")
+        ort = require("onnxruntime", extra="cpu")
         self._file = f"style network {path}"
         model = load_model(Path(path))
         try:
@@ -126,22 +127,21 @@ class NetworkStyle:
         except InputError as error:
             raise InputError(f"{self._file} cannot be used: {error}") from None
         # What fails is said in our own error.
-        self._quietly = require("onnxruntime", extra="cpu").RunOptions()
+        self._quietly = ort.RunOptions()
         self._quietly.log_severity_level = FATAL_ONLY
         self._declare()
-        self._threads = threads or available_threads()
+        self._pool = ThreadPoolExecutor(threads or available_threads(), thread_name_prefix="style")
         self._values = values or self._measured()
         self._answer(self._test_picture(), self._values)
         self.identity = {
             "sha256": file_sha256(Path(path)),
             "values": self._values,
-            "runtime": f"onnxruntime {require('onnxruntime', extra='cpu').__version__}",
+            "runtime": f"onnxruntime {ort.__version__}",
         }
 
     def __call__(self, frames: Frames) -> Frames:
         """Restyle frames, uint8 `(T, H, W, 3)`, to the same shape."""
-        with ThreadPoolExecutor(self._threads) as pool:
-            return np.stack(list(pool.map(self._restyle, frames)))
+        return np.stack(list(self._pool.map(self._restyle, frames)))
 
     def _declare(self) -> None:
         """Take names, types, layout and size from what the file declares."""
@@ -208,13 +208,15 @@ class NetworkStyle:
 
     def _answer(self, frame: Picture, values: str) -> Plane:
         """Return what the network makes of one frame, `(H', W', 3)`, as parts of the way from black to white."""
-        answer = self._run(frame, *VALUES["0..255" if self._bytes_in else values])
+        answer = self._run(frame, *VALUES[values])
         black, white = VALUES["0..255" if self._bytes_out else values]
         return (answer - np.float32(black)) / np.float32(white - black)
 
-    def _run(self, frame: Picture, black: float, white: float) -> Plane:
+    def _run(self, frame: NDArray[Any], black: float, white: float) -> Plane:
         """Feed one frame, from black to white, and return what comes out, `(H', W', 3)`."""
-        fed = (black + (white - black) / 255 * frame.astype(np.float32)).astype(self._type)[None]
+        if not self._bytes_in:
+            frame = (black + (white - black) / 255 * frame.astype(np.float32)).astype(self._type)
+        fed = frame[None]
         if self._channels_first:
             fed = np.ascontiguousarray(fed.transpose(0, 3, 1, 2))
         try:
