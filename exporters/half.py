@@ -12,7 +12,7 @@ import numpy as np
 
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.feeds import prepare
-from sdmetrics.exporters.graph import check_model, element_types, fed_inputs, one_line, set_nodes, subgraphs
+from sdmetrics.exporters.graph import element_types, fed_inputs, one_line, set_nodes, subgraphs
 from sdmetrics.exporters.metadata import Layer
 from sdmetrics.exporters.verify import (
     CLIPS,
@@ -47,7 +47,7 @@ def halve(model: ModelProto, name: str) -> ModelProto:
     InputError
         If the model does not compute in float32, or an operator of it has no half-precision form.
     """
-    require("onnxruntime", extra="cpu")
+    onnx, _ = require("onnx", extra="cpu"), require("onnxruntime", extra="cpu")
     from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
     if precision(model) != "float32":
@@ -58,7 +58,7 @@ def halve(model: ModelProto, name: str) -> ModelProto:
     try:
         half: ModelProto = convert_float_to_float16(model, op_block_list=[*DEFAULT_OP_BLOCK_LIST, *SUMS])
         _sort(half.graph)
-        check_model(half, name)
+        onnx.checker.check_model(half, full_check=True)
     except Exception as error:
         raise InputError(
             f"model {name} cannot be turned to half precision: {one_line(error)}. Measure it without half"

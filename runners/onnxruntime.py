@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError, require
+from sdmetrics.exporters.batches import in_batches, session_batch
 from sdmetrics.exporters.metadata import KEY, Metadata
 from sdmetrics.exporters.session import available_threads, open_session
 from sdmetrics.runners.feeds import check_feeds, check_masks
@@ -91,6 +92,7 @@ class OnnxRunner:
         self.inputs = self.metadata.inputs
         self.layers = [layer.name for layer in self.metadata.layers]
         self._cuda = CUDA in self._session.get_providers()
+        self._batch = session_batch(self._session)
         if allow_tf32 and not self._cuda:
             raise InputError("TF32 is asked for, which only CUDA has, and this runs on the CPU; leave TF32 out")
         self.identity = {
@@ -145,20 +147,30 @@ class OnnxRunner:
             units = {layer.name: layer.units for layer in self.metadata.layers if layer.units}
             fed |= {f"mask/{layer}": mask for layer, mask in check_masks(masks, units).items()}
         try:
-            values = self._bound(fed, outputs) if self._cuda else self._session.run(outputs, fed)
+            if self._batch is None:
+                return self._run(fed, outputs)
+            return in_batches(lambda some: self._run(some, outputs), fed, self._batch)
+        except InputError:
+            raise
         except Exception as error:
             reason = " ".join(str(error).split())[:300]
             raise InputError(
                 f"ONNX Runtime fails on a batch of {len(feeds['rgb'])} view(s): {reason}. If memory is short, take a "
                 "smaller batch"
             ) from None
+
+    def _run(self, fed: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """Run the probe once."""
+        values = self._bound(fed, outputs) if self._cuda else self._session.run(outputs, fed)
         return dict(zip(outputs, values, strict=True))
 
     def _bound(self, fed: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
         """Run with inputs and outputs bound, so that the device copies each once."""
+        ort = require("onnxruntime", extra="cpu")
         binding = self._session.io_binding()
         for name, array in fed.items():
-            binding.bind_cpu_input(name, array)
+            # Not `bind_cpu_input`: it does not know masks, which are inputs with a default.
+            binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(array))
         for name in outputs:
             binding.bind_output(name, "cpu")
         self._session.run_with_iobinding(binding)

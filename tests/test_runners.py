@@ -267,6 +267,31 @@ def test_asking_for_cuda_and_not_getting_it_is_an_error_though_the_runtime_says_
         OnnxRunner(probed("framewise"), provider="cuda")
 
 
+@pytest.mark.parametrize(("options", "tf32"), [({}, "0"), ({"allow_tf32": True}, "1")])
+def test_tf32_is_off_unless_asked_for(monkeypatch, options, tf32):
+    asked = []
+    plain = module.open_session
+
+    def watched(model, providers=(CPU,), *rest, **named):
+        asked.extend(providers)
+        return plain(model, [CPU], *rest, **named)
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(module, "open_session", watched)
+    with pytest.raises(InputError, match="'cuda' cannot be had"):
+        OnnxRunner(probed("framewise"), provider="cuda", **options)
+    (cuda,) = [provider[1] for provider in asked if provider[0] == CUDA]
+    assert cuda["use_tf32"] == tf32
+
+
+@pytest.mark.parametrize("provider", ["cpu", "auto"])
+def test_tf32_on_the_cpu_is_an_error(provider):
+    if provider == "auto" and CUDA in loadable_providers():
+        pytest.skip("CUDA loads here, so that auto takes it")
+    with pytest.raises(InputError, match="TF32 is asked for, which only CUDA has, and this runs on the CPU"):
+        OnnxRunner(probed("framewise"), provider=provider, allow_tf32=True)
+
+
 @pytest.mark.usefixtures("listed_only")
 def test_auto_says_that_it_took_the_cpu():
     assert OnnxRunner(probed("framewise"), provider="auto").identity["provider"] == "cpu"
@@ -299,11 +324,55 @@ def test_cuda_gives_what_the_cpu_gives(case):
 
 def test_binding_gives_what_a_plain_run_gives():
     runner = OnnxRunner(probed("resnet"), provider="cpu")
-    feeds = random_feeds(runner.inputs, 2)
-    plain = runner(feeds)
+    feeds, other = random_feeds(runner.inputs, 2), random_feeds(runner.inputs, 3, seed=1)
+    masks = {layer.name: RNG.integers(0, 2, layer.units) for layer in runner.metadata.layers}
+    names = [*reversed([f"units/{layer}" for layer in runner.layers]), *runner.metadata.outputs]
+    plain = [runner.run(feeds, given, names) for given in (None, masks)]
     runner._cuda = True
-    for layer, value in runner(feeds).items():
-        np.testing.assert_array_equal(value, plain[layer])
+    bound = [runner.run(feeds, given, names) for given in (None, masks)]
+    runner.run(other)  # must not write into what was returned before
+    for found, expected in zip(bound, plain, strict=True):
+        assert list(found) == names
+        for name in names:
+            np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+
+
+def test_what_fails_when_bound_is_an_input_error(monkeypatch):
+    runner = OnnxRunner(probed("resnet"), provider="cpu")
+    runner._cuda = True
+
+    def out_of_memory(*_):
+        raise RuntimeError("Failed to allocate memory for requested buffer of size 9\n")
+
+    monkeypatch.setattr(runner._session, "run_with_iobinding", out_of_memory)
+    with pytest.raises(InputError, match=r"batch of 2 view\(s\): Failed to allocate .* take a smaller batch"):
+        runner(random_feeds(runner.inputs, 2))
+
+
+def test_what_a_provider_cannot_run_does_not_load(monkeypatch):
+    class Session:
+        def get_providers(self):
+            return [CUDA, CPU]
+
+        def run(self, *_):
+            raise RuntimeError("no kernel image is available for execution on the device")
+
+    monkeypatch.setattr(module, "open_session", lambda *_, **__: Session())
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA])
+    assert loadable_providers() == []
+
+
+def test_the_torch_runner_keeps_convolutions_in_float32():
+    from torch.backends import cudnn
+
+    seen = []
+    model = nn.Sequential(nn.Conv3d(3, 4, 1), nn.ReLU())
+    model[0].register_forward_pre_hook(lambda *_: seen.append(cudnn.conv.fp32_precision))
+    before = cudnn.conv.fp32_precision
+    runner = TorchRunner(model, [VIDEO], ["1"])
+    runner(GOOD)
+    assert set(seen) == {"ieee"} != {before}
+    assert cudnn.conv.fp32_precision == before
 
 
 def test_the_torch_runner_leaves_the_module_as_it_was():
