@@ -48,21 +48,25 @@ def infer_inputs(model: ModelProto, **given: Any) -> tuple[ModelInput, ...]:  # 
         If an input's layout, frames or size are neither given nor told by its shape.
     """
     known = shapes(model)
+    return describe_inputs({value.name: known.get(value.name, ()) for value in fed_inputs(model.graph)}, **given)
+
+
+def describe_inputs(shapes: Mapping[str, Shape], **given: Any) -> tuple[ModelInput, ...]:  # noqa: ANN401 (fields of ModelInput)
+    """Describe model inputs by their names and shapes, as `infer_inputs` does for a file."""
     inferred = []
-    for value in fed_inputs(model.graph):
-        shape = known.get(value.name, ())
+    for name, shape in shapes.items():
         layout = given.get("layout") or guess_layout(shape) or ""
         sizes = dict(zip(layout, shape, strict=False))
         frames = given.get("frames") or sizes.get("T", 1)
         height, width = given.get("size") or (sizes.get("H"), sizes.get("W"))
         if not (layout and isinstance(frames, int) and isinstance(height, int) and isinstance(width, int)):
             raise InputError(
-                f"model input {value.name!r} has the shape {shape}, which does not tell how it is fed; describe it "
-                f"with ModelInput({value.name!r}, frames=…, size=(…, …), layout='NCTHW'), or on the command line: "
+                f"model input {name!r} has the shape {shape}, which does not tell how it is fed; describe it "
+                f"with ModelInput({name!r}, frames=…, size=(…, …), layout='NCTHW'), or on the command line: "
                 "sdmetrics probe MODEL --layout NCTHW --frames … --size … …"
             )
         described = {**given, "frames": frames, "size": (height, width), "layout": layout}
-        inferred.append(ModelInput(value.name, **described))
+        inferred.append(ModelInput(name, **described))
     return tuple(inferred)
 
 

@@ -1,0 +1,277 @@
+"""What exporting a Keras model needs of it: its layers by path, what they return, how it is called, its weights."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sdmetrics.errors import InputError
+from sdmetrics.exporters.graph import LIMIT
+from sdmetrics.exporters.layers import suggest
+from sdmetrics.exporters.tensorflow_graph import Arrays, Source, Tensors, mark
+
+if TYPE_CHECKING:
+    import keras
+    from tensorflow import Tensor
+
+Watch = Callable[[str, "Tensor"], "Tensor"]
+"""What is done with a layer's tensor, and what its consumers are to read instead."""
+
+
+def keras_source(model: keras.Model, layers: Sequence[str] | Mapping[str, int], example: Arrays) -> Source:
+    """Return a Keras model with the layers that are wanted; `example` builds it if nothing has yet.
+
+    Raises
+    ------
+    InputError
+        If Keras runs on another backend, the model cannot be called or is too large, or a layer does not exist.
+    """
+    import keras
+    import tensorflow as tf
+
+    check_backend()
+    call_model(model, {name: tf.constant(array) for name, array in example.items()})
+    weights = sum(np.asarray(weight.value).nbytes for weight in model.weights)
+    if weights > LIMIT:
+        raise InputError(
+            f"{model.name} holds {weights / 2**30:.1f} GiB of weights; one ONNX file holds less than 2 GiB. Export it "
+            "with half-precision weights"
+        )
+    chosen = _chosen(model, layers)
+
+    def run(tensors: Tensors, watch: Watch = lambda _, tensor: tensor) -> tuple[Tensors, Tensors]:
+        taps: dict[str, Tensor] = {}
+
+        def watched(name: str, tensor: Tensor) -> Tensor:
+            taps[name] = watch(name, tensor)
+            return taps[name]
+
+        with watching(chosen, watched):
+            own = call_model(model, tensors)
+        return own, taps
+
+    def run_marked(tensors: Tensors) -> tuple[Tensors, Tensors]:
+        with _unrolled(model):
+            return run(tensors, mark)
+
+    return Source(
+        layers=list(chosen),
+        run=run,
+        run_marked=run_marked,
+        framework=f"keras {keras.__version__} (tensorflow {tf.__version__})",
+        sha256=_weights_sha256(model),
+    )
+
+
+def check_backend() -> None:
+    """Raise an `InputError` unless Keras runs on TensorFlow."""
+    import keras
+
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise InputError(
+            f"keras runs on {backend}, whose 3-D convolutions or names do not reach ONNX; set KERAS_BACKEND=tensorflow "
+            "before Python starts and load the model again"
+        )
+
+
+def layers_by_path(model: keras.Model) -> dict[str, keras.layers.Layer]:
+    """Return every layer of a model by its name, a nested one as `outer/inner`, in the order in which they were made.
+
+    Raises
+    ------
+    InputError
+        If two layers have the same path.
+    """
+    import keras
+
+    found: dict[str, keras.layers.Layer] = {}
+
+    def walk(parent: keras.layers.Layer, prefix: str, above: tuple[int, ...]) -> None:
+        for layer in parent._flatten_layers(include_self=False, recursive=False):
+            if isinstance(layer, keras.layers.InputLayer):
+                continue
+            path = prefix + layer.name
+            if found.setdefault(path, layer) is not layer:
+                raise InputError(f"the model has two layers called {path!r}; give each its own name=…")
+            if id(layer) not in above:
+                walk(layer, f"{path}/", (*above, id(layer)))
+
+    walk(model, "", (id(model),))
+    return found
+
+
+def _chosen(model: keras.Model, wanted: Sequence[str] | Mapping[str, int]) -> dict[str, keras.layers.Layer]:
+    """Return the wanted layers."""
+    known = layers_by_path(model)
+    if isinstance(wanted, str) or not wanted or len(set(wanted)) < len(wanted):
+        raise InputError(f"layers are {wanted!r}; name at least one layer, each once. {suggest('', known)}")
+    for name in wanted:
+        if name not in known:
+            raise InputError(f"{model.name} has no layer {name!r}. {suggest(name, known)}")
+    return {name: known[name] for name in wanted}
+
+
+@contextmanager
+def watching(layers: Mapping[str, keras.layers.Layer], watch: Watch) -> Iterator[None]:
+    """While the block runs, layers return `watch(name, tensor)` for the first tensor of what they return.
+
+    Raises
+    ------
+    InputError
+        In the block, if a layer runs twice in one forward, inside a loop, or returns no floating-point tensor;
+        at its end, if one never ran.
+    """
+    import tensorflow as tf
+
+    place = tf.compat.v1.get_default_graph()
+    ran: set[str] = set()
+    problems: list[InputError] = []
+
+    def replacing(name: str, call: Callable[..., object]) -> Callable[..., object]:
+        def replaced(*args: object, **kwargs: object) -> object:
+            try:
+                if name in ran:
+                    raise InputError(
+                        f"layer {name!r} runs more than once in a forward, so it is not one layer; name the layer "
+                        "around it"
+                    )
+                if tf.compat.v1.get_default_graph() is not place:
+                    raise InputError(
+                        f"layer {name!r} runs inside a loop or a tf.function, which keeps its values; name the layer "
+                        "around it"
+                    )
+                ran.add(name)
+                return _with_first_tensor(name, call(*args, **kwargs), watch)
+            except InputError as error:
+                problems.append(error)
+                raise
+
+        return replaced
+
+    for name, layer in layers.items():
+        # Past the layer's own __setattr__, which tracks and may be locked.
+        vars(layer)["call"] = replacing(name, layer.call)
+    try:
+        yield
+    except Exception:
+        # Keras rewrites the text of what is raised in a layer.
+        if problems:
+            raise problems[0] from None
+        raise
+    finally:
+        for layer in layers.values():
+            vars(layer).pop("call")
+    for name in layers:
+        if name not in ran:
+            raise InputError(f"layer {name!r} does not run in a forward of the model; name one that does")
+
+
+@contextmanager
+def _unrolled(model: keras.Model) -> Iterator[None]:
+    """While the block runs, recurrent layers take their steps one by one: ONNX graphs with loops are hard to follow."""
+    import keras
+
+    rolled = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.RNN) and not layer.unroll]
+    for layer in rolled:
+        layer.unroll = True
+    try:
+        yield
+    finally:
+        for layer in rolled:
+            layer.unroll = False
+
+
+def _with_first_tensor(name: str, output: object, watch: Watch) -> object:
+    """Return `output`, a tensor or a structure of some, with its first tensor watched."""
+    import keras
+    import tensorflow as tf
+
+    parts = keras.tree.flatten(output)
+    index = next((i for i, part in enumerate(parts) if tf.is_tensor(part)), None)
+    if index is None:
+        raise InputError(f"layer {name!r} returns {type(output).__name__}, in which there is no tensor; name another")
+    if not parts[index].dtype.is_floating:
+        raise InputError(
+            f"layer {name!r} returns {parts[index].dtype.name}; units are floating-point numbers. Name another layer"
+        )
+    parts[index] = watch(name, parts[index])
+    return keras.tree.pack_sequence_as(output, parts)
+
+
+def call_model(model: keras.Model, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Call a model in inference on one tensor per input, by name; return its own outputs by name.
+
+    Raises
+    ------
+    InputError
+        If the model's inputs have other names, the call fails, or it returns no tensor.
+    """
+    args, kwargs = _arranged(model, tensors)
+    try:
+        output = model(*args, **kwargs, training=False)
+    except InputError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(
+            f"{model.name} fails on inputs of the shapes {[tuple(t.shape) for t in tensors.values()]}: {reason}. Check "
+            "the layout, frames and size of its inputs"
+        ) from error
+    return _named_outputs(model, output)
+
+
+def _arranged(model: keras.Model, tensors: Mapping[str, Tensor]) -> tuple[list[Any], dict[str, Tensor]]:
+    """Return the arguments of the model's call: one by its place, several by their names."""
+    import keras
+
+    if len(tensors) == 1:
+        return [next(iter(tensors.values()))], {}
+    symbolic = getattr(model, "inputs", None)
+    if symbolic:
+        names = [tensor.name for tensor in symbolic]
+        if sorted(names) != sorted(tensors):
+            raise InputError(
+                f"the inputs of {model.name} are {names}, described are {list(tensors)}; describe every input with one "
+                "ModelInput of its name"
+            )
+        return [keras.tree.pack_sequence_as(model.input, [tensors[name] for name in names])], {}
+    parameters = [name for name in inspect.signature(model.call).parameters if name not in ("training", "mask")]
+    if set(tensors) <= set(parameters):
+        return [], dict(tensors)
+    shapes = getattr(model, "_build_shapes_dict", None) or {}
+    if any(isinstance(shape, dict) for shape in shapes.values()):
+        return [dict(tensors)], {}
+    return [list(tensors.values())] if len(parameters) == 1 else list(tensors.values()), {}
+
+
+def _named_outputs(model: keras.Model, output: object) -> dict[str, Tensor]:
+    """Return the tensors of what a model returned, called as Keras calls them."""
+    import keras
+    import tensorflow as tf
+
+    parts = keras.tree.flatten(output)
+    names = list(getattr(model, "output_names", ()))
+    if isinstance(output, dict) and len(output) == len(parts):
+        names = [str(key) for key in sorted(output)]
+    elif len(set(names)) != len(parts):
+        names = ["output"] if len(parts) == 1 else [f"output_{index}" for index in range(len(parts))]
+    found = {name: part for name, part in zip(names, parts, strict=True) if tf.is_tensor(part)}
+    if not found:
+        raise InputError(f"{model.name} returns {type(output).__name__}, in which there is no tensor")
+    return found
+
+
+def _weights_sha256(model: keras.Model) -> str:
+    """Return the SHA-256 of a model's weights, their types and shapes, in Keras' order."""
+    digest = hashlib.sha256()
+    for weight in model.weights:
+        value = np.asarray(weight.value)
+        digest.update(f"{weight.name} {value.dtype} {value.shape}".encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()

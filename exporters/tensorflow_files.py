@@ -1,0 +1,113 @@
+"""Keras files and SavedModels: opened for an export, and how they are fed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdmetrics.errors import InputError, require
+from sdmetrics.exporters.feeds import describe_inputs
+from sdmetrics.exporters.graph import one_line
+from sdmetrics.exporters.keras_layers import check_backend
+from sdmetrics.exporters.saved_functions import concrete_function, input_specs
+from sdmetrics.views import ModelInput
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+KERAS_FILES = (".keras", ".h5", ".hdf5")
+
+
+def is_saved(path: Path) -> bool:
+    """Return whether there is a Keras file or the folder of a SavedModel at `path`.
+
+    Examples
+    --------
+    >>> is_saved(Path("model.onnx"))
+    False
+    """
+    return (path.is_file() and path.suffix in KERAS_FILES) or (path / "saved_model.pb").is_file()
+
+
+def open_saved(path: Path) -> keras.Model | tf.Module:
+    """Open a Keras file (`.keras`, `.h5`) or the folder of a SavedModel, for `sdmetrics.exporters.tensorflow.export`.
+
+    Keras's safe mode is on: code that a file brings along is not run.
+
+    Raises
+    ------
+    InputError
+        If there is no such file or folder, or Keras or TensorFlow cannot load it, or must not.
+
+    Examples
+    --------
+    >>> open_saved(Path("holiday.mp4"))
+    Traceback (most recent call last):
+    sdmetrics.errors.InputError: holiday.mp4 is neither a Keras file (.keras, .h5, .hdf5) nor the folder of a SavedModel
+    """
+    path = Path(path)
+    if not is_saved(path):
+        raise InputError(f"{path} is neither a Keras file ({', '.join(KERAS_FILES)}) nor the folder of a SavedModel")
+    with _quiet_start():
+        tf, keras = require("tensorflow", extra="tensorflow"), require("keras", extra="tensorflow")
+    try:
+        if path.is_dir():
+            return tf.saved_model.load(str(path))
+        check_backend()
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except InputError:
+        raise
+    except Exception as error:
+        reason = one_line(error)
+        if "safe_mode" in reason or "unsafe" in reason:
+            reason = "it holds Python code (a Lambda layer), which is not run"
+        raise InputError(
+            f"{path} cannot be loaded: {reason.partition('. ')[0]}. If you trust it, load it in Python, with its own "
+            "classes imported, and call sdmetrics.exporters.tensorflow.export"
+        ) from error
+
+
+def saved_inputs(model: keras.Model | tf.Module, **given: Any) -> tuple[ModelInput, ...]:  # noqa: ANN401 (fields of ModelInput)
+    """Describe the inputs of a model that `open_saved` gave, with the usual mean and deviation.
+
+    Fields of `ModelInput` that are `given` go before what the shapes say.
+
+    Raises
+    ------
+    InputError
+        If an input's layout, frames or size are neither given nor told by its shape.
+    """
+    keras = require("keras", extra="tensorflow")
+    if not isinstance(model, keras.Model):
+        shapes = {spec.name: spec.shape for spec in input_specs(concrete_function(model))}
+    elif getattr(model, "inputs", None):
+        shapes = {tensor.name: tensor.shape for tensor in model.inputs}
+    else:
+        raise InputError(
+            f"{model.name} does not say what it reads: it is code, not a graph of layers. Load it in Python and call "
+            "sdmetrics.exporters.tensorflow.export, which is told"
+        )
+    return describe_inputs({name: tuple(size or "?" for size in shape) for name, shape in shapes.items()}, **given)
+
+
+@contextmanager
+def _quiet_start() -> Iterator[None]:
+    """Keep TensorFlow's first words, which no setting stops, from standard error."""
+    if "tensorflow" in sys.modules:
+        yield
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -1,0 +1,82 @@
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from sdmetrics.exporters.feeds import prepare, random_feeds
+from sdmetrics.exporters.metadata import metadata_of
+from sdmetrics.runners.onnxruntime import OnnxRunner
+from tests.keras_models import CASES, exported, made, probed, run
+
+pytestmark = [
+    pytest.mark.all,
+]
+
+
+def channel_of(case, values):
+    return 1 if case == "first" else values.ndim - 1
+
+
+@pytest.mark.parametrize("clips", [1, 3])
+@pytest.mark.parametrize("case", CASES)
+def test_the_named_outputs_are_what_the_layers_return(case, clips):
+    arrays = prepare(random_feeds(CASES[case].inputs, clips, seed=7), CASES[case].inputs)
+    own, taps = run(case, arrays)
+    session = onnxruntime.InferenceSession(exported(case), providers=["CPUExecutionProvider"])
+    found = dict(zip([o.name for o in session.get_outputs()], session.run(None, arrays), strict=True))
+    expected = own | {f"layer/{name}": tap for name, tap in taps.items()}
+    assert set(taps) == set(CASES[case].layers)
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=0, atol=1e-5 * np.abs(value).max(), err_msg=name)
+
+
+@pytest.mark.parametrize("case", sorted(CASES.keys() - {"subclassed"}))
+def test_the_layers_are_those_of_the_models_that_keras_cuts_out(case):
+    import keras
+
+    model = made(case)
+    names = [name for name in CASES[case].layers if "/" not in name]
+    arrays = prepare(random_feeds(CASES[case].inputs, 2, seed=3), CASES[case].inputs)
+    fed = [arrays[name] for name in (["slow", "fast"] if case == "two_inputs" else ["video"])]
+    cut = keras.Model(model.inputs, [model.get_layer(name).output for name in names])(fed, training=False)
+    session = onnxruntime.InferenceSession(exported(case), providers=["CPUExecutionProvider"])
+    for name, value, found in zip(names, cut, session.run([f"layer/{name}" for name in names], arrays), strict=True):
+        expected = np.asarray(value)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max(), err_msg=name)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_layer_has_its_channels_where_keras_has_them(case):
+    _, taps = run(case, prepare(random_feeds(CASES[case].inputs, 2), CASES[case].inputs))
+    for layer in metadata_of(onnx.load_from_string(exported(case)), "file").layers:
+        values = taps[layer.name]
+        assert layer.channel_axis == channel_of(case, values), layer.name
+        assert layer.units == values.shape[layer.channel_axis]
+        assert len(layer.shape) == values.ndim
+        assert layer.batch_axis == 0
+        folded = case == "framewise" and layer.name in ("separable", "depthwise", "relu6", "average")
+        assert layer.fold == ("batch-major" if folded else None)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_masks_do_to_the_onnx_model_what_they_do_to_the_keras_model(case):
+    runner = OnnxRunner(probed(case), provider="cpu")
+    feeds = random_feeds(CASES[case].inputs, 2, seed=11)
+    arrays = prepare(feeds, CASES[case].inputs)
+    plain, taps = run(case, arrays)
+    rng = np.random.default_rng(0)
+    for name, values in taps.items():
+        axis = channel_of(case, values)
+        for mask in (np.zeros(values.shape[axis]), rng.choice([0, 0.5, 1], values.shape[axis])):
+            shaped = mask.reshape([-1] + [1] * (values.ndim - axis - 1)).astype(np.float32)
+            own, changed = run(case, arrays, {name: shaped})
+            found, units = runner.run(feeds, {name: mask}), runner(feeds, {name: mask})
+            for output, value in own.items():
+                scale = max(np.abs(value).max(), np.abs(plain[output]).max())
+                np.testing.assert_allclose(found[output], value, rtol=0, atol=1e-5 * scale, err_msg=name)
+            for other, value in changed.items():
+                axes = tuple(a for a in range(value.ndim) if a not in (0, channel_of(case, value)))
+                pooled = value.mean(axes).reshape(2, -1, value.shape[channel_of(case, value)]).mean(1)
+                scale = max(np.abs(value).max(), 1)
+                np.testing.assert_allclose(units[other], pooled, rtol=0, atol=1e-5 * scale, err_msg=f"{name}, {other}")
