@@ -28,6 +28,7 @@ PROCESSORS = ("video_preprocessor_config.json", "preprocessor_config.json", "pro
 # What else a configuration can bring: code from the folder, kernels from the hub, packed weights.
 UNWANTED = ("auto_map", "attn_implementation", "_attn_implementation", "quantization_config")
 SHOWN = 3
+SECONDS = 15
 
 
 def open_folder(architecture: Architecture, folder: Path | str) -> tuple[nn.Module, tuple[ModelInput, ...]]:
@@ -74,12 +75,9 @@ def open_repository(architecture: Architecture) -> tuple[nn.Module, tuple[ModelI
     InputError
         If they cannot be downloaded, or do not open.
     """
-    hub = load_library("huggingface_hub")
     name = architecture.weights
     try:
-        folder = Path(hub.snapshot_download(name, allow_patterns=["*.json", "model*.safetensors"]))
-        if not any((folder / file).is_file() for file in SAFE_WEIGHTS):
-            folder = Path(hub.snapshot_download(name, allow_patterns=["*.json", "pytorch_model*.bin*"]))
+        folder = _download(name)
     # Whatever goes wrong between here and the hub, the remedy is the same.
     except Exception as error:
         raise InputError(
@@ -87,6 +85,23 @@ def open_repository(architecture: Architecture) -> tuple[nn.Module, tuple[ModelI
             f"huggingface.co/{name}, and give its folder: --checkpoint FOLDER"
         ) from None
     return open_folder(architecture, folder)
+
+
+def _download(name: str) -> Path:
+    """Return the folder of a repository in the hub's cache, brought up to date where the hub answers."""
+    hub = load_library("huggingface_hub")
+    asked: dict[str, Any] = {}
+    try:
+        # Asked by itself: the download that follows would wait for a silent hub without a limit.
+        asked["revision"] = hub.HfApi().model_info(name, timeout=SECONDS).sha
+    except Exception:
+        asked["local_files_only"] = True
+        if not isinstance(hub.try_to_load_from_cache(name, CONFIG), str):
+            raise
+    folder = Path(hub.snapshot_download(name, allow_patterns=["*.json", "model*.safetensors"], **asked))
+    if any((folder / file).is_file() for file in SAFE_WEIGHTS):
+        return folder
+    return Path(hub.snapshot_download(name, allow_patterns=["*.json", "pytorch_model*.bin*"], **asked))
 
 
 def _read_json(path: Path) -> dict[str, Any]:
