@@ -1,0 +1,98 @@
+"""Weights put into a module: all of them or none, and every mismatch by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from sdmetrics.errors import InputError
+from sdmetrics.exporters.layouts import translated
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from sdmetrics.exporters.architectures.architecture import Architecture, State
+
+# BatchNorm counts its training batches here; inference never reads it, and old checkpoints do not have it.
+HARMLESS = ("num_batches_tracked",)
+SHOWN = 3
+
+
+def fit(module: nn.Module, state: State, source: str) -> None:
+    """Load weights into a module.
+
+    Parameters
+    ----------
+    module
+        Where they go; unchanged when they do not fit.
+    state
+        The weights by name, in the module's layout or in SlowFast's.
+    source
+        What errors call the weights: their file or address.
+
+    Raises
+    ------
+    InputError
+        If a parameter is missing, unexpected or of another shape: each by name, with the shapes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> fit(torch.nn.Linear(3, 2), {"weight": torch.zeros(2, 4), "bias": torch.zeros(2)}, "my.pth")
+    Traceback (most recent call last):
+    sdmetrics.errors.InputError: my.pth does not fit the architecture. Of another shape: weight (2, 4), wanted (2, 3). \
+Choose the architecture that these weights were trained as: sdmetrics export --list
+    """
+    wanted = module.state_dict()
+    given = translated(state, wanted)
+    shared = wanted.keys() & given.keys()
+    problems = {
+        "Of another shape": [
+            f"{name} {_shape(given, name)}, wanted {_shape(wanted, name)}"
+            for name in wanted
+            if name in shared and given[name].shape != wanted[name].shape
+        ],
+        "Missing": [f"{name} {_shape(wanted, name)}" for name in _essential(wanted) if name not in shared],
+        "Unexpected": [f"{name} {_shape(given, name)}" for name in _essential(given) if name not in shared],
+    }
+    if any(problems.values()):
+        listed = ". ".join(f"{problem}: {_first(names)}" for problem, names in problems.items() if names)
+        raise InputError(
+            f"{source} does not fit the architecture. {listed}. Choose the architecture that these weights were "
+            "trained as: sdmetrics export --list"
+        )
+    module.load_state_dict({name: given[name] for name in shared}, strict=False)
+
+
+def build_fitted(architecture: Architecture, state: State, source: str) -> nn.Module:
+    """Build an architecture with as many classes as the weights have, and load them.
+
+    Raises
+    ------
+    InputError
+        If they do not fit; see `fit`.
+    """
+    try:
+        module = architecture.build(architecture.inputs, architecture.classes)
+        # The classifier is the last part of every module in the catalogue.
+        *_, classifier = dict(module.named_parameters())
+        head = translated(state, module.state_dict()).get(classifier)
+        if head is not None and head.ndim == 1 and len(head) not in (0, architecture.classes):
+            module = architecture.build(architecture.inputs, len(head))
+        fit(module, state, source)
+    except InputError as error:
+        raise InputError(f"{architecture.name}: {error}") from None
+    return module.eval()
+
+
+def _essential(names: Iterable[str]) -> list[str]:
+    return [name for name in names if not name.endswith(HARMLESS)]
+
+
+def _shape(state: State, name: str) -> str:
+    return str(tuple(state[name].shape))
+
+
+def _first(names: Sequence[str]) -> str:
+    more = len(names) - SHOWN
+    return "; ".join(names[:SHOWN]) + (f"; and {more} more" if more > 0 else "")

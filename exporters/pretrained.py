@@ -1,0 +1,83 @@
+"""Published weights, downloaded once into torch's cache."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from sdmetrics.errors import InputError, require
+from sdmetrics.exporters.architectures.architecture import load_library
+from sdmetrics.exporters.checkpoints import find_weights
+from sdmetrics.exporters.fitting import build_fitted
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from sdmetrics.exporters.architectures.architecture import Architecture
+
+SECONDS = 15
+
+
+def open_pretrained(architecture: Architecture) -> nn.Module:
+    """Build an architecture with its published weights.
+
+    Raises
+    ------
+    InputError
+        If it has none, or if they cannot be downloaded.
+
+    Examples
+    --------
+    >>> from sdmetrics.exporters.catalogue import find_architecture
+    >>> open_pretrained(find_architecture("fastonly_r50"))
+    Traceback (most recent call last):
+    sdmetrics.errors.InputError: fastonly_r50 has no published weights. Give your own: --checkpoint FILE; or neither, \
+for random weights
+    """
+    if not architecture.weights:
+        raise InputError(
+            f"{architecture.name} has no published weights. Give your own: --checkpoint FILE; or neither, for random "
+            "weights"
+        )
+    url = _url(architecture.weights)
+    return build_fitted(architecture, find_weights(_download(url), url), url)
+
+
+def _url(weights: str) -> str:
+    """Return the address of weights that are given by address or by torchvision's name."""
+    if "://" in weights:
+        return weights
+    url: str = load_library("torchvision.models").get_weight(weights).url
+    return url
+
+
+def _download(url: str) -> object:
+    """Return what the file at an address holds, from torch's cache where it is there already."""
+    hub = require("torch.hub", extra="torch")
+    try:
+        with _impatient():
+            # The owners write the start of a file's SHA-256 into its name, or give none.
+            return hub.load_state_dict_from_url(
+                url, map_location="cpu", weights_only=True, check_hash=True, progress=sys.stderr.isatty()
+            )
+    except (OSError, http.client.HTTPException) as error:
+        reason = f"cannot be downloaded ({' '.join(str(error).split())})"
+    # A wrong hash, or a file in the cache that is cut short.
+    except Exception as error:
+        reason = f"is no usable checkpoint ({' '.join(str(error).split())[:200]}; torch's cache: {hub.get_dir()})"
+    raise InputError(f"{url} {reason}. Download it elsewhere and give it with --checkpoint FILE")
+
+
+@contextlib.contextmanager
+def _impatient() -> Iterator[None]:
+    """Let a connection that says nothing fail soon; torch asks without a limit."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(SECONDS)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
