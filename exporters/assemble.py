@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sdmetrics.errors import InputError, require
+from sdmetrics.exporters.batches import fixed_batch
 from sdmetrics.exporters.feeds import order_name
 from sdmetrics.exporters.graph import Shape, element_types, fed_inputs, rename_uses, set_nodes, shapes
 from sdmetrics.exporters.metadata import Layer, Metadata, write_metadata
@@ -51,17 +52,18 @@ def assemble(model: ModelProto, metadata: Metadata) -> ModelProto:
     known = shapes(model)
     own = {output.name: output for output in model.graph.output}
     _free_names(graph, {item.source for item in metadata.inputs} - fed.keys())
+    clips = fixed_batch(probe) or CLIPS
     del graph.input[:], graph.output[:]
     graph.output.extend(own[name] for name in metadata.outputs)
     for output in graph.output:
         _give_shape(output, known)
     before, behind, after = _Nodes(graph, onnx), _Nodes(graph, onnx), _Nodes(graph, onnx)
     for item in metadata.inputs:
-        _feed(before, item, fed[item.name])
+        _feed(before, item, fed[item.name], clips)
     for layer in metadata.layers:
         kind = types.get(layer.tensor, onnx.TensorProto.FLOAT)
         tensor = _mask(before, behind, layer, kind) if metadata.masks else layer.tensor
-        _pool(after, layer, tensor, metadata.inputs[0], opset)
+        _pool(after, layer, tensor, metadata.inputs[0], opset, clips)
     masks = {node.input[0]: node for node in behind.made}
     body = [each for node in graph.node for each in (node, *(masks[o] for o in node.output if o in masks))]
     set_nodes(graph, [*before.made, *body, *after.made])
@@ -95,13 +97,13 @@ class _Nodes:
             self.graph.input.append(self.onnx.helper.make_tensor_value_info(name, dtype, shape))
 
 
-def _feed(nodes: _Nodes, item: ModelInput, dtype: int) -> None:
+def _feed(nodes: _Nodes, item: ModelInput, dtype: int, batch: int | str) -> None:
     """Make what one model input reads: frames gathered in their order, scaled, shifted and transposed."""
     # A name of its own, as a model input may be called `rgb`.
     tensor, order, (height, width) = f"sdmetrics/input/{item.name}", order_name(item), item.size
     rename_uses(nodes.graph, item.name, tensor)
-    nodes.input(item.source, "UINT8", [CLIPS, "frames", height, width, 3])
-    nodes.input(order, "INT64", [CLIPS, item.frames])
+    nodes.input(item.source, "UINT8", [batch, "frames", height, width, 3])
+    nodes.input(order, "INT64", [batch, item.frames])
 
     def put(kind: str, inputs: Sequence[str], name: str, **attributes: object) -> str:
         return nodes.put(kind, inputs, f"{tensor}/{name}", **attributes)
@@ -153,7 +155,7 @@ def _mask(before: _Nodes, behind: _Nodes, layer: Layer, dtype: int) -> str:
     return raw
 
 
-def _pool(nodes: _Nodes, layer: Layer, tensor: str, item: ModelInput, opset: int) -> None:
+def _pool(nodes: _Nodes, layer: Layer, tensor: str, item: ModelInput, opset: int, batch: int | str) -> None:
     """Add the output `units/<layer>`: the mean over all but clips and channels."""
     assert layer.channel_axis is not None
     assert layer.units is not None
@@ -182,7 +184,7 @@ def _pool(nodes: _Nodes, layer: Layer, tensor: str, item: ModelInput, opset: int
         )
         values = mean(unfolded, [1 if batch_major else 0], f"{prefix}/unfolded_mean")
     nodes.put("Cast", [values], output, to=float32)
-    nodes.graph.output.append(nodes.onnx.helper.make_tensor_value_info(output, float32, [CLIPS, layer.units]))
+    nodes.graph.output.append(nodes.onnx.helper.make_tensor_value_info(output, float32, [batch, layer.units]))
 
 
 def _free_names(graph: GraphProto, names: set[str]) -> None:

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics.errors import InputError
-
 if TYPE_CHECKING:
     from onnx import ModelProto
     from onnxruntime import InferenceSession
@@ -47,17 +45,12 @@ def in_batches(call: Callable[[Arrays], Arrays], feeds: Arrays, batch: int) -> d
         chosen = np.minimum(np.arange(start, start + batch), clips - 1)
         used = min(batch, clips - start)
         for name, value in call({**other, **{name: array[chosen] for name, array in fed.items()}}).items():
-            parts.setdefault(name, []).append(_of_clips(name, value, used, batch))
+            parts.setdefault(name, []).append(_of_clips(value, used, batch))
     return {name: np.concatenate(values) for name, values in parts.items()}
 
 
-def _of_clips(name: str, value: NDArray[Any], used: int, batch: int) -> NDArray[Any]:
-    """Return an output's rows that belong to the first `used` clips of a batch."""
-    if batch == 1 and value.shape[:1] != (1,):
+def _of_clips(value: NDArray[Any], used: int, batch: int) -> NDArray[Any]:
+    """Return an output's rows that belong to the first `used` clips of a batch; without any, all as one entry."""
+    if value.ndim == 0 or len(value) % batch or (batch == 1 and len(value) != 1):
         return value[None]
-    if value.ndim == 0 or len(value) % batch:
-        raise InputError(
-            f"output {name!r} of shape {value.shape} holds no rows for the {batch} clips of a batch; the model's batch "
-            "is fixed, so name an output that has one"
-        )
     return value[: used * (len(value) // batch)]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.axes import axis_of, label_axes
 from sdmetrics.exporters.feeds import guess_layout, infer_inputs
+from sdmetrics.exporters.fixed import with_working_batch
 from sdmetrics.exporters.graph import Shape, fed_inputs, load_model, shapes
 from sdmetrics.exporters.measured import known_shapes
 from sdmetrics.exporters.metadata import Layer, metadata_of
@@ -55,6 +56,7 @@ def list_layers(model: Path) -> list[Layer]:
             inputs = infer_inputs(loaded)
         except InputError:
             return candidates(loaded)
+        loaded = with_working_batch(loaded, inputs)
         return candidates(loaded, {item.name: item.layout for item in inputs}, known=known_shapes(loaded, inputs))
     if declared.kind == "probe":
         raise InputError(

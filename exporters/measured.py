@@ -11,7 +11,7 @@ from sdmetrics.exporters.feeds import prepare, random_feeds
 from sdmetrics.exporters.graph import Shape, fed_inputs, shapes
 from sdmetrics.exporters.parts import size_of
 from sdmetrics.exporters.session import open_session
-from sdmetrics.exporters.verify import run
+from sdmetrics.exporters.verify import run_once
 from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
@@ -35,7 +35,10 @@ def known_shapes(model: ModelProto, inputs: Sequence[ModelInput]) -> dict[str, S
     try:
         session, names = _with_shapes(model, outputs)
         runs = [
-            {name: tuple(map(int, size)) for name, size in run(session, prepare(feeds, inputs), list(names)).items()}
+            {
+                name: tuple(map(int, size))
+                for name, size in run_once(session, prepare(feeds, inputs), list(names)).items()
+            }
             for feeds in (random_feeds(inputs, clips) for clips in ([batch] if batch else CLIPS))
         ]
     except InputError:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.assemble import assemble
 from sdmetrics.exporters.feeds import check_inputs, infer_inputs
+from sdmetrics.exporters.fixed import with_working_batch
 from sdmetrics.exporters.graph import (
     check_model,
     file_sha256,
@@ -88,12 +89,11 @@ def build_probe(
         raise InputError(f"{model} is a probe already; give the model it was made from")
     described = tuple(inputs) if inputs else declared.inputs if declared else infer_inputs(loaded)
     check_inputs(loaded, described)
+    if declared is None:
+        loaded = with_working_batch(loaded, described)
     wanted = _choose(loaded, declared, described, layers, str(model))
-    body, (chosen, units) = loaded, measure(loaded, wanted, described)
-    if half:
-        body = halve(loaded, model.name)
-        check_half(body, chosen, units, described)
-        _, units = measure(body, chosen, described)
+    chosen, units = measure(loaded, wanted, described)
+    body = halve(loaded, model.name) if half else loaded
     raw = {layer.tensor for layer in declared.layers} if declared else set()
     outputs = [output.name for output in loaded.graph.output if output.name not in raw]
     producer = f"{loaded.producer_name} {loaded.producer_version}".strip()
@@ -111,7 +111,9 @@ def build_probe(
     )
     probe = assemble(body, metadata)
     check_model(probe, model.name)
-    verify_probe(probe.SerializeToString(), body, described, outputs, units, masks)
+    if half:
+        check_half(probe, units, described)
+    verify_probe(probe.SerializeToString(), loaded, described, outputs, units, masks, half)
     return save_model(probe, Path(path))
 
 

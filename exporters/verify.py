@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError, require
+from sdmetrics.exporters.batches import fixed_batch, in_batches, session_batch
 from sdmetrics.exporters.feeds import Feeds, prepare, random_feeds, select
 from sdmetrics.exporters.metadata import Layer
 from sdmetrics.exporters.session import open_session
@@ -62,14 +63,7 @@ def place_batch(layer: Layer, together: NDArray[Any], alone: Sequence[NDArray[An
     InputError
         If the tensor does not hold the clips one beside the other.
     """
-    if not np.issubdtype(together.dtype, np.floating):
-        raise InputError(
-            f"layer {layer.name!r} holds {together.dtype}; units are floating-point numbers. Choose another layer"
-        )
-    if not np.isfinite(together).all():
-        raise InputError(
-            f"layer {layer.name!r} gives values that are not finite for random clips; mend the model, or how it is fed"
-        )
+    _check_values(layer, together)
     single = alone[0].shape
     grown = [
         axis for axis in range(len(single)) if together.ndim == len(single) and together.shape[axis] != single[axis]
@@ -79,11 +73,11 @@ def place_batch(layer: Layer, together: NDArray[Any], alone: Sequence[NDArray[An
             f"layer {layer.name!r} has the shape {single} for one clip and {together.shape} for {len(alone)}: no axis "
             "holds the clips. Choose another layer, or export with a dynamic batch"
         )
-    axis, channel = grown[0], layer.channel_axis
-    if channel is None or not -len(single) <= channel < len(single) or channel % len(single) == axis:
+    axis, channel = grown[0], _channel_of(layer, single)
+    if channel == axis:
         raise InputError(
             f"layer {layer.name!r} of shape {single} has its clips in axis {axis} and cannot have its channels in axis "
-            f"{channel}; name another axis"
+            f"{layer.channel_axis}; name another axis"
         )
     values = np.moveaxis(together, axis, 0)
     parts = [np.moveaxis(part, axis, 0) for part in alone]
@@ -103,14 +97,77 @@ def place_batch(layer: Layer, together: NDArray[Any], alone: Sequence[NDArray[An
             f"layer {layer.name!r} gives the same values for every frame of every clip tried, so the order of clips "
             "and frames in its first axis cannot be told; choose another layer"
         )
+    return _placed(layer, single, axis, fold if folded else None)
+
+
+def place_in_fixed_batch(layer: Layer, first: NDArray[Any], second: NDArray[Any], batch: int) -> Layer:
+    """Return `layer` as `place_batch` does, for a model that reads a fixed number of clips.
+
+    `first` is its tensor for `batch` clips; `second` that for the clips behind the first one and another at the end.
+
+    Raises
+    ------
+    InputError
+        If the tensor does not hold the clips one beside the other.
+    """
+    _check_values(layer, first)
+    shape, channel = first.shape, _channel_of(layer, first.shape)
+    others = [axis for axis in range(len(shape)) if axis != channel]
+    if batch == 1 and others and relative_error(first, second):
+        # With one clip all but the channels is averaged, wherever the clip's own axis lies.
+        axis = next((axis for axis in others if shape[axis] == 1), others[0])
+        return _placed(layer, shape, axis, "batch-major" if shape[axis] > 1 else None)
+    errors: dict[tuple[int, str | None], float] = {}
+    for axis in others if batch > 1 else ():
+        rows, later = np.moveaxis(first, axis, 0), np.moveaxis(second, axis, 0)
+        per_clip, rest = divmod(len(rows), batch)
+        for fold in () if rest else (None,) if per_clip == 1 else ("batch-major", "time-major"):
+            split, clips = ((-1, batch), 1) if fold == "time-major" else ((batch, -1), 0)
+            one, two = (np.moveaxis(each.reshape(*split, *each.shape[1:]), clips, 0) for each in (rows, later))
+            if relative_error(two[:-1], one[:-1]) > tolerance(first.dtype):
+                errors[axis, fold] = relative_error(two[:-1], one[1:])
+    axis_fold = min(errors, key=errors.__getitem__, default=None)
+    if axis_fold is None or errors[axis_fold] > tolerance(first.dtype):
+        raise InputError(
+            f"layer {layer.name!r} of shape {shape} does not hold the {batch} clip(s) of the model's fixed batch one "
+            "beside the other, or mixes them. Choose another layer, or export with a dynamic batch"
+        )
+    return _placed(layer, shape, *axis_fold)
+
+
+def _check_values(layer: Layer, values: NDArray[Any]) -> None:
+    """Raise an `InputError` unless a layer gives finite floating-point numbers."""
+    if not np.issubdtype(values.dtype, np.floating):
+        raise InputError(
+            f"layer {layer.name!r} holds {values.dtype}; units are floating-point numbers. Choose another layer"
+        )
+    if not np.isfinite(values).all():
+        raise InputError(
+            f"layer {layer.name!r} gives values that are not finite for random clips; mend the model, or how it is fed"
+        )
+
+
+def _channel_of(layer: Layer, shape: tuple[int, ...]) -> int:
+    """Return the layer's channel axis, counted from the first."""
+    channel = layer.channel_axis
+    if channel is None or not -len(shape) <= channel < len(shape):
+        raise InputError(
+            f"layer {layer.name!r} of shape {shape} cannot have its channels in axis {channel}; name another axis"
+        )
+    return channel % len(shape)
+
+
+def _placed(layer: Layer, shape: tuple[int, ...], axis: int, fold: str | None) -> Layer:
+    """Return the layer with the axes that are proven; `shape` is that of a single run."""
+    channel = _channel_of(layer, shape)
     return dataclasses.replace(
         layer,
-        shape=layer.shape or tuple("clips" if a == axis else size for a, size in enumerate(single)),
-        channel_axis=channel % len(single),
-        units=single[channel],
+        shape=layer.shape or tuple("clips" if a == axis else size for a, size in enumerate(shape)),
+        channel_axis=channel,
+        units=shape[channel],
         batch_axis=axis,
-        fold=fold if folded else None,
-        time_axis=None if folded or layer.time_axis == axis else layer.time_axis,
+        fold=fold,
+        time_axis=None if fold or layer.time_axis == axis else layer.time_axis,
     )
 
 
@@ -139,10 +196,15 @@ def measure(
     The tensors are read from the model as it is, without the runtime's optimisation, which may alter them.
     """
     session = open_tapped(model, layers, optimise=False)
-    feeds = check_feeds(inputs)
+    feeds, batch = check_feeds(inputs), fixed_batch(model)
     proven, units = [], {}
     for start in range(0, len(layers), LAYERS_AT_ONCE):
         some = layers[start : start + LAYERS_AT_ONCE]
+        if batch:
+            placed_here, units_here = _measure_fixed(session, some, inputs, batch)
+            proven += placed_here
+            units |= units_here
+            continue
         names = [layer.tensor for layer in some]
         alone = [run(session, prepare(one, inputs), names) for one in one_by_one(feeds)]
         together = run(session, prepare(feeds, inputs), names)
@@ -151,6 +213,23 @@ def measure(
             proven.append(placed)
             units[layer.name] = pool(together[layer.tensor], placed, CLIPS)
     return proven, units
+
+
+def _measure_fixed(
+    session: InferenceSession, layers: Sequence[Layer], inputs: Sequence[ModelInput], batch: int
+) -> tuple[list[Layer], dict[str, NDArray[np.float64]]]:
+    """Return what `measure` does, of a model that reads `batch` clips at once."""
+    names, clips = [layer.tensor for layer in layers], random_feeds(inputs, batch + 1)
+    first, second = (
+        run_once(session, prepare(select(clips, slice(start, start + batch)), inputs), names) for start in (0, 1)
+    )
+    placed = [place_in_fixed_batch(layer, first[layer.tensor], second[layer.tensor], batch) for layer in layers]
+
+    def pooled(fed: Arrays) -> Arrays:
+        values = run_once(session, fed, names)
+        return {layer.name: pool(values[layer.tensor], layer, batch) for layer in placed}
+
+    return placed, in_batches(pooled, prepare(check_feeds(inputs), inputs), batch)
 
 
 def open_tapped(model: ModelProto, layers: Sequence[Layer], optimise: bool) -> InferenceSession:
@@ -172,22 +251,25 @@ def verify_probe(
     outputs: Sequence[str],
     units: Arrays,
     masked: bool,
+    half: bool = False,
 ) -> None:
-    """Compare a probe with the model it was made from; `units` are those that `measure` found.
+    """Compare a probe, maybe one of half precision, with the model it was made from.
+
+    `units` are those that `measure` found.
 
     Raises
     ------
     InputError
         If units or outputs differ, if a clip's units depend on its batch, or if a mask changes no output.
     """
-    feeds = check_feeds(inputs)
+    feeds, coarsest = check_feeds(inputs), np.dtype(np.float16 if half else np.float64)
     plain, probed = open_session(model.SerializeToString()), open_session(probe)
     names = [f"units/{layer}" for layer in units]
     found = run(probed, feeds, [*names, *outputs])
     expected = run(plain, prepare(feeds, inputs), outputs) | {f"units/{layer}": units[layer] for layer in units}
     for name, value in floats(found).items():
         error = relative_error(value, expected[name])
-        if error > tolerance(value.dtype):
+        if error > max(tolerance(value.dtype), tolerance(coarsest)):
             raise InputError(
                 f"{name} of the probe differs from the model's by {error:.1e} of its scale; the runtime's optimisation "
                 "alters it. Choose another layer, or another version of onnxruntime"
@@ -195,7 +277,7 @@ def verify_probe(
     for index, one in enumerate(one_by_one(feeds)):
         for name, value in run(probed, one, names).items():
             error = relative_error(value[0], found[name][index])
-            if error > tolerance(value.dtype):
+            if error > max(tolerance(value.dtype), tolerance(coarsest)):
                 raise InputError(
                     f"{name} of a clip changes by {error:.1e} of its scale with the other clips of its batch; export "
                     "the model in evaluation mode, with a dynamic batch"
@@ -227,6 +309,14 @@ def floats(arrays: Arrays) -> Arrays:
 
 
 def run(session: InferenceSession, feeds: Feeds, outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Run a session, in batches of the size that it is fixed to; its failure is an `InputError`."""
+    batch = session_batch(session)
+    if batch is None:
+        return run_once(session, feeds, outputs)
+    return in_batches(lambda fed: run_once(session, fed, outputs), feeds, batch)
+
+
+def run_once(session: InferenceSession, feeds: Feeds, outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
     """Run a session; its failure is an `InputError` that names the number of clips."""
     types = {value.name: FLOAT_TYPES.get(value.type) for value in session.get_inputs()}
     fed = {name: array.astype(types.get(name) or array.dtype, copy=False) for name, array in feeds.items()}

@@ -4,11 +4,16 @@ import numpy as np
 import onnx
 import pytest
 
+from sdmetrics.errors import InputError
 from sdmetrics.exporters.feeds import infer_inputs, prepare, random_feeds
 from sdmetrics.exporters.layers import candidates, list_layers
 from sdmetrics.exporters.measured import known_shapes
+from sdmetrics.exporters.probe import build_probe
 from sdmetrics.exporters.session import open_session
 from sdmetrics.exporters.verify import measure, relative_error, run
+from sdmetrics.runners.onnxruntime import OnnxRunner
+from tests.graphs import FRAMES, TWO, TWO_W, graph_model
+from tests.graphs import SIZE as GRAPH_SIZE
 from tests.plain_files import CLIPS, NETWORKS, stripped, torch_file, torch_truth
 
 CLOSE = 1e-4
@@ -81,3 +86,65 @@ NEWEST = pytest.param(23, True, marks=pytest.mark.all)
 @pytest.mark.parametrize(("opset", "dynamo"), [(12, False), (17, False), (18, True), NEWEST])
 def test_layers_and_axes_of_torchs_files_are_the_true_ones(tmp_path, network, opset, dynamo):
     hold_against_truth(tmp_path, stripped(torch_file(network, opset, dynamo)), torch_truth(network))
+
+
+def probe_of(tmp_path, data, layers=None, **options):
+    """A probe, and the layers proposed."""
+    path = tmp_path / "model.onnx"
+    path.write_bytes(data)
+    layers = layers or [layer.name for layer in list_layers(path)]
+    return OnnxRunner(build_probe(path, tmp_path / "probe.onnx", layers=layers, **options), provider="cpu")
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("dynamo", [False, True])
+@pytest.mark.parametrize("network", ["convolutions", "frames, time first", "tokens, norm first"])
+def test_a_fixed_batch_takes_any_number_of_clips(tmp_path, network, dynamo, batch):
+    data = stripped(torch_file(network, 18 if dynamo else 17, dynamo, batch=batch))
+    runner = probe_of(tmp_path, data, masks=True)
+    probe = onnx.load(tmp_path / "probe.onnx")
+    assert probe.graph.input[0].type.tensor_type.shape.dim[0].dim_value == batch
+    feeds = random_feeds(runner.inputs, CLIPS)
+    truths = torch_truth(network)
+    found = runner(feeds)
+    for layer, units in found.items():
+        assert units.shape[0] == CLIPS
+        assert any(close(units, true.units) for true in truths), layer
+    own = runner.run(feeds)
+    (name,) = own
+    assert close(own[name], truths[-1].values)
+    first = next(iter(found))
+    removed = runner.run(feeds, {first: np.zeros(found[first].shape[1])})[name]
+    assert not np.allclose(removed, own[name])
+    seven = {name: np.concatenate([array] * 4)[:7] for name, array in feeds.items()}
+    for layer, units in runner(seven).items():
+        np.testing.assert_array_equal(units, np.concatenate([found[layer]] * 4)[:7])
+
+
+BAKED = [
+    ("Conv", ["x", "w"], ["c"], {}),
+    ("Reshape", ["c", "one"], ["r"], {}),
+    ("Relu", ["r"], ["y"], {}),
+    ("ReduceMean", ["y", "axes"], ["z"], {"keepdims": 0}),
+]
+
+
+def test_a_batch_baked_into_a_reshape_is_found(tmp_path):
+    weights = [*TWO_W, ("one", np.array([4, 5, FRAMES * GRAPH_SIZE, GRAPH_SIZE]))]
+    weights[1] = ("axes", np.array([2, 3]))
+    path = graph_model(tmp_path, BAKED, ["z"], weights)
+    assert [layer.name for layer in list_layers(path)] == ["c", "y"]
+    runner = OnnxRunner(build_probe(path, tmp_path / "p.onnx", layers=["c", "y"]), provider="cpu")
+    feeds = random_feeds(runner.inputs, 6)
+    np.testing.assert_allclose(runner(feeds)["y"], runner.run(feeds)["z"], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_what_does_not_hold_the_clips_of_a_fixed_batch_is_an_error(tmp_path, batch):
+    nodes = [*TWO, ("ReduceMean", ["y", "first"], ["over"], {}), ("Mul", ["c", "zero"], ["none"], {})]
+    weights = [*TWO_W, ("first", np.array([0])), ("zero", np.float32(0))]
+    path = graph_model(tmp_path, nodes, ["z", "over"], weights, shape=[batch, 3, FRAMES, GRAPH_SIZE, GRAPH_SIZE])
+    build_probe(path, tmp_path / "p.onnx", layers=["c", "y", "z"])
+    for layer in ["none", *(["over"] if batch > 1 else [])]:
+        with pytest.raises(InputError, match=rf"does not hold the {batch} clip\(s\) of the model's fixed batch"):
+            build_probe(path, tmp_path / "p.onnx", layers={layer: 1})

@@ -256,7 +256,6 @@ def test_an_input_is_inferred_from_its_shape(tmp_path):
         (["n", 3, 2, 8, 8], [described(frames=4)], r"fed \('N', 3, 4, 8, 8\)\. Mend its layout"),
         (["n", 3, 2, 8, 8], [described("NCHW")], "Mend its layout"),
         (["n", 3, 2, 8, 8], [described(source="flow")], "source 'flow'; allowed: 'rgb'"),
-        ([1, 3, 2, 8, 8], None, r"fails on a batch of 2 clip\(s\)"),
     ],
 )
 def test_inputs_that_do_not_fit(tmp_path, shape, inputs, message):
@@ -297,12 +296,6 @@ def test_an_input_that_is_no_float_is_an_error(tmp_path):
             [("zero", np.float32(0)), ("s", np.array([-1, 3, SIZE, SIZE]))],
             {"z": 1},
             "the same values for every frame",
-        ),
-        (
-            [("Reshape", ["x", "one"], ["z"], {})],
-            [("one", np.array([1, 3, FRAMES, SIZE, SIZE]))],
-            {"z": 1},
-            r"the model fails on a batch of 2 clip\(s\)",
         ),
     ],
 )

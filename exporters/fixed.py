@@ -1,0 +1,58 @@
+"""Models that can't read any number of clips: how many they can read, found by trying."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sdmetrics.errors import InputError, require
+from sdmetrics.exporters.batches import fixed_batch
+from sdmetrics.exporters.feeds import prepare, random_feeds
+from sdmetrics.exporters.graph import fed_inputs
+from sdmetrics.exporters.session import open_session
+from sdmetrics.exporters.verify import run
+from sdmetrics.views import ModelInput
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+    from onnxruntime import InferenceSession
+
+MORE = 3
+TRIED = (1, 2, 4, 8, 16, 32)
+
+
+def with_working_batch(model: ModelProto, inputs: Sequence[ModelInput]) -> ModelProto:
+    """Return the model; if it can't read any number of clips, with its inputs fixed to the number that it can read.
+
+    Reshapes to a number of clips that the exporter saw are one reason; another is dynamic quantisation, whose steps
+    depend on all clips of a batch.
+    """
+    if fixed_batch(model) is not None:
+        return model
+    if any(node.op_type == "DynamicQuantizeLinear" for node in model.graph.node):
+        return _with_batch(model, 1)
+    outputs, session = [output.name for output in model.graph.output], open_session(model.SerializeToString())
+    if _runs(session, inputs, 1, outputs) and _runs(session, inputs, MORE, outputs):
+        return model
+    working = next((batch for batch in TRIED if _runs(session, inputs, batch, outputs)), None)
+    return model if working is None else _with_batch(model, working)
+
+
+def _runs(session: InferenceSession, inputs: Sequence[ModelInput], clips: int, outputs: Sequence[str]) -> bool:
+    """Return whether a model reads so many clips."""
+    try:
+        run(session, prepare(random_feeds(inputs, clips), inputs), outputs)
+    except InputError:
+        return False
+    return True
+
+
+def _with_batch(model: ModelProto, batch: int) -> ModelProto:
+    """Return a copy whose inputs are fixed to a number of clips."""
+    onnx = require("onnx", extra="cpu")
+    fixed = onnx.ModelProto()
+    fixed.CopyFrom(model)
+    for value in fed_inputs(fixed.graph):
+        if value.type.tensor_type.shape.dim:
+            value.type.tensor_type.shape.dim[0].dim_value = batch
+    return fixed
