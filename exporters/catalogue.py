@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,12 @@ from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.architectures import pytorchvideo, torchvision, transformers
 from sdmetrics.exporters.architectures.architecture import Architecture
 from sdmetrics.exporters.layers import suggest
+from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
     from torch import nn
+
+Opened = tuple["nn.Module", tuple[ModelInput, ...]]
 
 ARCHITECTURES = {row.name: row for row in (*pytorchvideo.ROWS, *torchvision.ROWS, *transformers.ROWS)}
 
@@ -34,6 +38,81 @@ def find_architecture(name: str) -> Architecture:
     return ARCHITECTURES[name]
 
 
+def export(name: str, path: Path, *, checkpoint: Path | None = None, pretrained: bool = False) -> Path:
+    """Export an architecture of the catalogue to an ONNX model that knows its layers and how it is fed.
+
+    Parameters
+    ----------
+    name
+        Its name, a key of `ARCHITECTURES`.
+    path
+        Where the ONNX file goes.
+    checkpoint
+        A file of weights as the architecture's owners publish them, or a folder that Transformers saved.
+    pretrained
+        Whether to download the published weights. With neither, the weights are random, the same each time.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    InputError
+        If there is no such architecture, if the weights cannot be had or do not fit, or if the export fails a
+        check; see `sdmetrics.exporters.torch.export`.
+
+    Examples
+    --------
+    >>> export("slowfast", Path("model.onnx"))
+    Traceback (most recent call last):
+    sdmetrics.errors.InputError: the catalogue has no architecture 'slowfast'. The nearest names: slowfast_r50_8x8, \
+slowfast_r18_8x8, slowfast_r50_4x16, slowfast_r50_16x8, slowfast_r18_4x16
+    """
+    architecture = find_architecture(name)
+    if checkpoint is not None and pretrained:
+        raise InputError(
+            f"both --checkpoint {checkpoint} and --pretrained are given; the weights come from one of them. Leave the "
+            "other out"
+        )
+    if pretrained:
+        module, inputs = _open_pretrained(architecture)
+    elif checkpoint is not None:
+        module, inputs = _open_checkpoint(architecture, Path(checkpoint))
+    else:
+        module, inputs = build_random(architecture), architecture.inputs
+    return export_module(module, architecture, inputs, path)
+
+
+def in_words(architecture: Architecture) -> tuple[str, ...]:
+    """Return what a person wants to know of an architecture: name, family, inputs, layers, labels, weights.
+
+    Examples
+    --------
+    >>> in_words(find_architecture("slowfast_r50_8x8"))[2:]
+    ('8×8 + 32×2, 256²', '10: slow.stem … fast.res5', 'Kinetics-400 (400)', 'SLOWFAST_8x8_R50.pyth')
+    """
+    height, width = architecture.inputs[0].size
+    fed = " + ".join(f"{item.frames}×{item.stride}" for item in architecture.inputs)
+    first, *_, last = architecture.layers
+    return (
+        architecture.name,
+        architecture.family,
+        f"{fed}, {height}²" if height == width else f"{fed}, {height}×{width}",
+        f"{len(architecture.layers)}: {first} … {last}",
+        f"{architecture.labels} ({architecture.classes})" if architecture.classes else "–",
+        _weights_in_words(architecture.weights),
+    )
+
+
+def _weights_in_words(weights: str) -> str:
+    """Return the name of a file of PyTorchVideo's zoo, of torchvision's weights or of a repository."""
+    if "://" in weights:
+        return weights.rpartition("/")[2]
+    return f"torchvision's {weights.partition('_Weights')[0]}" if "_Weights" in weights else weights or "–"
+
+
 def build_random(architecture: Architecture) -> nn.Module:
     """Return the architecture's module in evaluation mode with random weights, the same each time."""
     torch = require("torch", extra="catalogue")
@@ -42,15 +121,29 @@ def build_random(architecture: Architecture) -> nn.Module:
         return architecture.build(architecture.inputs, architecture.classes).eval()
 
 
-def export_architecture(architecture: Architecture, module: nn.Module, path: Path) -> Path:
-    """Export a module that the architecture built, with its inputs and its layers by their names.
-
-    Raises
-    ------
-    InputError
-        As `sdmetrics.exporters.torch.export`.
-    """
-    from sdmetrics.exporters.torch import export
+def export_module(module: nn.Module, architecture: Architecture, inputs: Sequence[ModelInput], path: Path) -> Path:
+    """Export a module that an architecture built for `inputs`, with its layers by the architecture's names."""
+    from sdmetrics.exporters import torch
 
     names = {module_path: name for name, module_path in architecture.layers.items()}
-    return export(module, architecture.inputs, list(names), path, names=names)
+    return torch.export(module, inputs, list(names), path, names=names)
+
+
+def _open_checkpoint(architecture: Architecture, path: Path) -> Opened:
+    """Return the module with the weights of a file or a folder, and how it is fed."""
+    from sdmetrics.exporters.checkpoints import open_checkpoint
+    from sdmetrics.exporters.folders import open_folder
+
+    if path.is_dir():
+        return open_folder(architecture, path)
+    return open_checkpoint(architecture, path), architecture.inputs
+
+
+def _open_pretrained(architecture: Architecture) -> Opened:
+    """Return the module with its published weights, and how it is fed."""
+    from sdmetrics.exporters.folders import open_repository
+    from sdmetrics.exporters.pretrained import open_pretrained
+
+    if architecture.name in transformers.SOURCES:
+        return open_repository(architecture)
+    return open_pretrained(architecture), architecture.inputs

@@ -116,6 +116,62 @@ def probe(
 
 
 @app.command()
+def export(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="An architecture of the catalogue, such as slowfast_r50_8x8.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The model to write. Default: NAME.onnx.", show_default=False)
+    ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            help="Weights as their owners publish them: SlowFast's, PyTorchVideo's and torchvision's files, "
+            "safetensors, folders of Transformers. They may have other classes than the catalogue says.",
+            show_default=False,
+        ),
+    ] = None,
+    pretrained: Annotated[
+        bool, typer.Option("--pretrained", help="Download the published weights that --list names.")
+    ] = False,
+    listed: Annotated[
+        bool, typer.Option("--list", help="List the architectures: how they are fed, layers, labels, weights.")
+    ] = False,
+) -> None:
+    """Export a named architecture to an ONNX model that knows its layers and how it is fed.
+
+    sdmetrics export --list shows which there are. The layers are those where the paper measures: both pathways of
+    SlowFast before they are joined, the stem and the stages of a ResNet, every block of a transformer. The export is
+    compared with the original, then: sdmetrics analyze NAME.onnx CLIPS --out RUN.
+    """
+    from sdmetrics.exporters import catalogue
+
+    if listed:
+        columns = ("name", "family", "frames × stride, pixels", "layers", "labels", "weights")
+        rows = [catalogue.in_words(row) for row in catalogue.ARCHITECTURES.values()]
+        console.print(plain_table("sdmetrics export NAME", columns, rows))
+        console.print(
+            "weights: a file of PyTorchVideo's model zoo, torchvision's, or a repository of the Hugging Face hub; "
+            "--pretrained downloads them"
+        )
+        return
+    if name is None:
+        raise InputError("no architecture is named; sdmetrics export --list shows which there are")
+    if checkpoint is None and not pretrained:
+        catalogue.find_architecture(name)
+        console.print(
+            f"the weights of {name} are random: its numbers say nothing of a trained model. Give --checkpoint FILE or "
+            "--pretrained",
+            style="yellow",
+            soft_wrap=True,
+        )
+    with console.status(f"exporting {name}"):
+        path = catalogue.export(name, out or Path(f"{name}.onnx"), checkpoint=checkpoint, pretrained=pretrained)
+    console.print(f"model: {path}", soft_wrap=True)
+
+
+@app.command()
 def sample(
     clips: Annotated[Path, CLIPS],
     out: Annotated[Path, typer.Option("--out", "-o", help="The picture to write.")] = Path("pairs.png"),
