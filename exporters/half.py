@@ -11,20 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sdmetrics.errors import InputError, require
-from sdmetrics.exporters.feeds import prepare
 from sdmetrics.exporters.graph import element_types, fed_inputs, one_line, set_nodes, subgraphs
-from sdmetrics.exporters.metadata import Layer
-from sdmetrics.exporters.verify import (
-    CLIPS,
-    LAYERS_AT_ONCE,
-    Arrays,
-    check_feeds,
-    open_tapped,
-    pool,
-    relative_error,
-    run,
-    tolerance,
-)
+from sdmetrics.exporters.session import open_session
+from sdmetrics.exporters.verify import Arrays, check_feeds, relative_error, run, tolerance
 from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
@@ -77,7 +66,7 @@ def precision(model: ModelProto) -> str:
     return str(onnx.helper.tensor_dtype_to_np_dtype(sizes.most_common(1)[0][0]).name)
 
 
-def check_half(half: ModelProto, layers: Sequence[Layer], units: Arrays, inputs: Sequence[ModelInput]) -> None:
+def check_half(probe: ModelProto, units: Arrays, inputs: Sequence[ModelInput]) -> None:
     """Prove that float16 holds every layer; `units` are those that `measure` found for the float32 model.
 
     A CPU computes float16 models in float32, so `rounded` stands for the GPU.
@@ -87,24 +76,22 @@ def check_half(half: ModelProto, layers: Sequence[Layer], units: Arrays, inputs:
     InputError
         If a layer is not finite in half precision, or its units differ by more than 3e-2 of their scale.
     """
-    feeds = check_feeds(inputs)
-    session = open_tapped(rounded(half), layers, optimise=True)
-    for start in range(0, len(layers), LAYERS_AT_ONCE):
-        some = layers[start : start + LAYERS_AT_ONCE]
-        found = run(session, prepare(feeds, inputs), [layer.tensor for layer in some])
-        for layer in some:
-            values = found[layer.tensor]
-            if not np.isfinite(values).all():
-                raise InputError(
-                    f"layer {layer.name!r} overflows in half precision, which ends at 65504: it, or what leads to it, "
-                    "is not finite. Measure it without half, or scale the weights before it down"
-                )
-            error = relative_error(pool(values, layer, CLIPS), units[layer.name])
-            if error > tolerance(np.dtype(np.float16)):
-                raise InputError(
-                    f"layer {layer.name!r} differs by {error:.1e} of its scale in half precision; allowed: "
-                    f"{tolerance(np.dtype(np.float16)):.0e}. Measure it without half"
-                )
+    allowed = tolerance(np.dtype(np.float16))
+    session = open_session(rounded(probe).SerializeToString())
+    found = run(session, check_feeds(inputs), [f"units/{layer}" for layer in units])
+    for layer, expected in units.items():
+        values = found[f"units/{layer}"]
+        if not np.isfinite(values).all():
+            raise InputError(
+                f"layer {layer!r} overflows in half precision, which ends at 65504: it, or what leads to it, is not "
+                "finite. Measure it without half, or scale the weights before it down"
+            )
+        error = relative_error(values, expected)
+        if error > allowed:
+            raise InputError(
+                f"layer {layer!r} differs by {error:.1e} of its scale in half precision; allowed: {allowed:.0e}. "
+                "Measure it without half"
+            )
 
 
 def rounded(half: ModelProto) -> ModelProto:
