@@ -63,7 +63,7 @@ def describe_inputs(shapes: Mapping[str, Shape], **given: Any) -> tuple[ModelInp
             raise InputError(
                 f"model input {name!r} has the shape {shape}, which does not tell how it is fed; describe it "
                 f"with ModelInput({name!r}, frames=…, size=(…, …), layout='NCTHW'), or on the command line: "
-                "sdmetrics probe MODEL --layout NCTHW --frames … --size … …"
+                "--layout NCTHW --frames … --size … …"
             )
         described = {**given, "frames": frames, "size": (height, width), "layout": layout}
         inferred.append(ModelInput(name, **described))

@@ -110,7 +110,7 @@ def _chosen(model: keras.Model, wanted: Sequence[str] | Mapping[str, int]) -> di
     """Return the wanted layers."""
     known = layers_by_path(model)
     if isinstance(wanted, str) or not wanted or len(set(wanted)) < len(wanted):
-        raise InputError(f"layers are {wanted!r}; name at least one layer, each once. {suggest('', known)}")
+        raise InputError(f"layers are {wanted!r}; name at least one layer, each once, of {', '.join(known)}")
     for name in wanted:
         if name not in known:
             raise InputError(f"{model.name} has no layer {name!r}. {suggest(name, known)}")
@@ -166,7 +166,7 @@ def watching(layers: Mapping[str, keras.layers.Layer], watch: Watch) -> Iterator
         raise
     finally:
         for layer in layers.values():
-            vars(layer).pop("call")
+            vars(layer).pop("call", None)
     for name in layers:
         if name not in ran:
             raise InputError(f"layer {name!r} does not run in a forward of the model; name one that does")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.graph import LIMIT, one_line
 from sdmetrics.exporters.layers import suggest
-from sdmetrics.exporters.tensorflow_graph import MARK, Arrays, Source, Tensors, mark_text
+from sdmetrics.exporters.tensorflow_graph import MARK, Arrays, Source, Tensors
+from sdmetrics.exporters.tf2onnx_output import mark_text
 
 if TYPE_CHECKING:
     from tensorflow import GraphDef, Operation, Tensor
@@ -153,7 +154,8 @@ def _operations(function: Any) -> dict[str, Operation]:  # noqa: ANN401 (TensorF
         if operation.type == "Placeholder" or not any(value.name in reached for value in operation.inputs):
             continue
         reached.update(value.name for value in operation.outputs)
-        if operation.outputs and operation.outputs[0].dtype.is_floating and not operation.name.startswith("Func/"):
+        # Calls of functions leave an Identity at their borders.
+        if operation.outputs and operation.outputs[0].dtype.is_floating and operation.type != "Identity":
             found[operation.name] = operation
     short = {name: CALLS.sub("", name) for name in found}
     kept = list(short.values())
@@ -163,7 +165,7 @@ def _operations(function: Any) -> dict[str, Operation]:  # noqa: ANN401 (TensorF
 def _chosen(known: Mapping[str, Operation], wanted: Sequence[str] | Mapping[str, int]) -> dict[str, Operation]:
     """Return the wanted operations."""
     if isinstance(wanted, str) or not wanted or len(set(wanted)) < len(wanted):
-        raise InputError(f"layers are {wanted!r}; name at least one operation, each once. {suggest('', known)}")
+        raise InputError(f"layers are {wanted!r}; name at least one operation, each once, of {', '.join(known)}")
     for name in wanted:
         if name not in known:
             raise InputError(f"the function has no operation {name!r}. {suggest(name, known)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,14 +24,28 @@ KERAS_FILES = (".keras", ".h5", ".hdf5")
 
 
 def is_saved(path: Path) -> bool:
-    """Return whether there is a Keras file or the folder of a SavedModel at `path`.
+    """Return whether what is called so would be a Keras file or the folder of a SavedModel.
 
     Examples
     --------
-    >>> is_saved(Path("model.onnx"))
-    False
+    >>> is_saved(Path("model.keras")), is_saved(Path("model.onnx"))
+    (True, False)
     """
-    return (path.is_file() and path.suffix in KERAS_FILES) or (path / "saved_model.pb").is_file()
+    return path.suffix in KERAS_FILES or path.is_dir()
+
+
+def export_saved(saved: Path, path: Path, layers: Sequence[str], **given: Any) -> Path:  # noqa: ANN401 (fields of ModelInput)
+    """Open a Keras file or a SavedModel and export it; fields of `ModelInput` that are `given` say how it is fed.
+
+    Raises
+    ------
+    InputError
+        As `open_saved`, `saved_inputs` and `sdmetrics.exporters.tensorflow.export`.
+    """
+    from sdmetrics.exporters.tensorflow import export
+
+    model = open_saved(saved)
+    return export(model, saved_inputs(model, **given), layers, path)
 
 
 def open_saved(path: Path) -> keras.Model | tf.Module:
@@ -51,7 +65,7 @@ def open_saved(path: Path) -> keras.Model | tf.Module:
     sdmetrics.errors.InputError: holiday.mp4 is neither a Keras file (.keras, .h5, .hdf5) nor the folder of a SavedModel
     """
     path = Path(path)
-    if not is_saved(path):
+    if not (path.is_file() and path.suffix in KERAS_FILES) and not (path / "saved_model.pb").is_file():
         raise InputError(f"{path} is neither a Keras file ({', '.join(KERAS_FILES)}) nor the folder of a SavedModel")
     with _quiet_start():
         tf, keras = require("tensorflow", extra="tensorflow"), require("keras", extra="tensorflow")

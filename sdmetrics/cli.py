@@ -39,6 +39,12 @@ LAYER = typer.Option("--layer", "-l", help="A layer to measure; may be repeated.
 HALF = typer.Option(
     "--half", help="Run the model's body in float16; scaling, pooling and moments keep their precision."
 )
+LAYOUT = typer.Option(help="The input's axes, such as NCTHW, NTCHW or NTHWC.")
+FRAMES = typer.Option(min=1, help="Frames the model reads.")
+STRIDE = typer.Option(min=1, help="Distance between them in the video.")
+SIZE = typer.Option(help="Height and width in pixels.")
+MEAN = typer.Option(help="Per RGB channel, of values from 0 to 1.")
+STD = typer.Option(help="Per RGB channel.")
 SEED = typer.Option(min=0, help="Draws styles and shuffles.")
 STYLES = typer.Option(
     "--styles",
@@ -87,12 +93,12 @@ def probe(
         bool, typer.Option("--masks", help="Give every layer an input mask/LAYER that removes units.")
     ] = False,
     half: Annotated[bool, HALF] = False,
-    layout: Annotated[str | None, typer.Option(help="The input's axes, such as NCTHW, NTCHW or NTHWC.")] = None,
-    frames: Annotated[int | None, typer.Option(min=1, help="Frames the model reads.")] = None,
-    stride: Annotated[int | None, typer.Option(min=1, help="Distance between them in the video.")] = None,
-    size: Annotated[tuple[int, int] | None, typer.Option(help="Height and width in pixels.")] = None,
-    mean: Annotated[Channels | None, typer.Option(help="Per RGB channel, of values from 0 to 1.")] = None,
-    std: Annotated[Channels | None, typer.Option(help="Per RGB channel.")] = None,
+    layout: Annotated[str | None, LAYOUT] = None,
+    frames: Annotated[int | None, FRAMES] = None,
+    stride: Annotated[int | None, STRIDE] = None,
+    size: Annotated[tuple[int, int] | None, SIZE] = None,
+    mean: Annotated[Channels | None, MEAN] = None,
+    std: Annotated[Channels | None, STD] = None,
 ) -> None:
     """Turn a model into a probe: bytes in, pooled units out.
 
@@ -104,8 +110,7 @@ def probe(
     from sdmetrics.exporters.metadata import read_metadata
     from sdmetrics.exporters.probe import build_probe
 
-    options = {"layout": layout, "frames": frames, "stride": stride, "size": size, "mean": mean, "std": std}
-    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    given = _given(layout=layout, frames=frames, stride=stride, size=size, mean=mean, std=std)
     declared = read_metadata(model)
     if declared:
         inputs = tuple(replace(model_input, **given) for model_input in declared.inputs)
@@ -119,7 +124,11 @@ def probe(
 def export(
     name: Annotated[
         str | None,
-        typer.Argument(help="An architecture of the catalogue, such as slowfast_r50_8x8.", show_default=False),
+        typer.Argument(
+            help="An architecture of the catalogue, such as slowfast_r50_8x8; or a Keras file (.keras, .h5) or the "
+            "folder of a SavedModel.",
+            show_default=False,
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The model to write. Default: NAME.onnx.", show_default=False)
@@ -138,14 +147,28 @@ def export(
     listed: Annotated[
         bool, typer.Option("--list", help="List the architectures: how they are fed, layers, labels, weights.")
     ] = False,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option("--layer", "-l", help="Of a Keras file or SavedModel: a layer to measure; may be repeated."),
+    ] = None,
+    layout: Annotated[str | None, LAYOUT] = None,
+    frames: Annotated[int | None, FRAMES] = None,
+    stride: Annotated[int | None, STRIDE] = None,
+    size: Annotated[tuple[int, int] | None, SIZE] = None,
+    mean: Annotated[Channels | None, MEAN] = None,
+    std: Annotated[Channels | None, STD] = None,
 ) -> None:
-    """Export a named architecture to an ONNX model that knows its layers and how it is fed.
+    """Export a named architecture or a saved Keras model to an ONNX model that knows its layers and how it is fed.
 
     sdmetrics export --list shows which there are. The layers are those where the paper measures: both pathways of
     SlowFast before they are joined, the stem and the stages of a ResNet, every block of a transformer. The export is
     compared with the original, then: sdmetrics analyze NAME.onnx CLIPS --out RUN.
+
+    Of a Keras file or a SavedModel, name the layers and say how it is fed, as far as its inputs' shapes don't: layout,
+    frames, stride, size, mean and std.
     """
     from sdmetrics.exporters import catalogue
+    from sdmetrics.exporters.tensorflow_files import export_saved, is_saved
 
     if listed:
         columns = ("name", "family", "frames × stride, pixels", "layers", "labels", "weights")
@@ -158,6 +181,18 @@ def export(
         return
     if name is None:
         raise InputError("no architecture is named; sdmetrics export --list shows which there are")
+    given = _given(layout=layout, frames=frames, stride=stride, size=size, mean=mean, std=std)
+    saved = name not in catalogue.ARCHITECTURES and is_saved(Path(name))
+    if saved and (checkpoint or pretrained):
+        raise InputError(f"{name} holds its own weights; leave out --checkpoint and --pretrained")
+    if saved:
+        with console.status(f"exporting {name}"):
+            path = export_saved(Path(name), out or Path(f"{Path(name).stem}.onnx"), layer or [], **given)
+        console.print(f"model: {path}", soft_wrap=True)
+        return
+    if layer or given:
+        options = ", ".join(f"--{option}" for option in [*(["layer"] if layer else []), *given])
+        raise InputError(f"{name} is no Keras file or SavedModel, which {options} would describe; leave that out")
     if checkpoint is None and not pretrained:
         catalogue.find_architecture(name)
         console.print(
@@ -339,6 +374,11 @@ def version(
     if show:
         console.print(__version__)
         raise typer.Exit
+
+
+def _given(**options: object) -> dict[str, Any]:
+    """Return the options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 @contextmanager

@@ -1,0 +1,154 @@
+"""What is done to the ONNX model that tf2onnx gives: names, layers, and what it gets wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from sdmetrics.errors import InputError, require
+from sdmetrics.exporters.assemble import MASK_NODE
+from sdmetrics.exporters.declare import LAYER
+from sdmetrics.exporters.graph import attribute, rename_uses, shapes
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto
+
+DOMAIN = "sdmetrics"
+"""Where marks are at home, so that tf2onnx and its optimisers know nothing of them."""
+
+BEHIND = "sdmetrics/behind/"
+NUMBER = re.compile(r"__\d+")
+
+
+def mark_text(layer: str) -> str:
+    """Return the text by which a layer's mark is known."""
+    return MASK_NODE + layer
+
+
+def finish(
+    model: ModelProto, inputs: Mapping[str, str], held: Mapping[str, NDArray[Any]], layers: Sequence[str]
+) -> None:
+    """Make of tf2onnx's model one that knows its layers; it is changed in place.
+
+    Parameters
+    ----------
+    model
+        It has one output `layer/<name>` per layer, which is what the layer's mark gives.
+    inputs
+        Names of its inputs and what they are to be called.
+    held
+        Constants that are inputs of the traced function.
+    layers
+        Names of the layers.
+
+    Raises
+    ------
+    InputError
+        If an operation or a layer's mark did not reach ONNX.
+    """
+    _name_inputs(model, inputs, held)
+    _marks_to_layers(model, layers)
+    _refuse_foreign_nodes(model)
+    _mend_groups(model)
+    _forget_session(model)
+
+
+def _name_inputs(model: ModelProto, inputs: Mapping[str, str], held: Mapping[str, NDArray[Any]]) -> None:
+    """Give the inputs their names, and make constants of those that are some."""
+    numpy_helper = require("onnx", extra="cpu").numpy_helper
+    for value in list(model.graph.input):
+        name = inputs.get(value.name.removesuffix(":0"))
+        if name is None:
+            model.graph.initializer.append(numpy_helper.from_array(held[value.name], value.name))
+            model.graph.input.remove(value)
+        else:
+            rename_uses(model.graph, value.name, name)
+            value.name = name
+            value.type.tensor_type.shape.dim[0].dim_param = "batch"
+
+
+def _marks_to_layers(model: ModelProto, layers: Sequence[str]) -> None:
+    """Turn each mark into an Identity of a known name, and what it reads into the output of its layer."""
+    onnx = require("onnx", extra="cpu")
+    graph = model.graph
+    wanted = {mark_text(name): name for name in layers}
+    for name in layers:
+        # The output goes to the other side of the mark.
+        rename_uses(graph, LAYER + name, BEHIND + name)
+        for node in graph.node:
+            node.output[:] = [BEHIND + name if output == LAYER + name else output for output in node.output]
+    nodes: list[NodeProto] = []
+    for node in graph.node:
+        if node.domain == DOMAIN:
+            text = attribute(node, "message", b"").decode()
+            if text in wanted:
+                tensor = LAYER + wanted.pop(text)
+                nodes.append(onnx.helper.make_node("Identity", [node.input[0]], [tensor], name=tensor))
+                node.name = text
+            node.op_type, node.domain = "Identity", ""
+            del node.attribute[:]
+        nodes.append(onnx.NodeProto.FromString(node.SerializeToString()))
+    for name in wanted.values():
+        raise InputError(f"tf2onnx dropped layer {name!r}; name another layer")
+    del graph.node[:]
+    graph.node.extend(nodes)
+    model.opset_import.remove(next(entry for entry in model.opset_import if entry.domain == DOMAIN))
+
+
+def _refuse_foreign_nodes(model: ModelProto) -> None:
+    """Raise an `InputError` for operations that tf2onnx left as TensorFlow's."""
+    onnx = require("onnx", extra="cpu")
+    versions = {entry.domain: entry.version for entry in model.opset_import}
+    foreign = {
+        node.op_type
+        for node in model.graph.node
+        if node.domain not in versions or not onnx.defs.has(node.op_type, versions[node.domain], node.domain)
+    }
+    if foreign:
+        raise InputError(
+            f"tf2onnx has no counterpart of TensorFlow's {', '.join(sorted(foreign))}; replace the layers that use them"
+        )
+
+
+def _mend_groups(model: ModelProto) -> None:
+    """Give 3-D convolutions in groups their number of groups, which tf2onnx leaves out."""
+    known = shapes(model)
+    for node in model.graph.node:
+        if node.op_type == "Conv":
+            channels, per_group = (known.get(name, ("?", "?"))[1] for name in node.input[:2])
+            for entry in node.attribute:
+                if entry.name == "group" and isinstance(channels, int) and isinstance(per_group, int):
+                    entry.i = channels // per_group
+
+
+def _forget_session(model: ModelProto) -> None:
+    """Drop what tells of this session, so that the same model gives the same file.
+
+    That is the name of the traced function, names of sizes nobody knows, and the running number in tf2onnx's names.
+    """
+    graph = model.graph
+    graph.name, graph.doc_string = DOMAIN, ""
+    for value in graph.output:
+        for dim in value.type.tensor_type.shape.dim:
+            dim.ClearField("dim_param")
+    if any(entry.HasField("g") for node in graph.node for entry in node.attribute):
+        return
+    own = {value.name for value in (*graph.input, *graph.output)}
+    names: dict[str, str] = {}
+
+    def renamed(name: str) -> str:
+        if name not in names:
+            names[name] = name if name in own else NUMBER.sub(f"__{len(names)}", name)
+        return names[name]
+
+    for node in graph.node:
+        node.name = renamed(node.name)
+        node.input[:] = [renamed(name) for name in node.input]
+        node.output[:] = [renamed(name) for name in node.output]
+    for tensor in graph.initializer:
+        tensor.name = renamed(tensor.name)
+    places = {name: place for place, name in enumerate(names.values())}
+    graph.initializer.sort(key=lambda tensor: places[tensor.name])
