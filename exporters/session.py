@@ -43,6 +43,8 @@ def open_session(
     options.use_deterministic_compute = True
     if not optimise:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        # A tensor's shape is taken as soon as it is there, so that the tensor need not wait for it in memory.
+        options.execution_order = ort.ExecutionOrder.PRIORITY_BASED
     try:
         return ort.InferenceSession(model, options, providers=list(providers), disabled_optimizers=set(without))
     except Exception as error:
