@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.fitting import build_fitted
+from sdmetrics.exporters.folders import open_folder
 from sdmetrics.exporters.layouts import rgb_first
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from sdmetrics.exporters.architectures.architecture import Architecture
+    from sdmetrics.views import ModelInput
 
 # Where training code keeps the weights beside its optimizer: SlowFast and PyTorchVideo; Lightning and timm; PyTorch's
 # tutorials; torchvision. Otherwise the file holds nothing else.
@@ -26,8 +28,10 @@ HOLDERS = ("model_state", "state_dict", "model_state_dict", "model")
 WRAPPERS = ("module.", "model.", "_orig_mod.")
 
 
-def open_checkpoint(architecture: Architecture, path: Path | str) -> nn.Module:
-    """Build an architecture with the weights of a file and as many classes as they have.
+def open_checkpoint(architecture: Architecture, path: Path | str) -> tuple[nn.Module, tuple[ModelInput, ...]]:
+    """Build an architecture with the weights of a file, or of a folder that Transformers wrote.
+
+    Returns the module, with as many classes as the weights have, and how it is fed.
 
     Raises
     ------
@@ -41,7 +45,9 @@ def open_checkpoint(architecture: Architecture, path: Path | str) -> nn.Module:
     Traceback (most recent call last):
     sdmetrics.errors.InputError: there is no file X3D_XS.pkl; give a checkpoint: .pyth, .pth, .pt or .safetensors
     """
-    return build_fitted(architecture, read_checkpoint(path), str(path))
+    if Path(path).is_dir():
+        return open_folder(architecture, path)
+    return build_fitted(architecture, read_checkpoint(path), str(path)), architecture.inputs
 
 
 def read_checkpoint(path: Path | str) -> dict[str, Tensor]:

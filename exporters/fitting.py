@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sdmetrics.errors import InputError
@@ -56,12 +56,27 @@ Choose the architecture that these weights were trained as: sdmetrics export --l
         "Unexpected": [f"{name} {_shape(given, name)}" for name in _essential(given) if name not in shared],
     }
     if any(problems.values()):
-        listed = ". ".join(f"{problem}: {_first(names)}" for problem, names in problems.items() if names)
         raise InputError(
-            f"{source} does not fit the architecture. {listed}. Choose the architecture that these weights were "
-            "trained as: sdmetrics export --list"
+            f"{source} does not fit the architecture. {listed(problems)}. Choose the architecture that these weights "
+            "were trained as: sdmetrics export --list"
         )
     module.load_state_dict({name: given[name] for name in shared}, strict=False)
+
+
+def listed(problems: Mapping[str, Sequence[str]]) -> str:
+    """Return one line on what does not fit: the first few of every kind, and how many more.
+
+    Examples
+    --------
+    >>> listed({"Missing": ["a", "b", "c", "d"], "Unexpected": []})
+    'Missing: a; b; c; and 1 more'
+    """
+    found = []
+    for problem, names in problems.items():
+        more = len(names) - SHOWN
+        if names:
+            found.append(f"{problem}: {'; '.join(names[:SHOWN])}" + (f"; and {more} more" if more > 0 else ""))
+    return ". ".join(found)
 
 
 def build_fitted(architecture: Architecture, state: State, source: str) -> nn.Module:
@@ -91,8 +106,3 @@ def _essential(names: Iterable[str]) -> list[str]:
 
 def _shape(state: State, name: str) -> str:
     return str(tuple(state[name].shape))
-
-
-def _first(names: Sequence[str]) -> str:
-    more = len(names) - SHOWN
-    return "; ".join(names[:SHOWN]) + (f"; and {more} more" if more > 0 else "")

@@ -82,11 +82,13 @@ def translated(state: State, names: Collection[str]) -> dict[str, Tensor]:
         places = sorted({int(name.split(".")[1]) for name in names if name.startswith("blocks.")})
         # A stem, four stages and a head: a module of another kind has no place for these weights.
         return _convolutional(state, names, places) if len(places) == 6 else dict(state)
-    if "patch_embed.proj.weight" in state and "conv_proj.weight" in names:
+    # torchvision's Swin calls its own patches so.
+    mvit = "patch_embed.proj.weight" in state and "patch_embed.proj.weight" not in names
+    if mvit and "conv_proj.weight" in names:
         renamed = {_renamed(name, MVIT_TORCHVISION): tensor for name, tensor in state.items()}
         # torchvision's position codes have no axis for the batch, and its class tokens none for the tokens.
         return {name: tensor.squeeze() if "pos_encoding." in name else tensor for name, tensor in renamed.items()}
-    if "patch_embed.proj.weight" in state:
+    if mvit:
         state = {_renamed(name, MVIT): tensor for name, tensor in state.items()}
     return _split_projections(state, names)
 

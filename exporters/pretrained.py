@@ -11,19 +11,23 @@ from typing import TYPE_CHECKING
 
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.architectures.architecture import load_library
+from sdmetrics.exporters.architectures.transformers import SOURCES
 from sdmetrics.exporters.checkpoints import find_weights
 from sdmetrics.exporters.fitting import build_fitted
+from sdmetrics.exporters.folders import open_repository
+from sdmetrics.exporters.graph import one_line
 
 if TYPE_CHECKING:
     from torch import nn
 
     from sdmetrics.exporters.architectures.architecture import Architecture
+    from sdmetrics.views import ModelInput
 
 SECONDS = 15
 
 
-def open_pretrained(architecture: Architecture) -> nn.Module:
-    """Build an architecture with its published weights.
+def open_pretrained(architecture: Architecture) -> tuple[nn.Module, tuple[ModelInput, ...]]:
+    """Build an architecture with its published weights; return the module and how it is fed.
 
     Raises
     ------
@@ -43,8 +47,10 @@ for random weights
             f"{architecture.name} has no published weights. Give your own: --checkpoint FILE; or neither, for random "
             "weights"
         )
+    if architecture.name in SOURCES:
+        return open_repository(architecture)
     url = _url(architecture.weights)
-    return build_fitted(architecture, find_weights(_download(url), url), url)
+    return build_fitted(architecture, find_weights(_download(url), url), url), architecture.inputs
 
 
 def _url(weights: str) -> str:
@@ -65,10 +71,10 @@ def _download(url: str) -> object:
                 url, map_location="cpu", weights_only=True, check_hash=True, progress=sys.stderr.isatty()
             )
     except (OSError, http.client.HTTPException) as error:
-        reason = f"cannot be downloaded ({' '.join(str(error).split())})"
-    # A wrong hash, or a file in the cache that is cut short.
+        reason = f"cannot be downloaded ({one_line(error)})"
+    # A wrong hash, or a file that is cut short and stays in the cache.
     except Exception as error:
-        reason = f"is no usable checkpoint ({' '.join(str(error).split())[:200]}; torch's cache: {hub.get_dir()})"
+        reason = f"gave no usable checkpoint ({one_line(error)}). Delete it if it is in {hub.get_dir()}/checkpoints"
     raise InputError(f"{url} {reason}. Download it elsewhere and give it with --checkpoint FILE")
 
 

@@ -1,4 +1,4 @@
-"""Rows of the catalogue beside the configurations with which SlowFast's repository trains them, and weights for both."""
+"""Rows of the catalogue, how SlowFast's repository trains them, and weights for both."""
 
 from __future__ import annotations
 
