@@ -32,7 +32,7 @@ def table(clips: int) -> str:
     for name, found in results.items():
         own = [unit["label"] for unit in found.units]
         same = sum(label == other for label, other in zip(own, labels, strict=True))
-        difference = "—" if found is expected else f"{largest_difference(found, expected):.0e}"
+        difference = "—" if found is expected else f"{largest_difference(found, expected):.2g}"
         counts = " / ".join(str(Counter(own)[kind]) for kind in CLASSES)
         rows.append(f"| {name} | {len(found.layers)} | {difference} | {same} of {len(own)} | {counts} |")
     setting = f"{clips} generated clips, layers {', '.join(LAYERS)}; {', '.join(versions)}; the {BARE} is PyTorch's."
@@ -42,7 +42,7 @@ def table(clips: int) -> str:
 def main() -> None:
     """Print the table, and write it where that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clips", type=int, default=200)
+    parser.add_argument("--clips", type=int, default=60)
     parser.add_argument("--write", type=Path, help="put the table between the markers of this file")
     arguments = parser.parse_args()
     text = table(arguments.clips)
