@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,7 @@ def load_graph(path: Path) -> ModelProto:
 
 
 def load_model(path: Path) -> ModelProto:
-    """Read an ONNX file with all of its weights.
+    """Read an ONNX file with all of its weights, its functions spelt out and its nodes in order.
 
     Raises
     ------
@@ -58,7 +59,12 @@ def load_model(path: Path) -> ModelProto:
         onnx.load_external_data_for_model(model, str(path.parent))
     except Exception as error:
         raise InputError(f"model {path} has weights that cannot be read: {one_line(error)}") from None
-    return model
+    try:
+        inlined: ModelProto = require("onnx.inliner", extra="cpu").inline_local_functions(model)
+        sort_nodes(inlined.graph)
+    except Exception as error:
+        raise InputError(f"model {path} is not valid ONNX: {one_line(error)}") from None
+    return inlined
 
 
 def save_model(model: ModelProto, path: Path) -> Path:
@@ -129,16 +135,18 @@ def shapes(model: ModelProto) -> dict[str, Shape]:
     """Return the shape of every tensor whose rank is known; an unknown dimension is `"?"`."""
     found: dict[str, Shape] = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     for value in _values(model):
-        found[value.name] = tuple(
-            dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?"
-            for dim in value.type.tensor_type.shape.dim
-        )
+        if value.type.tensor_type.HasField("shape"):
+            found[value.name] = tuple(
+                dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?"
+                for dim in value.type.tensor_type.shape.dim
+            )
     return found
 
 
 def element_types(model: ModelProto) -> dict[str, int]:
     """Return ONNX's number of the element type of every tensor that is not a weight, as far as known."""
-    return {value.name: value.type.tensor_type.elem_type for value in _values(model)}
+    types = ((value.name, value.type.tensor_type.elem_type) for value in _values(model))
+    return {name: kind for name, kind in types if kind}
 
 
 def attribute(node: NodeProto, name: str, default: object) -> Any:  # noqa: ANN401 (as ONNX)
@@ -190,6 +198,16 @@ def set_nodes(graph: GraphProto, nodes: Sequence[NodeProto]) -> None:
     graph.node.extend(copies)
 
 
+def sort_nodes(graph: GraphProto) -> None:
+    """Put the nodes in the order of the computation; some converters add theirs at the end."""
+    makers = {output: index for index, node in enumerate(graph.node) for output in node.output if output}
+    needs = {
+        index: [makers[name] for name in _all_reads(node) if name in makers] for index, node in enumerate(graph.node)
+    }
+    if any(maker >= index for index, found in needs.items() for maker in found):
+        set_nodes(graph, [graph.node[index] for index in TopologicalSorter(needs).static_order()])
+
+
 def one_line(error: BaseException) -> str:
     """Return the first line of an error's message, to be quoted in ours."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -198,22 +216,16 @@ def one_line(error: BaseException) -> str:
 
 def _values(model: ModelProto) -> list[ValueInfoProto]:
     """Return what the file says of its tensors, behind what ONNX infers of those it is silent about."""
-    declared = _with_shape(model.graph)
-    names = {value.name for value in declared}
+    declared = [*model.graph.input, *model.graph.output, *model.graph.value_info]
+    names = {value.name for value in declared if value.type.tensor_type.HasField("shape")}
     if all(output in names for node in model.graph.node for output in node.output if output):
         return declared
     onnx = require("onnx", extra="cpu")
     try:
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     except Exception as error:
         raise InputError(f"the model is not valid ONNX: {one_line(error)}") from None
-    return [*_with_shape(inferred.graph), *declared]
-
-
-def _with_shape(graph: GraphProto) -> list[ValueInfoProto]:
-    """Return what a graph says of the tensors whose shape it gives."""
-    values = [*graph.input, *graph.output, *graph.value_info]
-    return [value for value in values if value.type.tensor_type.HasField("shape")]
+    return [*inferred.output, *inferred.value_info, *declared]
 
 
 def subgraphs(node: NodeProto) -> Iterator[GraphProto]:
@@ -239,3 +251,12 @@ def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
             yield from attribute.tensors
             for inner in _graphs_of(attribute):
                 yield from _tensors(inner)
+
+
+def _all_reads(node: NodeProto) -> Iterator[str]:
+    """Yield the tensors that a node reads, also from within the graphs it holds."""
+    yield from node.input
+    for inner in subgraphs(node):
+        for each in inner.node:
+            yield from _all_reads(each)
+        yield from (output.name for output in inner.output)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from graphlib import TopologicalSorter
+from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sdmetrics.errors import InputError, require
-from sdmetrics.exporters.graph import element_types, fed_inputs, one_line, set_nodes, subgraphs
+from sdmetrics.exporters.graph import element_types, fed_inputs, one_line, set_nodes, sort_nodes, subgraphs
 from sdmetrics.exporters.session import open_session
 from sdmetrics.exporters.verify import Arrays, check_feeds, relative_error, run, tolerance
 from sdmetrics.views import ModelInput
@@ -46,7 +45,7 @@ def halve(model: ModelProto, name: str) -> ModelProto:
         )
     try:
         half: ModelProto = convert_float_to_float16(model, op_block_list=[*DEFAULT_OP_BLOCK_LIST, *SUMS])
-        _sort(half.graph)
+        sort_nodes(half.graph)
         onnx.checker.check_model(half, full_check=True)
     except Exception as error:
         raise InputError(
@@ -135,21 +134,3 @@ def _widen(graph: GraphProto) -> None:
                 attribute.i = float32
         for inner in subgraphs(node):
             _widen(inner)
-
-
-def _sort(graph: GraphProto) -> None:
-    """Put the nodes in the order of the computation; the converter adds its own at the end."""
-    makers = {output: index for index, node in enumerate(graph.node) for output in node.output if output}
-    order = TopologicalSorter(
-        {index: [makers[name] for name in _reads(node) if name in makers] for index, node in enumerate(graph.node)}
-    )
-    set_nodes(graph, [graph.node[index] for index in order.static_order()])
-
-
-def _reads(node: NodeProto) -> Iterator[str]:
-    """Yield the tensors that a node reads, also from within the graphs it holds."""
-    yield from node.input
-    for inner in subgraphs(node):
-        for each in inner.node:
-            yield from _reads(each)
-        yield from (output.name for output in inner.output)

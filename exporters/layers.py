@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sdmetrics.errors import InputError
+from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.axes import axis_of, label_axes
 from sdmetrics.exporters.feeds import guess_layout, infer_inputs
 from sdmetrics.exporters.fixed import with_working_batch
-from sdmetrics.exporters.graph import Shape, fed_inputs, load_model, shapes
+from sdmetrics.exporters.graph import Shape, element_types, fed_inputs, load_model, shapes
 from sdmetrics.exporters.measured import known_shapes
 from sdmetrics.exporters.metadata import Layer, metadata_of
 from sdmetrics.exporters.scopes import module_outputs
@@ -83,7 +83,7 @@ def candidates(
     modules: defaultdict[str, list[str]] = defaultdict(list)
     for path, tensor in module_outputs(model.graph).items():
         modules[tensor].append(path)
-    worth = set() if modules else worth_listing(model, known)
+    worth = set() if modules else worth_listing(model, known) - _whole_numbers(model)
     found = []
     for node in model.graph.node:
         for tensor in filter(None, node.output):
@@ -106,6 +106,13 @@ def candidates(
             elif axis is not None and (paths or tensor in worth):
                 found.append(layer)
     return found
+
+
+def _whole_numbers(model: ModelProto) -> set[str]:
+    """Return the tensors that hold no floating-point numbers: inside a quantised model they are no units."""
+    onnx = require("onnx", extra="cpu")
+    numpy_type = onnx.helper.tensor_dtype_to_np_dtype
+    return {name for name, kind in element_types(model).items() if numpy_type(kind).kind in "biu"}
 
 
 def find_layers(wanted: Sequence[str] | Mapping[str, int], offered: Sequence[Layer], file: str) -> list[Layer]:

@@ -46,8 +46,14 @@ class _Families:
         self.made_by: dict[str, NodeProto] = {}
         self.start: dict[str, str] = {}
         self.readers: defaultdict[str, list[NodeProto]] = defaultdict(list)
-        self.nodes = [node for node in model.graph.node if node.op_type not in ("Constant", "Shape")]
-        for node in self.nodes:
+        self.exact, self.rounded = _quantised(model)
+        self.read_exactly = {output.name for output in model.graph.output}
+        self.nodes = []
+        for node in model.graph.node:
+            if node.op_type in ("Constant", "QuantizeLinear", "Shape") or node.output[0] in self.exact:
+                continue
+            self.nodes.append(node)
+            self.read_exactly.update(node.input)
             for name in self._reads(node):
                 self.readers[name].append(node)
             starts = {self.start.get(name, name) for name in self._reads(node)}
@@ -62,7 +68,9 @@ class _Families:
         found = set()
         for node in self.nodes:
             if node.output and node.output[0] and self._is_layer(node):
-                found.add(self._as_read(self._complete(node)))
+                tensor = self._complete(node)
+                # Where nothing reads the exact tensor, a quantised model computes with the rounded one.
+                found.add(tensor if tensor in self.read_exactly else self.rounded.get(tensor, tensor))
         return found
 
     def _is_layer(self, node: NodeProto) -> bool:
@@ -71,9 +79,9 @@ class _Families:
         if kind in CONVOLUTIONS:
             return True
         if kind in CONTRACTIONS:
-            return len(reads) == 1
+            return any(name in self.constants for name in node.input[: 4 if kind.startswith("QLinear") else 2])
         if self.start[output] == output:
-            return kind in BROADCAST and len(reads) > 1
+            return kind in BROADCAST and len(reads) > 1 and not any(map(self._counts, reads))
         if kind in BROADCAST and len(set(reads)) > 1:
             # What is centred about its own mean is half a norm.
             return kind != "Sub" and not self._rejoins(output)
@@ -95,18 +103,16 @@ class _Families:
                 output = after.output[0]
         return output
 
-    def _as_read(self, tensor: str) -> str:
-        """Return the tensor itself, or what its readers get of it once it is quantised."""
-        after = self._only_reader(tensor)
-        if after is None or after.op_type != "QuantizeLinear":
-            return tensor
-        readers = self.readers[after.output[0]]
-        return readers[0].output[0] if readers and readers[0].op_type == "DequantizeLinear" else tensor
-
     def _is_rescaled(self, node: NodeProto, after: NodeProto) -> bool:
         """Return whether `after` turns the integers of a quantised layer into numbers."""
         integer = node.op_type.endswith("Integer") or node.op_type.startswith("QLinear")
         return integer and after.op_type in ("Cast", "DequantizeLinear", "Mul")
+
+    def _counts(self, tensor: str) -> bool:
+        """Return whether a tensor is what a quantised layer summed up, still without its scale."""
+        node = self.made_by.get(tensor)
+        before = self.made_by.get(node.input[0]) if node is not None and node.op_type == "Cast" else None
+        return before is not None and before.op_type.endswith("Integer")
 
     def _is_affine(self, node: NodeProto) -> bool:
         """Return whether a node scales or shifts every unit by a constant."""
@@ -162,4 +168,19 @@ class _Families:
     def _reads(self, node: NodeProto) -> list[str]:
         """Return the tensors that a node computes with; a shape to take, or a size, is none."""
         first = 1 if node.op_type in UNARY - {"Gather"} or node.op_type.startswith("Reduce") else len(node.input)
-        return [name for name in node.input[:first] if name and name not in self.constants]
+        reads = [self.exact.get(name, name) for name in node.input[:first] if name]
+        return [name for name in reads if name not in self.constants]
+
+
+def _quantised(model: ModelProto) -> tuple[dict[str, str], dict[str, str]]:
+    """Return what each output of DequantizeLinear was before its quantisation, and the first output of each such."""
+    exact: dict[str, str] = {}
+    rounded: dict[str, str] = {}
+    before: dict[str, str] = {}
+    for node in model.graph.node:
+        if node.op_type == "QuantizeLinear":
+            before[node.output[0]] = exact.get(node.input[0], node.input[0])
+        elif node.op_type == "DequantizeLinear" and node.input[0] in before:
+            exact[node.output[0]] = before[node.input[0]]
+            rounded.setdefault(before[node.input[0]], node.output[0])
+    return exact, rounded

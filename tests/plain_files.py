@@ -13,6 +13,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -312,6 +313,39 @@ def torch_file(name: str, opset: int, dynamo: bool, batch: int | None = None) ->
         axes = None if batch else {"video": {0: "n"}}
         torch.onnx.export(network(name), (example,), file, dynamo=False, dynamic_axes=axes, **options)
         return file.getvalue()
+
+
+def quantised_file(name: str, kind: str, folder: Path) -> bytes:
+    """A torch network's file with integer weights: `"per tensor"` or `"per channel"` (QDQ), or `"dynamic"`."""
+    from onnxruntime.quantization import CalibrationDataReader, quantize_dynamic, quantize_static
+
+    class Clips(CalibrationDataReader):
+        def __init__(self) -> None:
+            self.left = list(clips(NETWORKS[name].layout)[:, None])
+
+        def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+            return {"video": self.left.pop()} if self.left else None
+
+    source, target = folder / "float.onnx", folder / "quantised.onnx"
+    source.write_bytes(torch_file(name, 17, False))
+    level = logging.getLogger().level
+    logging.getLogger().setLevel(logging.ERROR)
+    try:
+        if kind == "dynamic":
+            quantize_dynamic(source, target)
+        else:
+            quantize_static(source, target, Clips(), per_channel=kind == "per channel")
+    finally:
+        logging.getLogger().setLevel(level)
+    return target.read_bytes()
+
+
+def half_file(name: str, keep_io_types: bool) -> bytes:
+    """A torch network's file in float16, all of it or all but its ends."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    model = onnx.load_from_string(torch_file(name, 17, False))
+    return convert_float_to_float16(model, keep_io_types=keep_io_types).SerializeToString()
 
 
 @contextlib.contextmanager

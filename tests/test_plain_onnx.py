@@ -1,5 +1,7 @@
 """Files that frameworks' own exporters made, bare of all metadata: layers and channel axes against the truth."""
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -14,7 +16,7 @@ from sdmetrics.exporters.verify import measure, relative_error, run
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from tests.graphs import FRAMES, TWO, TWO_W, graph_model
 from tests.graphs import SIZE as GRAPH_SIZE
-from tests.plain_files import CLIPS, NETWORKS, stripped, torch_file, torch_truth
+from tests.plain_files import CLIPS, NETWORKS, half_file, quantised_file, stripped, torch_file, torch_truth
 
 CLOSE = 1e-4
 
@@ -148,3 +150,43 @@ def test_what_does_not_hold_the_clips_of_a_fixed_batch_is_an_error(tmp_path, bat
     for layer in ["none", *(["over"] if batch > 1 else [])]:
         with pytest.raises(InputError, match=rf"does not hold the {batch} clip\(s\) of the model's fixed batch"):
             build_probe(path, tmp_path / "p.onnx", layers={layer: 1})
+
+
+def nearest(units, truths):
+    """The layers whose units differ least from these, and by how much."""
+    fitting = [index for index, true in enumerate(truths) if true.units.shape == units.shape]
+    errors = {index: relative_error(units, truths[index].units) for index in fitting}
+    return min(errors, key=errors.get), min(errors.values())
+
+
+QUANTISED = ["convolutions", "tokens, norm first", "mobile", "frames, time first"]
+
+
+@pytest.mark.parametrize("kind", ["per tensor", "per channel", "dynamic"])
+@pytest.mark.parametrize("network", QUANTISED)
+def test_a_quantised_model_is_measured_where_it_has_floats(tmp_path, network, kind):
+    runner = probe_of(tmp_path, quantised_file(network, kind, tmp_path), masks=True)
+    feeds, truths = random_feeds(runner.inputs, CLIPS), torch_truth(network)
+    found = runner(feeds)
+    near = {layer: nearest(units, truths) for layer, units in found.items()}
+    assert max(error for _, error in near.values()) < 0.2, near
+    assert len({index for index, _ in near.values()}) == len(near)
+    # Activations that an integer type clips by itself, and BatchNorms, are no tensors of their own any more.
+    assert len(near) >= (len(truths) if "tokens" in network else len(truths) // 2 - 1)
+    alone = runner({name: array[1:] for name, array in feeds.items()})
+    for layer, units in alone.items():
+        np.testing.assert_allclose(units[0], found[layer][1], rtol=0, atol=1e-5 * np.abs(found[layer]).max())
+
+
+@pytest.mark.parametrize("keep_io_types", [True, False])
+@pytest.mark.parametrize("network", QUANTISED)
+def test_a_half_precision_model_is_measured_as_it_is(tmp_path, network, keep_io_types):
+    runner = probe_of(tmp_path, half_file(network, keep_io_types), masks=True)
+    truths = torch_truth(network)
+    found = runner(random_feeds(runner.inputs, CLIPS))
+    near = {layer: nearest(units, truths) for layer, units in found.items()}
+    assert max(error for _, error in near.values()) < 1e-2, near
+    names = [layer.name for layer in list_layers(Path(tmp_path) / "model.onnx")]
+    assert list(near) == names
+    (tmp_path / "exact").mkdir()
+    assert len(names) == len(probe_of(tmp_path / "exact", torch_file(network, 17, False)).layers)

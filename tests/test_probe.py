@@ -8,6 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.assemble import assemble
 from sdmetrics.exporters.feeds import prepare, random_feeds
+from sdmetrics.exporters.layers import list_layers
 from sdmetrics.exporters.metadata import metadata_of, read_metadata
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.runners.onnxruntime import OnnxRunner
@@ -370,3 +371,26 @@ def test_a_wrong_probe_is_found(tmp_path, monkeypatch, clips, message):
     with pytest.raises(InputError, match=message):
         build_probe(path, tmp_path / "p.onnx", layers=["c"])
     assert not (tmp_path / "p.onnx").exists()
+
+
+def test_nodes_may_lie_in_any_order_but_no_circle(tmp_path):
+    path = graph_model(tmp_path, TWO[::-1], ["z"], TWO_W)
+    assert [layer.name for layer in list_layers(path)] == ["c", "y"]
+    build_probe(path, tmp_path / "p.onnx", layers=["c"])
+    circle = [("Add", ["x", "b"], ["a"], {}), ("Relu", ["a"], ["b"], {})]
+    with pytest.raises(InputError, match=r"is not valid ONNX: .*cycle"):
+        list_layers(graph_model(tmp_path, circle, ["b"]))
+
+
+def test_functions_are_spelt_out(tmp_path):
+    path = graph_model(tmp_path, [*TWO[:1], ("Twice", ["c"], ["y"], {"domain": "own"})], ["y"], TWO_W)
+    model = onnx.load(path)
+    nodes = [helper.make_node("Relu", ["a"], ["b"]), helper.make_node("Add", ["b", "b"], ["out"])]
+    model.functions.append(helper.make_function("own", "Twice", ["a"], ["out"], nodes, [helper.make_opsetid("", 18)]))
+    model.opset_import.append(helper.make_opsetid("own", 1))
+    onnx.save(model, path)
+    names = [layer.name for layer in list_layers(path)]
+    assert len(names) == 2
+    runner = OnnxRunner(build_probe(path, tmp_path / "p.onnx", layers=names))
+    feeds = random_feeds(runner.inputs, 2)
+    np.testing.assert_allclose(2 * runner(feeds)[names[1]], runner.run(feeds)["y"].mean((2, 3, 4)), rtol=1e-5)
