@@ -15,6 +15,7 @@ import numpy as np
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.architectures.architecture import Architecture, load_library
 from sdmetrics.exporters.architectures.transformers import SOURCES, Source, as_video_model, check_tokens
+from sdmetrics.exporters.fitting import listed
 from sdmetrics.exporters.graph import one_line
 from sdmetrics.views import ModelInput
 
@@ -27,7 +28,6 @@ WEIGHTS = (*SAFE_WEIGHTS, "pytorch_model.bin", "pytorch_model.bin.index.json")
 PROCESSORS = ("video_preprocessor_config.json", "preprocessor_config.json", "processor_config.json")
 # What else a configuration can bring: code from the folder, kernels from the hub, packed weights.
 UNWANTED = ("auto_map", "attn_implementation", "_attn_implementation", "quantization_config")
-SHOWN = 3
 SECONDS = 15
 
 
@@ -187,11 +187,11 @@ def _load(folder: Path, kind: Any, config: Any) -> nn.Module:  # noqa: ANN401 (c
     }
     if any(problems.values()):
         raise InputError(
-            f"the weights in {folder} do not fit its {CONFIG}. "
-            + ". ".join(f"{problem}: {_first(names)}" for problem, names in problems.items() if names)
-            + f". Give a folder whose files belong together, of a {kind.__name__}"
+            f"the weights in {folder} do not fit its {CONFIG}. {listed(problems)}. Give a folder whose files belong "
+            f"together, of a {kind.__name__}"
         )
-    return model.eval()
+    opened: nn.Module = model.eval()
+    return opened
 
 
 def _check_blocks(model: nn.Module, architecture: Architecture, folder: Path) -> None:
@@ -204,11 +204,6 @@ def _check_blocks(model: nn.Module, architecture: Architecture, folder: Path) ->
                 f"{folder} holds a model with {found} blocks in {path}; {architecture.name} has {count}. Give the "
                 "folder of a model of that size, or export it with sdmetrics.exporters.torch.export"
             )
-
-
-def _first(names: list[str]) -> str:
-    more = len(names) - SHOWN
-    return "; ".join(names[:SHOWN]) + (f"; and {more} more" if more > 0 else "")
 
 
 @contextmanager

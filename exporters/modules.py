@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+PER_FRAME = "runs_per_frame"
+"""The attribute of a module that holds the paths of the parts that its forward runs once for every frame."""
+
+
 def layer_names(module: nn.Module, layers: Sequence[str] | Mapping[str, int] | Literal["stages"]) -> list[str]:
     """Return the names of the modules that are layers.
 
@@ -75,7 +79,7 @@ def place_of(module: nn.Module) -> tuple[torch.device, torch.dtype]:
 
 def runs_per_frame(module: nn.Module) -> frozenset[str]:
     """Return the paths of the parts that a module runs once for every frame."""
-    return frozenset(getattr(module, "runs_per_frame", ()))
+    return frozenset(getattr(module, PER_FRAME, ()))
 
 
 def in_one(runs: Sequence[Tensor]) -> Tensor:
@@ -91,8 +95,8 @@ def replacing_outputs(
 ) -> Iterator[None]:
     """While the block runs, modules return `replace(name, tensor)` for the first tensor of what they return.
 
-    A module whose forward runs some of its parts once for every frame says so in its attribute
-    `runs_per_frame`, the paths of these parts; `replace` is then called once per frame.
+    For parts that run once per frame, as the module's attribute `runs_per_frame` says, `replace` is called as
+    often.
 
     Raises
     ------

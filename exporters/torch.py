@@ -62,7 +62,8 @@ def export(
     layers
         Names of modules as `module.named_modules()` gives them, or `"stages"`: stem and stages of a
         ResNet-like network, the blocks of a transformer. A mapping gives their channel axes too, for the
-        layers in which they are not certain.
+        layers in which they are not certain. Parts that the module runs once for every frame are layers where
+        its attribute `runs_per_frame`, a list of their names, says so.
     path
         Where the ONNX file goes.
     names

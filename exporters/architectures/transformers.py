@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.architectures.architecture import Architecture, load_library
+from sdmetrics.exporters.modules import PER_FRAME
 from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
@@ -109,13 +110,15 @@ def as_video_model(source: Source, model: nn.Module, video: ModelInput) -> nn.Mo
     def select(_model: nn.Module, _fed: tuple[Tensor, ...], found: Mapping[str, Tensor]) -> Tensor | dict[str, Tensor]:
         named = {name: found[name] for name in source.outputs}
         if source.time_major:
-            named = {name: value.unflatten(0, (shape[0], -1)).transpose(0, 1) for name, value in named.items()}
+            named = {
+                name: value.reshape(shape[0], -1, *value.shape[1:]).swapaxes(0, 1) for name, value in named.items()
+            }
         return named if len(named) > 1 else named.popitem()[1]
 
     if source.per_frame:
         path, field_name = source.per_frame
-        blocks = len(model.get_submodule(path))
-        model.runs_per_frame = [f"{path}.{n}" for n in range(blocks - getattr(model.config, field_name), blocks)]
+        blocks = [f"{path}.{name}" for name, _ in model.get_submodule(path).named_children()]
+        setattr(model, PER_FRAME, blocks[-getattr(model.config, field_name) :])
     model.register_forward_pre_hook(check)
     model.register_forward_hook(select)
     return model
@@ -170,7 +173,7 @@ ROWS = (
         name="timesformer_8x32",
         family="TimeSformer",
         inputs=_video(8, 32, 224, (0.45, 0.45, 0.45), (0.225, 0.225, 0.225)),
-        labels="kinetics-400",
+        labels="Kinetics-400",
         classes=400,
         build=partial(build, SOURCES["timesformer_8x32"]),
         layers=_blocks("timesformer.encoder.layer", 12),
@@ -180,7 +183,7 @@ ROWS = (
         name="videomae_b_16x4",
         family="VideoMAE",
         inputs=_video(16, 4, 224, IMAGENET_MEAN, IMAGENET_STD),
-        labels="kinetics-400",
+        labels="Kinetics-400",
         classes=400,
         build=partial(build, SOURCES["videomae_b_16x4"]),
         layers=_blocks("videomae.encoder.layer", 12),
@@ -190,7 +193,7 @@ ROWS = (
         name="vivit_b_16x2",
         family="ViViT",
         inputs=_video(32, 2, 224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
-        labels="kinetics-400",
+        labels="Kinetics-400",
         classes=400,
         build=partial(build, SOURCES["vivit_b_16x2"]),
         layers=_blocks("vivit.layers", 12),
@@ -200,7 +203,7 @@ ROWS = (
         name="vjepa2_vitl",
         family="V-JEPA 2",
         inputs=_video(16, 4, 256, IMAGENET_MEAN, IMAGENET_STD),
-        labels="something-something-v2",
+        labels="Something-Something V2",
         classes=174,
         build=partial(build, SOURCES["vjepa2_vitl"]),
         # The encoder's; the four blocks after it are the head that was trained on its frozen tokens.
@@ -223,7 +226,7 @@ ROWS = (
         family="VidEoMT",
         # The clips it is trained on, from every fifth frame as YouTube-VIS annotates them.
         inputs=_video(5, 5, 640, IMAGENET_MEAN, IMAGENET_STD),
-        labels="youtube-vis-2019",
+        labels="YouTube-VIS 2019",
         classes=40,
         build=partial(build, SOURCES["videomt"]),
         layers=_blocks("layers", 12),
