@@ -154,7 +154,7 @@ def _read_input(folder: Path, source: Source, config: Any, usual: ModelInput) ->
             f"{one_line(error)}. Without that file, the mean and deviation of the architecture are used"
         ) from None
     std = 1 / (white - black)
-    (m1, m2, m3), (s1, s2, s3) = (-black * std).round(6).tolist(), std.round(6).tolist()
+    (m1, m2, m3), (s1, s2, s3) = ((-black * std).round(6) + 0.0).tolist(), std.round(6).tolist()
     return dataclasses.replace(described, mean=(m1, m2, m3), std=(s1, s2, s3))
 
 

@@ -16,6 +16,8 @@ from tests.slowfast_pairs import CLASSES, PAIRS, Pair, record, weights
 BY_NAME = {pair.name: pair for pair in PAIRS}
 SLOW = "mvit_v2_s_16x4"
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+
 
 def relative_difference(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     return float((ours - theirs).abs().max() / theirs.abs().max())
