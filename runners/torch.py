@@ -137,7 +137,7 @@ class TorchRunner:
         self, feeds: Mapping[str, NDArray[Any]], tap: Callable[[str, Tensor], Tensor]
     ) -> dict[str, NDArray[Any]]:
         """Run the module with `tap` on every layer; return its own outputs."""
-        with _without_tf32(), evaluating(self._module), replacing_outputs(self._module, self.layers, tap):
+        with without_tf32(), evaluating(self._module), replacing_outputs(self._module, self.layers, tap):
             own = self._module(*(self._prepare(feeds, item) for item in self.inputs))
         return {name: tensor.cpu().numpy() for name, tensor in named_tensors(own).items()}
 
@@ -181,7 +181,7 @@ class TorchRunner:
 
 
 @contextmanager
-def _without_tf32() -> Iterator[None]:
+def without_tf32() -> Iterator[None]:
     """Let CUDA's convolutions compute in float32, as the CPU's do; by default torch lets them round to ten bits."""
     from torch.backends import cudnn
 

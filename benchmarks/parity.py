@@ -1,0 +1,207 @@
+"""How far other processors and precisions are from the CPU's float32, per architecture, in units and in the answer.
+
+    python -m benchmarks.parity x3d_xs timesformer_8x32 model.onnx --write docs/parity.md
+
+takes names of the catalogue, with random weights, and ONNX files. What needs CUDA is measured where CUDA loads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from benchmarks.machine import describe_machine
+from benchmarks.readme import write_between
+from sdmetrics.analysis import analyze
+from sdmetrics.clips.world import world_clips
+from sdmetrics.errors import InputError
+from sdmetrics.exporters.architectures.architecture import Architecture
+from sdmetrics.exporters.catalogue import build_random, export_module, find_architecture
+from sdmetrics.exporters.half import rounded
+from sdmetrics.exporters.probe import build_probe
+from sdmetrics.results import Results
+from sdmetrics.runners.onnxruntime import CUDA, OnnxRunner, loadable_providers
+
+FACTORS = ("dynamic", "static")
+HEAD = (
+    "| model | measured with | units: largest difference | units: median | layer score | layer percent | unit score "
+    "| units in another class |\n|---|---|---|---|---|---|---|---|"
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """Differences from the CPU's float32; those of units are relative to the largest unit of their layer."""
+
+    model: str
+    setting: str
+    largest: float
+    median: float
+    layer_score: float
+    layer_percent: float
+    unit_score: float
+    moved: int
+    units: int
+
+    def __str__(self) -> str:
+        return (
+            f"| {self.model} | {self.setting} | {self.largest:.1e} | {self.median:.1e} | {self.layer_score:.1e} "
+            f"| {self.layer_percent:.1e} | {self.unit_score:.1e} | {self.moved} of {self.units} |"
+        )
+
+
+@dataclass
+class Recorder:
+    """A runner that remembers the units it gave."""
+
+    runner: OnnxRunner
+    units: list[Mapping[str, NDArray[np.float32]]] = field(default_factory=list)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (whatever the runner has)
+        return getattr(self.runner, name)
+
+    def __call__(self, feeds: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[np.float32]]:
+        self.units.append(self.runner(feeds))
+        return self.units[-1]
+
+
+def parity(model: Path, clips: int, batch: int = 12) -> list[Row]:
+    """Return the rows of one ONNX model, measured on generated clips of the size it reads.
+
+    Raises
+    ------
+    InputError
+        If the model cannot be probed, or float16 does not hold it.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        full = build_probe(model, Path(name) / "full.onnx")
+        half = build_probe(model, Path(name) / "half.onnx", half=True)
+        reference, *others = _settings(full, half)
+        expected, units = _run(reference[1], clips, batch)
+        return [_compare(model.stem, setting, expected, units, *_run(other, clips, batch)) for setting, other in others]
+
+
+def _settings(full: Path, half: Path) -> Iterator[tuple[str, OnnxRunner]]:
+    """Yield what is compared; the first is the reference."""
+    yield "CPU, float32", OnnxRunner(full, provider="cpu")
+    yield "CPU, float16 weights", OnnxRunner(half, provider="cpu")
+    yield "CPU, float16 as a GPU stores it", OnnxRunner(rounded(onnx.load(half)).SerializeToString(), provider="cpu")
+    if CUDA in loadable_providers():
+        yield "CUDA, float32", OnnxRunner(full, provider="cuda")
+        yield "CUDA, TF32", OnnxRunner(full, provider="cuda", allow_tf32=True)
+        yield "CUDA, float16", OnnxRunner(half, provider="cuda")
+
+
+def _run(runner: OnnxRunner, clips: int, batch: int) -> tuple[Results, dict[str, NDArray[np.float32]]]:
+    """Return the results on generated clips, and the units of every layer for every view."""
+    recorder = Recorder(runner)
+    frames = max(item.frames for item in runner.inputs)
+    height, width = runner.inputs[0].size
+    if height != width:
+        raise InputError(f"{runner.metadata.name} reads {height} × {width} pixels; generated clips are square")
+    results = analyze(recorder, world_clips(clips, frames=frames, size=height), batch=batch, progress=False)
+    return results, {layer: np.concatenate([units[layer] for units in recorder.units]) for layer in runner.layers}
+
+
+def _compare(
+    model: str,
+    setting: str,
+    expected: Results,
+    expected_units: Mapping[str, NDArray[np.float32]],
+    found: Results,
+    found_units: Mapping[str, NDArray[np.float32]],
+) -> Row:
+    """Return how far one setting is from the reference."""
+    differences = np.concatenate(
+        [np.ravel(np.abs(found_units[k] - units) / (np.abs(units).max() or 1)) for k, units in expected_units.items()]
+    )
+    layers = list(zip(found.layers, expected.layers, strict=True))
+    units = list(zip(found.units, expected.units, strict=True))
+    return Row(
+        model=model,
+        setting=setting,
+        largest=float(differences.max()),
+        median=float(np.median(differences)),
+        layer_score=_largest((a["scores"][f], b["scores"][f]) for a, b in layers for f in FACTORS),
+        layer_percent=_largest((a["percent"][f], b["percent"][f]) for a, b in layers for f in FACTORS),
+        unit_score=_largest((a[f], b[f]) for a, b in units for f in FACTORS),
+        moved=sum(a["label"] != b["label"] for a, b in units),
+        units=len(units),
+    )
+
+
+def _largest(pairs: Iterable[tuple[float | None, float | None]]) -> float:
+    """Return the largest difference; one that is undefined on one side only is infinite."""
+    different = [
+        abs(a - b) if a is not None and b is not None else float("inf")
+        for a, b in pairs
+        if a is not None or b is not None
+    ]
+    return max(different, default=0.0)
+
+
+def at_side(architecture: Architecture, side: int | None) -> Architecture:
+    """Return an architecture that reads smaller frames, or the same one."""
+    if side is None:
+        return architecture
+    inputs = tuple(dataclasses.replace(item, size=(side, side)) for item in architecture.inputs)
+    return dataclasses.replace(architecture, inputs=inputs)
+
+
+def export_row(name: str, side: int | None, folder: Path) -> Path:
+    """Return the ONNX file of a row of the catalogue, or `name` itself where it is a file."""
+    if name.endswith(".onnx"):
+        return Path(name)
+    row = at_side(find_architecture(name), side)
+    path = folder / (f"{name} at {side}².onnx" if side else f"{name}.onnx")
+    return export_module(build_random(row), row, row.inputs, path)
+
+
+def table(rows: Sequence[Row], refused: Sequence[str], clips: int) -> str:
+    """Return the rows as Markdown, and what is missing and why."""
+    notes = [
+        f"Largest over {clips} generated clips, against the CPU's float32; "
+        f"{describe_machine('onnxruntime', 'onnxruntime-gpu', 'torch')}."
+    ]
+    if not any(row.setting.startswith("CUDA") for row in rows):
+        notes.append("There are no rows of CUDA: it does not load on this machine.")
+    return "\n".join([HEAD, *map(str, rows), "", *notes, *(f"* {reason}" for reason in refused)])
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("models", nargs="+", help="names of the catalogue, or ONNX files")
+    parser.add_argument("--clips", type=int, default=60, help="generated clips")
+    parser.add_argument("--side", type=int, help="height and width of the frames, if not the catalogue's")
+    parser.add_argument("--write", type=Path, help="put the table between the markers of this file")
+    arguments = parser.parse_args()
+    rows: list[Row] = []
+    refused: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in arguments.models:
+            try:
+                rows += parity(export_row(name, arguments.side, Path(folder)), arguments.clips)
+            except InputError as error:
+                refused.append(f"{name}: {error}")
+            else:
+                print("\n".join(str(row) for row in rows if row.model.startswith(Path(name).stem)), flush=True)
+    text = table(rows, refused, arguments.clips)
+    print(text)
+    if arguments.write:
+        write_between(arguments.write, "parity", text)
+
+
+if __name__ == "__main__":
+    main()
