@@ -169,7 +169,9 @@ def watching(layers: Mapping[str, keras.layers.Layer], watch: Watch) -> Iterator
             vars(layer).pop("call", None)
     for name in layers:
         if name not in ran:
-            raise InputError(f"layer {name!r} does not run in a forward of the model; name one that does")
+            raise InputError(
+                f"layer {name!r} does not run in a forward of the model, or only inside a tf.function; name another"
+            )
 
 
 @contextmanager

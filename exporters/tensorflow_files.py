@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 KERAS_FILES = (".keras", ".h5", ".hdf5")
+LOST = re.compile(r"Could not locate \w+ '[^']+'")
+"""What Keras says, amidst much else, of classes that a file needs."""
 
 
 def is_saved(path: Path) -> bool:
@@ -77,11 +80,13 @@ def open_saved(path: Path) -> keras.Model | tf.Module:
     except InputError:
         raise
     except Exception as error:
-        reason = one_line(error)
-        if "safe_mode" in reason or "unsafe" in reason:
+        reason = one_line(error).partition(". ")[0]
+        if lost := LOST.search(str(error)):
+            reason = lost[0]
+        elif "safe_mode" in str(error) or "unsafe" in str(error):
             reason = "it holds Python code (a Lambda layer), which is not run"
         raise InputError(
-            f"{path} cannot be loaded: {reason.partition('. ')[0]}. If you trust it, load it in Python, with its own "
+            f"{path} cannot be loaded: {reason}. If you trust it, load it in Python, with its own "
             "classes imported, and call sdmetrics.exporters.tensorflow.export"
         ) from error
 

@@ -103,6 +103,7 @@ def to_onnx(source: Source, example: Arrays) -> ModelProto:
         concrete = traced.get_concrete_function(*signature)
     try:
         with _quiet():
+            model: ModelProto
             model, _ = tf2onnx.convert.from_function(
                 traced,
                 signature,

@@ -3,7 +3,10 @@ import sys
 
 import pytest
 
-HEAVY = {"torch", "onnx", "onnxruntime", "av", "cv2", "altair", "rich", "typer", "scipy", "tensorflow", "jax"}
+HEAVY = {
+    *("torch", "onnx", "onnxruntime", "av", "cv2", "altair", "rich", "typer", "scipy"),
+    *("tensorflow", "keras", "tf2onnx", "jax", "flax"),
+}
 
 
 def loaded_by(statement):
@@ -20,6 +23,8 @@ def loaded_by(statement):
         "import sdmetrics.moments, sdmetrics.bias, sdmetrics.masks, sdmetrics.views",
         "import sdmetrics.analysis, sdmetrics.results, sdmetrics.opening, sdmetrics.demo",
         "import sdmetrics.exporters, sdmetrics.runners, sdmetrics.clips, sdmetrics.report",
+        "import sdmetrics.exporters.torch, sdmetrics.exporters.jax",
+        "import sdmetrics.exporters.tensorflow, sdmetrics.exporters.tensorflow_files",
     ],
 )
 def test_no_heavy_package_is_loaded_before_it_is_used(statement):
