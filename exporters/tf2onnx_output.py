@@ -107,6 +107,11 @@ def _refuse_foreign_nodes(model: ModelProto) -> None:
         for node in model.graph.node
         if node.domain not in versions or not onnx.defs.has(node.op_type, versions[node.domain], node.domain)
     }
+    if any(kind.endswith("PartitionedCall") for kind in foreign):
+        raise InputError(
+            "a part of the model is compiled by XLA, as Keras does with grouped and channels-first 3-D convolutions, and "
+            "tf2onnx does not look into it; export the Keras model itself, not its SavedModel"
+        )
     if foreign:
         raise InputError(
             f"tf2onnx has no counterpart of TensorFlow's {', '.join(sorted(foreign))}; replace the layers that use them"

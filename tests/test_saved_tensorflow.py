@@ -145,6 +145,15 @@ def test_operations_that_cannot_be_layers(tmp_path, export):
     assert not (tmp_path / "m.onnx").exists()
 
 
+def test_a_saved_model_with_parts_compiled_by_xla_says_what_to_export(tmp_path, export):
+    import tensorflow as tf
+
+    made("resnet").export(tmp_path / "grouped", verbose=False)
+    model = tf.saved_model.load(str(tmp_path / "grouped"))
+    with pytest.raises(InputError, match="compiled by XLA.*export the Keras model itself"):
+        export(model, CASES["resnet"].inputs, ["resnet_1/sum_1/Add"], tmp_path / "m.onnx")
+
+
 def test_files_that_cannot_be_opened(tmp_path):
     import keras
 
