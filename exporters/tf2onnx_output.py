@@ -109,8 +109,8 @@ def _refuse_foreign_nodes(model: ModelProto) -> None:
     }
     if any(kind.endswith("PartitionedCall") for kind in foreign):
         raise InputError(
-            "a part of the model is compiled by XLA, as Keras does with grouped and channels-first 3-D convolutions, and "
-            "tf2onnx does not look into it; export the Keras model itself, not its SavedModel"
+            "a part of the model is compiled by XLA, as Keras does with grouped and channels-first 3-D convolutions; "
+            "tf2onnx does not look into it. Export the Keras model itself, not its SavedModel"
         )
     if foreign:
         raise InputError(

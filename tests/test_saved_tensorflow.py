@@ -150,7 +150,7 @@ def test_a_saved_model_with_parts_compiled_by_xla_says_what_to_export(tmp_path, 
 
     made("resnet").export(tmp_path / "grouped", verbose=False)
     model = tf.saved_model.load(str(tmp_path / "grouped"))
-    with pytest.raises(InputError, match="compiled by XLA.*export the Keras model itself"):
+    with pytest.raises(InputError, match=r"compiled by XLA.*Export the Keras model itself"):
         export(model, CASES["resnet"].inputs, ["resnet_1/sum_1/Add"], tmp_path / "m.onnx")
 
 
