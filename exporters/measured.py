@@ -22,11 +22,11 @@ PREFIX = "sdmetrics/shape/"
 
 
 def known_shapes(model: ModelProto, inputs: Sequence[ModelInput]) -> dict[str, Shape]:
-    """Return the shape of every tensor: as `shapes`, and where that leaves gaps, as a run on random clips shows.
+    """Return the shape of every tensor: as ONNX infers it, and where that leaves gaps, as a run on random clips shows.
 
     A run with two and one with three clips tell which dimension grows with them; a fixed batch has one size.
     """
-    static = shapes(model)
+    static = _inferred(model)
     symbols = {size for value in fed_inputs(model.graph) for size in static.get(value.name, ()) if size != "?"}
     outputs = [name for node in model.graph.node for name in node.output if name]
     if all(name in static and _told(static[name], symbols) for name in outputs):
@@ -47,6 +47,16 @@ def known_shapes(model: ModelProto, inputs: Sequence[ModelInput]) -> dict[str, S
     symbol = next((str(size) for size in static.get(inputs[0].name, ())[:1] if size != "?"), "clips")
     found = {names[name]: _joined([shown[name] for shown in runs], symbol) for name in names}
     return static | found
+
+
+def _inferred(model: ModelProto) -> dict[str, Shape]:
+    """Return the shapes that follow from the graph: what a file says of its inner tensors is not always right."""
+    stated = [type(value).FromString(value.SerializeToString()) for value in model.graph.value_info]
+    del model.graph.value_info[:]
+    try:
+        return shapes(model)
+    finally:
+        model.graph.value_info.extend(stated)
 
 
 def _told(shape: Shape, symbols: set[int | str]) -> bool:

@@ -17,6 +17,7 @@ from sdmetrics.runners.onnxruntime import OnnxRunner
 from tests.graphs import FRAMES, TWO, TWO_W, graph_model
 from tests.graphs import SIZE as GRAPH_SIZE
 from tests.plain_files import CLIPS, NETWORKS, half_file, quantised_file, stripped, torch_file, torch_truth
+from tests.plain_heavy import flax_file, keras_file, tensorflow_file
 
 CLOSE = 1e-4
 
@@ -190,3 +191,24 @@ def test_a_half_precision_model_is_measured_as_it_is(tmp_path, network, keep_io_
     assert list(near) == names
     (tmp_path / "exact").mkdir()
     assert len(names) == len(probe_of(tmp_path / "exact", torch_file(network, 17, False)).layers)
+
+
+@pytest.mark.all
+@pytest.mark.parametrize("network", ["convolutions", "tokens", "frames"])
+def test_layers_and_axes_of_kerass_files_are_the_true_ones(tmp_path, network):
+    data, truths = keras_file(network)
+    hold_against_truth(tmp_path, stripped(data), truths)
+
+
+@pytest.mark.all
+@pytest.mark.parametrize("opset", [13, 15, 18])
+def test_layers_and_axes_of_tf2onnxs_files_are_the_true_ones(tmp_path, opset):
+    data, truths = tensorflow_file(opset)
+    hold_against_truth(tmp_path, stripped(data), truths)
+
+
+@pytest.mark.all
+@pytest.mark.parametrize("network", ["convolutions", "tokens"])
+def test_layers_and_axes_of_jax2onnxs_files_are_the_true_ones(tmp_path, network):
+    data, truths = flax_file(network)
+    hold_against_truth(tmp_path, stripped(data), truths)
