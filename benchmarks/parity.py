@@ -34,7 +34,7 @@ from sdmetrics.runners.onnxruntime import CUDA, OnnxRunner, loadable_providers
 FACTORS = ("dynamic", "static")
 HEAD = (
     "| model | measured with | units: largest difference | units: median | layer score | layer percent | unit score "
-    "| units in another class |\n|---|---|---|---|---|---|---|---|"
+    "| units in another class | units dead on one side |\n|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -50,12 +50,14 @@ class Row:
     layer_percent: float
     unit_score: float
     moved: int
+    dead: int
     units: int
 
     def __str__(self) -> str:
         return (
             f"| {self.model} | {self.setting} | {self.largest:.1e} | {self.median:.1e} | {self.layer_score:.1e} "
-            f"| {self.layer_percent:.1e} | {self.unit_score:.1e} | {self.moved} of {self.units} |"
+            f"| {self.layer_percent:.1e} | {self.unit_score:.1e} | {self.moved} of {self.units} "
+            f"| {self.dead} |"
         )
 
 
@@ -135,18 +137,14 @@ def _compare(
         layer_percent=_largest((a["percent"][f], b["percent"][f]) for a, b in layers for f in FACTORS),
         unit_score=_largest((a[f], b[f]) for a, b in units for f in FACTORS),
         moved=sum(a["label"] != b["label"] for a, b in units),
+        dead=sum((a[FACTORS[0]] is None) != (b[FACTORS[0]] is None) for a, b in units),
         units=len(units),
     )
 
 
 def _largest(pairs: Iterable[tuple[float | None, float | None]]) -> float:
-    """Return the largest difference; one that is undefined on one side only is infinite."""
-    different = [
-        abs(a - b) if a is not None and b is not None else float("inf")
-        for a, b in pairs
-        if a is not None or b is not None
-    ]
-    return max(different, default=0.0)
+    """Return the largest difference between values that both sides have."""
+    return max((abs(a - b) for a, b in pairs if a is not None and b is not None), default=0.0)
 
 
 def at_side(architecture: Architecture, side: int | None) -> Architecture:

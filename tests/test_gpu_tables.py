@@ -6,7 +6,7 @@ import pytest
 from benchmarks import parity as parity_table
 from benchmarks import speed as speed_table
 from benchmarks.machine import describe_machine
-from benchmarks.parity import _compare, _largest, parity
+from benchmarks.parity import _compare, parity
 from benchmarks.readme import write_between
 from sdmetrics.demo import demo_model
 from sdmetrics.exporters.catalogue import find_architecture
@@ -58,13 +58,14 @@ def test_differences_are_those_of_the_values():
     )
     assert (row.largest, row.median) == (0.5, 0.25)
     assert (row.layer_score, row.layer_percent, row.unit_score) == (0.5, 0, 0.5)
-    assert (row.moved, row.units) == (1, 1)
+    assert (row.moved, row.dead, row.units) == (1, 0, 1)
 
 
-def test_a_score_that_one_side_alone_has_is_infinitely_far():
-    assert _largest([(None, None)]) == 0
-    assert _largest([(0.5, 0.25), (None, None)]) == 0.25
-    assert _largest([(0.5, 0.25), (None, 0.1)]) == float("inf")
+def test_a_unit_that_is_dead_on_one_side_is_counted_and_not_compared():
+    units = {"a": np.ones((3, 1), np.float32)}
+    row = _compare("m", "s", results(0.25, "static"), units, results(None, "residual"), units)
+    assert (row.dead, row.moved, row.unit_score) == (1, 1, 0)
+    assert _compare("m", "s", results(None, "residual"), units, results(None, "residual"), units).dead == 0
 
 
 def test_a_row_at_another_size_keeps_all_else():
