@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +21,22 @@ if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
 
 MASK_NODE = "sdmetrics/mask/"
-"""In an exported model an Identity of this name and the layer's stands between a layer and its consumers."""
 
 OLDEST_OPSET = 11
 AXES_ARE_AN_INPUT = 18
 IR_VERSION = 8
 CLIPS = "clips"
+
+
+def mask_node(layer: str, run: int = 0) -> str:
+    """Return the name of the Identity that stands, in an exported model, between a layer's run and its consumers.
+
+    Examples
+    --------
+    >>> mask_node("res2"), mask_node("res2", run=1)
+    ('sdmetrics/mask/res2', 'sdmetrics/mask@1/res2')
+    """
+    return MASK_NODE + layer if run == 0 else f"sdmetrics/mask@{run}/{layer}"
 
 
 def assemble(model: ModelProto, metadata: Metadata) -> ModelProto:
@@ -141,11 +152,14 @@ def _mask(before: _Nodes, behind: _Nodes, layer: Layer, dtype: int) -> str:
     shape = before.constant(f"sdmetrics/{name}/shape", np.array([layer.units] + [1] * trailing))
     factor = before.put("Reshape", [name, shape], f"sdmetrics/{name}/reshaped")
     factor = before.put("Cast", [factor], f"sdmetrics/{name}/factor", to=dtype)
-    for node in before.graph.node:
-        if node.name == MASK_NODE + layer.name and node.op_type == "Identity":
-            node.op_type = "Mul"
-            node.input.append(factor)
-            return layer.tensor
+    identities = {node.name: node for node in before.graph.node if node.op_type == "Identity"}
+    if mask_node(layer.name) in identities:
+        for run in count():
+            gate = identities.get(mask_node(layer.name, run))
+            if gate is None:
+                return layer.tensor
+            gate.op_type = "Mul"
+            gate.input.append(factor)
     # The product takes over the tensor's name: no consumer, sub-graph or output has to be touched to read it.
     raw = f"sdmetrics/raw/{layer.tensor}"
     for node in before.graph.node:

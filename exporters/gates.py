@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
-from sdmetrics.errors import InputError, require
-from sdmetrics.exporters.assemble import MASK_NODE
+from sdmetrics.errors import InputError
+from sdmetrics.exporters.assemble import mask_node
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -23,28 +23,20 @@ GATE = "gate/"
 def close_gates(model: ModelProto, names: Iterable[str], several: Collection[str] = ()) -> None:
     """Turn each gate into an Identity of a known name; drop what only tells of the exporting machine.
 
-    The layers in `several` run once per frame, and each run reads the gate: there the Identity is of the number one,
-    and every run goes on multiplying with it.
+    The layers in `several` run once per frame, and each run has an Identity of its own.
     """
-    onnx = require("onnx", extra="cpu")
     graph = model.graph
     for name in names:
         readers = [node for node in graph.node if GATE + name in node.input]
-        alone = len(readers) == 1
-        if not (alone or (readers and name in several)) or any(node.op_type != "Mul" for node in readers):
+        wanted = max(1, len(readers)) if name in several else 1
+        if len(readers) != wanted or any(node.op_type != "Mul" for node in readers):
             raise InputError(f"the framework's exporter moved what follows layer {name!r}; name another layer")
-        value = next(value for value in graph.input if value.name == GATE + name)
-        graph.input.remove(value)
-        if not alone:
-            one = onnx.helper.make_tensor(f"one/{name}", value.type.tensor_type.elem_type, [], [1.0])
-            graph.initializer.append(one)
-            graph.node.insert(0, onnx.helper.make_node("Identity", [one.name], [GATE + name], name=MASK_NODE + name))
-            continue
-        (gate,) = readers
-        other = gate.input[1 - list(gate.input).index(GATE + name)]
-        gate.op_type, gate.name = "Identity", MASK_NODE + name
-        del gate.input[:]
-        gate.input.append(other)
+        for run, gate in enumerate(readers):
+            other = gate.input[1 - list(gate.input).index(GATE + name)]
+            gate.op_type, gate.name = "Identity", mask_node(name, run)
+            del gate.input[:]
+            gate.input.append(other)
+        graph.input.remove(next(value for value in graph.input if value.name == GATE + name))
     for described in [
         model,
         graph,

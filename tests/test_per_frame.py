@@ -67,6 +67,14 @@ def test_units_and_masks_are_those_of_every_frame(runners, runner, masked):
     np.testing.assert_allclose(made[runner].run(feeds, given)["output"], logits, rtol=0, atol=1e-5)
 
 
+def test_half_precision_knows_such_layers_too(tmp_path):
+    export(seeded(Recurrent), [VIDEO], ["step"], tmp_path / "model.onnx")
+    probe = OnnxRunner(build_probe(tmp_path / "model.onnx", tmp_path / "probe.onnx", masks=True, half=True))
+    feeds, kept = random_feeds([VIDEO], 2), np.array([0, 0, 1, 1, 1, 1], np.float32)
+    plain, masked = probe(feeds)["step"], probe(feeds, {"step": kept})["step"]
+    assert not np.allclose(plain, masked, rtol=0, atol=1e-3)
+
+
 def test_a_part_that_runs_several_times_for_another_reason_is_no_layer(tmp_path):
     with pytest.raises(InputError, match=r"'step' runs more than once in a forward"):
         export(seeded(Recurrent, declared=False), [VIDEO], ["step"], tmp_path / "model.onnx")
