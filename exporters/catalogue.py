@@ -15,8 +15,6 @@ from sdmetrics.views import ModelInput
 if TYPE_CHECKING:
     from torch import nn
 
-Opened = tuple["nn.Module", tuple[ModelInput, ...]]
-
 ARCHITECTURES = {row.name: row for row in (*pytorchvideo.ROWS, *torchvision.ROWS, *transformers.ROWS)}
 
 
@@ -70,6 +68,9 @@ def export(name: str, path: Path, *, checkpoint: Path | None = None, pretrained:
     sdmetrics.errors.InputError: the catalogue has no architecture 'slowfast'. The nearest names: slowfast_r50_8x8, \
 slowfast_r18_8x8, slowfast_r50_4x16, slowfast_r50_16x8, slowfast_r18_4x16
     """
+    from sdmetrics.exporters.checkpoints import open_checkpoint
+    from sdmetrics.exporters.pretrained import open_pretrained
+
     architecture = find_architecture(name)
     if checkpoint is not None and pretrained:
         raise InputError(
@@ -77,9 +78,9 @@ slowfast_r18_8x8, slowfast_r50_4x16, slowfast_r50_16x8, slowfast_r18_4x16
             "other out"
         )
     if pretrained:
-        module, inputs = _open_pretrained(architecture)
+        module, inputs = open_pretrained(architecture)
     elif checkpoint is not None:
-        module, inputs = _open_checkpoint(architecture, Path(checkpoint))
+        module, inputs = open_checkpoint(architecture, checkpoint)
     else:
         module, inputs = build_random(architecture), architecture.inputs
     return export_module(module, architecture, inputs, path)
@@ -127,23 +128,3 @@ def export_module(module: nn.Module, architecture: Architecture, inputs: Sequenc
 
     names = {module_path: name for name, module_path in architecture.layers.items()}
     return torch.export(module, inputs, list(names), path, names=names)
-
-
-def _open_checkpoint(architecture: Architecture, path: Path) -> Opened:
-    """Return the module with the weights of a file or a folder, and how it is fed."""
-    from sdmetrics.exporters.checkpoints import open_checkpoint
-    from sdmetrics.exporters.folders import open_folder
-
-    if path.is_dir():
-        return open_folder(architecture, path)
-    return open_checkpoint(architecture, path), architecture.inputs
-
-
-def _open_pretrained(architecture: Architecture) -> Opened:
-    """Return the module with its published weights, and how it is fed."""
-    from sdmetrics.exporters.folders import open_repository
-    from sdmetrics.exporters.pretrained import open_pretrained
-
-    if architecture.name in transformers.SOURCES:
-        return open_repository(architecture)
-    return open_pretrained(architecture), architecture.inputs

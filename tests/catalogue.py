@@ -24,37 +24,42 @@ OPTIONS = {
 """Fields of the configurations of Transformers, by family: two blocks, and narrow."""
 
 
-MVIT_LEFT_OUT = slice(5, 13)
-"""Blocks of either MViT that read and return as many channels as each other."""
+MVIT_KEPT = (0, 1, 2, 3, 13, 14)
+"""Blocks of either MViT of which each reads as many channels as the one before returns."""
+SWIN_KEPT = (2, 1, 1, 1)
+"""Blocks of Swin's stages; every second one shifts its windows."""
 
 
 def reduced(architecture: Architecture) -> Architecture:
-    """Return a row that reads few small frames and keeps, of each stage or transformer, its first two blocks."""
-    frames, side = FRAMES.get(architecture.family, {}), SIDES.get(architecture.family, SIDE)
+    """Return a row that reads few small frames and keeps the first blocks of its stages."""
+    family = architecture.family
+    frames, side = FRAMES.get(family, {}), SIDES.get(family, SIDE)
     inputs = tuple(
         dataclasses.replace(item, frames=frames.get(item.name, 4), size=(side, side)) for item in architecture.inputs
     )
     layers = architecture.layers
-    if architecture.family in ("Swin3D", *OPTIONS):
+    if family in OPTIONS:
         layers = {name: path for name, path in layers.items() if path.rpartition(".")[2] in ("0", "1")}
-    if architecture.family == "MViT":
-        layers = dict(list(layers.items())[: len(layers) - (MVIT_LEFT_OUT.stop - MVIT_LEFT_OUT.start)])
-    options = OPTIONS.get(architecture.family, {})
+    if family == "MViT":
+        layers = dict(list(layers.items())[: len(MVIT_KEPT)])
+    if family == "Swin3D":
+        kept = {f"features.{2 * stage}.{block}" for stage, count in enumerate(SWIN_KEPT) for block in range(count)}
+        layers = {name: path for name, path in layers.items() if path in kept}
 
     def build(inputs, classes):
-        return cut(architecture.build(inputs, classes, **options), architecture.family)
+        return cut(architecture.build(inputs, classes, **OPTIONS.get(family, {})), family)
 
     return dataclasses.replace(architecture, inputs=inputs, layers=layers, build=build)
 
 
 def cut(module, family):
-    """Take the later blocks out of a module's stages; what is left fits together."""
+    """Take the later blocks out of a module's stages."""
     for part in module.modules():
         if hasattr(part, "res_blocks"):
             part.res_blocks = part.res_blocks[:2]
     if family == "Swin3D":
-        for stage in range(0, len(module.features), 2):
-            module.features[stage] = module.features[stage][:2]
+        for stage, count in enumerate(SWIN_KEPT):
+            module.features[2 * stage] = module.features[2 * stage][:count]
     if family == "MViT":
-        del module.blocks[MVIT_LEFT_OUT]
+        module.blocks = type(module.blocks)(module.blocks[index] for index in MVIT_KEPT)
     return module

@@ -1,0 +1,115 @@
+"""`sdmetrics export` as a person meets it."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from sdmetrics.__main__ import main
+from sdmetrics.exporters.architectures.architecture import Architecture
+from sdmetrics.exporters.catalogue import ARCHITECTURES, build_random
+from sdmetrics.exporters.metadata import read_metadata
+from sdmetrics.views import ModelInput
+
+
+def build(_inputs, classes):
+    nn = torch.nn
+    return nn.Sequential(nn.Conv3d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, classes))
+
+
+TINY = Architecture(
+    name="tiny",
+    family="Tiny",
+    inputs=(ModelInput("video", frames=4, stride=2, size=(16, 16)),),
+    labels="Three",
+    classes=3,
+    build=build,
+    layers={"stem": "0", "res2": "1"},
+)
+
+
+@pytest.fixture
+def command(monkeypatch, capsys, tmp_path):
+    """Run `sdmetrics export` in an empty folder, with a tiny architecture in the catalogue."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(ARCHITECTURES, "tiny", TINY)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["sdmetrics", "export", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "200")
+        code = 0
+        try:
+            main()
+        except SystemExit as leaving:
+            code = leaving.code
+        printed = capsys.readouterr()
+        return code or 0, printed.out, printed.err
+
+    return run
+
+
+def test_the_list_names_every_architecture_how_it_is_fed_and_where_its_weights_are(command):
+    code, out, _ = command("--list")
+    assert code == 0
+    lines = {line.split()[0]: line for line in out.splitlines() if line.strip()}
+    for name, row in ARCHITECTURES.items():
+        assert row.family in lines[name]
+        assert row.labels in lines[name]
+    line = lines["slowfast_r50_8x8"]
+    assert "8×8 + 32×2, 256²" in line
+    assert "10: slow.stem … fast.res5" in line
+    assert "Kinetics-400 (400)" in line
+    assert "SLOWFAST_8x8_R50.pyth" in line
+    assert "--pretrained" in out
+
+
+def test_the_list_loads_no_framework():
+    code = (
+        "import sys; from sdmetrics.__main__ import main; sys.argv = ['sdmetrics', 'export', '--list']\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'torchvision', 'transformers', 'pytorchvideo', 'onnx', 'onnxruntime'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_random_weights_are_allowed_and_said_clearly(command, tmp_path):
+    code, out, err = command("tiny")
+    assert (code, err) == (0, "")
+    assert "the weights of tiny are random" in out
+    assert "model: tiny.onnx" in out
+    metadata = read_metadata(tmp_path / "tiny.onnx")
+    assert [layer.name for layer in metadata.layers] == ["stem", "res2"]
+    assert metadata.inputs == TINY.inputs
+
+
+def test_a_checkpoints_weights_are_not_random(command, tmp_path):
+    module = build_random(TINY)
+    torch.nn.init.ones_(module[4].weight)
+    torch.save(module.state_dict(), tmp_path / "trained.pth")
+    code, out, err = command("tiny", "--checkpoint", "trained.pth", "-o", "out/mine.onnx")
+    assert (code, err) == (0, "")
+    assert "random" not in out
+    trained = read_metadata(tmp_path / "out" / "mine.onnx")
+    command("tiny")
+    assert trained.sha256 != read_metadata(tmp_path / "tiny.onnx").sha256
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ([], "no architecture is named; sdmetrics export --list"),
+        (["slowfast"], "the catalogue has no architecture 'slowfast'. The nearest names: slowfast_r"),
+        (["tiny", "--pretrained"], "tiny has no published weights"),
+        (["tiny", "--checkpoint", "nowhere.pth"], "there is no file nowhere.pth"),
+        (["tiny", "--checkpoint", "a.pth", "--pretrained"], "both --checkpoint a.pth and --pretrained are given"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_on_standard_error(command, tmp_path, arguments, reason):
+    code, out, err = command(*arguments)
+    assert (code, out) == (2, "")
+    assert reason in err
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
