@@ -209,7 +209,7 @@ def running(model: object) -> Iterator[None]:
 
 
 @contextmanager
-def _around_calls(classes: Iterable[type], around: Callable[[Any, Call], object]) -> Iterator[None]:
+def _around_calls(classes: Iterable[Any], around: Callable[[Any, Call], object]) -> Iterator[None]:
     """While the block runs, calling an object of one of the classes calls `around(object, call)`."""
     own = {kind: kind.__dict__.get("__call__") for kind in classes}
 
@@ -217,7 +217,7 @@ def _around_calls(classes: Iterable[type], around: Callable[[Any, Call], object]
         return lambda part, *args, **kwargs: around(part, lambda: original(part, *args, **kwargs))
 
     for kind, call in [(kind, kind.__call__) for kind in own]:
-        kind.__call__ = changed(call)  # type: ignore[method-assign]
+        kind.__call__ = changed(call)
     try:
         yield
     finally:
@@ -225,7 +225,7 @@ def _around_calls(classes: Iterable[type], around: Callable[[Any, Call], object]
             if call is None:
                 del kind.__call__
             else:
-                kind.__call__ = call  # type: ignore[method-assign]
+                kind.__call__ = call
 
 
 def named_arrays(tree: object) -> dict[str, jax.Array]:

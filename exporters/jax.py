@@ -94,8 +94,9 @@ def export(
             found = _run(evaluated, names, [jax.numpy.asarray(array) for array in arrays.values()])
         return {name: np.asarray(array) for name, array in found.items()}
 
-    outputs = list(forward(example))
-    converted = _to_onnx(model, evaluated, names, example, outputs)
+    found = forward(example)
+    _check_precision(model, found)
+    converted = _to_onnx(model, evaluated, names, example, list(found))
     close_gates(converted, names)
     # What jax2onnx says of the shapes within is wrong wherever it moved a Transpose; ONNX infers them.
     del converted.graph.value_info[:]
@@ -141,6 +142,16 @@ def _run(
     if not own:
         raise InputError("the model returns nothing in which there is an array; wrap it so that it does")
     return own | {LAYER + name: taps[LAYER + name] for name in layers}
+
+
+def _check_precision(model: nnx.Module | linen.Module, found: Arrays) -> None:
+    """Raise an `InputError` if the model computes in half precision, which jax2onnx turns into invalid files."""
+    for name, array in found.items():
+        if array.dtype.itemsize == 2:
+            raise InputError(
+                f"{name} of {type(model).__name__} is of type {array.dtype}; jax2onnx exports float32 alone. "
+                "Build the model with dtype=float32, its weights may stay as they are"
+            )
 
 
 def _to_onnx(

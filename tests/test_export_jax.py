@@ -328,6 +328,17 @@ def test_a_linen_model_that_cannot_be_told_to_evaluate_says_so(export, flax, tmp
         export(bound, [SMALL], ["Conv_0"], tmp_path / "m.onnx")
 
 
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_is_for_weights_alone(export, flax, tmp_path, precision):
+    def model(computes):
+        conv = flax.nnx.Conv(3, 4, (3, 3, 3), dtype=computes, param_dtype=precision, rngs=flax.nnx.Rngs(0))
+        return flax.nnx.Sequential(conv, flax.nnx.relu)
+
+    with pytest.raises(InputError, match=rf"is of type {precision}; jax2onnx exports float32 alone"):
+        export(model(precision), [SMALL], ["layers.0"], tmp_path / "m.onnx")
+    assert read_metadata(export(model("float32"), [SMALL], ["layers.0"], tmp_path / "m.onnx")).export_error < 1e-5
+
+
 def test_too_many_weights_for_one_file_are_an_error_before_the_export(export, flax, tmp_path, monkeypatch):
     monkeypatch.setattr(sys.modules["sdmetrics.exporters.jax"], "LIMIT", 100)
     with pytest.raises(InputError, match="less than 2 GiB"):
