@@ -22,6 +22,7 @@ OPTIONS = {
     "VidEoMT": NARROW | {"num_hidden_layers": 2, "num_blocks": 1, "num_queries": 3},
 }
 """Fields of the configurations of Transformers, by family: two blocks, and narrow."""
+DEPTHS = ("num_hidden_layers", "num_spatial_layers", "num_temporal_layers", "num_blocks")
 
 
 MVIT_KEPT = (0, 1, 2, 3, 13, 14)
@@ -30,26 +31,36 @@ SWIN_KEPT = (2, 1, 1, 1)
 """Blocks of Swin's stages; every second one shifts its windows."""
 
 
-def reduced(architecture: Architecture) -> Architecture:
-    """Return a row that reads few small frames and keeps the first blocks of its stages."""
+def reduced(architecture: Architecture, whole: bool = False) -> Architecture:
+    """Return a row that reads few small frames and keeps the first blocks of its stages; or all, with `whole`."""
     family = architecture.family
     frames, side = FRAMES.get(family, {}), SIDES.get(family, SIDE)
     inputs = tuple(
         dataclasses.replace(item, frames=frames.get(item.name, 4), size=(side, side)) for item in architecture.inputs
     )
-    layers = architecture.layers
-    if family in OPTIONS:
-        layers = {name: path for name, path in layers.items() if path.rpartition(".")[2] in ("0", "1")}
-    if family == "MViT":
-        layers = dict(list(layers.items())[: len(MVIT_KEPT)])
-    if family == "Swin3D":
-        kept = {f"features.{2 * stage}.{block}" for stage, count in enumerate(SWIN_KEPT) for block in range(count)}
-        layers = {name: path for name, path in layers.items() if path in kept}
+    options = OPTIONS.get(family, {})
+    if whole:
+        options = {key: value for key, value in options.items() if key not in DEPTHS}
 
     def build(inputs, classes):
-        return cut(architecture.build(inputs, classes, **OPTIONS.get(family, {})), family)
+        module = architecture.build(inputs, classes, **options)
+        return module if whole else cut(module, family)
 
+    layers = architecture.layers if whole else kept(architecture)
     return dataclasses.replace(architecture, inputs=inputs, layers=layers, build=build)
+
+
+def kept(architecture):
+    """Return the layers that are left where the later blocks are gone."""
+    layers = architecture.layers
+    if architecture.family in OPTIONS:
+        return {name: path for name, path in layers.items() if path.rpartition(".")[2] in ("0", "1")}
+    if architecture.family == "MViT":
+        return dict(list(layers.items())[: len(MVIT_KEPT)])
+    if architecture.family == "Swin3D":
+        left = {f"features.{2 * stage}.{block}" for stage, count in enumerate(SWIN_KEPT) for block in range(count)}
+        return {name: path for name, path in layers.items() if path in left}
+    return layers
 
 
 def cut(module, family):

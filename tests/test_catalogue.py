@@ -204,9 +204,9 @@ def test_one_row_of_a_family_becomes_a_probe(name, tmp_path):
 
 
 @pytest.mark.all
-@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name not in SMALLEST])
-def test_every_row_becomes_a_probe(name, tmp_path):
-    check_export(reduced(find_architecture(name)), tmp_path)
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_row_becomes_a_probe_with_all_its_layers(name, tmp_path):
+    check_export(reduced(find_architecture(name), whole=True), tmp_path)
 
 
 def test_slowfast_is_measured_in_both_pathways_each_with_its_own_order():
