@@ -186,13 +186,15 @@ def without_tf32() -> Iterator[None]:
     from torch.backends import cudnn
 
     # Before torch 2.9 one switch held for all of cuDNN.
-    switch, off = ((cudnn.conv, "fp32_precision"), "ieee") if hasattr(cudnn, "conv") else ((cudnn, "allow_tf32"), False)
-    before = getattr(*switch)
-    setattr(*switch, off)
+    holder, name, off = (
+        (cudnn.conv, "fp32_precision", "ieee") if hasattr(cudnn, "conv") else (cudnn, "allow_tf32", False)
+    )
+    before = getattr(holder, name)
+    setattr(holder, name, off)
     try:
         yield
     finally:
-        setattr(*switch, before)
+        setattr(holder, name, before)
 
 
 def _pool(tensor: Tensor, layer: Layer, clips: int) -> Tensor:
