@@ -59,11 +59,18 @@ def describe_inputs(shapes: Mapping[str, Shape], **given: Any) -> tuple[ModelInp
         sizes = dict(zip(layout, shape, strict=False))
         frames = given.get("frames") or sizes.get("T", 1)
         height, width = given.get("size") or (sizes.get("H"), sizes.get("W"))
-        if not (layout and isinstance(frames, int) and isinstance(height, int) and isinstance(width, int)):
+        options = {
+            "layout": None if layout else "NCTHW",
+            "frames": None if layout and isinstance(frames, int) else "8",
+            "size": None if isinstance(height, int) and isinstance(width, int) else "224 224",
+        }
+        wanted = {option: example for option, example in options.items() if example}
+        if wanted:
+            command = " ".join(f"--{option} {example}" for option, example in wanted.items())
+            fields = ", ".join(f"{option}=…" for option in wanted)
             raise InputError(
-                f"model input {name!r} has the shape {shape}, which does not tell how it is fed; describe it "
-                f"with ModelInput({name!r}, frames=…, size=(…, …), layout='NCTHW'), or on the command line: "
-                "--layout NCTHW --frames … --size … …"
+                f"model input {name!r} has the shape {shape}, which does not tell its {', '.join(wanted)}; say it, "
+                f"such as sdmetrics probe MODEL {command}, or in Python inputs=[ModelInput({name!r}, {fields})]"
             )
         described = {**given, "frames": frames, "size": (height, width), "layout": layout}
         inferred.append(ModelInput(name, **described))

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.axes import axis_of, label_axes
+from sdmetrics.exporters.batches import fixed_batch
 from sdmetrics.exporters.feeds import guess_layout, infer_inputs
 from sdmetrics.exporters.fixed import with_working_batch
-from sdmetrics.exporters.graph import Shape, element_types, fed_inputs, load_model, shapes
+from sdmetrics.exporters.graph import Shape, element_types, fed_inputs, load_graph, load_model, shapes
 from sdmetrics.exporters.measured import known_shapes
 from sdmetrics.exporters.metadata import Layer, metadata_of
 from sdmetrics.exporters.scopes import module_outputs
@@ -63,6 +64,23 @@ def list_layers(model: Path) -> list[Layer]:
             f"{model} is a probe already; its layers are {', '.join(layer.name for layer in declared.layers)}"
         )
     return list(declared.layers)
+
+
+def understood_inputs(model: Path) -> list[str]:
+    """Return a line for every input of an ONNX file: how it is fed, or what has to be said for that."""
+    loaded = load_graph(Path(model))
+    declared = metadata_of(loaded, str(model))
+    try:
+        inputs = declared.inputs if declared else infer_inputs(loaded)
+    except InputError as error:
+        return [str(error)]
+    batch = fixed_batch(loaded)
+    return [
+        f"input {item.name}: {item.frames} frame(s) of {item.size[0]} × {item.size[1]} as {item.layout}"
+        + (f", {batch} clip(s) at once" if batch else "")
+        + ("" if declared else "; not so? say --layout, --frames, --size, --mean and --std to sdmetrics probe")
+        for item in inputs
+    ]
 
 
 def candidates(

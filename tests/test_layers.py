@@ -16,8 +16,9 @@ from sdmetrics.errors import InputError
 from sdmetrics.exporters.axes import axis_of, label_axes
 from sdmetrics.exporters.feeds import prepare, random_feeds
 from sdmetrics.exporters.graph import shapes
-from sdmetrics.exporters.layers import list_layers
+from sdmetrics.exporters.layers import list_layers, understood_inputs
 from sdmetrics.exporters.parts import label_of, reshaped, whole_axis
+from tests.graphs import graph_model
 from tests.models import CASES, exported, hooked, probed, video_input
 
 
@@ -236,3 +237,20 @@ def test_channels_last_follow_from_layer_norm():
 def test_the_input_of_a_model_is_not_a_layer(tmp_path):
     path = written(tmp_path, foreign("framewise"))
     assert video_input().name not in [layer.tensor for layer in list_layers(path)]
+
+
+def test_how_an_input_is_understood(tmp_path):
+    relu = [("Relu", ["x"], ["y"], {})]
+    shapes = {
+        "one": (["n", 3, 4, 8, 8], "input x: 4 frame(s) of 8 × 8 as NCTHW; not so? say --layout"),
+        "two": ([2, 4, 8, 8, 3], "input x: 4 frame(s) of 8 × 8 as NTHWC, 2 clip(s) at once; not so?"),
+        "three": (
+            ["n", 3, "t", "h", "w"],
+            "model input 'x' has the shape ('n', 3, 't', 'h', 'w'), which does not tell",
+        ),
+    }
+    for shape, line in shapes.values():
+        (found,) = understood_inputs(graph_model(tmp_path, relu, ["y"], shape=shape))
+        assert found.startswith(line)
+    (line,) = understood_inputs(written(tmp_path, exported("resnet")))
+    assert line == "input video: 4 frame(s) of 32 × 32 as NCTHW"
