@@ -110,6 +110,7 @@ def _window(clip: ModelInput) -> tuple[int, ...]:
 
 def _of_depth(network: nn.Module, depth: int) -> nn.Module:
     """Cut a network of depth 50 to depth 18 as SlowFast means it: two of the same bottleneck blocks per stage."""
+    stage: Any
     for stage in network.modules():
         if depth == 18 and hasattr(stage, "res_blocks"):
             stage.res_blocks = stage.res_blocks[:2]

@@ -13,13 +13,18 @@ if TYPE_CHECKING:
 
 Build = Callable[[Sequence[ModelInput], int], "nn.Module"]
 
-KINETICS = {"mean": (0.43216, 0.394666, 0.37645), "std": (0.22803, 0.22145, 0.216989)}
-IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+Colours = tuple[tuple[float, float, float], tuple[float, float, float]]
+"""Mean and deviation of the three channels."""
+
+USUAL: Colours = ((0.45, 0.45, 0.45), (0.225, 0.225, 0.225))
+KINETICS: Colours = ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989))
+IMAGENET: Colours = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
-def video(frames: int, stride: int, side: int, **colours: tuple[float, float, float]) -> ModelInput:
+def video(frames: int, stride: int, side: int, colours: Colours) -> ModelInput:
     """Return an input of square frames."""
-    return ModelInput("video", frames=frames, stride=stride, size=(side, side), **colours)
+    mean, std = colours
+    return ModelInput("video", frames=frames, stride=stride, size=(side, side), mean=mean, std=std)
 
 
 def any_size(name: str) -> Build:
@@ -92,11 +97,11 @@ def _row(
 
 
 ROWS: tuple[Architecture, ...] = (
-    _row("mvit_v2_s_16x4", "MViT", video(16, 4, 224), MVIT_BLOCKS, "MViT_V2_S", mvit),
-    _row("r2plus1d_18", "R(2+1)D", video(16, 2, 112, **KINETICS), RESNET, "R2Plus1D_18"),
-    _row("mc3_18", "MC3", video(16, 2, 112, **KINETICS), RESNET, "MC3_18"),
-    _row("s3d", "S3D", video(128, 2, 224, **KINETICS), S3D_STAGES, "S3D", s3d),
-    _row("swin3d_t", "Swin3D", video(32, 2, 224, **IMAGENET), swin_blocks(2, 2, 6, 2), "Swin3D_T"),
-    _row("swin3d_s", "Swin3D", video(32, 2, 224, **IMAGENET), swin_blocks(2, 2, 18, 2), "Swin3D_S"),
-    _row("swin3d_b", "Swin3D", video(32, 2, 224, **IMAGENET), swin_blocks(2, 2, 18, 2), "Swin3D_B"),
+    _row("mvit_v2_s_16x4", "MViT", video(16, 4, 224, USUAL), MVIT_BLOCKS, "MViT_V2_S", mvit),
+    _row("r2plus1d_18", "R(2+1)D", video(16, 2, 112, KINETICS), RESNET, "R2Plus1D_18"),
+    _row("mc3_18", "MC3", video(16, 2, 112, KINETICS), RESNET, "MC3_18"),
+    _row("s3d", "S3D", video(128, 2, 224, KINETICS), S3D_STAGES, "S3D", s3d),
+    _row("swin3d_t", "Swin3D", video(32, 2, 224, IMAGENET), swin_blocks(2, 2, 6, 2), "Swin3D_T"),
+    _row("swin3d_s", "Swin3D", video(32, 2, 224, IMAGENET), swin_blocks(2, 2, 18, 2), "Swin3D_S"),
+    _row("swin3d_b", "Swin3D", video(32, 2, 224, IMAGENET), swin_blocks(2, 2, 18, 2), "Swin3D_B"),
 )
