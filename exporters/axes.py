@@ -62,10 +62,10 @@ def label_axes(model: ModelProto, shapes: Mapping[str, Shape], layouts: Mapping[
     graph = model.graph
     axes: dict[str, Axes] = {}
     for value in fed_inputs(graph):
-        shape = shapes.get(value.name, ())
+        sizes = shapes.get(value.name, ())
         layout = layouts.get(value.name, "")
-        labels = tuple(layout) if len(layout) == len(shape) else ("N", *[None] * (len(shape) - 1))[: len(shape)]
-        axes[value.name] = tuple(whole_axis(*each) for each in zip(labels, shape, strict=True))
+        labels = tuple(layout) if len(layout) == len(sizes) else ("N", *[None] * (len(sizes) - 1))[: len(sizes)]
+        axes[value.name] = tuple(whole_axis(*each) for each in zip(labels, sizes, strict=True))
     walk = _Walk(axes, shapes, constants(model))
     for node in graph.node:
         found = walk.output(node)

@@ -50,7 +50,7 @@ def _runs(session: InferenceSession, inputs: Sequence[ModelInput], clips: int, o
 def _with_batch(model: ModelProto, batch: int) -> ModelProto:
     """Return a copy whose inputs are fixed to a number of clips."""
     onnx = require("onnx", extra="cpu")
-    fixed = onnx.ModelProto()
+    fixed: ModelProto = onnx.ModelProto()
     fixed.CopyFrom(model)
     for value in fed_inputs(fixed.graph):
         if value.type.tensor_type.shape.dim:

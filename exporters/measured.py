@@ -16,6 +16,7 @@ from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
     from onnx import ModelProto
+    from onnxruntime import InferenceSession
 
 CLIPS = (2, 3)
 PREFIX = "sdmetrics/shape/"
@@ -64,7 +65,7 @@ def _told(shape: Shape, symbols: set[int | str]) -> bool:
     return all(isinstance(size, int) or set(size_of(size)[1]) <= symbols for size in shape)
 
 
-def _with_shapes(model: ModelProto, tensors: Sequence[str]) -> tuple[object, Mapping[str, str]]:
+def _with_shapes(model: ModelProto, tensors: Sequence[str]) -> tuple[InferenceSession, Mapping[str, str]]:
     """Return a session that gives every tensor's shape and none of its values, and the names of its outputs."""
     onnx = require("onnx", extra="cpu")
     told = onnx.ModelProto()

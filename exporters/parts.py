@@ -54,7 +54,8 @@ def size_of(entry: int | str) -> Size:
 
 def times(sizes: Iterable[Size]) -> Size:
     """Return the product of sizes."""
-    number, symbols = 1, []
+    number = 1
+    symbols: list[str] = []
     for factor, names in sizes:
         number *= factor
         symbols += names

@@ -201,7 +201,8 @@ def measure(
     """
     session = open_tapped(model, layers, optimise=False)
     feeds, batch = check_feeds(inputs), fixed_batch(model)
-    proven, units = [], {}
+    proven: list[Layer] = []
+    units: dict[str, NDArray[np.float64]] = {}
     for start in range(0, len(layers), LAYERS_AT_ONCE):
         some = layers[start : start + LAYERS_AT_ONCE]
         if batch:
