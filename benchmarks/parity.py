@@ -193,12 +193,11 @@ def main() -> None:
                 rows += parity(export_row(name, arguments.side, Path(folder)), arguments.clips)
             except InputError as error:
                 refused.append(f"{name}: {error}")
-            else:
-                print("\n".join(str(row) for row in rows if row.model.startswith(Path(name).stem)), flush=True)
-    text = table(rows, refused, arguments.clips)
+            text = table(rows, refused, arguments.clips)
+            # A model that takes more memory than there is takes the process with it, and leaves what was measured.
+            if arguments.write:
+                write_between(arguments.write, "parity", text)
     print(text)
-    if arguments.write:
-        write_between(arguments.write, "parity", text)
 
 
 if __name__ == "__main__":
