@@ -4,6 +4,7 @@ from sdmetrics._version import __version__
 from sdmetrics.analysis import Runner, analyze
 from sdmetrics.bias import LayerBias, UnitBias, layer_bias, unit_bias
 from sdmetrics.clips import Clip
+from sdmetrics.clips.networks import open_styles
 from sdmetrics.errors import InputError, MissingExtra
 from sdmetrics.masks import removal_mask
 from sdmetrics.moments import PairMoments
@@ -26,6 +27,7 @@ __all__ = [
     "layer_bias",
     "open_clips",
     "open_model",
+    "open_styles",
     "removal_mask",
     "unit_bias",
 ]

@@ -257,7 +257,15 @@ def sample(
 def analyze(
     model: Annotated[Path, MODEL],
     clips: Annotated[Path, CLIPS],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; an interrupted run in it is resumed.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder of the run; an interrupted run in it is resumed. Default: runs/ and the model's name.",
+            show_default=False,
+        ),
+    ] = None,
     layer: Annotated[list[str] | None, LAYER] = None,
     styles: Annotated[list[str] | None, STYLES] = None,
     seed: Annotated[int, SEED] = 0,
@@ -290,6 +298,7 @@ def analyze(
     from sdmetrics.opening import open_clips, open_model
     from sdmetrics.report import write_report
 
+    out = out or Path("runs") / model.stem
     runner = open_model(model, layers=layer, provider=provider, threads=threads, half=half, allow_tf32=tf32)
     console.print(
         "runs on {provider} in {precision}, {threads} threads, {runtime}".format(**runner.identity), highlight=False
