@@ -5,8 +5,8 @@ import dataclasses
 from sdmetrics.exporters.architectures.architecture import Architecture
 
 SIDE = 64
-SIDES = {"VideoPrism": 36, "VidEoMT": 32, "V-JEPA 2": 32}
-"""Sides by family, where tokens of 18 pixels or the number of nodes ask for another one."""
+SIDES = {"VideoPrism": 36, "VidEoMT": 32, "V-JEPA 2": 32, "R(2+1)D": 32, "MC3": 32}
+"""Sides by family, where tokens of 18 pixels, the number of nodes or wide layers ask for another one."""
 FRAMES = {"SlowFast": {"slow": 2, "fast": 8}, "S3D": {"video": 8}, "VidEoMT": {"video": 2}}
 """Frames by family and input, where four are too few or too many."""
 
@@ -67,7 +67,8 @@ def cut(module, family):
     """Take the later blocks out of a module's stages."""
     for part in module.modules():
         if hasattr(part, "res_blocks"):
-            part.res_blocks = part.res_blocks[:2]
+            # I3D's second blocks have other kernels than its first.
+            part.res_blocks = part.res_blocks[: 2 if family == "I3D" else 1]
     if family == "Swin3D":
         for stage, count in enumerate(SWIN_KEPT):
             module.features[2 * stage] = module.features[2 * stage][:count]

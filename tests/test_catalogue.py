@@ -147,7 +147,7 @@ def arrays(row, clips=2):
 def test_x3d_gives_the_numbers_that_it_gives_with_the_librarys_swish():
     from pytorchvideo.layers.swish import Swish
 
-    row = reduced(find_architecture("x3d_xs"))
+    row = reduced(find_architecture("x3d_xs"), whole=True)
     module = build_random(row)
     with torch.no_grad():
         found = module(*arrays(row))
@@ -242,16 +242,6 @@ def test_a_missing_library_is_answered_with_the_extra_that_brings_it(monkeypatch
     row = find_architecture("c2d_r50_8x8")
     with pytest.raises(MissingExtra, match=r"static-dynamic-metrics\[catalogue\]"):
         row.build(row.inputs, row.classes)
-
-
-def test_a_checkpoint_goes_through_and_its_number_of_classes_is_taken(tmp_path, monkeypatch):
-    row = reduced(find_architecture("fastonly_r50"))
-    monkeypatch.setitem(ARCHITECTURES, row.name, row)
-    module = build_random(dataclasses.replace(row, classes=7))
-    torch.save({"model_state": module.state_dict()}, tmp_path / "trained.pyth")
-    path = export(row.name, tmp_path / "m.onnx", checkpoint=tmp_path / "trained.pyth")
-    expected = export_module(module, row, row.inputs, tmp_path / "expected.onnx")
-    assert read_metadata(path).sha256 == read_metadata(expected).sha256
 
 
 def test_weights_come_from_one_place(tmp_path):

@@ -1,5 +1,6 @@
 """`sdmetrics export` as a person meets it."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ from sdmetrics.__main__ import main
 from sdmetrics.exporters.architectures.architecture import Architecture
 from sdmetrics.exporters.catalogue import ARCHITECTURES, build_random
 from sdmetrics.exporters.metadata import read_metadata
+from sdmetrics.exporters.modules import weights_sha256
 from sdmetrics.views import ModelInput
 
 
@@ -85,16 +87,15 @@ def test_random_weights_are_allowed_and_said_clearly(command, tmp_path):
     assert metadata.inputs == TINY.inputs
 
 
-def test_a_checkpoints_weights_are_not_random(command, tmp_path):
-    module = build_random(TINY)
+def test_a_checkpoints_weights_and_its_number_of_classes_are_taken(command, tmp_path):
+    trained = dataclasses.replace(TINY, classes=7)
+    module = build_random(trained)
     torch.nn.init.ones_(module[4].weight)
-    torch.save(module.state_dict(), tmp_path / "trained.pth")
-    code, out, err = command("tiny", "--checkpoint", "trained.pth", "-o", "out/mine.onnx")
+    torch.save({"model_state": module.state_dict()}, tmp_path / "trained.pyth")
+    code, out, err = command("tiny", "--checkpoint", "trained.pyth", "-o", "out/mine.onnx")
     assert (code, err) == (0, "")
     assert "random" not in out
-    trained = read_metadata(tmp_path / "out" / "mine.onnx")
-    command("tiny")
-    assert trained.sha256 != read_metadata(tmp_path / "tiny.onnx").sha256
+    assert read_metadata(tmp_path / "out" / "mine.onnx").sha256 == weights_sha256(module)
 
 
 @pytest.mark.parametrize(
