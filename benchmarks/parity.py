@@ -192,7 +192,7 @@ def main() -> None:
             try:
                 rows += parity(export_row(name, arguments.side, Path(folder)), arguments.clips)
             except InputError as error:
-                refused.append(f"{name}: {error}")
+                refused.append(f"{Path(name).stem}: {error}")
             text = table(rows, refused, arguments.clips)
             # A model that takes more memory than there is takes the process with it, and leaves what was measured.
             if arguments.write:
