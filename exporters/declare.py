@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.axes import axis_of, label_axes
 from sdmetrics.exporters.feeds import check_inputs, prepare, random_feeds, select
-from sdmetrics.exporters.graph import check_model, save_model
+from sdmetrics.exporters.graph import Shape, check_model, save_model, shapes
 from sdmetrics.exporters.layers import find_layers
 from sdmetrics.exporters.measured import known_shapes
 from sdmetrics.exporters.metadata import Layer, Metadata, write_metadata
@@ -73,19 +73,10 @@ def declare(
     outputs = [name for name in together if not name.startswith(LAYER)]
     check_inputs(model, inputs)
     check_model(model, path.name)
-    known = known_shapes(model, inputs)
-    labels = label_axes(model, known, {item.name: item.layout for item in inputs})
-    offered = [
-        Layer(
-            name=name,
-            tensor=LAYER + name,
-            shape=known.get(LAYER + name, ()),
-            channel_axis=axis_of(labels.get(LAYER + name), "C"),
-            time_axis=axis_of(labels.get(LAYER + name), "T"),
-            module=module,
-        )
-        for name, module in layers.items()
-    ]
+    offered = _offer(model, shapes(model), inputs, layers)
+    if any(layer.channel_axis is None for layer in offered):
+        # Only then, as this runs the whole model once more with nothing of it optimised.
+        offered = _offer(model, known_shapes(model, inputs), inputs, layers)
     chosen = find_layers(axes or list(layers), offered, path.stem)
     placed = [
         place_batch(layer, together[layer.tensor], [values[layer.tensor] for values in alone]) for layer in chosen
@@ -102,6 +93,24 @@ def declare(
     )
     write_metadata(model, metadata)
     return save_model(model, path)
+
+
+def _offer(
+    model: ModelProto, known: Mapping[str, Shape], inputs: Sequence[ModelInput], layers: Mapping[str, str]
+) -> list[Layer]:
+    """Return the layers with the axes that follow from the shapes that are known."""
+    labels = label_axes(model, known, {item.name: item.layout for item in inputs})
+    return [
+        Layer(
+            name=name,
+            tensor=LAYER + name,
+            shape=known.get(LAYER + name, ()),
+            channel_axis=axis_of(labels.get(LAYER + name), "C"),
+            time_axis=axis_of(labels.get(LAYER + name), "T"),
+            module=module,
+        )
+        for name, module in layers.items()
+    ]
 
 
 def _compare(model: ModelProto, feeds: Arrays, inputs: Sequence[ModelInput], together: Arrays, first: Arrays) -> float:
