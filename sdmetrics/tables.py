@@ -11,6 +11,8 @@ from rich.table import Table
 from sdmetrics.results import Results
 
 UNIT_CLASSES = ("dynamic", "static", "joint", "residual")
+NAME_WIDTH = 12
+"""Layers' names are not broken before this many characters, however narrow the terminal is."""
 
 
 def results_table(results: Results, title: str) -> Table:
@@ -22,7 +24,8 @@ def results_table(results: Results, title: str) -> Table:
         pad_edge=False,
         collapse_padding=True,
     )
-    table.add_column("layer", overflow="fold")
+    widest = max((len(row["name"]) for row in results.layers), default=0)
+    table.add_column("layer", overflow="fold", min_width=min(NAME_WIDTH, widest))
     table.add_column("units", justify="right", no_wrap=True)
     for factor in ("dynamic", "static"):
         table.add_column(f"layer %\n{factor}", justify="right", no_wrap=True)
