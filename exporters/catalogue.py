@@ -87,22 +87,21 @@ slowfast_r18_8x8, slowfast_r50_4x16, slowfast_r50_16x8, slowfast_r18_4x16
 
 
 def in_words(architecture: Architecture) -> tuple[str, ...]:
-    """Return what a person wants to know of an architecture: name, family, inputs, layers, labels, weights.
+    """Return what a person wants to know of an architecture: name, inputs, layers, labels, weights.
 
     Examples
     --------
-    >>> in_words(find_architecture("slowfast_r50_8x8"))[2:]
-    ('8×8 + 32×2, 256²', '10: slow.stem … fast.res5', 'Kinetics-400 (400)', 'SLOWFAST_8x8_R50.pyth')
+    >>> in_words(find_architecture("slowfast_r50_8x8"))[1:]
+    ('8×8 + 32×2, 256²', '10: slow.stem … fast.res5', 'Kinetics-400', 'SLOWFAST_8x8_R50.pyth')
     """
     height, width = architecture.inputs[0].size
     fed = " + ".join(f"{item.frames}×{item.stride}" for item in architecture.inputs)
     first, *_, last = architecture.layers
     return (
         architecture.name,
-        architecture.family,
         f"{fed}, {height}²" if height == width else f"{fed}, {height}×{width}",
         f"{len(architecture.layers)}: {first} … {last}",
-        f"{architecture.labels} ({architecture.classes})" if architecture.classes else "–",
+        architecture.labels or "–",
         _weights_in_words(architecture.weights),
     )
 

@@ -188,7 +188,7 @@ def export(
     from sdmetrics.exporters.tensorflow_files import export_saved, is_saved
 
     if listed:
-        columns = ("name", "family", "frames × stride, pixels", "layers", "labels", "weights")
+        columns = ("name", "frames × stride, pixels", "layers", "labels", "weights")
         rows = [catalogue.in_words(row) for row in catalogue.ARCHITECTURES.values()]
         console.print(plain_table("sdmetrics export NAME", columns, rows))
         console.print(

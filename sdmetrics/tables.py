@@ -11,8 +11,8 @@ from rich.table import Table
 from sdmetrics.results import Results
 
 UNIT_CLASSES = ("dynamic", "static", "joint", "residual")
-NAME_WIDTH = 12
-"""Layers' names are not broken before this many characters, however narrow the terminal is."""
+NAME_WIDTH, COMMAND_WIDTH = 12, 20
+"""Names of layers, and what people copy from a plain table, are not broken before so many characters."""
 
 
 def results_table(results: Results, title: str) -> Table:
@@ -40,8 +40,9 @@ def results_table(results: Results, title: str) -> Table:
 def plain_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
     """Return rows as they are."""
     table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    widest = max((len(str(row[0])) for row in rows), default=0)
+    for index, column in enumerate(columns):
+        table.add_column(column, overflow="fold", min_width=min(COMMAND_WIDTH, widest) if index == 0 else None)
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     return table

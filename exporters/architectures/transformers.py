@@ -203,7 +203,7 @@ ROWS = (
         name="vjepa2_vitl",
         family="V-JEPA 2",
         inputs=_video(16, 4, 256, IMAGENET_MEAN, IMAGENET_STD),
-        labels="Something-Something V2",
+        labels="Something-Something v2",
         classes=174,
         build=partial(build, SOURCES["vjepa2_vitl"]),
         # The encoder's; the four blocks after it are the head that was trained on its frozen tokens.
