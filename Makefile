@@ -57,7 +57,8 @@ test-oldest: ## tests on the oldest packages that pyproject.toml allows, in .ven
 	.venv-oldest/bin/uv pip compile --quiet --resolution lowest-direct --constraint constraints.txt \
 		--extra cpu --no-header --no-annotate --output-file build/oldest.txt pyproject.toml
 	.venv-oldest/bin/python -m pip install --quiet --constraint constraints.txt --requirement build/oldest.txt \
-		--editable '.[cpu,torch,dev]'
+		--editable '.[cpu,catalogue,dev]'
+	$(call let_torchvision_load,.venv-oldest)
 	.venv-oldest/bin/python -m pytest
 
 picture: demo .venv/for-developers ## take the README's picture of the demo's report (needs Chromium)
