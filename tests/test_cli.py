@@ -111,10 +111,16 @@ def test_an_interrupted_run_says_how_to_go_on(command, model, folder, tmp_path, 
     assert "goes on from the finished shards" in out
 
 
+def test_a_run_without_a_name_goes_by_the_model(command, model, folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert command("analyze", model, folder)[0] == 0
+    assert Results.load(tmp_path / "runs" / "motion").clips["used"] == 6
+
+
 def test_help_is_worth_reading(command):
     code, out, _ = command("--help")
     assert code == 0
-    for name in ("demo", "layers", "probe", "sample", "analyze", "report", "check", "doctor"):
+    for name in ("demo", "layers", "probe", "export", "sample", "analyze", "report", "check", "doctor"):
         assert name in out
         assert command(name, "--help")[0] == 0
 
