@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,26 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"no folder {SHARED.name}/ beside the checkout: golden values and real videos are not part of it")
     return SHARED
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run the command in this process; return its exit code, standard output and standard error."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        from sdmetrics.__main__ import main
+
+        monkeypatch.setattr(sys, "argv", ["sdmetrics", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "200")
+        code: object = 0
+        try:
+            main()
+        except SystemExit as leaving:
+            code = leaving.code
+        printed = capsys.readouterr()
+        return int(code or 0), printed.out, printed.err
+
+    return run
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -10,30 +10,11 @@ import numpy as np
 import onnx
 import pytest
 
-from sdmetrics.__main__ import main
 from sdmetrics.demo import demo_model
 from sdmetrics.results import Results
 from tests import videos
 
 NEVER_ROOT = pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """Run the command; return its exit code, standard output and standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["sdmetrics", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "200")
-        code = 0
-        try:
-            main()
-        except SystemExit as leaving:
-            code = leaving.code
-        printed = capsys.readouterr()
-        return code or 0, printed.out, printed.err
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import sys
 import pytest
 import torch
 
-from sdmetrics.__main__ import main
 from sdmetrics.exporters.architectures.architecture import Architecture
 from sdmetrics.exporters.catalogue import ARCHITECTURES, build_random
 from sdmetrics.exporters.metadata import read_metadata
@@ -31,28 +30,15 @@ TINY = Architecture(
 )
 
 
-@pytest.fixture
-def command(monkeypatch, capsys, tmp_path):
-    """Run `sdmetrics export` in an empty folder, with a tiny architecture in the catalogue."""
+@pytest.fixture(autouse=True)
+def empty_folder(monkeypatch, tmp_path):
+    """Run in an empty folder, with a tiny architecture in the catalogue."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(ARCHITECTURES, "tiny", TINY)
 
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["sdmetrics", "export", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "200")
-        code = 0
-        try:
-            main()
-        except SystemExit as leaving:
-            code = leaving.code
-        printed = capsys.readouterr()
-        return code or 0, printed.out, printed.err
-
-    return run
-
 
 def test_the_list_names_every_architecture_how_it_is_fed_and_where_its_weights_are(command):
-    code, out, _ = command("--list")
+    code, out, _ = command("export", "--list")
     assert code == 0
     lines = {line.split()[0]: line for line in out.splitlines() if line.strip()}
     for name, row in ARCHITECTURES.items():
@@ -77,7 +63,7 @@ def test_the_list_loads_no_framework():
 
 
 def test_random_weights_are_allowed_and_said_clearly(command, tmp_path):
-    code, out, err = command("tiny")
+    code, out, err = command("export", "tiny")
     assert (code, err) == (0, "")
     assert "the weights of tiny are random" in out
     assert "model: tiny.onnx" in out
@@ -91,7 +77,7 @@ def test_a_checkpoints_weights_and_its_number_of_classes_are_taken(command, tmp_
     module = build_random(trained)
     torch.nn.init.ones_(module[4].weight)
     torch.save({"model_state": module.state_dict()}, tmp_path / "trained.pyth")
-    code, out, err = command("tiny", "--checkpoint", "trained.pyth", "-o", "out/mine.onnx")
+    code, out, err = command("export", "tiny", "--checkpoint", "trained.pyth", "-o", "out/mine.onnx")
     assert (code, err) == (0, "")
     assert "random" not in out
     assert read_metadata(tmp_path / "out" / "mine.onnx").sha256 == weights_sha256(module)
@@ -108,7 +94,7 @@ def test_a_checkpoints_weights_and_its_number_of_classes_are_taken(command, tmp_
     ],
 )
 def test_what_cannot_be_done_is_one_line_on_standard_error(command, tmp_path, arguments, reason):
-    code, out, err = command(*arguments)
+    code, out, err = command("export", *arguments)
     assert (code, out) == (2, "")
     assert reason in err
     assert err.count("\n") == 1
