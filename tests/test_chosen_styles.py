@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 
 import numpy as np
 import pytest
 
-from sdmetrics.__main__ import main
 from sdmetrics.analysis import analyze
 from sdmetrics.clips.clip import Clip, Frames
 from sdmetrics.clips.networks import NetworkStyle, open_styles
@@ -41,20 +39,6 @@ def folder(tmp_path_factory):
         scene = np.random.default_rng(number).integers(0, 256, (48, 48, 3), dtype=np.uint8)
         write_video(folder / f"{number}.mp4", [np.roll(scene, 3 * t, axis=1) for t in range(16)])
     return folder
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["sdmetrics", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as leaving:
-            code = leaving.code or 0
-        return code, capsys.readouterr()
-
-    return run
 
 
 def both() -> NumpyRunner:
@@ -160,13 +144,13 @@ class TestCommandLine:
     def test_an_analysis_in_networks_and_a_built_in_style(self, command, folder, tmp_path):
         asked = [word for style in (*FILES.values(), "oil") for word in ("--styles", style)]
         with demo_model("motion") as model:
-            code, printed = command("analyze", model, folder, "-o", tmp_path, "--stride", 1, *asked)
-            assert (code, printed.err) == (0, "")
+            code, _, errors = command("analyze", model, folder, "-o", tmp_path, "--stride", 1, *asked)
+            assert (code, errors) == (0, "")
             assert Results.load(tmp_path).settings["styles"].keys() == {*FILES, "oil"}
-            code, printed = command("analyze", model, folder, "-o", tmp_path, "--stride", 1)
+            code, _, errors = command("analyze", model, folder, "-o", tmp_path, "--stride", 1)
         assert code == 2
-        assert "styles.learned-ink was" in printed.err
-        assert printed.err.count("\n") == 1
+        assert "styles.learned-ink was" in errors
+        assert errors.count("\n") == 1
 
     def test_a_sample_shows_them(self, command, folder, tmp_path):
         plain, styled = tmp_path / "plain.png", tmp_path / "styled.png"
@@ -184,7 +168,7 @@ class TestCommandLine:
             (["oil", tmp_path / "text.onnx"], "text.onnx"),
         ]:
             styles = [word for style in asked for word in ("--styles", style)]
-            code, printed = command("sample", folder, "-o", tmp_path / "pairs.png", *styles)
+            code, _, errors = command("sample", folder, "-o", tmp_path / "pairs.png", *styles)
             assert code == 2
-            assert words in printed.err
-            assert printed.err.count("\n") == 1
+            assert words in errors
+            assert errors.count("\n") == 1

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 
 import numpy as np
 import onnx
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from onnx import TensorProto, helper, numpy_helper
 
-from sdmetrics.__main__ import main
 from sdmetrics.analysis import analyze
 from sdmetrics.clips.world import world_clips
 from sdmetrics.demo import MODELS, demo_model
@@ -287,13 +285,7 @@ def test_half_precision_on_cuda(halved, case):
         np.testing.assert_allclose(cuda(feeds)[layer], expected, rtol=0, atol=1e-2 * np.abs(expected).max())
 
 
-def test_on_the_command_line(tmp_path, monkeypatch, capsys):
-    def command(*arguments):
-        monkeypatch.setattr(sys, "argv", ["sdmetrics", *map(str, arguments)])
-        with pytest.raises(SystemExit) as leaving:
-            main()
-        return leaving.value.code, capsys.readouterr()
-
+def test_on_the_command_line(tmp_path, command):
     with demo_model("motion") as path:
         assert command("probe", path, "-o", tmp_path / "half.onnx", "--half")[0] == 0
         assert read_metadata(tmp_path / "half.onnx").precision == "float16"
@@ -302,7 +294,7 @@ def test_on_the_command_line(tmp_path, monkeypatch, capsys):
             (["--half", "--layer", "stage4"], "error: .*empty"),
         ]:
             (tmp_path / "empty").mkdir(exist_ok=True)
-            code, printed = command("analyze", path, tmp_path / "empty", "--out", tmp_path / "run", *options)
+            code, out, errors = command("analyze", path, tmp_path / "empty", "--out", tmp_path / "run", *options)
             assert code == 2
-            assert re.search(message, printed.err)
-    assert "in float16" in printed.out
+            assert re.search(message, errors)
+    assert "in float16" in out
