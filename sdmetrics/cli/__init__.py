@@ -1,0 +1,28 @@
+"""The command line: each command is a few calls of the library and what it prints."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+# Each import adds its commands, in the order in which `--help` lists them.
+from sdmetrics.cli import start  # noqa: F401  isort: skip
+from sdmetrics.cli import models  # noqa: F401  isort: skip
+from sdmetrics.cli import measure  # noqa: F401  isort: skip
+from sdmetrics.cli import runs  # noqa: F401  isort: skip
+from sdmetrics.cli.app import app, console
+
+__all__ = ["app"]
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Print the version where it is asked for."""
+    from sdmetrics._version import __version__
+
+    if show:
+        console.print(__version__)
+        raise typer.Exit

@@ -1,0 +1,112 @@
+"""`sample` and `analyze`: the pairs of clips, and what a model makes of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sdmetrics.cli.app import app, console, resumable
+from sdmetrics.cli.options import CLIPS, HALF, LAYER, MODEL, PER_VIDEO, SEED, STYLES
+from sdmetrics.tables import results_table
+from sdmetrics.views import ModelInput
+
+
+@app.command()
+def sample(
+    clips: Annotated[Path, CLIPS],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The picture to write.")] = Path("pairs.png"),
+    count: Annotated[int, typer.Option(min=1, help="Clips to show, evenly spread over all.")] = 4,
+    frames: Annotated[int, typer.Option(min=2, help="Frames of a clip.")] = 8,
+    stride: Annotated[int, typer.Option(min=1, help="Distance between them in the video.")] = 8,
+    size: Annotated[int, typer.Option(min=8, help="Height and width in pixels.")] = 224,
+    styles: Annotated[list[str] | None, STYLES] = None,
+    seed: Annotated[int, SEED] = 0,
+) -> None:
+    """Draw the pairs of some clips, to see what is being compared."""
+    from sdmetrics.clips.datasets import open_clips
+    from sdmetrics.clips.networks import open_styles
+    from sdmetrics.clips.render import check_styles, render
+    from sdmetrics.report.sheet import SheetRow, contact_sheet
+
+    found = open_clips(clips, frames=frames, stride=stride, size=(size, size))
+    model_input = ModelInput("video", frames=frames, stride=stride, size=(size, size))
+    opened = open_styles(styles) if styles else None
+    if opened is not None:
+        check_styles(opened, found, [model_input])
+    rows = []
+    for clip in found[:: max(1, len(found) // count)][:count]:
+        views, rendered = render(clip, seed, [model_input], opened)
+        strips = [(view.style, shown[view.orders["video"]]) for view, shown in zip(views, rendered, strict=True)]
+        rows.append(SheetRow(clip.id, strips))
+    console.print(f"picture: {contact_sheet(rows, out)}", soft_wrap=True)
+
+
+@app.command()
+def analyze(
+    model: Annotated[Path, MODEL],
+    clips: Annotated[Path, CLIPS],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder of the run; an interrupted run in it is resumed. Default: runs/ and the model's name.",
+            show_default=False,
+        ),
+    ] = None,
+    layer: Annotated[list[str] | None, LAYER] = None,
+    styles: Annotated[list[str] | None, STYLES] = None,
+    seed: Annotated[int, SEED] = 0,
+    clips_per_video: Annotated[int, PER_VIDEO] = 1,
+    stride: Annotated[
+        int | None,
+        typer.Option(min=1, help="Distance between a clip's frames in the video. Default: the model's."),
+    ] = None,
+    videos: Annotated[
+        Path | None, typer.Option(help="With published annotations: the folder of their videos. Default: beside them.")
+    ] = None,
+    provider: Annotated[str, typer.Option(help="auto, cpu or cuda; asked for cuda, it is CUDA or an error.")] = "auto",
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="CPU threads of the model. Default: the cores this process may use."),
+    ] = None,
+    half: Annotated[bool, HALF] = False,
+    tf32: Annotated[
+        bool, typer.Option("--tf32", help="Let CUDA multiply in TF32: faster, and further from the CPU's numbers.")
+    ] = False,
+    batch: Annotated[int, typer.Option(min=1, help="Views per run of the model.")] = 6,
+    estimator: Annotated[
+        str, typer.Option(help="pearson (the paper), icc or reference (the authors' code).")
+    ] = "pearson",
+    threshold: Annotated[float, typer.Option(min=0, max=1, help="Scores above it encode a factor (λ of Eq. 3).")] = 0.5,
+) -> None:
+    """Measure the biases of a model on videos, and write its report."""
+    from sdmetrics.analysis import analyze as run_analysis
+    from sdmetrics.clips.networks import open_styles
+    from sdmetrics.opening import open_clips, open_model
+    from sdmetrics.report import write_report
+
+    out = out or Path("runs") / model.stem
+    runner = open_model(model, layers=layer, provider=provider, threads=threads, half=half, allow_tf32=tf32)
+    console.print(
+        "runs on {provider} in {precision}, {threads} threads, {runtime}".format(**runner.identity), highlight=False
+    )
+    found = open_clips(clips, runner, clips_per_video=clips_per_video, stride=stride, videos=videos)
+    opened = open_styles(styles, threads=threads) if styles else None
+    with resumable():
+        results = run_analysis(
+            runner,
+            found,
+            seed=seed,
+            out=out,
+            estimator=estimator,
+            threshold=threshold,
+            batch=batch,
+            styles=opened,
+        )
+    console.print(results_table(results, model.stem))
+    for skipped in results.clips["skipped"]:
+        console.print(f"skipped {skipped['id']}: {skipped['reason']}", style="yellow", soft_wrap=True, markup=False)
+    console.print(f"report: {write_report({model.stem: results}, out / 'report.html')}", soft_wrap=True)

@@ -1,0 +1,39 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+Channels = tuple[float, float, float]
+
+MODEL = typer.Argument(help="An ONNX file: exported by this package, a probe, or made by anyone.", show_default=False)
+CLIPS = typer.Argument(
+    help="A video; a folder of videos, of frame folders or of style folders; a CSV file with the header "
+    "path,label,start,end; or the published annotations of ActivityNet, Kinetics, Something-Something, SomethingElse "
+    "or Diving48.",
+    show_default=False,
+)
+LAYER = typer.Option("--layer", "-l", help="A layer to measure; may be repeated. Default: those the file declares.")
+HALF = typer.Option(
+    "--half", help="Run the model's body in float16; scaling, pooling and moments keep their precision."
+)
+LAYOUT = typer.Option(help="The input's axes, such as NCTHW, NTCHW or NTHWC.")
+FRAMES = typer.Option(min=1, help="Frames the model reads.")
+STRIDE = typer.Option(min=1, help="Distance between them in the video.")
+SIZE = typer.Option(help="Height and width in pixels.")
+MEAN = typer.Option(help="Per RGB channel, of values from 0 to 1.")
+STD = typer.Option(help="Per RGB channel.")
+SEED = typer.Option(min=0, help="Draws styles and shuffles.")
+STYLES = typer.Option(
+    "--styles",
+    help="A style, to be repeated: an image-to-image ONNX network, or the name of a built-in one. Default: the styles "
+    "that the clips come in, else the four built-in ones.",
+)
+PER_VIDEO = typer.Option(min=1, help="Clips per video, evenly spread; a single one is cut from the middle.")
+
+
+def given_options(**options: object) -> dict[str, Any]:
+    """Return the options that were given."""
+    return {name: value for name, value in options.items() if value is not None}

@@ -1,0 +1,43 @@
+"""`demo` and `doctor`: what to try first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sdmetrics.cli.app import app, console, resumable
+from sdmetrics.cli.options import SEED
+from sdmetrics.tables import plain_table, results_table
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the two runs and their report.")] = Path("demo"),
+    clips: Annotated[int, typer.Option(min=2, help="Generated clips to analyse.")] = 320,
+    seed: Annotated[int, SEED] = 0,
+) -> None:
+    """Analyse two small models whose answer is known: one tells motions, the other tells appearances."""
+    from sdmetrics.demo import run_demo
+    from sdmetrics.report import write_report
+
+    with resumable():
+        runs = run_demo(out, clips=clips, seed=seed)
+    for name, results in runs.items():
+        console.print(results_table(results, f"trained to tell {name}s"))
+    console.print(f"report: {write_report(runs, out / 'report.html')}", soft_wrap=True)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, what of it really loads, and what to mend; exit with 1 if something is wrong."""
+    from sdmetrics.doctor import diagnose
+
+    findings = diagnose()
+    console.print(plain_table("sdmetrics doctor", ("what", "found"), [(f.what, f.found) for f in findings]))
+    problems = [f for f in findings if f.remedy]
+    for finding in problems:
+        console.print(f"{finding.what}: {finding.remedy}", style="red", soft_wrap=True, markup=False)
+    if problems:
+        raise typer.Exit(1)
