@@ -11,9 +11,10 @@ import math
 from collections.abc import Sequence
 from functools import cache
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sdmetrics.moments import PairMoments
 
@@ -32,6 +33,32 @@ def leave_one_out(groups: Sequence[PairMoments]) -> list[PairMoments]:
     before = accumulate(groups[:-1], PairMoments.merge, initial=empty)
     after = accumulate(groups[:0:-1], lambda later, group: group.merge(later), initial=empty)
     return [b.merge(a) for b, a in zip(before, reversed(list(after)), strict=True)]
+
+
+def mean_replicates(values: ArrayLike, groups: NDArray[np.integer[Any]]) -> Floats:
+    """Return the replicates of a mean over clips: what `jackknife` takes to give the mean's interval.
+
+    Parameters
+    ----------
+    values
+        `(clips, …)`.
+    groups
+        `(clips,)`: the group of each clip, as `shards.group_of` gives it for the clip's video.
+
+    Returns
+    -------
+    replicates
+        `(1 + inhabited groups, …)`: the mean over all clips, then without each group; NaN over no clips.
+
+    Examples
+    --------
+    >>> mean_replicates([1, 0, 0, 1], np.array([3, 3, 7, 8])).tolist()
+    [0.5, 0.5, 0.6666666666666666, 0.3333333333333333]
+    """
+    values = np.asarray(values, np.float64)
+    kept = [np.full(len(values), True), *(groups != group for group in np.unique(groups))]
+    with np.errstate(invalid="ignore"):
+        return np.stack([values[some].sum(axis=0) / some.sum() for some in kept])
 
 
 def jackknife(replicates: Floats) -> tuple[Floats, Floats]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sdmetrics.clips.clip import Clip, Frames, checked
 from sdmetrics.clips.styles import STYLES, Style
 from sdmetrics.errors import InputError
-from sdmetrics.views import ModelInput, View, clip_generator, draw_styles, draw_views
+from sdmetrics.views import ModelInput, View, clip_generator, draw_styles, draw_views, frame_order, shuffled
 
 Feeds = dict[str, NDArray[Any]]
 
@@ -47,12 +47,52 @@ def render(
         first, second = (_restyled(frames, style, styles[style]) for style in (a, b))
     wanted = _wanted(inputs)
     for style, styled in ((a, first), (b, second)):
-        if styled.shape[:3] != wanted:
-            raise InputError(
-                f"clip {clip.id!r} has {_size(styled.shape)} in style {style!r}, and the model reads {_size(wanted)}; "
-                "open the clips with the model's frames and size"
-            )
+        _insist_size(styled, f" in style {style!r}", clip, wanted)
     return draw_views(a, b, inputs, _content(first), rng), [first, second, first]
+
+
+def plain(clip: Clip, inputs: Sequence[ModelInput]) -> tuple[View, Frames]:
+    """Return the view of a clip as it is, in order and in the style `""`, and its frames, uint8 `(T, H, W, 3)`.
+
+    A clip that comes in styles alone is what its `load` gives, which is one of them.
+
+    Raises
+    ------
+    InputError
+        If the clip cannot be decoded, or has not the frames and size that the inputs want.
+
+    Examples
+    --------
+    >>> from sdmetrics.clips.world import world_clips
+    >>> view, frames = plain(world_clips(1)[0], [ModelInput("video", size=(40, 40))])
+    >>> view.orders["video"].tolist(), frames.shape
+    ([0, 1, 2, 3, 4, 5, 6, 7], (8, 40, 40, 3))
+    """
+    frames = clip.frames
+    _insist_size(frames, "", clip, _wanted(inputs))
+    return View("", {i.name: frame_order(len(frames), i.frames) for i in inputs}), frames
+
+
+def reordered(clip: Clip, seed: int, inputs: Sequence[ModelInput]) -> tuple[View, Frames]:
+    """Return a clip as `plain` does, but with its frames shuffled: every input by itself, as in `views.shuffled`.
+
+    The shuffle depends on `seed` and the clip's id alone.
+
+    Raises
+    ------
+    InputError
+        As `plain`, and if an input cannot be shuffled.
+
+    Examples
+    --------
+    >>> from sdmetrics.clips.world import world_clips
+    >>> view, _ = reordered(world_clips(1)[0], 0, [ModelInput("video", size=(40, 40))])
+    >>> sorted(view.orders["video"].tolist()), view.orders["video"].tolist() == sorted(view.orders["video"].tolist())
+    ([0, 1, 2, 3, 4, 5, 6, 7], False)
+    """
+    view, frames = plain(clip, inputs)
+    content, rng = _content(frames), clip_generator(seed, clip.id)
+    return View(view.style, {name: shuffled(order, content, rng, name) for name, order in view.orders.items()}), frames
 
 
 def check_styles(styles: Mapping[str, Style], clips: Iterable[Clip], inputs: Sequence[ModelInput]) -> None:
@@ -95,6 +135,15 @@ def feeds(views: Sequence[View], frames: Sequence[Frames]) -> Feeds:
 def _wanted(inputs: Sequence[ModelInput]) -> tuple[int, int, int]:
     """Return frames, height and width of the clips that the inputs read."""
     return max(i.frames for i in inputs), *inputs[0].size
+
+
+def _insist_size(frames: Frames, style: str, clip: Clip, wanted: tuple[int, int, int]) -> None:
+    """Refuse a clip of other frames or size than the inputs read."""
+    if frames.shape[:3] != wanted:
+        raise InputError(
+            f"clip {clip.id!r} has {_size(frames.shape)}{style}, and the model reads {_size(wanted)}; open the clips "
+            "with the model's frames and size"
+        )
 
 
 def _restyled(frames: Frames, name: str, style: Style) -> Frames:
