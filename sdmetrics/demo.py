@@ -8,10 +8,12 @@ from importlib import resources
 from pathlib import Path
 
 from sdmetrics.analysis import analyze
-from sdmetrics.clips.world import world_clips
+from sdmetrics.clips.world import APPEARANCES, MOTIONS, world_clips
 from sdmetrics.errors import InputError
+from sdmetrics.files import replacing
 from sdmetrics.opening import open_model
 from sdmetrics.results import Results
+from sdmetrics.source import RunSource
 
 MODELS = ("motion", "appearance")
 """What each of the shipped models was trained to tell."""
@@ -41,12 +43,19 @@ def demo_model(name: str) -> Iterator[Path]:
 def run_demo(out: str | Path, clips: int = 320, seed: int = 0) -> dict[str, Results]:
     """Analyse both models on `clips` generated clips, each into its own folder under `out`.
 
-    The one that was trained to tell motions should come out dynamic, the one trained to tell appearances static.
+    The one that was trained to tell motions should come out dynamic, the one trained to tell appearances static. Beside
+    its results, each folder holds the model, its classes and what the run was made of.
     """
     results = {}
-    for name in MODELS:
+    for name, classes in zip(MODELS, (MOTIONS, APPEARANCES), strict=True):
+        run = Path(out) / name
         with demo_model(name) as model:
             runner = open_model(model)
-        world = world_clips(clips, seed=seed)
-        results[name] = analyze(runner, world, seed=seed, out=Path(out) / name, batch=48)
+            weights = model.read_bytes()
+        results[name] = analyze(runner, world_clips(clips, seed=seed), seed=seed, out=run, batch=48)
+        with replacing(run / "model.onnx") as path:
+            path.write_bytes(weights)
+        with replacing(run / "classes.txt") as path:
+            path.write_text("\n".join(classes) + "\n", encoding="utf-8")
+        RunSource(str(run / "model.onnx"), f"world:{clips}:{seed}").save(run)
     return results

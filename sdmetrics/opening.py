@@ -83,7 +83,8 @@ def open_clips(
     ----------
     path
         A video, a folder of videos, of frame folders or of style folders, a CSV manifest `path,label,start,end`, or the
-        annotations of ActivityNet, Kinetics, Something-Something, SomethingElse or Diving48 as they are published.
+        annotations of ActivityNet, Kinetics, Something-Something, SomethingElse or Diving48 as they are published; or
+        `"world:N"`, `"world:N:SEED"`: `N` generated clips whose labels and answer are known.
     runner
         Its inputs say how many frames a clip has, how far apart, and of which size.
     clips_per_video

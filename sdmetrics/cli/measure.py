@@ -87,6 +87,7 @@ def analyze(
     from sdmetrics.clips.networks import open_styles
     from sdmetrics.opening import open_clips, open_model
     from sdmetrics.report import write_report
+    from sdmetrics.source import RunSource
 
     out = out or Path("runs") / model.stem
     runner = open_model(model, layers=layer, provider=provider, threads=threads, half=half, allow_tf32=tf32)
@@ -106,6 +107,14 @@ def analyze(
             batch=batch,
             styles=opened,
         )
+    RunSource(
+        model=str(model),
+        clips=str(clips),
+        layers=tuple(layer) if layer else None,
+        clips_per_video=clips_per_video,
+        stride=stride,
+        videos=None if videos is None else str(videos),
+    ).save(out)
     console.print(results_table(results, model.stem))
     for skipped in results.clips["skipped"]:
         console.print(f"skipped {skipped['id']}: {skipped['reason']}", style="yellow", soft_wrap=True, markup=False)

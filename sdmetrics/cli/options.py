@@ -11,8 +11,8 @@ Channels = tuple[float, float, float]
 MODEL = typer.Argument(help="An ONNX file: exported by this package, a probe, or made by anyone.", show_default=False)
 CLIPS = typer.Argument(
     help="A video; a folder of videos, of frame folders or of style folders; a CSV file with the header "
-    "path,label,start,end; or the published annotations of ActivityNet, Kinetics, Something-Something, SomethingElse "
-    "or Diving48.",
+    "path,label,start,end; the published annotations of ActivityNet, Kinetics, Something-Something, SomethingElse "
+    "or Diving48; or world:N, world:N:SEED: N generated clips whose answer is known.",
     show_default=False,
 )
 LAYER = typer.Option("--layer", "-l", help="A layer to measure; may be repeated. Default: those the file declares.")

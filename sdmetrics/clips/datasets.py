@@ -18,6 +18,7 @@ from sdmetrics.clips.clip import Clip, Frames
 from sdmetrics.clips.manifest import read_manifest
 from sdmetrics.clips.video import read_image, read_video
 from sdmetrics.clips.window import Window
+from sdmetrics.clips.world import world_clips
 from sdmetrics.errors import InputError
 
 # fmt: off
@@ -29,6 +30,8 @@ VIDEO_SUFFIXES = (
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 LIST_SUFFIXES = (".csv", ".json")
 STYLE_FOLDER = re.compile("style", re.IGNORECASE)
+GENERATED = "world:"
+WORLD = re.compile(GENERATED + r"([1-9][0-9]*)(?::([0-9]+))?")
 
 
 def open_clips(
@@ -49,7 +52,8 @@ def open_clips(
         order) at any depth; a folder with such folders per style, each named `style…` and holding the same
         videos (the layout of the paper's data sets); a CSV manifest with the columns `path`, relative to the
         manifest, and optionally `label`, `start` and `end` (seconds); the published annotations of ActivityNet,
-        Kinetics, Something-Something, SomethingElse or Diving48 (see `annotations.read_annotations`).
+        Kinetics, Something-Something, SomethingElse or Diving48 (see `annotations.read_annotations`); or `"world:N"`,
+        `"world:N:SEED"`: `N` generated clips of the known-answer world (see `world.world_clips`).
     frames, stride, size
         Frames per clip, video frames that each stands for, and `(height, width)` in pixels.
     clips_per_video
@@ -78,6 +82,8 @@ def open_clips(
     """
     if clips_per_video < 1:
         raise InputError(f"clips_per_video is {clips_per_video}; it must be at least 1")
+    if is_generated(path):
+        return _world(str(path), frames, size, clips_per_video, videos)
     path = Path(path)
     if videos is not None and path.suffix.lower() not in LIST_SUFFIXES:
         raise InputError(f"videos is {videos}, but {path} is no file of annotations; leave videos out")
@@ -94,6 +100,38 @@ def open_clips(
             raise InputError(f"videos is {videos}, but {path} is a manifest; its paths are relative to itself")
         return _manifest(path, windows, size)
     return _cut(_video_file(path, size), _text(Path(path.name)), windows)
+
+
+def is_generated(path: str | Path) -> bool:
+    """Return whether a path asks for generated clips.
+
+    Examples
+    --------
+    >>> is_generated("world:320"), is_generated("videos/")
+    (True, False)
+    """
+    return str(path).startswith(GENERATED)
+
+
+def _world(
+    text: str, frames: int, size: tuple[int, int], clips_per_video: int, videos: str | Path | None
+) -> list[Clip]:
+    """Return generated clips; each is a video of its own, which the frames run through whatever the stride."""
+    numbers = WORLD.fullmatch(text)
+    if not numbers:
+        raise InputError(
+            f"{text} is no generated world; write world:N or world:N:SEED, such as world:320 or world:320:7"
+        )
+    if clips_per_video > 1 or videos is not None:
+        raise InputError(
+            f"{text} is generated, one clip a video; leave out clips_per_video and videos, and ask for more clips"
+        )
+    if size[0] != size[1]:
+        raise InputError(
+            f"{text} is square, and the model reads {size[0]} × {size[1]} pixels; give videos, or another model"
+        )
+    count, seed = numbers.groups()
+    return world_clips(int(count), frames=frames, size=size[0], seed=int(seed or 0))
 
 
 @dataclass(frozen=True)
