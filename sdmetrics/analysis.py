@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,10 +12,11 @@ from numpy.typing import NDArray
 
 from sdmetrics._version import __version__, installed_version
 from sdmetrics.bias import unit_bias
+from sdmetrics.clips.ahead import Unusable, rendered_ahead
 from sdmetrics.clips.clip import Clip, Frames
 from sdmetrics.clips.render import check_styles, feeds, render
 from sdmetrics.clips.styles import STYLES, Style, style_identity
-from sdmetrics.errors import InputError, MissingExtra
+from sdmetrics.errors import InputError
 from sdmetrics.files import writable_folder
 from sdmetrics.moments import PairMoments
 from sdmetrics.progress import progress_bar
@@ -35,9 +34,6 @@ from sdmetrics.shards import (
 )
 from sdmetrics.summary import summarize
 from sdmetrics.views import PAIRS, VIEWS_PER_CLIP, ModelInput, View
-
-RENDER_THREADS = 2
-"""Decoding and styling take a few per cent of a model's time; two threads keep ahead of it."""
 
 DECIDING = ("numpy", "numba", "av", "opencv-python-headless")
 """Packages whose version may change the last bits of a result."""
@@ -213,7 +209,7 @@ def _shards(
     todo = [clip for piece, is_missing in zip(work, missing, strict=True) if is_missing for clip in piece.clips]
     total = sum(len(piece.clips) for piece in work)
     with (
-        _rendering(todo, seed, runner.inputs, styles) as rendered,
+        rendered_ahead(lambda clip: render(clip, seed, runner.inputs, styles), todo) as rendered,
         progress_bar("clips", total, done=total - len(todo), wanted=progress) as advance,
     ):
         for piece, path, is_missing in zip(work, paths, missing, strict=True):
@@ -225,42 +221,10 @@ def _shards(
             yield piece, shard
 
 
-@contextmanager
-def _rendering(
-    clips: Sequence[Clip], seed: int, inputs: Sequence[ModelInput], styles: Mapping[str, Style] | None
-) -> Iterator[Iterator[Rendered | Exception]]:
-    """Decode and style the clips in threads, a few ahead of the model, and yield them in order."""
-    with ThreadPoolExecutor(RENDER_THREADS, thread_name_prefix="render") as pool:
-
-        def in_order() -> Iterator[Rendered | Exception]:
-            ahead: deque[Future[Rendered]] = deque()
-            for clip in clips:
-                ahead.append(pool.submit(render, clip, seed, inputs, styles))
-                if len(ahead) > 2 * RENDER_THREADS:
-                    yield _outcome(ahead.popleft())
-            while ahead:
-                yield _outcome(ahead.popleft())
-
-        try:
-            yield in_order()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _outcome(future: Future[Rendered]) -> Rendered | Exception:
-    """Return a rendered clip, or why there is none: one bad clip must not end a run of thousands."""
-    try:
-        return future.result()
-    except (MissingExtra, MemoryError):
-        raise
-    except Exception as error:
-        return error
-
-
 def _measure(
     runner: Runner,
     piece: Slice,
-    rendered: Iterator[Rendered | Exception],
+    rendered: Iterator[Rendered | Unusable],
     batch: int,
     advance: Callable[[int], None],
 ) -> Shard:
@@ -277,9 +241,8 @@ def _measure(
             units[layer].append(values)
 
     for clip, outcome in zip(piece.clips, rendered, strict=False):
-        if isinstance(outcome, Exception):
-            reason = str(outcome) if isinstance(outcome, InputError) else f"{type(outcome).__name__}: {outcome}"
-            shard.skipped.append({"id": clip.id, "reason": reason})
+        if isinstance(outcome, Unusable):
+            shard.skipped.append({"id": clip.id, "reason": outcome.reason})
         else:
             ids.append(clip.id)
             waiting.extend(zip(*outcome, strict=True))
