@@ -93,20 +93,43 @@ def removal_mask(
     return mask
 
 
-def _bias(units: UnitBias, factor: str | None, method: str, by: str) -> Floats:
-    """Return how biased each unit is to the factor, NaN (sorted last either way) where undefined."""
-    defined = ~np.isnan(list(units.scores.values())).any(axis=0)
+def dominant_factor(units: UnitBias) -> str:
+    """Return the factor with the highest mean score over the units that have one.
+
+    Raises
+    ------
+    InputError
+        If no unit has a score.
+
+    Examples
+    --------
+    >>> scores = {"dynamic": np.array([0.9, np.nan]), "static": np.array([0.2, 1.0])}
+    >>> dominant_factor(UnitBias(scores, np.array(["dynamic", "residual"]), {}, None, 0.5, "pearson"))
+    'dynamic'
+    """
+    defined = _defined(units)
     if not defined.any():
         raise InputError(
-            f"method is {method!r}, but no unit has a score: all are dead, or a factor has fewer than two "
-            "pairs. Use method='random', or analyse more clips"
+            "no unit has a score: all are dead, or a factor has fewer than two pairs. Analyse more clips, or remove "
+            "units by method='random'"
         )
+    return max(units.scores, key=lambda name: float(units.scores[name][defined].mean()))
+
+
+def _bias(units: UnitBias, factor: str | None, method: str, by: str) -> Floats:
+    """Return how biased each unit is to the factor, NaN (sorted last either way) where undefined."""
+    defined, dominant = _defined(units), dominant_factor(units)
     if factor is None and method == "least":
-        factor = max(units.scores, key=lambda name: float(units.scores[name][defined].mean()))
+        factor = dominant
     if factor not in units.scores:
         raise InputError(f"factor is {factor!r}; allowed: {', '.join(units.scores)}")
     ranked = percent(units.scores) if by == "softmax" else units.scores
     return np.where(defined, ranked[factor], np.nan)
+
+
+def _defined(units: UnitBias) -> NDArray[np.bool_]:
+    """Tell which units have a score for every factor."""
+    return ~np.isnan(list(units.scores.values())).any(axis=0)
 
 
 def _half_up(number: float) -> int:

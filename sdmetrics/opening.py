@@ -24,6 +24,7 @@ def open_model(
     threads: int | None = None,
     half: bool = False,
     allow_tf32: bool = False,
+    masks: bool = False,
 ) -> OnnxRunner:
     """Return the runner of an ONNX model; one that is no probe yet is made into one.
 
@@ -43,6 +44,8 @@ def open_model(
         Whether a model that is no probe yet is run in half precision: made for GPUs; a CPU gains nothing.
     allow_tf32
         Whether CUDA may multiply in TF32, which has ten bits.
+    masks
+        Whether units of a model that is no probe yet can be removed; a probe was made so or not.
 
     Raises
     ------
@@ -65,7 +68,7 @@ def open_model(
         probe = Path(model)
         declared = read_metadata(probe)
         if layers or inputs or half or declared is None or declared.kind != "probe":
-            probe = build_probe(probe, Path(folder) / probe.name, layers=layers, inputs=inputs, half=half)
+            probe = build_probe(probe, Path(folder) / probe.name, layers=layers, inputs=inputs, masks=masks, half=half)
         return OnnxRunner(probe, provider=provider, threads=threads, allow_tf32=allow_tf32)
 
 

@@ -1,0 +1,169 @@
+"""Ablation: what removing units did, as rows and curves, and as the files `ablation.json` and `ablation.csv`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sdmetrics.errors import InputError
+from sdmetrics.files import replacing
+from sdmetrics.intervals import jackknife, mean_replicates
+from sdmetrics.removals import BASELINES, Plan, Removal
+
+SCHEMA = 1
+ROW_COLUMNS = ("layer", "ranking", "fraction", "seed", "removed", "score", "mean")
+
+Floats = NDArray[np.float64]
+Row = dict[str, Any]
+
+
+@dataclass
+class Ablation:
+    """The scores of a model without some of its units.
+
+    All intervals, `ci95`, are 95 % delete-one-group jackknife intervals over clips, groups by video, with the drawn
+    units as they are; `[None, None]` below five groups. How much the draws matter, the spread over them says.
+
+    Parameters
+    ----------
+    model
+        The runner's identity: name, SHA-256, provider, versions.
+    by, seed, repeats
+        How units were ranked and drawn.
+    clips
+        `{"used": n, "skipped": [{"id", "reason"}]}`.
+    scores
+        Names of the scores; higher is better.
+    layers
+        One row per layer: `name`, `units` and `dominant`, the factor that `"least"` stays away from.
+    rows
+        One row per removal and score: `layer`, `ranking` (a factor, `"random"` or `"least"`), `fraction`, `seed`
+        (`None` where every draw removes the same units), `removed` units, `score`, and its `mean` over the clips.
+    curves
+        One row per point of a curve: as above without a seed, with `mean` over the `draws`, their `lowest` and
+        `highest`, and `ci95`.
+    differences
+        Per `layer`, `factor`, `score` and `fraction` above 0 the `difference` that it makes to remove the units most
+        biased to the factor instead of as many by the baseline `against`: paired by clip, with its `ci95`.
+    overall
+        The same, averaged over the fractions.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> nothing = Ablation({}, by="softmax", seed=0, repeats=5, clips={"used": 0, "skipped": []}, scores=["top-1"])
+    >>> with tempfile.TemporaryDirectory() as run:
+    ...     Ablation.load(nothing.save(run)) == nothing
+    True
+    """
+
+    model: dict[str, Any]
+    by: str
+    seed: int
+    repeats: int
+    clips: dict[str, Any]
+    scores: list[str]
+    layers: list[Row] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    curves: list[Row] = field(default_factory=list)
+    differences: list[Row] = field(default_factory=list)
+    overall: list[Row] = field(default_factory=list)
+
+    def add(self, plan: Plan, values: Floats, groups: NDArray[np.int64]) -> None:
+        """Fill in rows, curves and differences.
+
+        Parameters
+        ----------
+        plan
+            What was removed.
+        values
+            `(clips, masks, scores)`: the scores of every clip under every mask of the plan.
+        groups
+            `(clips,)`: the group of each clip.
+        """
+        points: dict[tuple[str, str, float], list[Removal]] = {}
+        for removal in plan.removals:
+            points.setdefault((removal.layer, removal.ranking, removal.fraction), []).append(removal)
+        by_clip = {point: values[:, [r.mask for r in drawn]].mean(axis=1) for point, drawn in points.items()}
+        means = values.mean(axis=0)
+        for point, drawn in points.items():
+            place: Row = dict(zip(("layer", "ranking", "fraction"), point, strict=True))
+            of_draws = means[[r.mask for r in drawn]]
+            for s, (score, mean, ci95) in enumerate(self._means(by_clip[point], groups)):
+                self.rows += [
+                    {**place, "seed": r.seed, "removed": r.removed, "score": score, "mean": float(means[r.mask, s])}
+                    for r in drawn
+                ]
+                spread = {"lowest": float(of_draws[:, s].min()), "highest": float(of_draws[:, s].max())}
+                count = {"removed": drawn[0].removed, "draws": len(drawn)}
+                self.curves.append({**place, **count, "score": score, "mean": mean, **spread, "ci95": ci95})
+        paired: dict[tuple[str, str, str], list[Floats]] = {}
+        for (layer, factor, fraction), scores in by_clip.items():
+            for against in BASELINES if fraction > 0 and factor not in BASELINES else ():
+                difference = scores - by_clip[layer, against, fraction]
+                paired.setdefault((layer, factor, against), []).append(difference)
+                self.differences += self._differences((layer, factor, against), difference, groups, fraction=fraction)
+        for names, some in paired.items():
+            self.overall += self._differences(names, np.mean(some, axis=0), groups)
+
+    def _differences(
+        self, names: tuple[str, str, str], by_clip: Floats, groups: NDArray[np.int64], **at: float
+    ) -> list[Row]:
+        """Return a row per score."""
+        place = dict(zip(("layer", "factor", "against"), names, strict=True))
+        return [
+            {**place, **at, "score": score, "difference": mean, "ci95": ci95}
+            for score, mean, ci95 in self._means(by_clip, groups)
+        ]
+
+    def _means(self, by_clip: Floats, groups: NDArray[np.int64]) -> list[tuple[str, float, list[float | None]]]:
+        """Return for each score its name, mean over the clips, and 95 % interval."""
+        replicates = mean_replicates(by_clip, groups)
+        ends = np.stack(jackknife(replicates), axis=1).tolist()
+        intervals = [[None if math.isnan(end) else end for end in pair] for pair in ends]
+        return list(zip(self.scores, replicates[0].tolist(), intervals, strict=True))
+
+    def save(self, run: str | Path) -> Path:
+        """Write `ablation.json` and `ablation.csv`, its rows alone, into the folder `run`; return it."""
+        run = Path(run)
+        text = json.dumps({"schema": SCHEMA, **asdict(self)}, indent=1, allow_nan=False, ensure_ascii=False)
+        with replacing(run / "ablation.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, ROW_COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self.rows)
+        with replacing(run / "ablation.json") as path:
+            path.write_text(text + "\n", encoding="utf-8")
+        return run
+
+    @classmethod
+    def load(cls, run: str | Path) -> Ablation:
+        """Read the folder of a run.
+
+        Raises
+        ------
+        InputError
+            If it holds no ablation, or a damaged one or one of another schema.
+        """
+        path = Path(run) / "ablation.json"
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            schema = document.pop("schema")
+            if schema != SCHEMA:
+                raise InputError(
+                    f"{path} has schema {schema!r}; this version reads schema {SCHEMA}. Ablate again, or install the "
+                    "version that wrote it"
+                )
+            return cls(**document)
+        except FileNotFoundError:
+            raise InputError(f"{path.parent} holds no {path.name}; make it: sdmetrics ablate {path.parent}") from None
+        except InputError:
+            raise
+        except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path} is damaged ({error!r}); ablate again to rewrite it") from None

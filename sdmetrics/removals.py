@@ -1,0 +1,118 @@
+"""The plan of an ablation: which units go from which layer, by which ranking and which draw (paper, Sec. 5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sdmetrics.bias import UnitBias
+from sdmetrics.masks import removal_mask
+from sdmetrics.views import FACTORS
+
+Masks = Mapping[str, NDArray[np.float64]]
+"""For some layers a mask `(units,)`; 0 removes a unit."""
+
+BASELINES = ("random", "least")
+"""The paper's two: any units; and units among those least biased to the layer's dominant factor."""
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Units that go from one layer.
+
+    Parameters
+    ----------
+    layer, ranking, fraction
+        From where, by which factor or baseline, and which share of the layer's units.
+    seed
+        What they were drawn by; None where every draw removes the same units.
+    removed
+        How many they are.
+    mask
+        The index of their mask in `Plan.masks`.
+    """
+
+    layer: str
+    ranking: str
+    fraction: float
+    seed: int | None
+    removed: int
+    mask: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All removals, and the masks that they need: each distinct one once.
+
+    `masks[0]` is empty and removes nothing; every other holds the mask of one layer. `units` has each layer's size.
+    """
+
+    removals: tuple[Removal, ...]
+    masks: tuple[Masks, ...]
+    units: Mapping[str, int]
+
+
+def plan_removals(
+    layers: Mapping[str, UnitBias],
+    *,
+    factors: Sequence[str],
+    fractions: Sequence[float],
+    repeats: int,
+    by: str = "softmax",
+    seed: int = 0,
+) -> Plan:
+    """Return what to remove: per layer the units most biased to each factor, and both baselines.
+
+    Every removal is drawn `repeats` times, with the seeds `seed`, `seed + 1`, …, and stands in the plan once where all
+    draws agree. So a factor's units, which the seed matters to only in that it breaks ties, are drawn again only at
+    fractions that cut through equally biased units.
+
+    Raises
+    ------
+    InputError
+        As `removal_mask`.
+
+    Examples
+    --------
+    >>> scores = {"dynamic": np.array([0.9, 0.1]), "static": np.array([0.2, 0.8])}
+    >>> units = UnitBias(scores, np.array(["dynamic", "static"]), {}, None, 0.5, "pearson")
+    >>> plan = plan_removals({"stage4": units}, factors=["static"], fractions=[0, 0.5], repeats=2)
+    >>> [(r.fraction, r.seed, r.mask) for r in plan.removals if r.ranking == "static"], plan.masks[1]["stage4"]
+    ([(0, None, 0), (0.5, None, 1)], array([1., 0.]))
+    """
+    removals = []
+    masks: list[Masks] = [{}]
+    known: dict[tuple[str, bytes], int] = {}
+    for layer, units in layers.items():
+        for ranking in (*factors, *BASELINES):
+            how: dict[str, str] = {"method": ranking} if ranking in BASELINES else {"factor": ranking}
+            for fraction in fractions:
+                seeds = range(seed, seed + repeats)
+                drawn = [removal_mask(units, fraction=fraction, by=by, seed=s, **how) for s in seeds]
+                agreed = all(np.array_equal(mask, drawn[0]) for mask in drawn)
+                for one, mask in zip([None] if agreed else seeds, drawn, strict=False):
+                    key = layer, mask.tobytes()
+                    if not mask.all() and key not in known:
+                        known[key] = len(masks)
+                        masks.append({layer: mask})
+                    count = int((mask == 0).sum())
+                    removals.append(Removal(layer, ranking, fraction, one, count, known.get(key, 0)))
+    return Plan(tuple(removals), tuple(masks), {layer: len(units.labels) for layer, units in layers.items()})
+
+
+def stored_scores(units: Iterable[Mapping[str, Any]], threshold: float, estimator: str) -> UnitBias:
+    """Return the `UnitBias` of one layer that its rows of `units.csv` tell of.
+
+    Examples
+    --------
+    >>> row = {"dynamic": None, "static": None, "label": "residual"}
+    >>> stored_scores([row], 0.5, "pearson").scores["static"]
+    array([nan])
+    """
+    rows = list(units)
+    scores = {factor: np.array([row[factor] for row in rows], np.float64) for factor in FACTORS}
+    return UnitBias(scores, np.array([row["label"] for row in rows]), {}, None, threshold, estimator)
