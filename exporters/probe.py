@@ -51,7 +51,8 @@ def build_probe(
         Where the probe goes; it holds all weights.
     layers
         Names that `list_layers` gives, or tensors of the file. A mapping gives their channel axes too, for
-        files in which they are not certain. Default: all that the model declares.
+        files in which they are not certain. Default: all that the model declares. Without any (`[]`), the probe
+        gives the model's own outputs alone.
     inputs
         How the model is fed. Default: as the model declares, else inferred from its shapes with the usual
         mean and deviation.
@@ -125,12 +126,14 @@ def _choose(
     file: str,
 ) -> list[Layer]:
     """Return the layers that are asked for."""
+    if layers is not None and not layers:
+        return []
     if declared is not None:
         return find_layers(layers or [layer.name for layer in declared.layers], declared.layers, file)
     layouts = {item.name: item.layout for item in inputs}
     known = known_shapes(model, inputs)
     offered = candidates(model, layouts, known=known)
-    if not layers:
+    if layers is None:
         names = ", ".join(layer.name for layer in offered[:8])
         raise InputError(f"{file} does not declare its layers; name some: {names}, … (sdmetrics layers lists them)")
     return find_layers(layers, [*offered, *candidates(model, layouts, every=True, known=known)], file)

@@ -6,6 +6,7 @@ from sdmetrics.bias import LayerBias, UnitBias, layer_bias, unit_bias
 from sdmetrics.clips import Clip
 from sdmetrics.clips.networks import open_styles
 from sdmetrics.errors import InputError, MissingExtra
+from sdmetrics.evaluation import Evaluation, evaluate
 from sdmetrics.masks import removal_mask
 from sdmetrics.moments import PairMoments
 from sdmetrics.opening import open_clips, open_model
@@ -14,6 +15,7 @@ from sdmetrics.views import ModelInput
 
 __all__ = [
     "Clip",
+    "Evaluation",
     "InputError",
     "LayerBias",
     "MissingExtra",
@@ -24,6 +26,7 @@ __all__ = [
     "UnitBias",
     "__version__",
     "analyze",
+    "evaluate",
     "layer_bias",
     "open_clips",
     "open_model",

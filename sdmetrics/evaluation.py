@@ -91,7 +91,8 @@ def evaluate(
     """Count how often a classifier is right and, on request, how much of that it keeps when frames are shuffled.
 
     The ratio of both is the paper's relative top-1 (Sec. 4.2.1, there of models that were also trained on shuffled
-    frames). A model that is blind to the order of frames keeps 1; one that needs the order keeps what can be told without.
+    frames). A model that is blind to the order of frames keeps 1; one that needs the order keeps what can be told
+    without it.
 
     Parameters
     ----------

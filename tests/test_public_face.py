@@ -19,7 +19,7 @@ from tests.videos import write_video
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
 ROOMS = [list_layers, build_probe, export, write_figures, write_report, OnnxRunner, TorchRunner]
-RESULT_CLASSES = {sd.LayerBias, sd.UnitBias, sd.Runner, sd.MissingExtra}
+RESULT_CLASSES = {sd.Evaluation, sd.LayerBias, sd.UnitBias, sd.Runner, sd.MissingExtra}
 """Made by functions whose examples show them."""
 
 

@@ -8,7 +8,21 @@ from typing import Annotated
 import typer
 
 from sdmetrics.cli.app import app, console, resumable
-from sdmetrics.cli.options import CLIPS, HALF, LAYER, MODEL, PER_VIDEO, SEED, STYLES
+from sdmetrics.cli.options import (
+    BATCH,
+    CLIP_STRIDE,
+    CLIPS,
+    HALF,
+    LAYER,
+    MODEL,
+    PER_VIDEO,
+    PROVIDER,
+    SEED,
+    STYLES,
+    TF32,
+    THREADS,
+    VIDEOS,
+)
 from sdmetrics.tables import results_table
 from sdmetrics.views import ModelInput
 
@@ -60,23 +74,13 @@ def analyze(
     styles: Annotated[list[str] | None, STYLES] = None,
     seed: Annotated[int, SEED] = 0,
     clips_per_video: Annotated[int, PER_VIDEO] = 1,
-    stride: Annotated[
-        int | None,
-        typer.Option(min=1, help="Distance between a clip's frames in the video. Default: the model's."),
-    ] = None,
-    videos: Annotated[
-        Path | None, typer.Option(help="With published annotations: the folder of their videos. Default: beside them.")
-    ] = None,
-    provider: Annotated[str, typer.Option(help="auto, cpu or cuda; asked for cuda, it is CUDA or an error.")] = "auto",
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, help="CPU threads of the model. Default: the cores this process may use."),
-    ] = None,
+    stride: Annotated[int | None, CLIP_STRIDE] = None,
+    videos: Annotated[Path | None, VIDEOS] = None,
+    provider: Annotated[str, PROVIDER] = "auto",
+    threads: Annotated[int | None, THREADS] = None,
     half: Annotated[bool, HALF] = False,
-    tf32: Annotated[
-        bool, typer.Option("--tf32", help="Let CUDA multiply in TF32: faster, and further from the CPU's numbers.")
-    ] = False,
-    batch: Annotated[int, typer.Option(min=1, help="Views per run of the model.")] = 6,
+    tf32: Annotated[bool, TF32] = False,
+    batch: Annotated[int, BATCH] = 6,
     estimator: Annotated[
         str, typer.Option(help="pearson (the paper), icc or reference (the authors' code).")
     ] = "pearson",

@@ -32,6 +32,18 @@ STYLES = typer.Option(
     "that the clips come in, else the four built-in ones.",
 )
 PER_VIDEO = typer.Option(min=1, help="Clips per video, evenly spread; a single one is cut from the middle.")
+CLIP_STRIDE = typer.Option(min=1, help="Distance between a clip's frames in the video. Default: the model's.")
+VIDEOS = typer.Option(help="With published annotations: the folder of their videos. Default: beside them.")
+PROVIDER = typer.Option(help="auto, cpu or cuda; asked for cuda, it is CUDA or an error.")
+THREADS = typer.Option(min=1, help="CPU threads of the model. Default: the cores this process may use.")
+TF32 = typer.Option("--tf32", help="Let CUDA multiply in TF32: faster, and further from the CPU's numbers.")
+BATCH = typer.Option(min=1, help="Views per run of the model.")
+LABELS = typer.Option(
+    help="The model's classes: one name per line in the order of its outputs, or JSON, a list of names or an object of "
+    "names and indices. Default: the clips' labels are indices.",
+    show_default=False,
+)
+OUTPUT = typer.Option(help="The model's output that scores the classes. Default: the only one with two axes.")
 
 
 def given_options(**options: object) -> dict[str, Any]:
