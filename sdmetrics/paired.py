@@ -1,0 +1,105 @@
+"""Differences of two runs over the same clips: what the clips have in common cancels (delete-one-group jackknife)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sdmetrics.estimators import Stack, layer_scores, percent
+from sdmetrics.intervals import jackknife, leave_one_out
+from sdmetrics.moments import PairMoments
+from sdmetrics.results import Results
+from sdmetrics.shards import LayerMoments, load_shard
+from sdmetrics.views import FACTORS
+
+Groups = Sequence[Sequence[LayerMoments]]
+"""The moments of the shards of each group that holds clips, in the order of the groups' numbers."""
+
+Floats = NDArray[np.float64]
+
+
+def why_unpaired(one: Results, other: Results) -> str:
+    """Return why two runs cannot be compared clip by clip; an empty text if they can.
+
+    Examples
+    --------
+    >>> one, other = (Results({}, seed, "pearson", 0.5, {}, settings={"clips": {"sha256": "9f"}}) for seed in (0, 1))
+    >>> why_unpaired(one, one), why_unpaired(one, other)
+    ('', 'other seeds')
+    """
+    clips, others = (run.settings.get("clips", {}).get("sha256") for run in (one, other))
+    reasons = {
+        "other estimators": one.estimator != other.estimator,
+        "other seeds": one.seed != other.seed,
+        "which clips they saw is not known": clips is None or others is None,
+        "other clips": clips != others or one.clips != other.clips,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+def load_groups(run: Path, results: Results) -> Groups | None:
+    """Return the moments of a run's groups from its shards, or None where some are missing."""
+    groups: dict[str, list[LayerMoments]] = {}
+    used = 0
+    for path in sorted((run / "shards").glob("*-*.npz")):
+        shard = load_shard(path)
+        if shard is None:
+            return None
+        if shard.moments:
+            groups.setdefault(path.name.partition("-")[0], []).append(shard.moments)
+        used += shard.used
+    return [*groups.values()] if used == results.clips["used"] else None
+
+
+def difference(
+    one: tuple[Groups, str], other: tuple[Groups, str], estimator: str
+) -> dict[str, tuple[float, float, float]]:
+    """Return by how much a layer's scores and percents are higher in the other run, with 95 % intervals.
+
+    Parameters
+    ----------
+    one, other
+        The groups of a run and the name of its layer; both of the same clips.
+    estimator
+        As for `layer_bias`.
+
+    Returns
+    -------
+    dict
+        `score_FACTOR` and `percent_FACTOR`: difference, low, high; NaN where undefined.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> z = rng.normal(size=(6, 2, 9, 4))
+    >>> groups = [[{"a": {factor: PairMoments.from_arrays(*pair) for factor in FACTORS}}] for pair in z]
+    >>> difference((groups, "a"), (groups, "a"), "pearson")["percent_static"]
+    (0.0, 0.0, 0.0)
+    """
+    before, after = (_replicates(groups, layer, estimator) for groups, layer in (one, other))
+    found = {}
+    for name, values in after.items():
+        change = values - before[name]
+        low, high = jackknife(change)
+        found[name] = (float(change[0]), float(low), float(high))
+    return found
+
+
+def _replicates(groups: Groups, layer: str, estimator: str) -> Mapping[str, Floats]:
+    """Return the layer's scores and percents, of all groups first, then without each."""
+    stacks = {}
+    for factor in FACTORS:
+        parts = [_merged([shard[layer][factor] for shard in group]) for group in groups]
+        stacks[factor] = Stack.of([_merged(parts), *leave_one_out(parts)])
+    scores = layer_scores(stacks, estimator)
+    percents = percent(scores)
+    return {f"score_{f}": scores[f] for f in FACTORS} | {f"percent_{f}": percents[f] for f in FACTORS}
+
+
+def _merged(parts: Sequence[PairMoments]) -> PairMoments:
+    """Return the moments of all parts together."""
+    return reduce(PairMoments.merge, parts)

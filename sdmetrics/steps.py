@@ -1,0 +1,31 @@
+"""The folders of a training's measurements: `step-000300` is the run that was measured after 300 steps."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_STEP = re.compile(r"step-(\d+)")
+
+
+def step_folder(folder: Path, step: int) -> Path:
+    """Return where in `folder` the measurement of a step lies.
+
+    Examples
+    --------
+    >>> step_folder(Path("run"), 300).name
+    'step-000300'
+    """
+    return folder / f"step-{step:06d}"
+
+
+def step_folders(folder: Path) -> dict[int, Path]:
+    """Return the finished measurements in `folder` by step, in their order; none where there is no such folder.
+
+    Examples
+    --------
+    >>> step_folders(Path("no such folder"))
+    {}
+    """
+    found = {path: _STEP.fullmatch(path.name) for path in folder.glob("step-*") if (path / "results.json").exists()}
+    return dict(sorted((int(name[1]), path) for path, name in found.items() if name))

@@ -1,0 +1,10 @@
+"""For training in PyTorch: the bias over training, and data sets whose frames are shuffled."""
+
+from sdmetrics.errors import require
+
+require("torch", extra="torch")
+
+from sdmetrics.torch.shuffle import ShuffledFrames  # noqa: E402
+from sdmetrics.torch.tracker import BiasTracker  # noqa: E402
+
+__all__ = ["BiasTracker", "ShuffledFrames"]
