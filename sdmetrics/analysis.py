@@ -182,6 +182,8 @@ def _check(runner: Runner, clips: Sequence[Clip], seed: int, batch: int, estimat
     unit_bias({"static": PairMoments(1)}, threshold=threshold, estimator=estimator)
     if not clips:
         raise InputError("there are no clips; give at least two")
+    if not runner.layers:
+        raise InputError("the model was opened without layers, so there is nothing to measure; name at least one")
     if seed < 0:
         raise InputError(f"seed is {seed}; allowed: 0 and above")
     if batch < 1:

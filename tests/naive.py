@@ -66,3 +66,9 @@ def add(total, n, part, m):
         total[3] + part[3] + weight * step2 * step2,
         total[4] + part[4] + weight * step1 * step2,
     )
+
+
+def top_k(outputs, labels, k):
+    """Return for each row whether its label is among the first k classes, sorted by output, then by index."""
+    ranked = [sorted(range(len(row)), key=lambda c, row=row: (-row[c], c)) for row in outputs.tolist()]
+    return np.array([label in order[:k] for order, label in zip(ranked, labels, strict=True)], bool)
