@@ -139,7 +139,7 @@ class TorchRunner:
         """Run the module with `tap` on every layer; return its own outputs."""
         with without_tf32(), evaluating(self._module), replacing_outputs(self._module, self.layers, tap):
             own = self._module(*(self._prepare(feeds, item) for item in self.inputs))
-        return {name: tensor.cpu().numpy() for name, tensor in named_tensors(own).items()}
+        return {name: _array(tensor, "float32") for name, tensor in named_tensors(own).items()}
 
     def _prepare(self, feeds: Mapping[str, NDArray[Any]], item: ModelInput) -> Tensor:
         """Return what one model input reads: frames put in order, scaled, shifted and transposed."""
@@ -167,7 +167,8 @@ class TorchRunner:
                 return tensor
 
             self._forward(some, tap)
-            runs.append({name: in_one(parts).cpu().numpy() for name, parts in values.items()})
+            # As float16, so that values are held to be alike as far as two bytes can tell.
+            runs.append({name: _array(in_one(parts), "float16") for name, parts in values.items()})
         assert len(runs) == 1 + CLIPS
         together, *alone = runs
         return {
@@ -205,3 +206,13 @@ def _pool(tensor: Tensor, layer: Layer, clips: int) -> Tensor:
     if layer.fold == "time-major":
         return rows.reshape(-1, clips, rows.shape[-1]).mean(0)
     return rows.reshape(clips, -1, rows.shape[-1]).mean(1)
+
+
+def _array(tensor: Tensor, stand_in: Literal["float16", "float32"]) -> NDArray[Any]:
+    """Return a tensor as NumPy has it; one of bfloat16, which NumPy has not, as another type."""
+    import torch
+
+    array: NDArray[Any] = (
+        (tensor.to(getattr(torch, stand_in)) if tensor.dtype == torch.bfloat16 else tensor).cpu().numpy()
+    )
+    return array
