@@ -76,7 +76,7 @@ def removal_mask(
     if not 0 <= fraction <= 1:
         raise InputError(f"fraction is {fraction}; allowed: 0 to 1. For 10 % give 0.1")
     total = len(units.labels)
-    count = _half_up(fraction * total)
+    count = half_up(fraction * total)
     rng = np.random.default_rng(seed)
     shuffled = rng.permutation(total)
     if method == "random":
@@ -86,7 +86,7 @@ def removal_mask(
         if method == "top":
             removed = shuffled[np.argsort(-bias, kind="stable")][:count]
         else:
-            pool = shuffled[np.argsort(bias, kind="stable")][: _half_up((fraction + MARGIN) * total)]
+            pool = shuffled[np.argsort(bias, kind="stable")][: half_up((fraction + MARGIN) * total)]
             removed = rng.choice(pool, size=count, replace=False)
     mask = np.ones(total)
     mask[removed] = 0
@@ -132,6 +132,12 @@ def _defined(units: UnitBias) -> NDArray[np.bool_]:
     return ~np.isnan(list(units.scores.values())).any(axis=0)
 
 
-def _half_up(number: float) -> int:
-    """Round half up; nine decimals forgive what 0.29 * 50 lacks to 14.5."""
+def half_up(number: float) -> int:
+    """Return the number rounded half up; nine decimals forgive what 0.29 * 50 lacks to 14.5.
+
+    Examples
+    --------
+    >>> half_up(0.29 * 50)
+    15
+    """
     return math.floor(round(number, 9) + 0.5)

@@ -1,0 +1,114 @@
+"""Eq. 2 in torch: moments of pairs where the features are, so that a training step waits for nothing.
+
+Moments are one float64 tensor `(7, units)`, that a single message carries; its rows are `ROWS`. Means and centred
+sums are those of `sdmetrics.PairMoments`; `n` and `eps` are the same for every unit.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from sdmetrics.torch.processes import gathered
+
+ROWS = ("n", "eps", "mean1", "mean2", "m11", "m22", "m12")
+
+
+def no_moments(units: int) -> Tensor:
+    """Return the moments of no pairs.
+
+    Examples
+    --------
+    >>> no_moments(units=3).shape
+    torch.Size([7, 3])
+    """
+    return torch.zeros(len(ROWS), units, dtype=torch.float64)
+
+
+def pooled(features: Tensor) -> Tensor:
+    """Return features `(N, units, *)` averaged over all further axes: float64 `(N, units)`, without gradient.
+
+    Examples
+    --------
+    >>> pooled(torch.tensor([[[1.0, 2.0], [3.0, 5.0]]])).tolist()
+    [[1.5, 4.0]]
+    """
+    features = features.detach()
+    return features.double() if features.ndim == 2 else features.flatten(2).mean(2, dtype=torch.float64)
+
+
+def pair_moments(z1: Tensor, z2: Tensor) -> Tensor:
+    """Return the moments of a batch of pairs, `(N, units)` or `(N, units, *)` each, of any floating-point type.
+
+    Examples
+    --------
+    >>> moments = pair_moments(torch.tensor([[1.0], [2.0]]), torch.tensor([[2.0], [4.0]]))
+    >>> dict(zip(ROWS, moments[:, 0].tolist()))["m12"]
+    1.0
+    """
+    eps = max(torch.finfo(z.dtype).eps for z in (z1, z2))
+    a, b = pooled(z1), pooled(z2)
+    n, units = a.shape
+    mean1, mean2 = (z.sum(0) / max(n, 1) for z in (a, b))
+    a, b = a - mean1, b - mean2
+    known = a.new_tensor([[n], [eps]]).expand(2, units)
+    return torch.cat([known, torch.stack([mean1, mean2, (a * a).sum(0), (b * b).sum(0), (a * b).sum(0)])])
+
+
+def merge(first: Tensor, second: Tensor) -> Tensor:
+    """Return the moments of both sets of pairs together (Chan et al., as `sdmetrics.PairMoments.merge`).
+
+    Examples
+    --------
+    >>> z = torch.tensor([[0.0], [2.0], [1.0]])
+    >>> parts = merge(pair_moments(z[:1], z[:1]), pair_moments(z[1:], z[1:]))
+    >>> torch.allclose(parts, pair_moments(z, z))
+    True
+    """
+    n = first[0] + second[0]
+    share = second[0] / n.clamp(min=1)
+    step1, step2 = second[2] - first[2], second[3] - first[3]
+    spread = first[0] * share
+    return torch.stack(
+        [
+            n,
+            torch.maximum(first[1], second[1]),
+            first[2] + share * step1,
+            first[3] + share * step2,
+            first[4] + second[4] + spread * step1 * step1,
+            first[5] + second[5] + spread * step2 * step2,
+            first[6] + second[6] + spread * step1 * step2,
+        ]
+    )
+
+
+def merge_processes(moments: Tensor) -> Tensor:
+    """Return the moments of all processes' pairs together: the same bits in each, as they merge in the ranks' order.
+
+    Examples
+    --------
+    >>> one = pair_moments(torch.tensor([[0.0], [2.0]]), torch.tensor([[1.0], [5.0]]))
+    >>> torch.equal(merge_processes(one), one)
+    True
+    """
+    total, *others = gathered(moments)
+    for other in others:
+        total = merge(total, other)
+    return total
+
+
+def pearson(moments: Tensor) -> Tensor:
+    """Return Pearson's r of each unit (Eq. 2), `(units,)`; NaN of a unit that is dead, and below two pairs.
+
+    As in the measure, a variance not above `(4 · eps · |mean|)²` is rounding noise.
+
+    Examples
+    --------
+    >>> z = torch.tensor([[0.0, 1.0], [1.0, 1.0], [2.0, 1.0]])
+    >>> pearson(pair_moments(z, -z)).tolist()
+    [-1.0, nan]
+    """
+    n, eps, mean1, mean2, m11, m22, m12 = moments
+    dead = (m11 <= n * (4 * eps * mean1) ** 2) | (m22 <= n * (4 * eps * mean2) ** 2)
+    r = (m12 / (m11 * m22).sqrt()).clamp(-1, 1)
+    return r.masked_fill(dead | (n < 2), float("nan"))
