@@ -29,7 +29,8 @@ class Ablation:
     """The scores of a model without some of its units.
 
     All intervals, `ci95`, are 95 % delete-one-group jackknife intervals over clips, groups by video, with the drawn
-    units as they are; `[None, None]` below five groups. How much the draws matter, the spread over them says.
+    units as they are; `[None, None]` below five groups. How much the draws matter, the spread over them says. A score
+    that is 0 or 1 for every clip is a share, and the intervals of its means end there.
 
     Parameters
     ----------
@@ -93,17 +94,19 @@ class Ablation:
             points.setdefault((removal.layer, removal.ranking, removal.fraction), []).append(removal)
         by_clip = {point: values[:, [r.mask for r in drawn]].mean(axis=1) for point, drawn in points.items()}
         means = values.mean(axis=0)
+        is_share = np.isin(values, (0, 1)).all(axis=(0, 1))
         for point, drawn in points.items():
             place: Row = dict(zip(("layer", "ranking", "fraction"), point, strict=True))
             of_draws = means[[r.mask for r in drawn]]
             for s, (score, mean, ci95) in enumerate(self._means(by_clip[point], groups)):
+                within = [end if end is None or not is_share[s] else min(max(end, 0.0), 1.0) for end in ci95]
                 self.rows += [
                     {**place, "seed": r.seed, "removed": r.removed, "score": score, "mean": float(means[r.mask, s])}
                     for r in drawn
                 ]
                 spread = {"lowest": float(of_draws[:, s].min()), "highest": float(of_draws[:, s].max())}
                 count = {"removed": drawn[0].removed, "draws": len(drawn)}
-                self.curves.append({**place, **count, "score": score, "mean": mean, **spread, "ci95": ci95})
+                self.curves.append({**place, **count, "score": score, "mean": mean, **spread, "ci95": within})
         paired: dict[tuple[str, str, str], list[Floats]] = {}
         for (layer, factor, fraction), scores in by_clip.items():
             for against in BASELINES if fraction > 0 and factor not in BASELINES else ():

@@ -24,13 +24,16 @@ def report(
     ] = None,
 ) -> None:
     """Write the report of one or more runs as one offline page."""
+    from sdmetrics.removal_curves import Ablation
     from sdmetrics.report import write_figures, write_report
 
     loaded = {run.resolve().name: Results.load(run) for run in runs}
     if len(loaded) < len(runs):
         raise InputError(f"two runs have the same folder name ({', '.join(map(str, runs))}); rename one")
-    console.print(f"report: {write_report(loaded, out or runs[0] / 'report.html')}", soft_wrap=True)
-    for path in write_figures(loaded, figures) if figures else []:
+    ablated = {run.resolve().name: Ablation.load(run) for run in runs if (run / "ablation.json").exists()}
+    page = write_report(loaded, out or runs[0] / "report.html", ablations=ablated)
+    console.print(f"report: {page}", soft_wrap=True)
+    for path in write_figures(loaded, figures, ablations=ablated) if figures else []:
         console.print(f"figure: {path}", soft_wrap=True)
 
 

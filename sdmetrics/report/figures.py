@@ -8,20 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 from sdmetrics.errors import require
 from sdmetrics.files import replacing
-from sdmetrics.report.words import named_runs
+from sdmetrics.report.words import named_runs, removal_charts
 
 if TYPE_CHECKING:
     import altair as alt
 
+    from sdmetrics.removal_curves import Ablation
     from sdmetrics.results import Results
 
 CURVES_NOTE = ["Bands: 95 % intervals. Dotted: both scores 0 (21.2 %) or", "both 1 (33.3 %)."]
+REMOVAL_NOTE = ["Bands: from the lowest draw to the highest."]
 INK = "#24282d"
 PNG_PPI = 144
 """Twice a screen's resolution: sharp in a paper's column."""
 
 
-def write_figures(runs: Mapping[str, Results] | Sequence[Results], folder: str | Path) -> list[Path]:
+def write_figures(
+    runs: Mapping[str, Results] | Sequence[Results],
+    folder: str | Path,
+    ablations: Mapping[str, Ablation] | None = None,
+) -> list[Path]:
     """Write the layer-wise curves, unit-wise bars and unit scatters into `folder`, each as PNG and SVG.
 
     Parameters
@@ -30,11 +36,13 @@ def write_figures(runs: Mapping[str, Results] | Sequence[Results], folder: str |
         The runs by the name that the figures give them, or in a list: then by their models' names.
     folder
         Where to write; made if missing.
+    ablations
+        What removing units did to some of the runs, by the same names.
 
     Returns
     -------
     list of Path
-        `layer-wise`, `unit-wise` and `unit-scatter`, each with `.png` and `.svg`.
+        `layer-wise`, `unit-wise`, `unit-scatter` and, with ablations, `unit-removal`, each with `.png` and `.svg`.
 
     Raises
     ------
@@ -53,7 +61,7 @@ def write_figures(runs: Mapping[str, Results] | Sequence[Results], folder: str |
     require("altair", extra="report")
     require("vl_convert", extra="report")
     written = []
-    for name, chart in _figures(named).items():
+    for name, chart in _figures(named, ablations or {}).items():
         for suffix in (".png", ".svg"):
             path = Path(folder) / f"{name}{suffix}"
             with replacing(path) as temporary:
@@ -62,11 +70,14 @@ def write_figures(runs: Mapping[str, Results] | Sequence[Results], folder: str |
     return written
 
 
-def _figures(runs: Mapping[str, Results]) -> dict[str, alt.HConcatChart | alt.VConcatChart]:
+def _figures(
+    runs: Mapping[str, Results], ablations: Mapping[str, Ablation]
+) -> dict[str, alt.HConcatChart | alt.VConcatChart]:
     """Return the figures by file name; runs stand side by side, in the scatter one below the other."""
     import altair as alt
 
     from sdmetrics.report import charts
+    from sdmetrics.report.removal_chart import removal_chart
 
     look: dict[str, Any] = {**charts.theme(INK), "background": "white"}
     top = charts.top(layer for run in runs.values() for layer in run.layers)
@@ -90,8 +101,21 @@ def _figures(runs: Mapping[str, Results]) -> dict[str, alt.HConcatChart | alt.VC
         )
         for name, run in runs.items()
     ]
-    return {
+    figures = {
         "layer-wise": alt.hconcat(*layer_wise, config=look),
         "unit-wise": alt.hconcat(*unit_wise, config=look),
         "unit-scatter": alt.vconcat(*clouds, config=look),
     }
+    if ablations:
+        removals = [
+            alt.hconcat(
+                *(
+                    removal_chart(*which).properties(title=f"{which[1]}, {which[2]}", width=320, height=240)
+                    for which in removal_charts(ablation)
+                ),
+                title=alt.Title(name, fontSize=16, offset=14, subtitle=REMOVAL_NOTE),
+            )
+            for name, ablation in ablations.items()
+        ]
+        figures["unit-removal"] = alt.vconcat(*removals, config=look)
+    return figures

@@ -17,10 +17,15 @@ from sdmetrics.views import FACTORS
 if TYPE_CHECKING:
     import altair as alt
 
+    from sdmetrics.removal_curves import Ablation
     from sdmetrics.results import Results
 
 
-def write_report(runs: Mapping[str, Results] | Sequence[Results], path: str | Path) -> Path:
+def write_report(
+    runs: Mapping[str, Results] | Sequence[Results],
+    path: str | Path,
+    ablations: Mapping[str, Ablation] | None = None,
+) -> Path:
     """Write one offline HTML page that says, for one run or several, which units are static, which dynamic.
 
     Parameters
@@ -29,6 +34,8 @@ def write_report(runs: Mapping[str, Results] | Sequence[Results], path: str | Pa
         The runs by the name that the page gives them, or in a list: then by their models' names.
     path
         The file to write.
+    ablations
+        What removing units did to some of the runs, by the same names.
 
     Returns
     -------
@@ -57,13 +64,13 @@ def write_report(runs: Mapping[str, Results] | Sequence[Results], path: str | Pa
     ...     "net leans dynamic" in write_report([run], Path(folder) / "report.html").read_text()
     True
     """
-    page = _render(words.named_runs(runs))
+    page = _render(words.named_runs(runs), ablations or {})
     with replacing(Path(path)) as temporary:
         temporary.write_bytes(page.encode())
     return Path(path)
 
 
-def _render(runs: Mapping[str, Results]) -> str:
+def _render(runs: Mapping[str, Results], ablations: Mapping[str, Ablation]) -> str:
     """Return the page's HTML."""
     jinja2 = require("jinja2", extra="report")
     require("altair", extra="report")
@@ -83,9 +90,10 @@ def _render(runs: Mapping[str, Results]) -> str:
     folder = files("sdmetrics.report") / "templates"
     html: str = environment.get_template("page.html").render(
         runs=runs,
+        ablations=ablations,
         threshold=next(iter(runs.values())).threshold,
         colours=charts.COLOURS,
-        data=_data(runs),
+        data=_data(runs, ablations),
         style=(folder / "page.css").read_text(encoding="utf-8"),
         scripts=[vl_convert.javascript_bundle(), (folder / "page.js").read_text(encoding="utf-8")],
     )
@@ -97,7 +105,7 @@ def _script_hash(script: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
-def _data(runs: Mapping[str, Results]) -> dict[str, Any]:
+def _data(runs: Mapping[str, Results], ablations: Mapping[str, Ablation]) -> dict[str, Any]:
     """Return what the page's script reads: the charts, and the units by run, layer and column."""
     from sdmetrics.report import charts
 
@@ -113,6 +121,7 @@ def _data(runs: Mapping[str, Results]) -> dict[str, Any]:
             }
             for run in runs.values()
         ],
+        "removals": [_removal(*which) for ablation in ablations.values() for which in words.removal_charts(ablation)],
     }
 
 
@@ -122,6 +131,13 @@ def _curves(layers: list[dict[str, Any]], top: float) -> dict[str, Any]:
 
     room = {"left": 5, "right": 40 if len(layers) <= 6 else 62, "top": 8, "bottom": 5}
     return _spec(charts.curves(layers, top).properties(width="container", height=300, padding=room))
+
+
+def _removal(ablation: Ablation, layer: str, score: str) -> dict[str, Any]:
+    """Return the chart of an ablation as wide as its place."""
+    from sdmetrics.report.removal_chart import removal_chart
+
+    return _spec(removal_chart(ablation, layer, score).properties(width="container", height=280))
 
 
 def _spec(chart: alt.LayerChart) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sdmetrics.errors import InputError
 
 if TYPE_CHECKING:
+    from sdmetrics.removal_curves import Ablation
     from sdmetrics.results import Results
 
 CLASSES = ("dynamic", "joint", "static", "residual", "dead")
@@ -79,13 +80,18 @@ def share(count: int, units: int) -> str:
 
 def interval(layer: Mapping[str, Any], quantity: str, factor: str) -> tuple[float, float] | None:
     """Return the 95 % interval of a layer's `scores` or `percent`, or None where it is undefined."""
-    low, high = ((layer.get("ci95") or {}).get(quantity) or {}).get(factor) or (None, None)
-    return None if low is None or high is None else (low, high)
+    return known(((layer.get("ci95") or {}).get(quantity) or {}).get(factor) or (None, None))
 
 
 def interval_text(bounds: tuple[float, float] | None, digits: int = 2) -> str:
     """Return an interval in brackets; an undefined one is a dash."""
     return UNDEFINED if bounds is None else f"[{number(bounds[0], digits)}, {number(bounds[1], digits)}]"
+
+
+def known(ci95: Sequence[float | None]) -> tuple[float, float] | None:
+    """Return a stored interval, or None where it is undefined."""
+    low, high = ci95
+    return None if low is None or high is None else (low, high)
 
 
 def measurable(layer: Mapping[str, Any]) -> bool:
@@ -137,6 +143,49 @@ def _verdict(layer: Mapping[str, Any]) -> str:
         if name != leans and layer["counts"][name] > layer["units"] / 2:
             return f"{verdict}, with most units {name}"
     return verdict
+
+
+def removal_verdict(ablation: Ablation, layer: str, score: str) -> str:
+    """Say which factor's units a score misses most, against as many random ones, and how sure that is."""
+    wanted = (layer, score, "random")
+    found = [row for row in ablation.overall if (row["layer"], row["score"], row["against"]) == wanted]
+    found.sort(key=lambda row: float(row["difference"]))
+    most = f"The most {found[0]['factor']} units are missed most"
+    lead = most if found[0]["difference"] < 0 else "No factor’s units are missed more than random ones"
+    return f"{lead}: averaged over the fractions, {'; '.join(map(_against_random, found))}."
+
+
+def _against_random(row: Mapping[str, Any]) -> str:
+    """Compare a score without a factor's units with the score without random ones."""
+    size = number(abs(row["difference"]), 3)
+    compared = "as high as" if float(size) == 0 else f"{size} {'lower' if row['difference'] < 0 else 'higher'} than"
+    said = f"without the most {row['factor']} units {row['score']} is {compared} without as many random ones"
+    bounds = known(row["ci95"])
+    if bounds is None:
+        return f"{said} (no interval)"
+    verdict = "includes" if bounds[0] <= 0 <= bounds[1] else "excludes"
+    return f"{said} (95{_THIN}% interval of the difference {interval_text(bounds, 3)}, which {verdict} 0)"
+
+
+def removal_charts(ablation: Ablation) -> list[tuple[Ablation, str, str]]:
+    """Return what each chart of an ablation shows: it, a layer and a score."""
+    return [(ablation, layer["name"], score) for layer in ablation.layers for score in ablation.scores]
+
+
+def removal_table(ablation: Ablation, layer: str, score: str) -> list[dict[str, Any]]:
+    """Return one row per fraction: it, `removed` units, and under `curves` and `differences` those of each ranking.
+
+    Differences are by factor and baseline, `differences["static"]["random"]`; there is none at fraction 0.
+    """
+    rows: dict[float, dict[str, Any]] = {}
+    for point in ablation.curves:
+        if (point["layer"], point["score"]) == (layer, score):
+            new = {"fraction": point["fraction"], "removed": point["removed"], "curves": {}, "differences": {}}
+            rows.setdefault(point["fraction"], new)["curves"][point["ranking"]] = point
+    for row in ablation.differences:
+        if (row["layer"], row["score"]) == (layer, score):
+            rows[row["fraction"]]["differences"].setdefault(row["factor"], {})[row["against"]] = row
+    return list(rows.values())
 
 
 def footnotes(run: Results) -> list[str]:

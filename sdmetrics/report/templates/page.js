@@ -111,6 +111,9 @@ async function open() {
   const curves = [...document.querySelectorAll(".curves")].map((element) =>
     embed(element, report.runs[element.dataset.run].curves, "svg"),
   );
+  const removals = [...document.querySelectorAll(".removal")].map((element, index) =>
+    embed(element, report.removals[index], "svg"),
+  );
   const draws = await Promise.all([...document.querySelectorAll("article.run")].map(openRun));
   let asked = false;
   const draw = () => {
@@ -128,7 +131,7 @@ async function open() {
     draw();
   });
   draw();
-  await Promise.all(curves);
+  await Promise.all([...curves, ...removals]);
 }
 
 open();

@@ -1,0 +1,148 @@
+"""`ablate`: what a model loses without the units that carry a factor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sdmetrics.cli.app import app, console, resumable
+from sdmetrics.cli.options import CLIPS
+from sdmetrics.results import Results
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from sdmetrics.removal_curves import Ablation
+
+
+@app.command()
+def ablate(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)],
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            help="The model's classes: one name per line in the order of its outputs, or JSON. Default: the clips' "
+            "labels are the outputs' indices.",
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="An ONNX file, or a probe with masks. Default: the run's.", show_default=False)
+    ] = None,
+    clips: Annotated[str | None, typer.Option(help=f"{CLIPS.help} Default: the run's.", show_default=False)] = None,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option("--layer", "-l", help="A layer that loses units; may be repeated. Default: the run's last."),
+    ] = None,
+    fraction: Annotated[
+        list[float] | None,
+        typer.Option(help="A share of the layer's units to remove; may be repeated. Default: 0.1, 0.2, … 0.9."),
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Draws of every random removal.")] = 5,
+    by: Annotated[
+        str, typer.Option(help="Rank units by the softmax over a unit's factors (the authors' code), or by the score.")
+    ] = "softmax",
+    seed: Annotated[int, typer.Option(min=0, help="Of the first draw.")] = 0,
+    output: Annotated[
+        str | None,
+        typer.Option(help="The model's output that scores the classes. Default: the only one.", show_default=False),
+    ] = None,
+    provider: Annotated[str, typer.Option(help="auto, cpu or cuda; asked for cuda, it is CUDA or an error.")] = "auto",
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="CPU threads of the model. Default: the cores this process may use."),
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Clips per run of the model, at most.")] = 16,
+) -> None:
+    """Remove units by factor and at random and watch top-1 and top-5 fall; the run's report then shows the curves.
+
+    The clips need labels. RUN then holds ablation.csv and ablation.json; interrupted, the same command goes on.
+    """
+    from sdmetrics.ablation import FRACTIONS
+    from sdmetrics.ablation import ablate as run_ablation
+    from sdmetrics.exporters.metadata import read_metadata
+    from sdmetrics.labels import read_classes
+    from sdmetrics.opening import open_model
+    from sdmetrics.report import write_report
+    from sdmetrics.source import RunSource
+
+    results = Results.load(run)
+    wanted = [row["name"] for row in (map(results.layer, layer) if layer else results.layers[-1:])]
+    classes = read_classes(labels) if labels else None
+    source = RunSource.load(run, model=model, clips=clips)
+    declared = read_metadata(Path(source.model))
+    is_probe = declared is not None and declared.kind == "probe"
+    runner = open_model(
+        source.model, layers=None if is_probe else wanted, provider=provider, threads=threads, masks=not is_probe
+    )
+    with resumable():
+        ablation = run_ablation(
+            runner,
+            source.open_clips(runner),
+            results,
+            classes=classes,
+            output=output,
+            layers=wanted,
+            fractions=fraction or FRACTIONS,
+            repeats=repeats,
+            by=by,
+            seed=seed,
+            batch=batch,
+            out=run,
+        )
+    _print(ablation)
+    name = run.resolve().name
+    page = write_report({name: results}, run / "report.html", ablations={name: ablation})
+    console.print(f"report: {page}", soft_wrap=True)
+
+
+def _print(ablation: Ablation) -> None:
+    """Print a table and its meaning per layer and score, and the clips that were skipped."""
+    from sdmetrics.report import words
+
+    for layer in ablation.layers:
+        for score in ablation.scores:
+            console.print(_table(ablation, layer["name"], score))
+            said = words.removal_verdict(ablation, layer["name"], score)
+            console.print(f"{layer['name']}, {score}: {said}\n", soft_wrap=True, markup=False, highlight=False)
+    for skipped in ablation.clips["skipped"]:
+        console.print(f"skipped {skipped['id']}: {skipped['reason']}", style="yellow", soft_wrap=True, markup=False)
+
+
+def _table(ablation: Ablation, layer: str, score: str) -> Table:
+    """Return a row per fraction: the score without the units of each ranking, and each factor's against random."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    from sdmetrics.report import words
+
+    rows = words.removal_table(ablation, layer, score)
+    used, skipped = ablation.clips["used"], len(ablation.clips["skipped"])
+    table = Table(
+        title=escape(f"{layer}, {score}: {used} clips used, {skipped} skipped"),
+        caption="mean without the units; brackets: 95 % interval over clips",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    factors = list(rows[-1]["differences"])
+    table.add_column("removed", justify="right", no_wrap=True)
+    for ranking in rows[-1]["curves"]:
+        table.add_column(ranking, justify="right", no_wrap=True)
+    for factor in factors:
+        table.add_column(f"{factor}\nminus random", justify="right")
+    for row in rows:
+        means = [words.number(point["mean"]) for point in row["curves"].values()]
+        against = [row["differences"][factor]["random"] for factor in factors if row["differences"]]
+        table.add_row(
+            f"{100 * row['fraction']:.3g} %",
+            *means,
+            *(
+                escape(f"{words.number(d['difference'])} {words.interval_text(words.known(d['ci95']))}")
+                for d in against
+            ),
+        )
+    return table
