@@ -33,7 +33,8 @@ def open_model(
     model
         A probe, a model that an exporter of this package wrote, or any ONNX file with `layers` named.
     layers
-        The layers to measure; default: those that the file declares. `sdmetrics layers MODEL` lists candidates.
+        The layers to measure; default: those that the file declares. `sdmetrics layers MODEL` lists candidates. None
+        at all (`()`) will do for `evaluate`, which asks for the model's outputs alone.
     inputs
         How the model's inputs are fed; default: as the file declares.
     provider

@@ -281,7 +281,6 @@ def test_an_input_that_is_no_float_is_an_error(tmp_path):
     ("nodes", "weights", "layers", "message"),
     [
         (TWO, TWO_W, None, "does not declare its layers; name some: c, y"),
-        (TWO, TWO_W, [], "does not declare its layers"),
         (TWO, TWO_W, ["convolution"], r"has no layer 'convolution'\. The names: c, y"),
         (TWO, TWO_W, "c", r"layers is 'c'; give a list of names\. The names: c, y"),
         (TWO, TWO_W, ["c", "c"], "name the tensor 'c' twice"),

@@ -41,13 +41,13 @@ def rendered_ahead(
     with ThreadPoolExecutor(THREADS, thread_name_prefix="render") as pool:
 
         def in_order() -> Iterator[Rendered | Unusable]:
-            ahead: deque[Future[Rendered]] = deque()
+            ahead: deque[Future[Rendered | Unusable]] = deque()
             for clip in clips:
-                ahead.append(pool.submit(render, clip))
+                ahead.append(pool.submit(_attempt, render, clip))
                 if len(ahead) > 2 * THREADS:
-                    yield _outcome(ahead.popleft())
+                    yield ahead.popleft().result()
             while ahead:
-                yield _outcome(ahead.popleft())
+                yield ahead.popleft().result()
 
         try:
             yield in_order()
@@ -55,10 +55,10 @@ def rendered_ahead(
             pool.shutdown(cancel_futures=True)
 
 
-def _outcome(future: Future[Rendered]) -> Rendered | Unusable:
-    """Return a rendered clip, or why there is none: one bad clip must not end a run of thousands."""
+def _attempt(render: Callable[[Clip], Rendered], clip: Clip) -> Rendered | Unusable:
+    """Render a clip, or say why not: one bad clip must not end a run of thousands."""
     try:
-        return future.result()
+        return render(clip)
     except (MissingExtra, MemoryError):
         raise
     except InputError as error:
