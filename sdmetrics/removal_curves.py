@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ ROW_COLUMNS = ("layer", "ranking", "fraction", "seed", "removed", "score", "mean
 
 Floats = NDArray[np.float64]
 Row = dict[str, Any]
+Point = tuple[str, str, float]
+"""Layer, ranking, fraction."""
 
 
 @dataclass
@@ -52,7 +56,8 @@ class Ablation:
         `highest`, and `ci95`.
     differences
         Per `layer`, `factor`, `score` and `fraction` above 0 the `difference` that it makes to remove the units most
-        biased to the factor instead of as many by the baseline `against`: paired by clip, with its `ci95`.
+        biased to the factor instead of as many by the baseline `against`: paired by clip, with its `ci95`; and
+        `draws_above`, how many of the baseline's draws, of `repeats`, score higher than without the factor's units.
     overall
         The same, averaged over the fractions.
 
@@ -89,41 +94,62 @@ class Ablation:
         groups
             `(clips,)`: the group of each clip.
         """
-        points: dict[tuple[str, str, float], list[Removal]] = {}
+        points: dict[Point, list[Removal]] = {}
         for removal in plan.removals:
             points.setdefault((removal.layer, removal.ranking, removal.fraction), []).append(removal)
-        by_clip = {point: values[:, [r.mask for r in drawn]].mean(axis=1) for point, drawn in points.items()}
-        means = values.mean(axis=0)
+        drawn = {point: values[:, [r.mask for r in removals]] for point, removals in points.items()}
         is_share = np.isin(values, (0, 1)).all(axis=(0, 1))
-        for point, drawn in points.items():
-            place: Row = dict(zip(("layer", "ranking", "fraction"), point, strict=True))
-            of_draws = means[[r.mask for r in drawn]]
-            for s, (score, mean, ci95) in enumerate(self._means(by_clip[point], groups)):
-                within = [end if end is None or not is_share[s] else min(max(end, 0.0), 1.0) for end in ci95]
-                self.rows += [
-                    {**place, "seed": r.seed, "removed": r.removed, "score": score, "mean": float(means[r.mask, s])}
-                    for r in drawn
-                ]
-                spread = {"lowest": float(of_draws[:, s].min()), "highest": float(of_draws[:, s].max())}
-                count = {"removed": drawn[0].removed, "draws": len(drawn)}
-                self.curves.append({**place, **count, "score": score, "mean": mean, **spread, "ci95": within})
-        paired: dict[tuple[str, str, str], list[Floats]] = {}
-        for (layer, factor, fraction), scores in by_clip.items():
-            for against in BASELINES if fraction > 0 and factor not in BASELINES else ():
-                difference = scores - by_clip[layer, against, fraction]
-                paired.setdefault((layer, factor, against), []).append(difference)
-                self.differences += self._differences((layer, factor, against), difference, groups, fraction=fraction)
-        for names, some in paired.items():
-            self.overall += self._differences(names, np.mean(some, axis=0), groups)
+        for point, removals in points.items():
+            self._add_point(point, removals, drawn[point], groups, is_share)
+        factors = dict.fromkeys((layer, name) for layer, name, _ in points if name not in BASELINES)
+        for (layer, factor), against in product(factors, BASELINES):
+            self._add_differences(layer, factor, against, drawn, groups)
 
-    def _differences(
-        self, names: tuple[str, str, str], by_clip: Floats, groups: NDArray[np.int64], **at: float
-    ) -> list[Row]:
-        """Return a row per score."""
-        place = dict(zip(("layer", "factor", "against"), names, strict=True))
+    def _add_point(
+        self,
+        point: Point,
+        removals: Sequence[Removal],
+        drawn: Floats,
+        groups: NDArray[np.int64],
+        is_share: NDArray[np.bool_],
+    ) -> None:
+        """Add the rows and the curves' points of one removal, `drawn` being `(clips, draws, scores)`."""
+        place: Row = dict(zip(("layer", "ranking", "fraction"), point, strict=True))
+        of_draws = drawn.mean(axis=0)
+        for s, (score, mean, ci95) in enumerate(self._means(drawn.mean(axis=1), groups)):
+            self.rows += [
+                {**place, "seed": r.seed, "removed": r.removed, "score": score, "mean": float(one)}
+                for r, one in zip(removals, of_draws[:, s], strict=True)
+            ]
+            within = [end if end is None or not is_share[s] else min(max(end, 0.0), 1.0) for end in ci95]
+            spread = {"lowest": float(of_draws[:, s].min()), "highest": float(of_draws[:, s].max())}
+            count = {"removed": removals[0].removed, "draws": len(removals)}
+            self.curves.append({**place, **count, "score": score, "mean": mean, **spread, "ci95": within})
+
+    def _add_differences(
+        self, layer: str, factor: str, against: str, drawn: Mapping[Point, Floats], groups: NDArray[np.int64]
+    ) -> None:
+        """Add the differences between a factor and a baseline at every fraction above 0, and their average."""
+        fractions = sorted({fraction for _, _, fraction in drawn if fraction > 0})
+        # One draw stands for all where they agree; spread out, the average over fractions is that of each draw.
+        whole = len(groups), self.repeats, len(self.scores)
+        ours, theirs = (
+            np.stack([np.broadcast_to(drawn[layer, ranking, fraction], whole) for fraction in fractions])
+            for ranking in (factor, against)
+        )
+        place: Row = {"layer": layer, "factor": factor, "against": against}
+        for fraction, one, other in zip(fractions, ours, theirs, strict=True):
+            self.differences += self._compared({**place, "fraction": fraction}, one, other, groups)
+        self.overall += self._compared(place, ours.mean(axis=0), theirs.mean(axis=0), groups)
+
+    def _compared(self, place: Row, ours: Floats, theirs: Floats, groups: NDArray[np.int64]) -> list[Row]:
+        """Return a row per score: the difference, and how many draws of the baseline lie above the factor's mean."""
+        our_mean, their_means = ours.mean(axis=(0, 1)), theirs.mean(axis=0)
+        above = (their_means > our_mean) & ~np.isclose(their_means, our_mean, rtol=1e-9, atol=0)
+        paired = self._means(ours.mean(axis=1) - theirs.mean(axis=1), groups)
         return [
-            {**place, **at, "score": score, "difference": mean, "ci95": ci95}
-            for score, mean, ci95 in self._means(by_clip, groups)
+            {**place, "score": score, "difference": mean, "ci95": ci95, "draws_above": int(count)}
+            for (score, mean, ci95), count in zip(paired, above.sum(axis=0), strict=True)
         ]
 
     def _means(self, by_clip: Floats, groups: NDArray[np.int64]) -> list[tuple[str, float, list[float | None]]]:

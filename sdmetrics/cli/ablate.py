@@ -125,11 +125,11 @@ def _table(ablation: Ablation, layer: str, score: str) -> Table:
         title=escape(f"{layer}, {score}: {used} clips used, {skipped} skipped"),
         caption="mean without the units; brackets: 95 % interval over clips",
         box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
+        padding=0,
+        show_edge=False,
     )
     factors = list(rows[-1]["differences"])
-    table.add_column("removed", justify="right", no_wrap=True)
+    table.add_column("units\ngone", justify="right", no_wrap=True)
     for ranking in rows[-1]["curves"]:
         table.add_column(ranking, justify="right", no_wrap=True)
     for factor in factors:

@@ -150,21 +150,22 @@ def removal_verdict(ablation: Ablation, layer: str, score: str) -> str:
     wanted = (layer, score, "random")
     found = [row for row in ablation.overall if (row["layer"], row["score"], row["against"]) == wanted]
     found.sort(key=lambda row: float(row["difference"]))
+    said = [_against_random(row, ablation.repeats) for row in found]
     most = f"The most {found[0]['factor']} units are missed most"
     lead = most if found[0]["difference"] < 0 else "No factor’s units are missed more than random ones"
-    return f"{lead}: averaged over the fractions, {'; '.join(map(_against_random, found))}."
+    return f"{lead}: averaged over the fractions, {'; '.join(said)}."
 
 
-def _against_random(row: Mapping[str, Any]) -> str:
+def _against_random(row: Mapping[str, Any], draws: int) -> str:
     """Compare a score without a factor's units with the score without random ones."""
     size = number(abs(row["difference"]), 3)
     compared = "as high as" if float(size) == 0 else f"{size} {'lower' if row['difference'] < 0 else 'higher'} than"
     said = f"without the most {row['factor']} units {row['score']} is {compared} without as many random ones"
-    bounds = known(row["ci95"])
+    bounds, above = known(row["ci95"]), f"{row['draws_above']} of {draws} random draws are higher"
     if bounds is None:
-        return f"{said} (no interval)"
+        return f"{said} (no interval; {above})"
     verdict = "includes" if bounds[0] <= 0 <= bounds[1] else "excludes"
-    return f"{said} (95{_THIN}% interval of the difference {interval_text(bounds, 3)}, which {verdict} 0)"
+    return f"{said} (95{_THIN}% interval of the difference {interval_text(bounds, 3)}, which {verdict} 0; {above})"
 
 
 def removal_charts(ablation: Ablation) -> list[tuple[Ablation, str, str]]:
