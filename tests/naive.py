@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -72,3 +73,26 @@ def top_k(outputs, labels, k):
     """Return for each row whether its label is among the first k classes, sorted by output, then by index."""
     ranked = [sorted(range(len(row)), key=lambda c, row=row: (-row[c], c)) for row in outputs.tolist()]
     return np.array([label in order[:k] for order, label in zip(ranked, labels, strict=True)], bool)
+
+
+def softmax(scores):
+    """Return Eq. 4: e to each score over the sum of them."""
+    powers = np.exp(np.asarray(scores, np.float64))
+    return powers / powers.sum()
+
+
+def drawn_sets(p, k):
+    """Return the probability of each set of k units, drawn one after the other without replacement."""
+    chances: dict[frozenset[int], float] = {}
+    for order in itertools.permutations(range(len(p)), k):
+        chance, left = 1.0, 1.0
+        for unit in order:
+            chance *= p[unit] / left
+            left -= p[unit]
+        chances[frozenset(order)] = chances.get(frozenset(order), 0.0) + chance
+    return chances
+
+
+def inclusion(p, k):
+    """Return each unit's probability to be among k units drawn without replacement."""
+    return np.array([sum(c for units, c in drawn_sets(p, k).items() if unit in units) for unit in range(len(p))])

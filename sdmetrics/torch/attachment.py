@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, TypeVar, Unpack
 
 import numpy as np
 import torch
@@ -24,10 +24,14 @@ NAME = "static_dropout"
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
-not_compiled = torch.compiler.disable(
-    reason="for fullgraph=True call sdmetrics.torch.attach after torch.compile, on what torch.compile returned"
-)
-"""Keeps compiled code out of what runs around the model's forward: it counts steps and runs the model once more."""
+Hook = TypeVar("Hook", bound=Callable[..., None])
+
+
+def not_compiled(hook: Hook) -> Hook:
+    """Keep a compiler away from what runs around the model's forward: it counts steps, and runs the model once more."""
+    reason = "for fullgraph=True call sdmetrics.torch.attach after torch.compile, on what torch.compile returned"
+    kept: Hook = torch.compiler.disable(hook, reason=reason)  # type: ignore[no-untyped-call]
+    return kept
 
 
 class Options(TypedDict, total=False):
@@ -128,12 +132,12 @@ class Attachment:
         before, total = int(sum(clips[: rank()])), int(sum(clips))
         args, kwargs = call.shuffled(np.random.default_rng([self._seed, self.dropout.step]), before, total)
         seed = int(np.random.default_rng([self._seed, self.dropout.step, rank()]).integers(2**63))
-        cuda = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+        cuda = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
         self._seen.clear()
         with ExitStack() as stack:
             stack.enter_context(torch.no_grad())
             stack.enter_context(torch.random.fork_rng(cuda))
-            torch.random.default_generator.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)
             if cuda:
                 torch.cuda.manual_seed_all(seed)
             # Weights that autocast converts without gradient would be kept for the forward that needs one.

@@ -110,5 +110,5 @@ def pearson(moments: Tensor) -> Tensor:
     """
     n, eps, mean1, mean2, m11, m22, m12 = moments
     dead = (m11 <= n * (4 * eps * mean1) ** 2) | (m22 <= n * (4 * eps * mean2) ** 2)
-    r = (m12 / (m11 * m22).sqrt()).clamp(-1, 1)
+    r: Tensor = (m12 / (m11 * m22).sqrt()).clamp(-1, 1)
     return r.masked_fill(dead | (n < 2), float("nan"))
