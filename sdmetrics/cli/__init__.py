@@ -11,6 +11,7 @@ from sdmetrics.cli import start  # noqa: F401  isort: skip
 from sdmetrics.cli import models  # noqa: F401  isort: skip
 from sdmetrics.cli import measure  # noqa: F401  isort: skip
 from sdmetrics.cli import runs  # noqa: F401  isort: skip
+from sdmetrics.cli import compare  # noqa: F401  isort: skip
 from sdmetrics.cli import ablate  # noqa: F401  isort: skip
 from sdmetrics.cli import evaluate  # noqa: F401  isort: skip
 from sdmetrics.cli.app import app, console

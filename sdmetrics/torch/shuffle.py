@@ -105,7 +105,7 @@ class ShuffledFrames(Dataset[Any]):
 
     def _video(self, video: object, index: int, number: int) -> object:
         """Return a video, or each of several pathways, in another order."""
-        if isinstance(video, tuple | list):
+        if isinstance(video, tuple | list) and video:
             return _like(video, [self._shuffled(pathway, index, number, i) for i, pathway in enumerate(video)])
         return self._shuffled(video, index, number, 0)
 

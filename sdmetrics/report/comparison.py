@@ -1,0 +1,164 @@
+"""The report of a comparison: one offline page, and static figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdmetrics.errors import require
+from sdmetrics.files import replacing
+from sdmetrics.report.offline import render_page
+from sdmetrics.views import FACTORS
+
+if TYPE_CHECKING:
+    import altair as alt
+
+    from sdmetrics.compare import Comparison
+
+INK = "#24282d"
+PNG_PPI = 144
+"""Twice a screen's resolution: sharp in a paper's column."""
+
+APART: dict[str, Any] = {"color": "independent", "shape": "independent", "strokeDash": "independent"}
+"""Charts in one figure keep their own legends: what has a colour in one need not be in the other."""
+
+COLUMNS = 4
+"""Layers side by side in a figure."""
+
+
+def write_comparison(comparison: Comparison, path: str | Path) -> Path:
+    """Write one offline HTML page with the runs side by side: over training, and layers against layers.
+
+    Parameters
+    ----------
+    comparison
+        As `sdmetrics.compare.compare` gives it.
+    path
+        The file to write.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    MissingExtra
+        Without Altair, vl-convert or Jinja2.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sdmetrics.compare import compare
+    >>> from sdmetrics.results import Results
+    >>> layer = {"name": "stage4", "units": 1, "pairs": {"dynamic": 9, "static": 9},
+    ...          "scores": {"dynamic": 0.9, "static": 0.1}, "ci95": {},
+    ...          "percent": {"dynamic": 38.5, "static": 17.3, "identical": 44.2},
+    ...          "counts": {"dynamic": 1, "static": 0, "joint": 0, "residual": 0, "dead": 0}}
+    >>> run = Results({"name": "net"}, 0, "pearson", 0.5, {"used": 9, "skipped": []}, [layer])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     page = write_comparison(compare({"net": {0: run, 10: run}}), Path(folder) / "compare.html").read_text()
+    >>> "net leans dynamic" in page
+    True
+    """
+    require("altair", extra="report")
+    from sdmetrics.report import charts
+
+    drawn = _charts(comparison)
+    html = render_page(
+        "comparison.html",
+        "comparison.js",
+        comparison=comparison,
+        places={place: number for number, place in enumerate(drawn)},
+        factors=FACTORS,
+        data={
+            "config": charts.theme("currentColor"),
+            "charts": [_spec(chart.properties(width="container", height=220)) for chart in drawn.values()],
+        },
+    )
+    with replacing(Path(path)) as temporary:
+        temporary.write_bytes(html.encode())
+    return Path(path)
+
+
+def write_comparison_figures(comparison: Comparison, folder: str | Path) -> list[Path]:
+    """Write the charts of the page into `folder`, each as PNG and SVG, without a browser.
+
+    Returns
+    -------
+    list of Path
+        `training` for runs of several steps, `layers` and `last-layers` for several runs.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written to.
+    MissingExtra
+        Without Altair or vl-convert.
+    """
+    require("altair", extra="report")
+    require("vl_convert", extra="report")
+    written = []
+    for name, chart in _figures(comparison):
+        for suffix in (".png", ".svg"):
+            path = Path(folder) / f"{name}{suffix}"
+            with replacing(path) as temporary:
+                chart.save(temporary, ppi=PNG_PPI) if suffix == ".png" else chart.save(temporary)
+            written.append(path)
+    return written
+
+
+def _charts(comparison: Comparison) -> dict[tuple[str, ...], alt.LayerChart | alt.Chart]:
+    """Return the charts by what they show: (run, layer, kind), ("layers", factor), or ("last",)."""
+    from sdmetrics.report import charts, comparison_charts
+
+    drawn: dict[tuple[str, ...], alt.LayerChart | alt.Chart] = {}
+    top = comparison_charts.highest(comparison.rows)
+    for name, points in comparison.trained.items():
+        for layer in points[-1].results.layers:
+            rows = [row for row in comparison.rows if (row["run"], row["layer"]) == (name, layer["name"])]
+            drawn[name, layer["name"], "percent"] = comparison_charts.over_steps(rows, top)
+            drawn[name, layer["name"], "classes"] = comparison_charts.classes_over_steps(rows)
+    if len(comparison.series) > 1:
+        ends = {name: points[-1].step for name, points in comparison.series.items()}
+        rows = [row for row in comparison.rows if row["step"] == ends[row["run"]]]
+        for factor in FACTORS:
+            drawn["layers", factor] = comparison_charts.across_layers(rows, factor, top)
+        deepest = [{**results.layers[-1], "name": name} for name, results in comparison.finals.items()]
+        drawn["last",] = charts.bars(deepest)
+    return drawn
+
+
+def _figures(comparison: Comparison) -> Iterator[tuple[str, alt.VConcatChart | alt.HConcatChart | alt.LayerChart]]:
+    """Yield the figures with their file names."""
+    import altair as alt
+
+    from sdmetrics.report import charts
+
+    look: dict[str, Any] = {**charts.theme(INK), "background": "white"}
+    drawn = _charts(comparison)
+    if comparison.trained:
+        grids = []
+        for name, points in comparison.trained.items():
+            panels = [
+                alt.vconcat(
+                    drawn[name, layer["name"], "percent"].properties(title=layer["name"], width=220, height=180),
+                    drawn[name, layer["name"], "classes"].properties(width=220, height=120),
+                ).resolve_scale(**APART)
+                for layer in points[-1].results.layers
+            ]
+            grid = alt.concat(*panels, columns=COLUMNS, title=alt.Title(name, fontSize=16, offset=14))
+            grids.append(grid.resolve_scale(**APART))
+        yield "training", alt.vconcat(*grids, config=look).resolve_scale(**APART)
+    if len(comparison.series) > 1:
+        panels = [drawn["layers", factor].properties(title=factor, width=360, height=240) for factor in FACTORS]
+        yield "layers", alt.hconcat(*panels, config=look)
+        yield "last-layers", alt.hconcat(drawn["last",].properties(title="last layers", width=360), config=look)
+
+
+def _spec(chart: alt.LayerChart | alt.Chart) -> dict[str, Any]:
+    """Return the chart as the browser gets it: without its schema's address, of no use offline."""
+    return {key: value for key, value in chart.to_dict().items() if key != "$schema"}

@@ -1,0 +1,47 @@
+"""What every page shares: one file that needs no network, in which no other script than its own can run."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from importlib.resources import files
+
+from sdmetrics.errors import require
+from sdmetrics.report import words
+
+
+def render_page(template: str, script: str, **context: object) -> str:
+    """Return a page's HTML: a template with the shared style, Vega and the script that draws the page's charts.
+
+    The templates, in `templates/`, find `style`, `scripts`, the filter `script_hash` and the module `words`.
+    """
+    jinja2 = require("jinja2", extra="report")
+    require("altair", extra="report")
+    vl_convert = require("vl_convert", extra="report")
+    from sdmetrics.report import charts
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("sdmetrics.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+    environment.filters["script_hash"] = _script_hash
+    environment.globals["words"] = words
+    folder = files("sdmetrics.report") / "templates"
+    scripts: Sequence[str] = [vl_convert.javascript_bundle(), (folder / script).read_text(encoding="utf-8")]
+    html: str = environment.get_template(template).render(
+        colours=charts.COLOURS,
+        style=(folder / "page.css").read_text(encoding="utf-8"),
+        scripts=scripts,
+        **context,
+    )
+    return html
+
+
+def _script_hash(script: str) -> str:
+    """Return what the page's Content-Security-Policy knows a script by."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
