@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from sdmetrics.clips.world import world_batch
 from sdmetrics.errors import InputError
 from sdmetrics.torch.tracker import scalars
+from tests.test_imports import HEAVY, loaded_by
 from tests.test_tracker import CLIPS, VIDEO, Net, made
 
 lightning = pytest.importorskip("pytorch_lightning")
@@ -113,3 +114,10 @@ def test_hostile_input(arguments, message):
 def test_a_part_that_is_not_there(tmp_path):
     with pytest.raises(InputError, match="Classifier has no module 'nett'"):
         fitted(tmp_path, BiasCallback([VIDEO], ["stage"], CLIPS, module="nett"))
+
+
+def test_lightning_is_loaded_only_with_the_callback_and_a_comparison_loads_nothing_heavy():
+    loaded = loaded_by("import sdmetrics.torch")
+    assert "torch" in loaded
+    assert not loaded & {"pytorch_lightning", "lightning", "tensorboard"}
+    assert not loaded_by("import sdmetrics.compare, sdmetrics.report.comparison") & HEAVY

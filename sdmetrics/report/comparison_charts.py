@@ -40,7 +40,7 @@ def classes_over_steps(rows: Sequence[Row]) -> alt.Chart:
             end = start + 100 * count / row["units"]
             values.append({"step": row["step"], "class": name, "start": start, "end": end, "units": count})
             start = end
-    return (
+    chart: alt.Chart = (
         alt.Chart(alt.InlineData(values=values))
         .mark_area(opacity=0.9, aria=False)
         .encode(
@@ -51,6 +51,7 @@ def classes_over_steps(rows: Sequence[Row]) -> alt.Chart:
             tooltip=["step:Q", "class:N", "units:Q"],
         )
     )
+    return chart
 
 
 def across_layers(rows: Sequence[Row], factor: str, top: float) -> alt.LayerChart:
@@ -62,8 +63,13 @@ def across_layers(rows: Sequence[Row], factor: str, top: float) -> alt.LayerChar
     names = {run: [row["layer"] for row in rows if row["run"] == run] for run in runs}
     layers = names[runs[0]]
     if all(names[run] == layers for run in runs):
-        x = alt.X("layer:N", title=None, scale=alt.Scale(type="point", domain=layers, padding=0.4))
-        x.axis = alt.Axis(labelAngle=0 if len(layers) <= 6 and max(map(len, layers)) <= 8 else -40, labelOverlap=False)
+        upright = len(layers) <= 6 and max(map(len, layers)) <= 8
+        x = alt.X(
+            "layer:N",
+            title=None,
+            scale=alt.Scale(type="point", domain=layers, padding=0.4),
+            axis=alt.Axis(labelAngle=0 if upright else -40, labelOverlap=False),
+        )
     else:
         x = alt.X("depth:Q", title="relative depth: 0 first layer, 1 last", scale=alt.Scale(domain=[0, 1]))
     values = [

@@ -49,7 +49,7 @@ class _KeptStyle:
         self.identity = style_identity(style)
 
     def __call__(self, frames: Frames) -> Frames:
-        key = hashlib.blake2b(np.ascontiguousarray(frames)).digest()
+        key = hashlib.blake2b(np.ascontiguousarray(frames).data).digest()
         if key not in self._known:
             self._known[key] = self._style(frames)
         return self._known[key]

@@ -76,10 +76,10 @@ def leaving_no_trace(module: nn.Module, seed: int) -> Iterator[None]:
     device = place_of(module)[0].type
     buffers = [(buffer, buffer.clone()) for buffer in module.buffers()]
     drawn = random.getstate(), np.random.get_state()  # noqa: NPY002  a user's model may draw from either
-    cuda = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    cuda = range(torch.cuda.device_count() if torch.cuda.is_initialized() else 0)  # type: ignore[no-untyped-call]
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(list(cuda)))
-        torch.random.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         if cuda:
             torch.cuda.manual_seed_all(seed)
         stack.enter_context(torch.autocast(device, enabled=False))

@@ -74,7 +74,8 @@ class ShuffledFrames(Dataset[Any]):
         self.keys = tuple(keys)
         self.seed = seed
         # Shared, so that it reaches workers that are kept from epoch to epoch.
-        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+        self._epoch = torch.zeros((), dtype=torch.int64)
+        self._epoch.share_memory_()  # type: ignore[no-untyped-call]
 
     def set_epoch(self, epoch: int) -> None:
         """Draw new orders; call it before every epoch of training, with its number."""
