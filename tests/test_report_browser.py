@@ -12,6 +12,7 @@ import pytest
 from sdmetrics.report import words, write_report
 from sdmetrics.results import Results
 from tests import runs
+from tests.test_report import ablation
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
@@ -153,6 +154,20 @@ def test_curves_are_drawn_and_read_out(page: playwright.Page, two: dict[str, Res
                 label.startswith(f"{layer['name']}, {factor}: {words.percent(layer['percent'][factor])}")
                 for label in labels
             )
+
+
+def test_removal_curves_are_drawn_and_read_out(browser: playwright.Browser, tmp_path: Path) -> None:
+    made = ablation(scores=("top1", "top5"))
+    path = write_report({"net": runs.run()}, tmp_path / "report.html", {"net": made})
+    with Opened(browser, path) as page:
+        page.wait_for_function("[...document.querySelectorAll('.removal')].every(box => box.querySelector('svg'))")
+        for chart, score in zip(page.locator(".removal").all(), made.scores, strict=True):
+            labels = [mark.get_attribute("aria-label") for mark in chart.locator("[aria-label*=' % removed: ']").all()]
+            assert len(labels) == 4 * 3
+            for point in made.curves:
+                if point["score"] == score:
+                    said = f"{point['ranking']}, {100 * point['fraction']:.3g} % removed: {score}"
+                    assert any(label.startswith(f"{said} {words.number(point['mean'])}") for label in labels)
 
 
 def test_every_shape_of_run_opens_cleanly(browser: playwright.Browser, tmp_path: Path) -> None:
