@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, TypedDict, TypeVar, Unpack
@@ -109,22 +110,24 @@ class Attachment:
 
         That is before the forward, not after it, as nothing waits for a backward yet.
         """
-        if self._shuffling:
-            return
-        self._of_shuffled = None
-        if self.dropout.training and torch.is_grad_enabled() and self.dropout.begin_step():
-            self._of_shuffled = self._run_shuffled(understand(args, kwargs, self._layout))
-        self._seen.clear()
+        if self._in_training():
+            due = self.dropout.begin_step()
+            self._of_shuffled = self._run_shuffled(understand(args, kwargs, self._layout)) if due else None
+            self._seen.clear()
 
     @not_compiled
     def _end(self, _model: nn.Module, _args: tuple[Any, ...], _output: object) -> None:
         """Compare the features of this forward with those of shuffled frames."""
         if self._shuffling:
             return
-        if self._of_shuffled is not None:
+        if self._in_training() and self._of_shuffled is not None:
             self.dropout.collect(self._features(len(self._of_shuffled)), self._of_shuffled)
             self._of_shuffled = None
         self._seen.clear()
+
+    def _in_training(self) -> bool:
+        """Whether this is a forward that training needs; not so that on shuffled frames, also of another attachment."""
+        return self.dropout.training and torch.is_grad_enabled()
 
     def _run_shuffled(self, call: Call) -> Tensor:
         """Return the features of shuffled frames, `(N, units)`; nothing else remains of this forward."""
@@ -144,6 +147,8 @@ class Attachment:
             stack.callback(torch.set_autocast_cache_enabled, torch.is_autocast_cache_enabled())
             torch.set_autocast_cache_enabled(False)
             stack.enter_context(torch.compiler.set_stance("force_eager"))
+            stack.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", "None of the inputs have requires_grad")  # activation checkpointing
             stack.callback(setattr, self.dropout, "active", True)
             stack.callback(setattr, self, "_shuffling", False)
             self.dropout.active, self._shuffling = False, True
