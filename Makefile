@@ -13,7 +13,7 @@ define let_torchvision_load
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-oldest lint types pytest check-demo ratios bench picture clean
+.PHONY: help demo test test-all test-oldest lint types pytest check-demo ratios bench studies studies-quick picture clean
 
 help: ## say what there is to make
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -49,6 +49,12 @@ ratios: .venv/for-developers ## quick form of the benchmarks; fails at half the 
 bench: .venv/for-developers ## the benchmarks; writes the README's tables
 	$(BIN)/python -m benchmarks.coverage --write README.md
 	$(BIN)/python -m benchmarks.ratios --write README.md
+
+studies: .venv/for-developers ## the paper's findings on generated clips; hours; writes benchmarks/studies/RESULTS.md
+	$(BIN)/python -m benchmarks.studies
+
+studies-quick: .venv/for-developers ## the same with two seeds, within the hour; writes build/studies-quick/RESULTS.md
+	$(BIN)/python -m benchmarks.studies --quick --bank build/studies-quick
 
 test-oldest: ## tests on the oldest packages that pyproject.toml allows, in .venv-oldest
 	$(PYTHON) -m venv .venv-oldest

@@ -1,0 +1,50 @@
+"""Run the studies: python -m benchmarks.studies [NAME ...] [--quick]
+
+What is trained is kept in a bank on disk, so that a run which was stopped goes on, and studies share their models.
+Results go to benchmarks/studies/ (the quick form: build/studies-quick/).
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from benchmarks.studies import architectures, datasets, dose, over_training, removal
+from benchmarks.studies.bank import Bank
+from benchmarks.studies.recipe import Budget
+from benchmarks.studies.results import write_results
+from benchmarks.studies.study import Plan, Scale, Study
+
+PLANS = {module.PLAN.name: module.PLAN for module in (architectures, datasets, over_training, removal, dose)}
+HERE = Path(__file__).resolve().parent
+FULL = Scale()
+QUICK = Scale(seeds=(0, 1), budget=Budget(clips=1200, epochs=4, tested=300, measured=120))
+
+
+def run(plans: list[Plan], bank: Bank, scale: Scale, out: Path, processes: int | None = None) -> Path:
+    """Train what is missing, conclude, and write the page of all studies that have been concluded."""
+    bank.fill([recipe for plan in plans for recipe in plan.recipes(scale)], processes)
+    for plan in plans:
+        plan.conclude(bank, scale).save(out)
+    done = [out / f"{name}.json" for name in PLANS]
+    return write_results([Study.load(path) for path in done if path.exists()], out)
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"Studies to run; default: all ({', '.join(PLANS)}).")
+    parser.add_argument("--quick", action="store_true", help="Two seeds and smaller budgets.")
+    parser.add_argument("--processes", type=int, help="Models trained at a time; default: one for each core.")
+    parser.add_argument("--bank", type=Path, default=Path("build/studies"), help="Where trained models are kept.")
+    options = parser.parse_args()
+    unknown = [name for name in options.names if name not in PLANS]
+    if unknown:
+        parser.error(f"there is no study {unknown[0]!r}; there are: {', '.join(PLANS)}")
+    plans = [PLANS[name] for name in options.names or PLANS]
+    out = Path("build/studies-quick") if options.quick else HERE
+    print(run(plans, Bank(options.bank), QUICK if options.quick else FULL, out, options.processes))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""The bank of trained models: every recipe is trained once, kept on disk, and shared by all studies."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmarks.studies.networks import NETWORKS
+from benchmarks.studies.recipe import Recipe
+from benchmarks.studies.training import train
+from sdmetrics.files import replacing
+from sdmetrics.progress import progress_bar
+
+
+class Bank:
+    """A folder of trained models, one weights file and one record for each recipe.
+
+    A training that was stopped is begun anew, one that ended is never repeated: the name of its files changes with
+    anything in its recipe.
+    """
+
+    def __init__(self, folder: str | Path = "build/studies") -> None:
+        self.folder = Path(folder)
+
+    def record(self, recipe: Recipe) -> dict[str, Any]:
+        """Return what was measured of a trained model."""
+        found: dict[str, Any] = json.loads(self._record(recipe).read_text(encoding="utf-8"))
+        return found
+
+    def model(self, recipe: Recipe) -> nn.Module:
+        """Return a trained model, in evaluation mode, without its dropout."""
+        model = NETWORKS[recipe.network](sum(recipe.classes.values()))
+        weights = torch.load(self._weights(recipe), weights_only=True)
+        model.load_state_dict({name: value for name, value in weights.items() if not name.startswith("dropout.")})
+        return model.eval()
+
+    def fill(self, recipes: Iterable[Recipe], processes: int | None = None) -> None:
+        """Train what is missing, one model on one core each."""
+        wanted = {recipe.key: recipe for recipe in recipes}
+        missing = [recipe for recipe in wanted.values() if not self._record(recipe).exists()]
+        processes = min(processes or len(os.sched_getaffinity(0)), max(1, len(missing)))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (
+            ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool,
+            progress_bar("models", len(missing)) as advance,
+        ):
+            running = {pool.submit(_train, recipe, self.folder): recipe for recipe in missing}
+            for done in as_completed(running):
+                done.result()
+                advance(1)
+
+    def _record(self, recipe: Recipe) -> Path:
+        return self.folder / f"{recipe.key}.json"
+
+    def _weights(self, recipe: Recipe) -> Path:
+        return self.folder / f"{recipe.key}.pt"
+
+
+def _train(recipe: Recipe, folder: Path) -> None:
+    """Train one model in a process of its own and keep it; the record is written last, and says that all is there."""
+    torch.set_num_threads(1)
+    model, record = train(recipe)
+    with replacing(folder / f"{recipe.key}.pt") as path:
+        torch.save(model.state_dict(), path)
+    with replacing(folder / f"{recipe.key}.json") as path:
+        path.write_text(json.dumps({"recipe": asdict(recipe), **record}) + "\n", encoding="utf-8")

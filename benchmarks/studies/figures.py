@@ -1,0 +1,111 @@
+"""The studies' figures, drawn from their JSON alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import vl_convert
+
+from benchmarks.studies.datasets import CLASSES
+from benchmarks.studies.dose import DECORRELATED, SHUFFLED, SPECIALISED
+from benchmarks.studies.study import Study
+from sdmetrics.files import replacing
+from sdmetrics.report.charts import COLOURS
+
+GREY, LIGHT_GREY = "#7d838c", "#c3c7cd"
+
+
+def _colour(field: str, colours: dict[str, str], title: str | None = None) -> alt.Color:
+    """Return the colours of a chart by what they stand for."""
+    return alt.Color(field, scale=alt.Scale(domain=list(colours), range=list(colours.values())), title=title)
+
+
+FACTORS = _colour("factor:N", {factor: COLOURS[factor] for factor in ("dynamic", "static")})
+
+
+def _with_intervals(study: Study) -> list[dict[str, Any]]:
+    """Return the points with both ends of their intervals."""
+    return [
+        p | {"low": p["mean"] - (p["half_width"] or 0), "high": p["mean"] + (p["half_width"] or 0)}
+        for p in study.points
+    ]
+
+
+def _curves(base: alt.Chart, x: alt.X, title: str, colour: alt.Color) -> alt.LayerChart:
+    """Return lines with bands of their intervals."""
+    line = base.mark_line(point=True).encode(x, alt.Y("mean:Q", title=title, scale=alt.Scale(zero=False)), colour)
+    band = base.mark_area(opacity=0.15).encode(x, alt.Y("low:Q", title=title), alt.Y2("high:Q"), colour)
+    return alt.layer(band, line).properties(width=170, height=150)
+
+
+def architectures(study: Study) -> alt.Chart:
+    """Percent of Eq. 1 over the layers of every network."""
+    base = alt.Chart(alt.Data(values=_with_intervals(study)))
+    chart = _curves(base, alt.X("layer:O", title="layer"), "percent (Eq. 1)", FACTORS)
+    return chart.facet(facet=alt.Facet("network:N", title=None), columns=4)
+
+
+def datasets(study: Study) -> alt.Chart:
+    """Unit classes of the last layer by what is trained for."""
+    colour = _colour("class:N", {name: COLOURS[name] for name in CLASSES})
+    bars = alt.Chart(alt.Data(values=study.points)).mark_bar()
+    return (
+        bars.encode(alt.X("mean:Q", title="percent of units (Eq. 3)"), alt.Y("labels:N", title=None), colour)
+        .properties(width=260)
+        .facet(row=alt.Row("network:N", title=None))
+    )
+
+
+def over_training(study: Study) -> alt.Chart:
+    """Percent of Eq. 1 over the training."""
+    base = alt.Chart(alt.Data(values=_with_intervals(study)))
+    chart = _curves(base, alt.X("share:Q", title="percent of the training"), "percent (Eq. 1)", FACTORS)
+    return chart.facet(row=alt.Row("layer:N", title=None), column=alt.Column("labels:N", title=None))
+
+
+def removal(study: Study) -> alt.Chart:
+    """Accuracy over the share of units removed."""
+    colours = {"dynamic": COLOURS["dynamic"], "static": COLOURS["static"], "random": GREY, "least": LIGHT_GREY}
+    colour = _colour("ranking:N", colours, "removed")
+    points = [
+        p | {"case": p["labels"] if p["labels"] == p["label"] else f"{p['labels']}: {p['label']}"}
+        for p in _with_intervals(study)
+    ]
+    x = alt.X("removed:Q", title="percent of units removed")
+    chart = _curves(alt.Chart(alt.Data(values=points)), x, "top-1", colour)
+    return chart.facet(row=alt.Row("layer:N", title=None), column=alt.Column("case:N", title=None))
+
+
+def dose(study: Study) -> alt.Chart:
+    """The paper's two measures, and the accuracy where appearance does not tell the label, over the rate."""
+    wanted = [SPECIALISED, SHUFFLED, DECORRELATED]
+    kinds = {"standard": GREY, "static": COLOURS["dynamic"]}
+    points = [p for p in _with_intervals(study) if p["measure"] in wanted]
+    points = [q for p in points for q in ([p | {"kind": k} for k in kinds] if p["kind"] == "none" else [p])]
+    chart = _curves(
+        alt.Chart(alt.Data(values=points)),
+        alt.X("rate:Q", title="rate r"),
+        "percent",
+        _colour("kind:N", kinds, "dropout"),
+    )
+    return chart.facet(facet=alt.Facet("measure:N", title=None, sort=wanted), columns=3).resolve_scale(y="independent")
+
+
+DRAWN: dict[str, Callable[[Study], Any]] = {
+    "architectures": architectures,
+    "datasets": datasets,
+    "over_training": over_training,
+    "removal": removal,
+    "dose": dose,
+}
+
+
+def draw(study: Study, folder: Path) -> Path:
+    """Write the figure of a study as PNG."""
+    picture = vl_convert.vegalite_to_png(DRAWN[study.name](study).to_json(), ppi=110)
+    with replacing(folder / f"{study.name}.png") as path:
+        path.write_bytes(picture)
+    return folder / f"{study.name}.png"

@@ -1,0 +1,150 @@
+"""Study 4: does it hurt most to remove the units of the factor that a layer leans to? (paper, Sec. 5.1, Fig. 11)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.studies.bank import Bank
+from benchmarks.studies.means import Mean, paired
+from benchmarks.studies.networks import FRAMES, SIZE
+from benchmarks.studies.over_training import LABELS, LAST, arm, recipes
+from benchmarks.studies.recipe import Recipe
+from benchmarks.studies.study import FAILS, HOLDS, OPEN, Finding, Plan, Scale, Study, Table, smaller
+from benchmarks.studies.training import TEST_SEED, measuring_clips
+from sdmetrics.ablation import ablate
+from sdmetrics.analysis import analyze
+from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.world import APPEARANCES, world_clips
+from sdmetrics.errors import InputError
+from sdmetrics.removal_curves import Ablation
+from sdmetrics.runners.torch import TorchRunner
+
+FRACTIONS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9)
+DRAWS = 3
+OTHER = {"dynamic": "static", "static": "dynamic"}
+
+Rule = Callable[[Mapping[str, NDArray[Any]], Sequence[Clip]], NDArray[np.float64]]
+
+
+def right(recipe: Recipe) -> dict[str, Rule]:
+    """Return, for each label of a recipe, what says of every clip whether it is named rightly."""
+    found: dict[str, Rule] = {}
+    first = 0
+    for label, classes in recipe.classes.items():
+        place, names = (1, APPEARANCES) if label == "appearance" else (0, recipe.variant.motions)
+        found[label] = _rule(slice(first, first + classes), place, names)
+        first += classes
+    return found
+
+
+def _rule(part: slice, place: int, names: Sequence[str]) -> Rule:
+    """Return what compares a part of the outputs with a part of the clips' labels."""
+
+    def rule(outputs: Mapping[str, NDArray[Any]], clips: Sequence[Clip]) -> NDArray[np.float64]:
+        wanted = [names.index(str(clip.label).split("/")[place]) for clip in clips]
+        return np.asarray(outputs["output"][:, part].argmax(1) == wanted, np.float64)
+
+    return rule
+
+
+def ablation(bank: Bank, recipe: Recipe) -> Ablation:
+    """Return what a model loses; measured once, and kept beside it."""
+    run = bank.folder / "removal" / recipe.key
+    try:
+        return Ablation.load(run)
+    except InputError:
+        pass
+    layers = LAST[recipe.network]
+    model = bank.model(recipe)
+    runner = TorchRunner(model, model.inputs, layers)
+    results = analyze(runner, measuring_clips(recipe), batch=48, progress=False)
+    clips = world_clips(recipe.budget.measured, frames=FRAMES, size=SIZE, seed=TEST_SEED, variant=recipe.variant)
+    asked: dict[str, Any] = {"score": right(recipe), "layers": layers, "fractions": FRACTIONS, "repeats": DRAWS}
+    return ablate(runner, clips, results, **asked, batch=50, out=run, progress=False)
+
+
+def overall(found: Ablation, layer: str, factor: str, label: str) -> float:
+    """Return, in points and averaged over the fractions, how removal by a factor differs from removal at random."""
+    for row in found.overall:
+        if (row["layer"], row["factor"], row["against"], row["score"]) == (layer, factor, "random", label):
+            return 100 * float(row["difference"])
+    raise KeyError((layer, factor, label))
+
+
+def leaning(found: Sequence[Ablation], layer: str) -> str:
+    """Return the factor that a layer leans to in most of the models."""
+    leans = [row["dominant"] for one in found for row in one.layers if row["name"] == layer]
+    return max(OTHER, key=leans.count)
+
+
+def cases(bank: Bank, scale: Scale) -> Iterator[tuple[tuple[str, str, str, str], list[Ablation]]]:
+    """Give network, labels, layer and the label that is scored, and the ablation of every seed."""
+    for network, layers in LAST.items():
+        for labels in LABELS:
+            found = [ablation(bank, recipe) for recipe in arm(network, labels, scale)]
+            for layer in layers:
+                for label in found[0].scores:
+                    yield (network, labels, layer, label), found
+
+
+def conclude(bank: Bank, scale: Scale) -> Study:
+    """Compare removal by factor with removal at random."""
+    rows, points = [], []
+    claims: list[str] = []
+    harms: list[Mean] = []
+    for (network, labels, layer, label), found in cases(bank, scale):
+        leans = leaning(found, layer)
+        by_factor = {factor: [overall(one, layer, factor, label) for one in found] for factor in OTHER}
+        claims.append(smaller(paired(by_factor[leans], by_factor[OTHER[leans]])))
+        harms.append(Mean.of(by_factor[leans]))
+        harm = (str(Mean.of(values)) for values in by_factor.values())
+        rows.append((network, labels, layer, label, leans, *harm, claims[-1]))
+        place = {"network": network, "labels": labels, "layer": layer, "label": label}
+        points += [{**place, **point} for point in _curve(found, layer, label)]
+    return Study(
+        "removal",
+        "Does it hurt most to lose the units of the factor that a layer leans to?",
+        f"Units removed from the last layers of the models of study 3: {', '.join(f'{f:.0%}' for f in FRACTIONS)} of "
+        f"them, {DRAWS} random draws each.",
+        [
+            Finding(
+                "Removing the units of the factor that a layer leans to hurts more than removing those of the other.",
+                f"surely so in {claims.count(HOLDS)} of {len(claims)} cases, surely not in {claims.count(FAILS)}",
+                FAILS if FAILS in claims else OPEN if OPEN in claims else HOLDS,
+            ),
+            Finding(
+                "Removing the units of that factor hurts more than removing as many at random.",
+                f"surely so in {sum(harm.below for harm in harms)} of {len(harms)} cases, the reverse in "
+                f"{sum(harm.above for harm in harms)}",
+                smaller(*harms),
+            ),
+        ],
+        [
+            Table(
+                "Top-1 after removal by a factor minus that after removal at random, points, mean over the shares",
+                ("network", "trained on", "layer", "top-1 of", "leans", "dynamic", "static", "first claim"),
+                rows,
+            )
+        ],
+        points,
+    )
+
+
+def _curve(found: Sequence[Ablation], layer: str, label: str) -> list[dict[str, Any]]:
+    """Return the points of a removal curve, means over the models."""
+    by_point: dict[tuple[str, float], list[float]] = {}
+    for one in found:
+        for row in one.curves:
+            if (row["layer"], row["score"]) == (layer, label):
+                by_point.setdefault((row["ranking"], row["fraction"]), []).append(100 * row["mean"])
+    return [
+        {"ranking": ranking, "removed": 100 * fraction, **Mean.of(values).json()}
+        for (ranking, fraction), values in by_point.items()
+    ]
+
+
+PLAN = Plan("removal", recipes, conclude)

@@ -1,0 +1,103 @@
+"""A study: what the paper found, what we find, and whether it holds; and how that is written down."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.studies.bank import Bank
+from benchmarks.studies.means import Mean
+from benchmarks.studies.recipe import STANDARD, Budget, Recipe
+from sdmetrics.files import replacing
+
+HOLDS, FAILS, OPEN = "holds", "does not hold", "undecided"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large the studies are made."""
+
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    budget: Budget = STANDARD
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One claim of the paper beside what we find; `number` is the paper's, if it has one."""
+
+    claim: str
+    ours: str
+    verdict: str
+    number: str = "–"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text and numbers below a title."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Study:
+    """What one study comes to; `points` are the numbers that its figure draws."""
+
+    name: str
+    title: str
+    setting: str
+    findings: list[Finding]
+    tables: list[Table]
+    points: list[dict[str, Any]] = field(default_factory=list)
+
+    def save(self, folder: Path) -> Path:
+        """Write `<name>.json`; RESULTS.md and the figures are made of it alone."""
+        with replacing(folder / f"{self.name}.json") as path:
+            path.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        return folder / f"{self.name}.json"
+
+    @classmethod
+    def load(cls, path: Path) -> Study:
+        """Read what `save` wrote."""
+        found = json.loads(path.read_text(encoding="utf-8"))
+        findings = [Finding(**row) for row in found["findings"]]
+        tables = [Table(t["title"], tuple(t["columns"]), [tuple(row) for row in t["rows"]]) for t in found["tables"]]
+        return cls(found["name"], found["title"], found["setting"], findings, tables, found["points"])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a study is made: the models it needs, and what it makes of them."""
+
+    name: str
+    recipes: Callable[[Scale], list[Recipe]]
+    conclude: Callable[[Bank, Scale], Study]
+
+
+def larger(*differences: Mean) -> str:
+    """Judge a claim that something is larger, everywhere, by the intervals of the differences."""
+    if all(difference.above for difference in differences):
+        return HOLDS
+    return FAILS if any(difference.below for difference in differences) else OPEN
+
+
+def smaller(*differences: Mean) -> str:
+    """Judge a claim that something is smaller everywhere."""
+    return larger(*(Mean(-difference.value, difference.half, difference.seeds) for difference in differences))
+
+
+def similar(within: float, *differences: Mean) -> str:
+    """Judge a claim that things are similar: the intervals lie within so many points, or one wholly outside."""
+    ends = [(d.value - d.half, d.value + d.half) for d in differences if d.half is not None]
+    if any(low > within or high < -within for low, high in ends):
+        return FAILS
+    return HOLDS if len(ends) == len(differences) and all(-within <= a and b <= within for a, b in ends) else OPEN
+
+
+def listed(differences: Collection[tuple[str, Mean]]) -> str:
+    """Say differences in words."""
+    return "; ".join(f"{name}: {mean}" for name, mean in differences)

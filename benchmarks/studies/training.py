@@ -1,0 +1,213 @@
+"""Trains one model by its recipe, and measures what the studies ask of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
+
+from benchmarks.studies.networks import FRAMES, NETWORKS, SIZE
+from benchmarks.studies.recipe import SHARES, Recipe
+from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.world import world_batch, world_clips
+from sdmetrics.results import Results
+from sdmetrics.torch import BiasTracker, ShuffledFrames, StaticDropout, attach, finetune
+from sdmetrics.views import ModelInput, frame_order
+
+BATCH = 16
+RATES = {"timesformer": 1e-3}
+RATE, DECAY = 4e-3, 0.05
+FINETUNING_RATE = 1e-5
+"""The paper's."""
+TRAINING_SEED, TEST_SEED, MEASURING_SEED = 1000, 900, 901
+
+
+def prepared(video: Tensor, inputs: Sequence[ModelInput]) -> list[Tensor]:
+    """Turn frames, uint8 (N, T, H, W, 3), into what each input of a network reads."""
+    found = []
+    for item in inputs:
+        frames = video[:, torch.from_numpy(frame_order(video.shape[1], item.frames))]
+        values = (frames.float() / 255 - item.mean[0]) / item.std[0]
+        values = values.permute(["NTHWC".index(axis) for axis in item.layout])
+        # Convolutions over channels that lie together are faster.
+        layout = torch.channels_last_3d if item.layout == "NCTHW" else torch.contiguous_format
+        found.append(values.contiguous(memory_format=layout))
+    return found
+
+
+def world(recipe: Recipe, clips: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Return frames (N, T, H, W, 3) and labels (N, labels) of a world."""
+    video, motion, appearance = world_batch(clips, frames=FRAMES, size=SIZE, seed=seed, variant=recipe.variant)
+    by_name = {"motion": motion, "appearance": appearance}
+    return torch.from_numpy(video), torch.from_numpy(np.stack([by_name[name] for name in recipe.classes], 1))
+
+
+def by_label(recipe: Recipe, logits: Tensor) -> Iterator[Tensor]:
+    """Split a network's outputs (N, classes) into those of each label."""
+    return iter(logits.float().split(list(recipe.classes.values()), dim=1))
+
+
+class Training:
+    """A model on its way: trained epoch by epoch, measured where the recipe says."""
+
+    def __init__(self, recipe: Recipe, measured: Sequence[Clip]) -> None:
+        self.recipe = recipe
+        torch.manual_seed(recipe.seed)
+        model = NETWORKS[recipe.network](sum(recipe.classes.values()))
+        if all(item.layout == "NCTHW" for item in model.inputs):
+            model = model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.model: nn.Module = model
+        self._drop()
+        video, labels = world(recipe, recipe.budget.clips, TRAINING_SEED + recipe.seed)
+        items: Any = TensorDataset(video, labels)
+        self._items = ShuffledFrames(items, axis="THWC", seed=recipe.seed) if recipe.shuffled else items
+        self.tracker = BiasTracker(model, model.inputs, model.layers, measured, batch=48)
+        steps = recipe.budget.epochs * (recipe.budget.clips // BATCH)
+        self._due = {round(share * steps): share for share in (SHARES if recipe.tracked else (1.0,))}
+        self.steps = steps
+
+    def _drop(self) -> None:
+        """Put the recipe's dropout before the classifier."""
+        kind, rate = self.recipe.dropout.kind, self.recipe.dropout.rate
+        if kind == "standard":
+            self.model.dropout = nn.Dropout(rate)
+        elif kind == "static":
+            dropout = StaticDropout(self.model.features, rate, **self.recipe.dropout.options)
+            self.model.dropout = dropout
+            attach(self.model, "dropout")
+
+    def run(self) -> None:
+        """Train; afterwards `tracker.results` holds what was measured, by step."""
+        recipe, rate = self.recipe, RATES.get(self.recipe.network, RATE)
+        optimiser = torch.optim.AdamW(self.model.parameters(), lr=rate, weight_decay=DECAY)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=self.steps)
+        order = torch.Generator().manual_seed(recipe.seed)
+        step = 0
+        self._measure(step)
+        for epoch in range(recipe.budget.epochs):
+            for video, labels in self._batches(epoch, order):
+                self._learn(optimiser, video, labels)
+                schedule.step()
+                step += 1
+                self._measure(step)
+        self._finetune(order)
+
+    def _finetune(self, order: torch.Generator) -> None:
+        """Go on without dropout, as the paper does; the last measurement is then made anew."""
+        epochs = range(self.recipe.budget.epochs, self.recipe.budget.epochs + self.recipe.budget.finetuned)
+        if not epochs:
+            return
+        if self.recipe.dropout.kind == "static":
+            finetune(self.model)
+        else:
+            self.model.dropout = nn.Identity()
+        optimiser = torch.optim.AdamW(self.model.parameters(), lr=FINETUNING_RATE, weight_decay=DECAY)
+        for epoch in epochs:
+            for video, labels in self._batches(epoch, order):
+                self._learn(optimiser, video, labels)
+        self.tracker.measure(self.steps)
+
+    def _batches(self, epoch: int, order: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Return one pass over the clips, shuffled; what does not fill a batch waits for the next pass."""
+        if isinstance(self._items, ShuffledFrames):
+            self._items.set_epoch(epoch)
+        return iter(DataLoader(self._items, BATCH, shuffle=True, drop_last=True, generator=order))
+
+    def _learn(self, optimiser: torch.optim.Optimizer, video: Tensor, labels: Tensor) -> None:
+        """Take one step."""
+        self.model.train()
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = self.model(*prepared(video, self.model.inputs))
+        loss = sum(functional.cross_entropy(part, labels[:, i]) for i, part in enumerate(by_label(self.recipe, logits)))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    def _measure(self, step: int) -> None:
+        """Measure the biases where it is due."""
+        if step in self._due:
+            self.tracker.measure(step)
+
+    def biases(self) -> dict[float, Results]:
+        """Return what was measured, by the share of the training."""
+        return {self._due[step]: results for step, results in sorted(self.tracker.results.items())}
+
+
+@torch.no_grad()
+def answers(recipe: Recipe, model: nn.Module, video: Tensor) -> NDArray[np.int64]:
+    """Return what a model names, `(N, labels)`."""
+    training = model.training
+    model.eval()
+    found = []
+    for part in video.split(50):
+        logits = model(*prepared(part, model.inputs))
+        found.append(torch.stack([one.argmax(1) for one in by_label(recipe, logits)], 1))
+    model.train(training)
+    return torch.cat(found).numpy()
+
+
+def tested(recipe: Recipe, model: nn.Module) -> dict[str, Any]:
+    """Return the top-1 of a model, in order and on shuffled frames, by label; and by class of the first label.
+
+    `decorrelated` is the test in a world without shortcut and rare labels, `alike` one in the world of the training.
+    """
+    fair = replace(recipe, variant=replace(recipe.variant, shortcut=0.0, tail=0.0))
+    found: dict[str, Any] = {}
+    for name, where in (("decorrelated", fair), ("alike", recipe)):
+        if name == "alike" and recipe.variant == fair.variant:
+            found[name] = found["decorrelated"]
+            continue
+        video, labels = world(where, recipe.budget.tested, TEST_SEED)
+        shuffled = torch.stack([item for item, _ in _shuffled(video)])
+        found[name] = {
+            "in_order": _accuracy(recipe, model, video, labels),
+            "shuffled": _accuracy(recipe, model, shuffled, labels),
+        }
+    return found
+
+
+def _shuffled(video: Tensor) -> ShuffledFrames:
+    """Return the same clips with their frames in random order."""
+    return ShuffledFrames([(clip, 0) for clip in video], axis="THWC", seed=TEST_SEED)
+
+
+def _accuracy(recipe: Recipe, model: nn.Module, video: Tensor, labels: Tensor) -> dict[str, Any]:
+    """Return the top-1 of each label, and of each class of it."""
+    right = answers(recipe, model, video) == labels.numpy()
+    found: dict[str, Any] = {}
+    for column, (name, classes) in enumerate(recipe.classes.items()):
+        of = [right[labels[:, column].numpy() == label, column] for label in range(classes)]
+        found[name] = {
+            "top1": float(right[:, column].mean()),
+            "by_class": [float(part.mean()) if len(part) else None for part in of],
+        }
+    return found
+
+
+def measuring_clips(recipe: Recipe) -> list[Clip]:
+    """Return the clips that biases are measured on: the same for every model of a world."""
+    fair = replace(recipe.variant, shortcut=0.0, tail=0.0)
+    return world_clips(recipe.budget.measured, frames=FRAMES, size=SIZE, seed=MEASURING_SEED, variant=fair)
+
+
+def train(recipe: Recipe) -> tuple[nn.Module, dict[str, Any]]:
+    """Train and measure one model; return it and its record, ready for JSON."""
+    started = time.process_time()
+    training = Training(recipe, measuring_clips(recipe))
+    training.run()
+    model = training.model.eval()
+    record = {
+        "top1": tested(recipe, model),
+        "biases": [{"share": share, "layers": results.layers} for share, results in training.biases().items()],
+        "features": model.features,
+        "seconds": time.process_time() - started,
+    }
+    return model, record
