@@ -129,7 +129,7 @@ def _bias(units: UnitBias, factor: str | None, method: str, by: str) -> Floats:
 
 def _defined(units: UnitBias) -> NDArray[np.bool_]:
     """Tell which units have a score for every factor."""
-    return ~np.isnan(list(units.scores.values())).any(axis=0)
+    return np.asarray(~np.isnan(list(units.scores.values())).any(axis=0))
 
 
 def half_up(number: float) -> int:

@@ -98,7 +98,7 @@ class Ablation:
         for removal in plan.removals:
             points.setdefault((removal.layer, removal.ranking, removal.fraction), []).append(removal)
         drawn = {point: values[:, [r.mask for r in removals]] for point, removals in points.items()}
-        is_share = np.isin(values, (0, 1)).all(axis=(0, 1))
+        is_share = np.asarray(np.isin(values, (0, 1)).all(axis=(0, 1)))
         for point, removals in points.items():
             self._add_point(point, removals, drawn[point], groups, is_share)
         factors = dict.fromkeys((layer, name) for layer, name, _ in points if name not in BASELINES)
