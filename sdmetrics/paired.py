@@ -42,7 +42,14 @@ def why_unpaired(one: Results, other: Results) -> str:
 
 
 def load_groups(run: Path, results: Results) -> Groups | None:
-    """Return the moments of a run's groups from its shards, or None where some are missing."""
+    """Return the moments of a run's groups from its shards, or None where some are missing.
+
+    Examples
+    --------
+    >>> run = Results({}, 0, "pearson", 0.5, {"used": 300, "skipped": []})
+    >>> load_groups(Path("a folder without shards"), run) is None
+    True
+    """
     groups: dict[str, list[LayerMoments]] = {}
     used = 0
     for path in sorted((run / "shards").glob("*-*.npz")):

@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from sdmetrics.errors import require
 from sdmetrics.files import replacing
-from sdmetrics.report.offline import render_page
+from sdmetrics.report.figures import INK, save_charts
+from sdmetrics.report.offline import render_page, spec
 from sdmetrics.views import FACTORS
 
 if TYPE_CHECKING:
     import altair as alt
 
     from sdmetrics.compare import Comparison
-
-INK = "#24282d"
-PNG_PPI = 144
-"""Twice a screen's resolution: sharp in a paper's column."""
 
 APART: dict[str, Any] = {"color": "independent", "shape": "independent", "strokeDash": "independent"}
 """Charts in one figure keep their own legends: what has a colour in one need not be in the other."""
@@ -76,7 +73,7 @@ def write_comparison(comparison: Comparison, path: str | Path) -> Path:
         factors=FACTORS,
         data={
             "config": charts.theme("currentColor"),
-            "charts": [_spec(chart.properties(width="container", height=220)) for chart in drawn.values()],
+            "charts": [spec(chart.properties(width="container", height=220)) for chart in drawn.values()],
         },
     )
     with replacing(Path(path)) as temporary:
@@ -98,17 +95,15 @@ def write_comparison_figures(comparison: Comparison, folder: str | Path) -> list
         If the folder cannot be written to.
     MissingExtra
         Without Altair or vl-convert.
+
+    Examples
+    --------
+    >>> from sdmetrics.compare import Comparison
+    >>> write_comparison_figures(Comparison({}, [], [], []), "figures")
+    []
     """
     require("altair", extra="report")
-    require("vl_convert", extra="report")
-    written = []
-    for name, chart in _figures(comparison):
-        for suffix in (".png", ".svg"):
-            path = Path(folder) / f"{name}{suffix}"
-            with replacing(path) as temporary:
-                chart.save(temporary, ppi=PNG_PPI) if suffix == ".png" else chart.save(temporary)
-            written.append(path)
-    return written
+    return save_charts(dict(_figures(comparison)), folder)
 
 
 def _charts(comparison: Comparison) -> dict[tuple[str, ...], alt.LayerChart | alt.Chart]:
@@ -157,8 +152,3 @@ def _figures(comparison: Comparison) -> Iterator[tuple[str, alt.VConcatChart | a
         panels = [drawn["layers", factor].properties(title=factor, width=360, height=240) for factor in FACTORS]
         yield "layers", alt.hconcat(*panels, config=look)
         yield "last-layers", alt.hconcat(drawn["last",].properties(title="last layers", width=360), config=look)
-
-
-def _spec(chart: alt.LayerChart | alt.Chart) -> dict[str, Any]:
-    """Return the chart as the browser gets it: without its schema's address, of no use offline."""
-    return {key: value for key, value in chart.to_dict().items() if key != "$schema"}

@@ -59,9 +59,14 @@ def write_figures(
     """
     named = named_runs(runs)
     require("altair", extra="report")
+    return save_charts(_figures(named, ablations or {}), folder)
+
+
+def save_charts(charts: Mapping[str, alt.TopLevelMixin], folder: str | Path) -> list[Path]:
+    """Write each chart into `folder`, by its name, as PNG and SVG; return the files."""
     require("vl_convert", extra="report")
     written = []
-    for name, chart in _figures(named, ablations or {}).items():
+    for name, chart in charts.items():
         for suffix in (".png", ".svg"):
             path = Path(folder) / f"{name}{suffix}"
             with replacing(path) as temporary:
@@ -101,7 +106,7 @@ def _figures(
         )
         for name, run in runs.items()
     ]
-    figures = {
+    figures: dict[str, alt.HConcatChart | alt.VConcatChart] = {
         "layer-wise": alt.hconcat(*layer_wise, config=look),
         "unit-wise": alt.hconcat(*unit_wise, config=look),
         "unit-scatter": alt.vconcat(*clouds, config=look),

@@ -6,9 +6,13 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
 from sdmetrics.errors import require
 from sdmetrics.report import words
+
+if TYPE_CHECKING:
+    import altair as alt
 
 
 def render_page(template: str, script: str, **context: object) -> str:
@@ -42,6 +46,11 @@ def render_page(template: str, script: str, **context: object) -> str:
     return html
 
 
+def spec(chart: alt.LayerChart | alt.Chart) -> dict[str, Any]:
+    """Return a chart as the browser gets it: without its schema's address, of no use offline."""
+    return {key: value for key, value in chart.to_dict().items() if key != "$schema"}
+
+
 def _script_hash(script: str) -> str:
-    """Return what the page's Content-Security-Policy knows a script by."""
+    """Return what the page's Content-Security-Policy knows a script by, so that no other can run in it."""
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

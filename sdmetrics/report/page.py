@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdmetrics.errors import require
 from sdmetrics.files import replacing
 from sdmetrics.report import words
+from sdmetrics.report.offline import render_page, spec
 from sdmetrics.views import FACTORS
 
 if TYPE_CHECKING:
-    import altair as alt
-
     from sdmetrics.removal_curves import Ablation
     from sdmetrics.results import Results
 
@@ -64,45 +60,19 @@ def write_report(
     ...     "net leans dynamic" in write_report([run], Path(folder) / "report.html").read_text()
     True
     """
-    page = _render(words.named_runs(runs), ablations or {})
-    with replacing(Path(path)) as temporary:
-        temporary.write_bytes(page.encode())
-    return Path(path)
-
-
-def _render(runs: Mapping[str, Results], ablations: Mapping[str, Ablation]) -> str:
-    """Return the page's HTML."""
-    jinja2 = require("jinja2", extra="report")
     require("altair", extra="report")
-    vl_convert = require("vl_convert", extra="report")
-    from sdmetrics.report import charts
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("sdmetrics.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
-    environment.filters["script_hash"] = _script_hash
-    environment.globals["words"] = words
-    folder = files("sdmetrics.report") / "templates"
-    html: str = environment.get_template("page.html").render(
+    runs, ablations = words.named_runs(runs), ablations or {}
+    page = render_page(
+        "page.html",
+        "page.js",
         runs=runs,
         ablations=ablations,
         threshold=next(iter(runs.values())).threshold,
-        colours=charts.COLOURS,
         data=_data(runs, ablations),
-        style=(folder / "page.css").read_text(encoding="utf-8"),
-        scripts=[vl_convert.javascript_bundle(), (folder / "page.js").read_text(encoding="utf-8")],
     )
-    return html
-
-
-def _script_hash(script: str) -> str:
-    """Return what the page's Content-Security-Policy knows a script by, so that no other can run in it."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    with replacing(Path(path)) as temporary:
+        temporary.write_bytes(page.encode())
+    return Path(path)
 
 
 def _data(runs: Mapping[str, Results], ablations: Mapping[str, Ablation]) -> dict[str, Any]:
@@ -113,7 +83,7 @@ def _data(runs: Mapping[str, Results], ablations: Mapping[str, Ablation]) -> dic
     return {
         "svg": charts.theme("currentColor"),
         "canvas": charts.theme(charts.LIVE_INK),
-        "scatter": _spec(charts.live_scatter()),
+        "scatter": spec(charts.live_scatter()),
         "runs": [
             {
                 "curves": _curves(run.layers, top),
@@ -130,19 +100,14 @@ def _curves(layers: list[dict[str, Any]], top: float) -> dict[str, Any]:
     from sdmetrics.report import charts
 
     room = {"left": 5, "right": 40 if len(layers) <= 6 else 62, "top": 8, "bottom": 5}
-    return _spec(charts.curves(layers, top).properties(width="container", height=300, padding=room))
+    return spec(charts.curves(layers, top).properties(width="container", height=300, padding=room))
 
 
 def _removal(ablation: Ablation, layer: str, score: str) -> dict[str, Any]:
     """Return the chart of an ablation as wide as its place."""
     from sdmetrics.report.removal_chart import removal_chart
 
-    return _spec(removal_chart(ablation, layer, score).properties(width="container", height=280))
-
-
-def _spec(chart: alt.LayerChart) -> dict[str, Any]:
-    """Return the chart as the browser gets it: without its schema's address, of no use offline."""
-    return {key: value for key, value in chart.to_dict().items() if key != "$schema"}
+    return spec(removal_chart(ablation, layer, score).properties(width="container", height=280))
 
 
 def _columns(run: Results) -> list[dict[str, Any]]:

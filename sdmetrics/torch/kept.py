@@ -23,6 +23,13 @@ def keep(
     """Return clips and styles for `analyze` that decode and style every clip once, if that fits into `limit` bytes.
 
     The results, and the settings that they carry, are those of the clips and styles given.
+
+    Examples
+    --------
+    >>> from sdmetrics.clips.world import world_clips
+    >>> clips, _ = keep(world_clips(2), None, [ModelInput("video", size=(40, 40))], limit=10**6)
+    >>> clips[0].frames is clips[0].frames
+    True
     """
     frames = max(item.frames for item in inputs)
     if len(clips) * COPIES * frames * int(np.prod(inputs[0].size)) * 3 > limit:

@@ -52,7 +52,13 @@ def bare_module(model: nn.Module) -> nn.Module:
 
 
 def is_first_process() -> bool:
-    """Whether this process is the one that measures: of several that train together, that of rank 0."""
+    """Whether this process is the one that measures: of several that train together, that of rank 0.
+
+    Examples
+    --------
+    >>> is_first_process()
+    True
+    """
     return not (distributed.is_available() and distributed.is_initialized()) or distributed.get_rank() == 0
 
 
