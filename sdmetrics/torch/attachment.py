@@ -143,7 +143,7 @@ class Attachment:
             torch.default_generator.manual_seed(seed)
             if cuda:
                 torch.cuda.manual_seed_all(seed)
-            # Older versions of torch (2.8, 2.9) keep weights that autocast converts without gradient for forwards with one.
+            # torch 2.8 and 2.9 would keep weights that autocast converted without gradient for the forward proper.
             stack.callback(torch.set_autocast_cache_enabled, torch.is_autocast_cache_enabled())
             torch.set_autocast_cache_enabled(False)
             stack.enter_context(torch.compiler.set_stance("force_eager"))
