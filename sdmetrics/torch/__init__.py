@@ -1,4 +1,24 @@
-"""For training in PyTorch: StaticDropout, the bias over training, and data sets whose frames are shuffled."""
+"""For training in PyTorch: StaticDropout, the bias over training, and data sets whose frames are shuffled.
+
+Training against static bias, and fine-tuning as the paper does (Sec. 5.2):
+
+>>> import torch
+>>> from sdmetrics.torch import attach, finetune
+>>> _ = torch.manual_seed(0)
+>>> layers = torch.nn.Conv3d(3, 16, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool3d(1), torch.nn.Flatten()
+>>> model = torch.nn.Sequential(*layers, torch.nn.Linear(16, 4))
+>>> attached = attach(model, "3", rate=0.3, every=30)  # where the module "3" returns its features, (clips, 16)
+>>> optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+>>> for _ in range(3):
+...     video, label = torch.randn(8, 3, 6, 16, 16), torch.randint(4, (8,))
+...     loss = torch.nn.functional.cross_entropy(model(video), label)
+...     optimizer.zero_grad()
+...     loss.backward()
+...     optimizer.step()
+>>> attached.dropout.scores.shape, attached.dropout.estimates
+(torch.Size([16]), 1)
+>>> finetune(model)  # from here on nothing is dropped
+"""
 
 from sdmetrics.errors import require
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from typing import Any, TypedDict, TypeVar, Unpack
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.utils.hooks import RemovableHandle
 
 from sdmetrics.errors import InputError
@@ -19,6 +16,7 @@ from sdmetrics.torch.moments import pooled
 from sdmetrics.torch.processes import gathered, rank
 from sdmetrics.torch.shuffled_call import Call, Layout, understand
 from sdmetrics.torch.static_dropout import Per, StaticDropout
+from sdmetrics.torch.unnoticed import run_unnoticed
 
 NAME = "static_dropout"
 """What the module that `attach` adds to a layer is called there."""
@@ -130,30 +128,16 @@ class Attachment:
         return self.dropout.training and torch.is_grad_enabled()
 
     def _run_shuffled(self, call: Call) -> Tensor:
-        """Return the features of shuffled frames, `(N, units)`; nothing else remains of this forward."""
-        clips = gathered(torch.tensor(call.clips, device=self.dropout.scores.device))
-        before, total = int(sum(clips[: rank()])), int(sum(clips))
-        args, kwargs = call.shuffled(np.random.default_rng([self._seed, self.dropout.step]), before, total)
-        seed = int(np.random.default_rng([self._seed, self.dropout.step, rank()]).integers(2**63))
-        cuda = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+        """Return the features of shuffled frames, `(N, units)`."""
+        clips = [int(number) for number in gathered(torch.tensor(call.clips, device=self.dropout.scores.device))]
+        orders, draws = (np.random.default_rng([self._seed, self.dropout.step, n]) for n in (0, 1 + rank()))
+        args, kwargs = call.shuffled(orders, first=sum(clips[: rank()]), total=sum(clips))
         self._seen.clear()
-        with ExitStack() as stack:
-            stack.enter_context(torch.no_grad())
-            stack.enter_context(torch.random.fork_rng(cuda))
-            torch.default_generator.manual_seed(seed)
-            if cuda:
-                torch.cuda.manual_seed_all(seed)
-            # torch 2.8 and 2.9 would keep weights that autocast converted without gradient for the forward proper.
-            stack.callback(torch.set_autocast_cache_enabled, torch.is_autocast_cache_enabled())
-            torch.set_autocast_cache_enabled(False)
-            stack.enter_context(torch.compiler.set_stance("force_eager"))
-            stack.enter_context(warnings.catch_warnings())
-            warnings.filterwarnings("ignore", "None of the inputs have requires_grad")  # activation checkpointing
-            stack.callback(setattr, self.dropout, "active", True)
-            stack.callback(setattr, self, "_shuffling", False)
-            self.dropout.active, self._shuffling = False, True
-            buffers = {name: buffer.clone() for name, buffer in self._model.named_buffers()}
-            functional_call(self._model, buffers, args, kwargs)
+        self.dropout.active, self._shuffling = False, True
+        try:
+            run_unnoticed(self._model, args, kwargs, seed=int(draws.integers(2**63)))
+        finally:
+            self.dropout.active, self._shuffling = True, False
         return pooled(self._features(call.clips))
 
     def _features(self, clips: int) -> Tensor:
