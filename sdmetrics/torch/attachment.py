@@ -211,7 +211,8 @@ def attach(
 
     Notes
     -----
-    * Load pretrained weights first, and then attach; to resume, attach first, and then load.
+    * Load pretrained weights first, and then attach; to resume, attach first, and then load. After `.remove()` the
+      `state_dict` is that of the plain model.
     * `torch.compile`: before or after, the model stays one graph and is not compiled anew at any step. With
       `fullgraph=True` attach after it, to what it returned. The further forward runs uncompiled.
     * `DistributedDataParallel`: before or after. Scores are those of all processes' pairs. All processes must take
