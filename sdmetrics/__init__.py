@@ -1,6 +1,7 @@
 """Does a video model look at motion, or only at single frames? Static and dynamic bias, by layer and unit."""
 
 from sdmetrics._version import __version__
+from sdmetrics.ablation import ablate
 from sdmetrics.analysis import Runner, analyze
 from sdmetrics.bias import LayerBias, UnitBias, layer_bias, unit_bias
 from sdmetrics.clips import Clip
@@ -10,10 +11,12 @@ from sdmetrics.evaluation import Evaluation, evaluate
 from sdmetrics.masks import removal_mask
 from sdmetrics.moments import PairMoments
 from sdmetrics.opening import open_clips, open_model
+from sdmetrics.removal_curves import Ablation
 from sdmetrics.results import Results
 from sdmetrics.views import ModelInput
 
 __all__ = [
+    "Ablation",
     "Clip",
     "Evaluation",
     "InputError",
@@ -25,6 +28,7 @@ __all__ = [
     "Runner",
     "UnitBias",
     "__version__",
+    "ablate",
     "analyze",
     "evaluate",
     "layer_bias",

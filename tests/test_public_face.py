@@ -7,18 +7,25 @@ from pathlib import Path
 import pytest
 
 import sdmetrics as sd
+from sdmetrics.compare import compare
 from sdmetrics.demo import demo_model
 from sdmetrics.exporters.layers import list_layers
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.exporters.torch import export
 from sdmetrics.report import write_figures, write_report
+from sdmetrics.report.comparison import write_comparison, write_comparison_figures
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from sdmetrics.runners.torch import TorchRunner
+from sdmetrics.torch import BiasTracker, ShuffledFrames, StaticDropout, attach, finetune
 from tests.models import ResNet3d, seeded
 from tests.videos import write_video
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
-ROOMS = [list_layers, build_probe, export, write_figures, write_report, OnnxRunner, TorchRunner]
+ROOMS = [
+    *(list_layers, build_probe, export, write_figures, write_report, OnnxRunner, TorchRunner),
+    *(compare, write_comparison, write_comparison_figures),
+    *(BiasTracker, ShuffledFrames, StaticDropout, attach, finetune),
+]
 RESULT_CLASSES = {sd.Evaluation, sd.LayerBias, sd.UnitBias, sd.Runner, sd.MissingExtra}
 """Made by functions whose examples show them."""
 
@@ -51,14 +58,18 @@ def test_the_code_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     for path in Path().glob("*.mp4"):
         path.rename(videos / path.name)
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 3
-    exporting, analysing, metric = blocks
+    assert len(blocks) == 4
+    exporting, analysing, dropping, metric = blocks
     exec(exporting, {"model": seeded(ResNet3d)})
     assert [layer.name for layer in list_layers(Path("model.onnx"))] == ["layer1", "layer4"]
     with demo_model("motion") as small:
         Path("model.onnx").write_bytes(small.read_bytes())
     exec(analysing, {})
     assert "identical" in capsys.readouterr().out
+    exec(dropping, names := {})
+    dropout = names["attached"].dropout
+    assert (dropout.estimates, dropout.active) == (1, False)
+    assert "tensor" in capsys.readouterr().out
     exec(metric, {})
     assert "residual" in capsys.readouterr().out
 

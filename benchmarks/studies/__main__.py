@@ -18,7 +18,7 @@ from benchmarks.studies.study import Plan, Scale, Study
 PLANS = {module.PLAN.name: module.PLAN for module in (architectures, datasets, over_training, removal, dose)}
 HERE = Path(__file__).resolve().parent
 FULL = Scale()
-QUICK = Scale(seeds=(0, 1), budget=Budget(clips=1200, epochs=4, tested=300, measured=120))
+QUICK = Scale(seeds=(0, 1), budget=Budget(clips=1200, epochs=3, tested=300, measured=120))
 
 
 def run(plans: list[Plan], bank: Bank, scale: Scale, out: Path, processes: int | None = None) -> Path:

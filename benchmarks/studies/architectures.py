@@ -6,6 +6,7 @@ from benchmarks.studies.arm import Arm
 from benchmarks.studies.bank import Bank
 from benchmarks.studies.means import Mean, paired
 from benchmarks.studies.networks import NETWORKS
+from benchmarks.studies.over_training import LAST
 from benchmarks.studies.recipe import Recipe
 from benchmarks.studies.study import Finding, Plan, Scale, Study, Table, larger, listed, similar
 
@@ -16,8 +17,8 @@ CLASSES = ("dynamic", "static", "joint", "residual")
 
 
 def arm(network: str, scale: Scale) -> list[Recipe]:
-    """Return the recipes of one network, trained to name motion and appearance."""
-    return [Recipe(network, "both", seed, budget=scale.budget) for seed in scale.seeds]
+    """Return the recipes of one network, trained to name motion and appearance; study 3 shares some."""
+    return [Recipe(network, "both", seed, tracked=network in LAST, budget=scale.budget) for seed in scale.seeds]
 
 
 def recipes(scale: Scale) -> list[Recipe]:

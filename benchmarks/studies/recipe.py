@@ -36,7 +36,7 @@ class Budget:
     """How much is spent: clips and passes of training, passes of fine-tuning, clips for tests and for biases."""
 
     clips: int = 2400
-    epochs: int = 5
+    epochs: int = 4
     finetuned: int = 0
     tested: int = 600
     measured: int = 200
