@@ -29,7 +29,7 @@ def test_what_a_variant_does_not_speak_of_stays(settings):
 @pytest.mark.parametrize(
     ("settings", "named"),
     [({"tail": -1.0}, "tail is -1"), ({"shortcut": 1.5}, "shortcut is 1.5"), ({"clutter": 1.0}, "clutter is 1"),
-     ({"camera": np.nan}, "camera is nan")],
+     ({"camera": np.nan}, "camera is nan"), ({"speed": 2.0}, "speed is 2")],
 )  # fmt: skip
 def test_a_variant_out_of_range_is_refused(settings, named):
     with pytest.raises(InputError, match=f"{named}.*; allowed: 0 to"):
@@ -106,6 +106,12 @@ def test_the_background_shifts_by_whole_pixels_where_the_pan_does():
     s = replace(scenes(1, clutter=0.2)[0], pan=np.array([0.25, 0.0]), middle=np.array([9.0, 9.0, -3.0, 0.0]))
     first, last = s.render(2, 32)
     assert np.array_equal(first[:, :24], last[:, 8:])
+
+
+def test_at_half_the_speed_everything_moves_half_as_far():
+    for fast, slow in zip(scenes(10), scenes(10, speed=0.5), strict=True):
+        steps = np.diff(fast.poses(5), axis=0), np.diff(slow.poses(5), axis=0)
+        assert np.allclose(steps[1], steps[0] / 2)
 
 
 def test_bright_backgrounds_do_not_wrap_around():

@@ -68,6 +68,8 @@ class Variant:
         Contrast of the background's texture, as a share of the value range.
     camera
         How far the camera pans during a clip, in frame widths, in a random direction.
+    speed
+        How far everything moves, as a share of what it does in the plain world.
 
     Raises
     ------
@@ -86,11 +88,12 @@ class Variant:
     shortcut: float = 0.0
     clutter: float = 0.0
     camera: float = 0.0
+    speed: float = 1.0
 
     def __post_init__(self) -> None:
         for name, value, highest in (
             ("tail", self.tail, 5.0), ("shortcut", self.shortcut, 1.0), ("clutter", self.clutter, 0.2),
-            ("camera", self.camera, 0.5),
+            ("camera", self.camera, 0.5), ("speed", self.speed, 1.0),
         ):  # fmt: skip
             if not 0 <= value <= highest:
                 raise InputError(f"a world's {name} is {value}; allowed: 0 to {highest:g}")
@@ -236,7 +239,7 @@ def scene(index: int, seed: int = 0, variant: Variant = PLAIN) -> Scene:
         appearance=motion % len(APPEARANCES) if given_away else appearance,
         moves=_moves(motion, backwards, variant),
         start=start,
-        reach=reach,
+        reach=variant.speed * reach,
         middle=middle,
         colours=colours,
         waves=waves,
