@@ -95,8 +95,8 @@ def conclude(bank: Bank, scale: Scale) -> Study:
         "What does StaticDropout do, and when does it pay?",
         f"I3D-like network, labels of small motions. In training the appearance gives the label away in "
         f"{SHORTCUT_WORLD.shortcut:.0%} of the clips, and labels follow Zipf's law; in the test neither. "
-        f"{arm(NO_DROPOUT, scale)[0].budget.clips} clips, {len(scale.seeds)} seeds; all arms fine-tuned without dropout "
-        "for one epoch.",
+        f"{arm(NO_DROPOUT, scale)[0].budget.clips} clips, {len(scale.seeds)} seeds; all arms fine-tuned without "
+        "dropout for one epoch.",
         _findings(values),
         [
             Table("All arms, percent", ("dropout", "rate", *MEASURES), rows),
