@@ -37,8 +37,8 @@ def conclude(bank: Bank, scale: Scale) -> Study:
     return Study(
         "architectures",
         "Who encodes dynamics, and where?",
-        f"Seven networks, trained to name motion and appearance; {scale.budget.clips} clips, {len(scale.seeds)} seeds. The "
-        f"TimeSformer was trained {LONGER['timesformer']} times as long as the others.",
+        f"Seven networks, trained to name motion and appearance; {scale.budget.clips} clips, {len(scale.seeds)} seeds. "
+        f"The TimeSformer was trained {LONGER['timesformer']} times as long as the others.",
         _findings(arms),
         [_by_layer(arms), _last_layers(arms)],
         [
