@@ -25,6 +25,8 @@ def run(plans: list[Plan], bank: Bank, scale: Scale, out: Path, processes: int |
     """Train what is missing, conclude, and write the page of all studies that have been concluded."""
     bank.fill([recipe for plan in plans for recipe in plan.recipes(scale)], processes)
     for plan in plans:
+        if plan.measure:
+            bank.each(plan.measure, plan.recipes(scale), f"models measured for {plan.name}", processes)
         plan.conclude(bank, scale).save(out)
     done = [out / f"{name}.json" for name in PLANS]
     return write_results([Study.load(path) for path in done if path.exists()], out)

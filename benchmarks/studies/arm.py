@@ -46,9 +46,12 @@ class Arm:
         return [100 * _mean([row["top1"] for name, row in labels.items() if label in ("", name)]) for labels in found]
 
     def top1_of(self, label: str, classes: slice) -> list[float]:
-        """Return the mean top-1 in percent of some classes, in order, where appearances do not tell the label."""
+        """Return the mean top-1 in percent of some classes, in order, where appearances do not tell the label.
+
+        Classes that the test does not hold do not count.
+        """
         found = [record["top1"]["decorrelated"]["in_order"][label]["by_class"][classes] for record in self.records]
-        return [100 * _mean(classes) for classes in found]
+        return [100 * _mean([value for value in some if value is not None] or [0.0]) for some in found]
 
 
 def _layer(record: Record, name: str, share: float) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
@@ -47,16 +47,26 @@ class Bank:
         """Train what is missing, one model on one core each."""
         wanted = {recipe.key: recipe for recipe in recipes}
         missing = [recipe for recipe in wanted.values() if not self._record(recipe).exists()]
-        processes = min(processes or len(os.sched_getaffinity(0)), max(1, len(missing)))
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.each(_train, missing, "models trained", processes)
+
+    def each(
+        self, work: Callable[[Recipe, Path], None], recipes: Sequence[Recipe], title: str, processes: int | None = None
+    ) -> None:
+        """Do work for each recipe in this folder, in processes of their own, one core each."""
+        if not recipes:
+            return
+        processes = min(processes or len(os.sched_getaffinity(0)), len(recipes))
         with (
-            ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool,
-            progress_bar("models", len(missing)) as advance,
+            ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), torch.set_num_threads, (1,)) as pool,
+            progress_bar(title, len(recipes)) as advance,
         ):
-            running = {pool.submit(_train, recipe, self.folder): recipe for recipe in missing}
-            for done in as_completed(running):
-                done.result()
-                advance(1)
+            try:
+                for done in as_completed([pool.submit(work, recipe, self.folder) for recipe in recipes]):
+                    done.result()
+                    advance(1)
+            finally:
+                pool.shutdown(cancel_futures=True)
 
     def _record(self, recipe: Recipe) -> Path:
         return self.folder / f"{recipe.key}.json"
@@ -67,7 +77,6 @@ class Bank:
 
 def _train(recipe: Recipe, folder: Path) -> None:
     """Train one model in a process of its own and keep it; the record is written last, and says that all is there."""
-    torch.set_num_threads(1)
     model, record = train(recipe)
     with replacing(folder / f"{recipe.key}.pt") as path:
         torch.save(model.state_dict(), path)

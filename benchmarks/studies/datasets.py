@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.studies.arm import Arm
 from benchmarks.studies.bank import Bank
-from benchmarks.studies.means import Mean, paired
+from benchmarks.studies.means import Mean, paired, relative
 from benchmarks.studies.recipe import ORDERED, WORLD, Recipe
 from benchmarks.studies.study import Finding, Plan, Scale, Study, Table, larger, listed, smaller
 
@@ -33,16 +33,13 @@ def conclude(bank: Bank, scale: Scale) -> Study:
     keys = [(network, labels) for network in NETWORKS for labels in LABELS]
     arms = {key: Arm(bank, arm(*key, scale)) for key in keys}
     shuffled = {key: Arm(bank, arm(*key, scale, shuffled=True)).top1(frames="shuffled") for key in keys}
-    relative = {
-        key: [100 * ours / theirs for ours, theirs in zip(shuffled[key], one.top1(), strict=True)]
-        for key, one in arms.items()
-    }
+    kept = {key: relative(shuffled[key], one.top1()) for key, one in arms.items()}
     rows = [
         (
             *key,
             *(str(Mean.of(one.percent(LAYER, factor))) for factor in ("dynamic", "static")),
             *(str(Mean.of(one.units(LAYER, name))) for name in CLASSES),
-            *(str(Mean.of(values)) for values in (one.top1(), shuffled[key], relative[key])),
+            *(str(Mean.of(values)) for values in (one.top1(), shuffled[key], kept[key])),
         )
         for key, one in arms.items()
     ]
@@ -53,7 +50,7 @@ def conclude(bank: Bank, scale: Scale) -> Study:
         "What do the labels ask for?",
         f"SlowOnly and FastOnly, trained on the same kind of videos with four kinds of label; "
         f"{scale.budget.clips} clips, {len(scale.seeds)} seeds; last layer.",
-        _findings(arms, relative),
+        _findings(arms, kept),
         [Table("Last layer (percent of Eq. 1, percent of units of Eq. 3) and accuracy", columns, rows)],
         [
             {"network": network, "labels": labels, "class": name, **Mean.of(one.units(LAYER, name)).json()}
@@ -63,7 +60,7 @@ def conclude(bank: Bank, scale: Scale) -> Study:
     )
 
 
-def _findings(arms: dict[Key, Arm], relative: dict[Key, list[float]]) -> list[Finding]:
+def _findings(arms: dict[Key, Arm], kept: dict[Key, list[float]]) -> list[Finding]:
     """Hold the paper's claims against the arms."""
 
     def differ(factor: str, ours: str, theirs: str) -> list[tuple[str, Mean]]:
@@ -73,7 +70,7 @@ def _findings(arms: dict[Key, Arm], relative: dict[Key, list[float]]) -> list[Fi
 
     more, orders = differ("dynamic", "motion", "appearance"), differ("dynamic", "order", "appearance")
     less = differ("static", "motion", "appearance")
-    needed = [(n, paired(relative[n, "appearance"], relative[n, "order"])) for n in NETWORKS]
+    needed = [(n, paired(kept[n, "appearance"], kept[n, "order"])) for n in NETWORKS]
     units = {key: one.units(LAYER, "dynamic") for key, one in arms.items()}
     fast = [(labels, paired(units["fastonly", labels], units["slowonly", labels])) for labels in LABELS]
     most = [(n, paired(units[n, "motion"], units[n, "appearance"])) for n in NETWORKS]

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.studies.arm import Arm
 from benchmarks.studies.bank import Bank
-from benchmarks.studies.means import Mean, paired
+from benchmarks.studies.means import Mean, paired, relative
 from benchmarks.studies.recipe import NO_DROPOUT, WORLD, Dropout, Recipe
 from benchmarks.studies.study import FAILS, HOLDS, OPEN, Finding, Plan, Scale, Study, Table, larger, listed, smaller
 
@@ -61,7 +61,7 @@ def specialised(one: Arm) -> list[float]:
 
 def shuffled(one: Arm) -> list[float]:
     """Return the top-1 on shuffled frames in percent of that in order: the paper's second measure."""
-    return [100 * a / b for a, b in zip(one.top1(frames="shuffled"), one.top1(), strict=True)]
+    return relative(one.top1(frames="shuffled"), one.top1())
 
 
 MEASURES: dict[str, Callable[[Arm], list[float]]] = {

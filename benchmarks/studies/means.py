@@ -46,3 +46,12 @@ class Mean:
 def paired(ours: Sequence[float], theirs: Sequence[float]) -> Mean:
     """Return the mean difference between two arms that share their seeds."""
     return Mean.of([a - b for a, b in zip(ours, theirs, strict=True)])
+
+
+def relative(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
+    """Return ours in percent of theirs, by seed; 100 where there is nothing to lose.
+
+    >>> relative([20.0, 0.0], [40.0, 0.0])
+    [50.0, 100.0]
+    """
+    return [100 * a / b if b else 100.0 for a, b in zip(ours, theirs, strict=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,6 @@ from sdmetrics.ablation import ablate
 from sdmetrics.analysis import analyze
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.world import APPEARANCES, world_clips
-from sdmetrics.errors import InputError
 from sdmetrics.removal_curves import Ablation
 from sdmetrics.runners.torch import TorchRunner
 
@@ -51,20 +51,19 @@ def _rule(part: slice, place: int, names: Sequence[str]) -> Rule:
     return rule
 
 
-def ablation(bank: Bank, recipe: Recipe) -> Ablation:
-    """Return what a model loses; measured once, and kept beside it."""
+def measure(recipe: Recipe, folder: Path) -> None:
+    """Ablate a model of the bank, and keep the result beside it; once is enough."""
+    bank = Bank(folder)
     run = bank.folder / "removal" / recipe.key
-    try:
-        return Ablation.load(run)
-    except InputError:
-        pass
+    if (run / "ablation.json").exists():
+        return
     layers = LAST[recipe.network]
     model = bank.model(recipe)
     runner = TorchRunner(model, model.inputs, layers)
-    results = analyze(runner, measuring_clips(recipe), batch=48, progress=False)
+    results = analyze(runner, measuring_clips(recipe, model.inputs), batch=48, progress=False)
     clips = world_clips(recipe.budget.measured, frames=FRAMES, size=SIZE, seed=TEST_SEED, variant=recipe.variant)
     asked: dict[str, Any] = {"score": right(recipe), "layers": layers, "fractions": FRACTIONS, "repeats": DRAWS}
-    return ablate(runner, clips, results, **asked, batch=50, out=run, progress=False)
+    ablate(runner, clips, results, **asked, batch=50, out=run, progress=False)
 
 
 def overall(found: Ablation, layer: str, factor: str, label: str) -> float:
@@ -85,7 +84,7 @@ def cases(bank: Bank, scale: Scale) -> Iterator[tuple[tuple[str, str, str, str],
     """Give network, labels, layer and the label that is scored, and the ablation of every seed."""
     for network, layers in LAST.items():
         for labels in LABELS:
-            found = [ablation(bank, recipe) for recipe in arm(network, labels, scale)]
+            found = [Ablation.load(bank.folder / "removal" / one.key) for one in arm(network, labels, scale)]
             for layer in layers:
                 for label in found[0].scores:
                     yield (network, labels, layer, label), found
@@ -147,4 +146,4 @@ def _curve(found: Sequence[Ablation], layer: str, label: str) -> list[dict[str, 
     ]
 
 
-PLAN = Plan("removal", recipes, conclude)
+PLAN = Plan("removal", recipes, conclude, measure)

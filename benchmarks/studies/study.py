@@ -71,11 +71,12 @@ class Study:
 
 @dataclass(frozen=True)
 class Plan:
-    """How a study is made: the models it needs, and what it makes of them."""
+    """How a study is made: the models it needs, what it measures of each besides, and what it makes of them."""
 
     name: str
     recipes: Callable[[Scale], list[Recipe]]
     conclude: Callable[[Bank, Scale], Study]
+    measure: Callable[[Recipe, Path], None] | None = None
 
 
 def larger(*differences: Mean) -> str:

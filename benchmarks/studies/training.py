@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.studies.networks import FRAMES, NETWORKS, SIZE
 from benchmarks.studies.recipe import SHARES, Recipe
-from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.clip import Clip, Frames
 from sdmetrics.clips.world import world_batch, world_clips
 from sdmetrics.results import Results
 from sdmetrics.torch import BiasTracker, ShuffledFrames, StaticDropout, attach, finetune
@@ -58,7 +59,7 @@ def by_label(recipe: Recipe, logits: Tensor) -> Iterator[Tensor]:
 class Training:
     """A model on its way: trained epoch by epoch, measured where the recipe says."""
 
-    def __init__(self, recipe: Recipe, measured: Sequence[Clip]) -> None:
+    def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         torch.manual_seed(recipe.seed)
         model = NETWORKS[recipe.network](sum(recipe.classes.values()))
@@ -69,10 +70,10 @@ class Training:
         video, labels = world(recipe, recipe.budget.clips, TRAINING_SEED + recipe.seed)
         items: Any = TensorDataset(video, labels)
         self._items = ShuffledFrames(items, axis="THWC", seed=recipe.seed) if recipe.shuffled else items
-        self.tracker = BiasTracker(model, model.inputs, model.layers, measured, batch=48)
-        steps = recipe.budget.epochs * (recipe.budget.clips // BATCH)
-        self._due = {round(share * steps): share for share in (SHARES if recipe.tracked else (1.0,))}
-        self.steps = steps
+        clips = measuring_clips(recipe, model.inputs)
+        self.tracker = BiasTracker(model, model.inputs, model.layers, clips, batch=48)
+        self.steps = recipe.budget.epochs * (recipe.budget.clips // BATCH)
+        self._due = {share: round(share * self.steps) for share in (SHARES if recipe.tracked else (1.0,))}
 
     def _drop(self) -> None:
         """Put the recipe's dropout before the classifier."""
@@ -133,12 +134,12 @@ class Training:
 
     def _measure(self, step: int) -> None:
         """Measure the biases where it is due."""
-        if step in self._due:
+        if step in self._due.values():
             self.tracker.measure(step)
 
     def biases(self) -> dict[float, Results]:
         """Return what was measured, by the share of the training."""
-        return {self._due[step]: results for step, results in sorted(self.tracker.results.items())}
+        return {share: self.tracker.results[step] for share, step in self._due.items()}
 
 
 @torch.no_grad()
@@ -192,16 +193,23 @@ def _accuracy(recipe: Recipe, model: nn.Module, video: Tensor, labels: Tensor) -
     return found
 
 
-def measuring_clips(recipe: Recipe) -> list[Clip]:
-    """Return the clips that biases are measured on: the same for every model of a world."""
+def measuring_clips(recipe: Recipe, inputs: Sequence[ModelInput]) -> list[Clip]:
+    """Return the clips that biases are measured on: the same for every model of a world, with the frames it reads."""
     fair = replace(recipe.variant, shortcut=0.0, tail=0.0)
-    return world_clips(recipe.budget.measured, frames=FRAMES, size=SIZE, seed=MEASURING_SEED, variant=fair)
+    clips = world_clips(recipe.budget.measured, frames=FRAMES, size=SIZE, seed=MEASURING_SEED, variant=fair)
+    read = frame_order(FRAMES, max(item.frames for item in inputs))
+    return [replace(clip, load=partial(_some_frames, clip, read)) for clip in clips]
+
+
+def _some_frames(clip: Clip, read: NDArray[np.int64]) -> Frames:
+    """Return the frames of a clip that a network reads."""
+    return clip.frames[read]
 
 
 def train(recipe: Recipe) -> tuple[nn.Module, dict[str, Any]]:
     """Train and measure one model; return it and its record, ready for JSON."""
     started = time.process_time()
-    training = Training(recipe, measuring_clips(recipe))
+    training = Training(recipe)
     training.run()
     model = training.model.eval()
     record = {
