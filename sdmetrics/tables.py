@@ -39,7 +39,7 @@ def results_table(results: Results, title: str) -> Table:
 
 def plain_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
     """Return rows as they are."""
-    table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     widest = max((len(str(row[0])) for row in rows), default=0)
     for index, column in enumerate(columns):
         table.add_column(column, overflow="fold", min_width=min(COMMAND_WIDTH, widest) if index == 0 else None)

@@ -105,20 +105,21 @@ def _is_last(row: Mapping[str, Any], comparison: Comparison) -> bool:
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
-    """Write a layer's percents with their intervals, and the shares of its units."""
-    percents = [_number(row, f"percent_{factor}", "") for factor in FACTORS]
-    return percents + [f"{100 * row[f'units_{name}'] / row['units']:.0f}" for name in UNIT_CLASSES]
+    """Write a layer's percents, whose intervals are in page and CSV, and the shares of its units."""
+    percents = [row[f"percent_{factor}"] for factor in FACTORS]
+    written = ["–" if value is None else f"{value:.1f}" for value in percents]
+    return written + [f"{100 * row[f'units_{name}'] / row['units']:.0f}" for name in UNIT_CLASSES]
 
 
 def _changes(row: Mapping[str, Any]) -> list[str]:
     """Write the differences of the percents, and of what kind their intervals are."""
     kind = f"none: {row['intervals']}" if row["intervals"] else "paired, 95 %"
-    return [*(_number(row, f"percent_{factor}", "+") for factor in FACTORS), kind]
+    return [*(_difference(row, f"percent_{factor}") for factor in FACTORS), kind]
 
 
-def _number(row: Mapping[str, Any], name: str, sign: str) -> str:
-    """Write a number and its interval."""
+def _difference(row: Mapping[str, Any], name: str) -> str:
+    """Write a difference and its interval."""
     value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
     if value is None:
         return "–"
-    return f"{value:{sign}.1f}" + (f" ({low:{sign}.1f} to {high:{sign}.1f})" if low is not None else "")
+    return f"{value:+.1f}" + (f" ({low:+.1f} to {high:+.1f})" if low is not None else "")
