@@ -12,7 +12,7 @@ from sdmetrics.results import Results
 
 UNIT_CLASSES = ("dynamic", "static", "joint", "residual")
 NAME_WIDTH, COMMAND_WIDTH = 12, 20
-"""Names of layers, and what people copy from a plain table, are not broken before so many characters."""
+"""Names of layers, and what people copy from a plain table, stay whole where none has more characters."""
 
 
 def results_table(results: Results, title: str) -> Table:
@@ -21,14 +21,13 @@ def results_table(results: Results, title: str) -> Table:
         title=f"{title}: {results.clips['used']} clips used, {len(results.clips['skipped'])} skipped",
         caption="layer %: Eq. 1, with 95 % interval · units %: share of the units in each class, Eq. 3",
         box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
+        show_edge=False,
+        padding=0,
     )
-    widest = max((len(row["name"]) for row in results.layers), default=0)
-    table.add_column("layer", overflow="fold", min_width=min(NAME_WIDTH, widest))
+    _add_names(table, "layer", [row["name"] for row in results.layers], NAME_WIDTH)
     table.add_column("units", justify="right", no_wrap=True)
     for factor in ("dynamic", "static"):
-        table.add_column(f"layer %\n{factor}", justify="right", no_wrap=True)
+        table.add_column(f"layer %\n{factor}", justify="right")
     for name in UNIT_CLASSES:
         table.add_column(f"units %\n{name}", justify="right", no_wrap=True)
     for row in results.layers:
@@ -40,12 +39,17 @@ def results_table(results: Results, title: str) -> Table:
 def plain_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
     """Return rows as they are."""
     table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    widest = max((len(str(row[0])) for row in rows), default=0)
-    for index, column in enumerate(columns):
-        table.add_column(column, overflow="fold", min_width=min(COMMAND_WIDTH, widest) if index == 0 else None)
+    _add_names(table, columns[0], [str(row[0]) for row in rows], COMMAND_WIDTH)
+    for column in columns[1:]:
+        table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     return table
+
+
+def _add_names(table: Table, title: str, names: Sequence[str], width: int) -> None:
+    """Add a column whose names stay whole where all are short; a `min_width` would cut off what is right of it."""
+    table.add_column(title, overflow="fold", no_wrap=max(map(len, names), default=0) <= width)
 
 
 def _percent(row: Mapping[str, Any], factor: str) -> str:
