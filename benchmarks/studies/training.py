@@ -102,7 +102,7 @@ class Training:
         self._finetune(order)
 
     def _finetune(self, order: torch.Generator) -> None:
-        """Go on without dropout, as the paper does; the last measurement is then made anew."""
+        """Go on without dropout, as the paper does, and measure then."""
         epochs = range(self.recipe.budget.epochs, self.recipe.budget.epochs + self.recipe.budget.finetuned)
         if not epochs:
             return
@@ -133,8 +133,9 @@ class Training:
         optimiser.step()
 
     def _measure(self, step: int) -> None:
-        """Measure the biases where it is due."""
-        if step in self._due.values():
+        """Measure the biases where it is due; at the end only after fine-tuning."""
+        tuned_later = step == self.steps and self.recipe.budget.finetuned
+        if step in self._due.values() and not tuned_later:
             self.tracker.measure(step)
 
     def biases(self) -> dict[float, Results]:
