@@ -11,7 +11,7 @@ from sdmetrics.files import replacing
 
 INTRODUCTION = """# The paper's findings, repeated on the known-answer world
 
-Written by `python -m benchmarks.studies` from the JSON files beside it: the studies below, and no others, have been run.
+Written by `python -m benchmarks.studies` from the JSON files beside it: the studies below, and no others, were run.
 Numbers are means over seeds ± the half width of their 95 % t-interval. A claim that something is larger *holds* where
 the interval of the difference, paired by seed, lies above zero, *does not hold* where it lies below, and is *undecided*
 between. Small networks on generated clips are not the paper's: a finding that does not hold here is not refuted there,
