@@ -125,8 +125,7 @@ class Training:
     def _learn(self, optimiser: torch.optim.Optimizer, video: Tensor, labels: Tensor) -> None:
         """Take one step."""
         self.model.train()
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = self.model(*prepared(video, self.model.inputs))
+        logits = self.model(*prepared(video, self.model.inputs))
         loss = sum(functional.cross_entropy(part, labels[:, i]) for i, part in enumerate(by_label(self.recipe, logits)))
         optimiser.zero_grad()
         loss.backward()
