@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import sdmetrics.clips.datasets as datasets
+import sdmetrics.clips.listing as listing
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.datasets import open_clips
 from sdmetrics.errors import InputError
@@ -111,13 +111,13 @@ def test_videos_in_another_folder_are_listed_once_and_not_decoded(tmp_path: Path
     (videos / "deep").mkdir(parents=True)
     for name in ("1.webm", "deep/2.webm"):
         (videos / name).write_bytes(b"no video")
-    walks, walk = [], datasets.os.walk
+    walks, walk = [], listing.os.walk
 
     def counted(*args: object, **options: object) -> object:
         walks.append(args)
         return walk(*args, **options)
 
-    monkeypatch.setattr(datasets.os, "walk", counted)
+    monkeypatch.setattr(listing.os, "walk", counted)
     clips = opened(written(tmp_path / "list.json", [something("1"), something("2"), something("3")]), videos=videos)
     assert [clip.id for clip in clips] == ["1.webm", "deep/2.webm", "3.webm"]
     assert clips[0].stamp.startswith("8; ")

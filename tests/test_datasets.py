@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import sdmetrics.clips.datasets as datasets
+import sdmetrics.clips.listing as listing
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.datasets import open_clips
 from sdmetrics.errors import InputError
@@ -92,7 +93,7 @@ def test_folder_that_cannot_be_listed(folder: Path, monkeypatch: pytest.MonkeyPa
         onerror(PermissionError(13, "Permission denied", str(root)))
         return []
 
-    monkeypatch.setattr(datasets.os, "walk", walk)
+    monkeypatch.setattr(listing.os, "walk", walk)
     with pytest.raises(InputError, match="cannot be listed"):
         opened(folder)
 

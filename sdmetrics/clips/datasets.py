@@ -5,9 +5,8 @@ Opening lists files and decodes nothing: what is wrong with one video shows when
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,19 +14,13 @@ import numpy as np
 
 from sdmetrics.clips.annotations import Annotation, read_annotations
 from sdmetrics.clips.clip import Clip, Frames
+from sdmetrics.clips.listing import IMAGE_SUFFIXES, VIDEO_SUFFIXES, as_id, files_below, in_order
 from sdmetrics.clips.manifest import read_manifest
 from sdmetrics.clips.video import read_image, read_video
 from sdmetrics.clips.window import Window
 from sdmetrics.clips.world import world_clips
 from sdmetrics.errors import InputError
 
-# fmt: off
-VIDEO_SUFFIXES = (
-    ".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mjpeg", ".mkv",
-    ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv",
-)
-# fmt: on
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 LIST_SUFFIXES = (".csv", ".json")
 STYLE_FOLDER = re.compile("style", re.IGNORECASE)
 GENERATED = "world:"
@@ -99,7 +92,7 @@ def open_clips(
         if videos is not None:
             raise InputError(f"videos is {videos}, but {path} is a manifest; its paths are relative to itself")
         return _manifest(path, windows, size)
-    return _cut(_video_file(path, size), _text(Path(path.name)), windows)
+    return _cut(_video_file(path, size), as_id(Path(path.name)), windows)
 
 
 def is_generated(path: str | Path) -> bool:
@@ -155,7 +148,7 @@ def _video_file(path: Path, size: tuple[int, int]) -> _Video:
 
 def _frame_folder(images: Sequence[Path], size: tuple[int, int]) -> _Video:
     """Return the images of one folder, in natural order, as a video."""
-    images = sorted(images, key=lambda image: (_natural(image.name), image.name))
+    images = sorted(images, key=in_order)
 
     def read(window: Window) -> Frames:
         chosen = window.indices(np.arange(len(images), dtype=np.float64)).tolist()
@@ -192,15 +185,15 @@ def _folder(root: Path, windows: Sequence[Window], size: tuple[int, int]) -> lis
         )
     by_style: dict[str, dict[str, _Video]] = {}
     for path, video in videos.items():
-        by_style.setdefault(path.parts[0], {})[_text(Path(*path.parts[1:]))] = video
+        by_style.setdefault(path.parts[0], {})[as_id(Path(*path.parts[1:]))] = video
     if len(by_style) > 1 and all(STYLE_FOLDER.match(style) for style in by_style):
         return _styled(root, by_style, windows)
-    return [clip for path, video in videos.items() for clip in _cut(video, _text(path), windows)]
+    return [clip for path, video in videos.items() for clip in _cut(video, as_id(path), windows)]
 
 
 def _videos(root: Path, size: tuple[int, int]) -> dict[Path, _Video]:
     """Return the videos below a folder or, where there are none, its frame folders, by relative path."""
-    files = list(_files(root))
+    files = list(files_below(root))
     videos = sorted(file for file in files if file.suffix.lower() in VIDEO_SUFFIXES)
     if videos:
         return {video.relative_to(root): _video_file(video, size) for video in videos}
@@ -213,22 +206,6 @@ def _videos(root: Path, size: tuple[int, int]) -> dict[Path, _Video]:
         folder.relative_to(root) if folder != root else Path(root.resolve().name): _frame_folder(images[folder], size)
         for folder in sorted(images)
     }
-
-
-def _files(root: Path) -> Iterator[Path]:
-    """Walk through a folder and what it links to; hidden files and folders are left out."""
-    seen = set()
-    for folder, below, names in os.walk(root, onerror=_unreadable, followlinks=True):
-        real = os.path.realpath(folder)
-        below[:] = [name for name in below if not name.startswith(".") and real not in seen]
-        if real not in seen:
-            yield from (Path(folder, name) for name in names if not name.startswith("."))
-        seen.add(real)
-
-
-def _unreadable(error: OSError) -> None:
-    """Refuse a folder that cannot be listed, rather than leave its videos out."""
-    raise InputError(f"{error.filename} cannot be listed ({error.strerror}); correct its permissions") from error
 
 
 def _styled(root: Path, by_style: dict[str, dict[str, _Video]], windows: Sequence[Window]) -> list[Clip]:
@@ -276,7 +253,7 @@ def _manifest(path: Path, windows: Sequence[Window], size: tuple[int, int]) -> l
         place = path.parent / row.path
         segments = [replace(window, start=row.start, end=row.end) for window in windows]
         if place.is_dir():
-            images = [file for file in _files(place) if file.suffix.lower() in IMAGE_SUFFIXES]
+            images = [file for file in files_below(place) if file.suffix.lower() in IMAGE_SUFFIXES]
             if not images or row.start is not None or row.end is not None:
                 raise InputError(
                     f"{row.where} names the folder {row.path}; allowed: a video, or a folder of frames "
@@ -285,7 +262,7 @@ def _manifest(path: Path, windows: Sequence[Window], size: tuple[int, int]) -> l
             video = _frame_folder(images, size)
         else:
             video = _video_file(place, size)
-        cut = _cut(video, _text(Path(row.path)), segments, row.label)
+        cut = _cut(video, as_id(Path(row.path)), segments, row.label)
         if (first := listed.setdefault(cut[0].id, row.where)) != row.where:
             raise InputError(f"{row.where} lists {cut[0].id} again, after {first.rstrip(',')}; remove one")
         clips += cut
@@ -299,7 +276,7 @@ def _annotated(
     if not root.is_dir():
         raise InputError(f"videos is {root}, which is no folder; give the folder of the annotated videos")
     found: dict[str, list[Path]] = {}
-    for file in _files(root):
+    for file in files_below(root):
         if file.suffix.lower() in VIDEO_SUFFIXES:
             found.setdefault(file.stem, []).append(file)
     clips: list[Clip] = []
@@ -317,18 +294,8 @@ def _annotated(
         else:
             video = _video_file(files[0], size)
         segments = [replace(window, start=source.start, end=source.end) for window in windows]
-        cut = _cut(video, _text(name), segments, annotation.label)
+        cut = _cut(video, as_id(name), segments, annotation.label)
         if (first := listed.setdefault(cut[0].id, annotation.where)) != annotation.where:
             raise InputError(f"{annotation.where} lists {cut[0].id} again, after {first.rstrip(',')}; remove one")
         clips += cut
     return clips
-
-
-def _natural(name: str) -> list[str | int]:
-    """Return a key that sorts frame 10 after frame 9."""
-    return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"(\d+)", name))]
-
-
-def _text(path: Path) -> str:
-    """Return a path as an id: `/` between its parts, bytes that are no UTF-8 made printable."""
-    return path.as_posix().encode("utf-8", "backslashreplace").decode()

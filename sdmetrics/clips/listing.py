@@ -1,0 +1,72 @@
+"""Lists the files of a data set: what lies below a folder, in which order, under which names."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from sdmetrics.errors import InputError
+
+# fmt: off
+VIDEO_SUFFIXES = (
+    ".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mjpeg", ".mkv",
+    ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv",
+)
+# fmt: on
+IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
+
+
+def files_below(root: Path) -> Iterator[Path]:
+    """Walk through a folder and what it links to; hidden files and folders are left out.
+
+    Raises
+    ------
+    InputError
+        If a folder cannot be listed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Path(folder, ".hidden").touch()
+    ...     Path(folder, "a.mp4").touch()
+    ...     [file.name for file in files_below(Path(folder))]
+    ['a.mp4']
+    """
+    seen = set()
+    for folder, below, names in os.walk(root, onerror=_unreadable, followlinks=True):
+        real = os.path.realpath(folder)
+        below[:] = [name for name in below if not name.startswith(".") and real not in seen]
+        if real not in seen:
+            yield from (Path(folder, name) for name in names if not name.startswith("."))
+        seen.add(real)
+
+
+def _unreadable(error: OSError) -> None:
+    """Refuse a folder that cannot be listed, rather than leave its videos out."""
+    raise InputError(f"{error.filename} cannot be listed ({error.strerror}); correct its permissions") from error
+
+
+def in_order(file: Path) -> tuple[list[str | int], str]:
+    """Return a key that sorts frame 10 after frame 9.
+
+    Examples
+    --------
+    >>> sorted([Path("frame10.jpg"), Path("frame9.jpg")], key=in_order)[0].name
+    'frame9.jpg'
+    """
+    parts = re.split(r"(\d+)", file.name)
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)], file.name
+
+
+def as_id(path: Path) -> str:
+    r"""Return a path as an id: `/` between its parts, bytes that are no UTF-8 made printable.
+
+    Examples
+    --------
+    >>> as_id(Path("class", "wave\udcff.mp4"))
+    'class/wave\\udcff.mp4'
+    """
+    return path.as_posix().encode("utf-8", "backslashreplace").decode()
