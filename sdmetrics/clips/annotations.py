@@ -9,8 +9,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from reprlib import repr as shortened
 
+from sdmetrics.clips.records import as_record, list_of, text_of, wrong_field
 from sdmetrics.errors import InputError
 
 UNDERSTOOD = (
@@ -92,7 +92,7 @@ def _json(path: Path, content: object) -> list[Annotation]:
         read = _diving48 if "vid_name" in keys else _something if "id" in keys else None
         if read:
             records = [(f"{path}, record [{index}],", record) for index, record in enumerate(content)]
-            return [read(_mapping(record, where), where) for where, record in records]
+            return [read(as_record(record, where), where) for where, record in records]
     raise _unknown(path)
 
 
@@ -101,37 +101,35 @@ def _activitynet(path: Path, videos: Mapping[str, object]) -> list[Annotation]:
     annotations = []
     for name, video in videos.items():
         where = f"{path}, record {name!r},"
-        segments = _mapping(video, where).get("annotations")
-        if not isinstance(segments, list):
-            raise _wrong(where, "annotations", segments, "a list of segments with their labels")
+        segments = list_of(as_record(video, where), "annotations", where, "segments with their labels")
         if not segments:
             continue
-        first = _mapping(segments[0], f"{where} annotations [0]")
+        first = as_record(segments[0], f"{where} annotations [0]")
         segment = first.get("segment")
         if not isinstance(segment, list) or len(segment) != 2:
-            raise _wrong(where, "segment", segment, "[start, end] in seconds")
+            raise wrong_field(where, "segment", segment, "[start, end] in seconds")
         start, end = (_seconds(second, "segment", where) for second in segment)
         _in_order(start, end, "segment", where)
         sources = tuple(Source(file, start, end) for file in (f"v_{name}.mp4", f"{name}.mp4"))
-        annotations.append(Annotation(where, _string(first, "label", where), sources))
+        annotations.append(Annotation(where, text_of(first, "label", where), sources))
     return annotations
 
 
 def _something(record: Mapping[str, object], where: str) -> Annotation:
     """Read a record of Something-Something v2 or SomethingElse; those of the test set have an id alone."""
-    source = Source(f"{_string(record, 'id', where)}.webm")
+    source = Source(f"{text_of(record, 'id', where)}.webm")
     if record.keys() == {"id"}:
         return Annotation(where, None, (source,))
     field = "label" if "label" in record and "template" not in record else "template"
-    return Annotation(where, _string(record, field, where).replace("[", "").replace("]", ""), (source,))
+    return Annotation(where, text_of(record, field, where).replace("[", "").replace("]", ""), (source,))
 
 
 def _diving48(record: Mapping[str, object], where: str) -> Annotation:
     """Read a record of Diving48, whose videos are cut to one dive each."""
     label = record.get("label")
     if not isinstance(label, int) or isinstance(label, bool):
-        raise _wrong(where, "label", label, "the number of a class")
-    return Annotation(where, str(label), (Source(f"{_string(record, 'vid_name', where)}.mp4"),))
+        raise wrong_field(where, "label", label, "the number of a class")
+    return Annotation(where, str(label), (Source(f"{text_of(record, 'vid_name', where)}.mp4"),))
 
 
 def _csv(path: Path, text: str) -> list[Annotation] | None:
@@ -147,28 +145,13 @@ def _csv(path: Path, text: str) -> list[Annotation] | None:
 
 def _kinetics(row: Mapping[str, str | None], where: str, columns: Sequence[str]) -> Annotation:
     """Read a line of Kinetics: a video that was cut to its segment and named after it, or a whole one."""
-    name = _string(row, "youtube_id", where)
+    name = text_of(row, "youtube_id", where)
     start, end = (_seconds(_number(row.get(field)), field, where) for field in ("time_start", "time_end"))
     _in_order(start, end, "time_end", where)
-    label = _string(row, "label", where) if "label" in columns else None
+    label = text_of(row, "label", where) if "label" in columns else None
     return Annotation(
         where, label, (Source(f"{name}_{int(start):06d}_{int(end):06d}.mp4"), Source(f"{name}.mp4", start, end))
     )
-
-
-def _mapping(record: object, where: str) -> Mapping[str, object]:
-    """Return a record that has fields."""
-    if not isinstance(record, dict):
-        raise InputError(f"{where} is {shortened(record)}; allowed: a record with named fields. Correct or remove it")
-    return record
-
-
-def _string(record: Mapping[str, object], field: str, where: str) -> str:
-    """Return a field that is a text."""
-    value = record.get(field)
-    if not isinstance(value, str) or not value:
-        raise _wrong(where, field, value, "a text that is not empty")
-    return value
 
 
 def _number(value: str | None) -> object:
@@ -182,22 +165,16 @@ def _number(value: str | None) -> object:
 def _seconds(value: object, field: str, where: str) -> float:
     """Return a time in seconds."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise _wrong(where, field, value, "seconds from 0 on")
+        raise wrong_field(where, field, value, "seconds from 0 on")
     return value
 
 
 def _in_order(start: float, end: float, field: str, where: str) -> None:
     """Refuse a segment that ends before it starts; an empty one fails when its clip is loaded."""
     if end < start:
-        raise _wrong(where, field, [start, end], "an end that is later than the start")
+        raise wrong_field(where, field, [start, end], "an end that is later than the start")
 
 
 def _unknown(path: Path) -> InputError:
     """Return the error of a file of another layout."""
     return InputError(f"{path} holds no annotations that are understood; give a file of {UNDERSTOOD}")
-
-
-def _wrong(where: str, field: str, value: object, allowed: str) -> InputError:
-    """Return the error of a field that is missing or wrong."""
-    has = f"no {field}" if value is None else f"the {field} {shortened(value)}"
-    return InputError(f"{where} has {has}; allowed: {allowed}. Correct or remove the record")

@@ -60,18 +60,43 @@ def read_video(path: Path, window: Window, size: tuple[int, int]) -> Frames:
         return np.stack([kept[number] for number in wanted.tolist()])
 
 
-def read_image(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
+def read_image(path: Path, size: tuple[int, int], *, stretched: bool = False) -> NDArray[np.uint8]:
     """Return an image file as `(height, width, 3)`, RGB, scaled and cropped as `read_video` does.
+
+    Where it is `stretched`, each side is scaled by itself and nothing is cropped.
 
     Raises
     ------
     InputError
         If the file is missing, empty, no image, truncated or damaged.
     """
+    return _picture(decoded_image(path), size, stretched=stretched)
+
+
+def decoded_image(path: Path) -> VideoFrame:
+    """Return an image file as FFmpeg decodes it, in its own size and format.
+
+    Raises
+    ------
+    InputError
+        As `read_image`.
+    """
     with _opened(path) as (container, stream):
         for frame in _decoded(container, stream, path):
-            return _picture(frame, size)
+            return frame
     raise InputError(f"{path} holds no picture; remove it or write it anew")
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Return the `(height, width)` that an image file tells before it is decoded.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty or no image.
+    """
+    with _opened(path) as (_, stream):
+        return stream.height, stream.width
 
 
 @contextmanager
@@ -204,8 +229,8 @@ def _frame_seconds(container: InputContainer, stream: VideoStream, path: Path) -
     return np.arange(len(shown)) / float(stream.average_rate or 25)
 
 
-def _picture(frame: VideoFrame, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return a decoded frame upright, covering `size`, its centre cut out."""
+def _picture(frame: VideoFrame, size: tuple[int, int], *, stretched: bool = False) -> NDArray[np.uint8]:
+    """Return a decoded frame upright, covering `size`, its centre cut out; or stretched to `size`."""
     from av.video.reformatter import Interpolation
 
     # A point (x, y) is shown at (a·x + c·y, b·x + d·y). FFmpeg's angle alone would turn a mirrored frame.
@@ -213,7 +238,7 @@ def _picture(frame: VideoFrame, size: tuple[int, int]) -> NDArray[np.uint8]:
     a, b, _, c, d = np.frombuffer(stored, np.int32)[:5] if stored else (1, 0, 0, 0, 1)
     turned = abs(int(a)) < abs(int(b))
     height, width = size[::-1] if turned else size
-    scale = max(height / frame.height, width / frame.width)
+    scale = 0 if stretched else max(height / frame.height, width / frame.width)
     covered = frame.reformat(
         width=max(width, round(frame.width * scale)),
         height=max(height, round(frame.height * scale)),
