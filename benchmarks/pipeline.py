@@ -86,7 +86,7 @@ def export_bare(path: Path) -> Path:
 def rendered_views(clip: Clip) -> Video:
     """Return a clip's three views as the model reads them."""
     views, frames = render(clip, 0, [INPUT])
-    shown = np.stack([f[v.orders[INPUT.name]] for v, f in zip(views, frames, strict=True)])
+    shown = np.stack([f["rgb"][v.orders[INPUT.name]] for v, f in zip(views, frames, strict=True)])
     scaled = (shown / np.float32(255) - np.float32(INPUT.mean)) / np.float32(INPUT.std)
     return np.ascontiguousarray(scaled.transpose(0, 4, 1, 2, 3))
 

@@ -109,11 +109,15 @@ class _Nodes:
 
 
 def _feed(nodes: _Nodes, item: ModelInput, dtype: int, batch: int | str) -> None:
-    """Make what one model input reads: frames gathered in their order, scaled, shifted and transposed."""
+    """Make what one model input reads: frames gathered in their order, scaled, shifted and transposed.
+
+    Vectors of flow are gathered and transposed.
+    """
     # A name of its own, as a model input may be called `rgb`.
     tensor, order, (height, width) = f"sdmetrics/input/{item.name}", order_name(item), item.size
     rename_uses(nodes.graph, item.name, tensor)
-    nodes.input(item.source, "UINT8", [batch, "frames", height, width, 3])
+    vectors, channels = item.source == "flow_vectors", item.channels
+    nodes.input(item.source, "FLOAT" if vectors else "UINT8", [batch, "frames", height, width, channels])
     nodes.input(order, "INT64", [batch, item.frames])
 
     def put(kind: str, inputs: Sequence[str], name: str, **attributes: object) -> str:
@@ -128,16 +132,18 @@ def _feed(nodes: _Nodes, item: ModelInput, dtype: int, batch: int | str) -> None
     # One gather over the frames of all clips: GatherND takes no uint8 on CUDA.
     first = put("Mul", [put("Range", [zero, clips, one], "range"), frames], "first")
     first = put("Reshape", [first, constant("column", [-1, 1])], "offset")
-    flat = put("Reshape", [item.source, constant("flat_shape", [-1, height, width, 3])], "flat")
+    flat = put("Reshape", [item.source, constant("flat_shape", [-1, height, width, channels])], "flat")
     chosen = put("Gather", [flat, put("Add", [order, first], "index")], "gathered", axis=0)
-    std, mean = np.array(item.std), np.array(item.mean)
-    values = put("Cast", [chosen], "cast", to=nodes.onnx.TensorProto.FLOAT)
-    values = put("Mul", [values, constant("scale", 1 / (255 * std))], "scaled")
-    values = put("Add", [values, constant("shift", -mean / std)], "shifted")
+    values = chosen
+    if not vectors:
+        std, mean = np.array(item.std), np.array(item.mean)
+        values = put("Cast", [values], "cast", to=nodes.onnx.TensorProto.FLOAT)
+        values = put("Mul", [values, constant("scale", 1 / (255 * std))], "scaled")
+        values = put("Add", [values, constant("shift", -mean / std)], "shifted")
     axes = "NTHWC"
     if "T" not in item.layout:
         axes = "NHWC"
-        values = put("Reshape", [values, constant("frame_shape", [-1, height, width, 3])], "frame")
+        values = put("Reshape", [values, constant("frame_shape", [-1, height, width, channels])], "frame")
     values = put("Transpose", [values], "transposed", perm=[axes.index(axis) for axis in item.layout])
     nodes.put("Cast", [values], tensor, to=dtype)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.graph import Shape, fed_inputs, shapes
-from sdmetrics.views import ModelInput
+from sdmetrics.views import SOURCES, ModelInput
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -25,40 +25,52 @@ def order_name(model_input: ModelInput) -> str:
     return f"{model_input.name}/order"
 
 
-def guess_layout(shape: Shape) -> str | None:
-    """Return the one usual layout that has three channels and as many axes as `shape`, or None.
+def guess_layout(shape: Shape, channels: int = 3) -> str | None:
+    """Return the one usual layout that has so many channels and as many axes as `shape`, or None.
 
     Examples
     --------
     >>> guess_layout(("n", 3, 8, 224, 224)), guess_layout(("n", 3, 3, 224, 224))
     ('NCTHW', None)
     """
-    fitting = [layout for layout in LAYOUTS if len(layout) == len(shape) and shape[layout.index("C")] == 3]
+    fitting = [layout for layout in LAYOUTS if len(layout) == len(shape) and shape[layout.index("C")] == channels]
     return fitting[0] if len(fitting) == 1 else None
 
 
-def infer_inputs(model: ModelProto, **given: Any) -> tuple[ModelInput, ...]:  # noqa: ANN401 (fields of ModelInput)
+def infer_inputs(
+    model: ModelProto,
+    by_input: Mapping[str, Mapping[str, Any]] | None = None,
+    **given: Any,  # noqa: ANN401 (fields of ModelInput)
+) -> tuple[ModelInput, ...]:
     """Describe the inputs of a model that does not describe them itself, with the usual mean and deviation.
 
-    Fields of `ModelInput` that are `given` go before what the shapes say.
+    Fields of `ModelInput` that are `given` go before what the shapes say, and those that are given for one input alone,
+    in `by_input`, before all.
 
     Raises
     ------
     InputError
-        If an input's layout, frames or size are neither given nor told by its shape.
+        If an input's layout, frames or size are neither given nor told by its shape, or `by_input` names no input.
     """
     known = shapes(model)
-    return describe_inputs({value.name: known.get(value.name, ()) for value in fed_inputs(model.graph)}, **given)
+    fed = {value.name: known.get(value.name, ()) for value in fed_inputs(model.graph)}
+    return describe_inputs(fed, by_input, **given)
 
 
-def describe_inputs(shapes: Mapping[str, Shape], **given: Any) -> tuple[ModelInput, ...]:  # noqa: ANN401 (fields of ModelInput)
+def describe_inputs(
+    shapes: Mapping[str, Shape],
+    by_input: Mapping[str, Mapping[str, Any]] | None = None,
+    **given: Any,  # noqa: ANN401 (fields of ModelInput)
+) -> tuple[ModelInput, ...]:
     """Describe model inputs by their names and shapes, as `infer_inputs` does for a file."""
+    check_known(by_input or {}, shapes)
     inferred = []
     for name, shape in shapes.items():
-        layout = given.get("layout") or guess_layout(shape) or ""
+        fields = {**given, **(by_input or {}).get(name, {})}
+        layout = fields.get("layout") or guess_layout(shape, SOURCES.get(fields.get("source", "rgb"), 3)) or ""
         sizes = dict(zip(layout, shape, strict=False))
-        frames = given.get("frames") or sizes.get("T", 1)
-        height, width = given.get("size") or (sizes.get("H"), sizes.get("W"))
+        frames = fields.get("frames") or sizes.get("T", 1)
+        height, width = fields.get("size") or (sizes.get("H"), sizes.get("W"))
         options = {
             "layout": None if layout else "NCTHW",
             "frames": None if layout and isinstance(frames, int) else "8",
@@ -67,14 +79,21 @@ def describe_inputs(shapes: Mapping[str, Shape], **given: Any) -> tuple[ModelInp
         wanted = {option: example for option, example in options.items() if example}
         if wanted:
             command = " ".join(f"--{option} {example}" for option, example in wanted.items())
-            fields = ", ".join(f"{option}=…" for option in wanted)
+            missing = ", ".join(f"{option}=…" for option in wanted)
             raise InputError(
                 f"model input {name!r} has the shape {shape}, which does not tell its {', '.join(wanted)}; say it, "
-                f"such as sdmetrics probe MODEL {command}, or in Python inputs=[ModelInput({name!r}, {fields})]"
+                f"such as sdmetrics probe MODEL {command}, or in Python inputs=[ModelInput({name!r}, {missing})]"
             )
-        described = {**given, "frames": frames, "size": (height, width), "layout": layout}
+        described = {**fields, "frames": frames, "size": (height, width), "layout": layout}
         inferred.append(ModelInput(name, **described))
     return tuple(inferred)
+
+
+def check_known(by_input: Iterable[str], inputs: Collection[str]) -> None:
+    """Raise an `InputError` where something is said of an input that the model has not."""
+    for name in by_input:
+        if name not in inputs:
+            raise InputError(f"the model has no input {name!r}; its inputs: {', '.join(inputs)}")
 
 
 def check_inputs(model: ModelProto, inputs: Sequence[ModelInput]) -> None:
@@ -92,7 +111,7 @@ def check_inputs(model: ModelProto, inputs: Sequence[ModelInput]) -> None:
         if kind not in FLOATS:
             raise InputError(f"model input {value.name!r} is of type {kind}; frames are fed as {', '.join(FLOATS)}")
     for item in inputs:
-        sizes = {"C": 3, "T": item.frames, "H": item.size[0], "W": item.size[1]}
+        sizes = {"C": item.channels, "T": item.frames, "H": item.size[0], "W": item.size[1]}
         wanted = ("N", *(sizes[axis] for axis in item.layout[1:]))
         shape = known.get(item.name, wanted)
         fits = len(shape) == len(wanted) and all(
@@ -107,34 +126,44 @@ def check_inputs(model: ModelProto, inputs: Sequence[ModelInput]) -> None:
 
 
 def check_sources(inputs: Sequence[ModelInput]) -> None:
-    """Raise an `InputError` unless every source exists, can be scaled and is asked for in one size."""
+    """Raise an `InputError` unless the inputs are asked for in one size."""
     if not inputs:
         raise InputError("no model input is described; give at least one ModelInput")
     for item in inputs:
-        if item.source != "rgb":
-            raise InputError(f"model input {item.name!r} has the source {item.source!r}; allowed: 'rgb'")
         if item.size != inputs[0].size:
             raise InputError(
-                f"model inputs {inputs[0].name!r} and {item.name!r} read the source 'rgb' in sizes {inputs[0].size} "
-                f"and {item.size}; one source has one size"
+                f"model inputs {inputs[0].name!r} and {item.name!r} read a clip in sizes {inputs[0].size} and "
+                f"{item.size}; a clip has one size"
             )
 
 
 def random_feeds(inputs: Sequence[ModelInput], clips: int, seed: int = 0) -> dict[str, NDArray[Any]]:
     """Return random clips, coarse-grained so that pooled units differ, each with its own order of frames.
 
-    The clips are `"rgb"`, uint8 `(clips, T, H, W, 3)`, and the orders `"<input>/order"`, int64 `(clips, T')`.
+    The clips are by source, such as `"rgb"`, uint8 `(clips, T, H, W, 3)`, and the orders `"<input>/order"`, int64
+    `(clips, T')`.
     """
     rng = np.random.default_rng(seed)
-    grain = 8
-    height, width = inputs[0].size
     total = max(item.frames for item in inputs) + 1
-    coarse = rng.integers(0, 256, (clips, total, -(-height // grain), -(-width // grain), 3), dtype=np.uint8)
-    frames = coarse.repeat(grain, 2).repeat(grain, 3)[:, :, :height, :width]
+    sources = dict.fromkeys(item.source for item in inputs)
+    found = {source: _random_source(source, (clips, total, *inputs[0].size), rng) for source in sources}
     orders = {
         order_name(item): np.stack([rng.permutation(total)[: item.frames] for _ in range(clips)]) for item in inputs
     }
-    return {"rgb": np.ascontiguousarray(frames), **orders}
+    return found | orders
+
+
+def _random_source(source: str, shape: tuple[int, int, int, int], rng: np.random.Generator) -> NDArray[Any]:
+    """Return what one source of random clips holds: patches of one colour, or of one motion."""
+    grain = 8
+    clips, total, height, width = shape
+    coarse = (clips, total, -(-height // grain), -(-width // grain), SOURCES[source])
+    values: NDArray[Any] = (
+        rng.normal(scale=4, size=coarse).astype(np.float32)
+        if source == "flow_vectors"
+        else rng.integers(0, 256, coarse, dtype=np.uint8)
+    )
+    return np.ascontiguousarray(values.repeat(grain, 2).repeat(grain, 3)[:, :, :height, :width])
 
 
 def select(feeds: Feeds, clips: slice) -> dict[str, NDArray[Any]]:
@@ -143,7 +172,7 @@ def select(feeds: Feeds, clips: slice) -> dict[str, NDArray[Any]]:
 
 
 def prepare(feeds: Feeds, inputs: Sequence[ModelInput]) -> dict[str, NDArray[Any]]:
-    """Return what the model itself reads: frames put in order, scaled, shifted and transposed, float32.
+    """Return what the model itself reads: frames put in order, scaled, shifted and transposed, float32; vectors as they are.
 
     Examples
     --------
@@ -158,7 +187,7 @@ def prepare(feeds: Feeds, inputs: Sequence[ModelInput]) -> dict[str, NDArray[Any
         order = feeds[order_name(item)].astype(np.int64)
         frames = np.take_along_axis(feeds[item.source], order[:, :, None, None, None], axis=1)
         mean, std = np.array(item.mean, np.float32), np.array(item.std, np.float32)
-        values = (frames / np.float32(255) - mean) / std
+        values = frames if item.source == "flow_vectors" else (frames / np.float32(255) - mean) / std
         axes = "NTHWC"
         if "T" not in item.layout:
             values, axes = values[:, 0], "NHWC"

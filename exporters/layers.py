@@ -77,8 +77,10 @@ def understood_inputs(model: Path) -> list[str]:
     batch = fixed_batch(loaded)
     return [
         f"input {item.name}: {item.frames} frame(s) of {item.size[0]} × {item.size[1]} as {item.layout}"
+        + ("" if item.source == "rgb" else f" from {item.source}")
         + (f", {batch} clip(s) at once" if batch else "")
         + ("" if declared else "; not so? say --layout, --frames, --size, --mean and --std to sdmetrics probe")
+        + ("" if declared or len(inputs) == 1 else f", or --input '{item.name} source=flow …' for this one")
         for item in inputs
     ]
 

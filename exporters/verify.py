@@ -313,7 +313,7 @@ def check_feeds(inputs: Sequence[ModelInput]) -> dict[str, NDArray[Any]]:
 
 def one_by_one(feeds: Feeds) -> Iterator[Feeds]:
     """Yield the clips of `feeds`, each as a batch of its own."""
-    for index in range(len(feeds["rgb"])):
+    for index in range(len(next(iter(feeds.values())))):
         yield select(feeds, slice(index, index + 1))
 
 

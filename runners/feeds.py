@@ -32,10 +32,12 @@ def check_feeds(feeds: Mapping[str, NDArray[Any]], inputs: Sequence[ModelInput])
         raise InputError(f"feeds are {list(feeds)}; needed: {needed}")
     for item in inputs:
         frames = feeds[item.source]
-        if frames.dtype != np.uint8 or frames.ndim != 5 or frames.shape[2:] != (*item.size, 3) or 0 in frames.shape:
+        kind = np.dtype(np.float32 if item.source == "flow_vectors" else np.uint8)
+        shape = (*item.size, item.channels)
+        if frames.dtype != kind or frames.ndim != 5 or frames.shape[2:] != shape or 0 in frames.shape:
             raise InputError(
-                f"{item.source} is {frames.dtype} of shape {frames.shape}; needed: uint8 of shape (N, T, "
-                f"{item.size[0]}, {item.size[1]}, 3), at least one clip and one frame"
+                f"{item.source} is {frames.dtype} of shape {frames.shape}; needed: {kind} of shape (N, T, "
+                f"{', '.join(map(str, shape))}), at least one clip and one frame"
             )
         name, order = f"{item.name}/order", feeds[f"{item.name}/order"]
         if order.dtype != np.int64 or order.shape != (len(frames), item.frames):
@@ -47,7 +49,15 @@ def check_feeds(feeds: Mapping[str, NDArray[Any]], inputs: Sequence[ModelInput])
                 f"{name} names frames {order.min()} to {order.max()}; allowed: 0 to {frames.shape[1] - 1}, as "
                 f"{item.source} has {frames.shape[1]} frames"
             )
+    counts = {source: len(feeds[source]) for source in sources}
+    if len(set(counts.values())) > 1:
+        raise InputError(f"sources hold other numbers of clips: {counts}; feed every clip from each")
     return {name: np.ascontiguousarray(array) for name, array in feeds.items()}
+
+
+def clips_in(feeds: Mapping[str, NDArray[Any]]) -> int:
+    """Return the number of clips, or views, that are fed."""
+    return len(next(iter(feeds.values())))
 
 
 def check_masks(masks: Mapping[str, NDArray[Any]], units: Mapping[str, int]) -> dict[str, NDArray[np.float32]]:

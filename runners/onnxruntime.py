@@ -17,7 +17,7 @@ from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.batches import in_batches, session_batch
 from sdmetrics.exporters.metadata import KEY, Metadata
 from sdmetrics.exporters.session import available_threads, open_session
-from sdmetrics.runners.feeds import check_feeds, check_masks
+from sdmetrics.runners.feeds import check_feeds, check_masks, clips_in
 from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
@@ -116,7 +116,8 @@ class OnnxRunner:
         Parameters
         ----------
         feeds
-            `"rgb"`: uint8 `(N, T, H, W, 3)`; `"<input>/order"`: int64 `(N, T')`, for each model input.
+            Every source that an input reads, such as `"rgb"`, uint8 `(N, T, H, W, 3)`; and for each model input
+            `"<input>/order"`, int64 `(N, T')`.
         masks
             For some layers a mask `(units,)`; 0 removes a unit from what the layer's consumers read.
 
@@ -155,7 +156,7 @@ class OnnxRunner:
         except Exception as error:
             reason = " ".join(str(error).split())[:300]
             raise InputError(
-                f"ONNX Runtime fails on a batch of {len(feeds['rgb'])} view(s): {reason}. If memory is short, take a "
+                f"ONNX Runtime fails on a batch of {clips_in(feeds)} view(s): {reason}. If memory is short, take a "
                 "smaller batch"
             ) from None
 

@@ -24,7 +24,7 @@ from sdmetrics.exporters.modules import (
 )
 from sdmetrics.exporters.verify import CLIPS, one_by_one, place_batch
 from sdmetrics.exporters.verify import check_feeds as example_feeds
-from sdmetrics.runners.feeds import check_feeds, check_masks
+from sdmetrics.runners.feeds import check_feeds, check_masks, clips_in
 from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class TorchRunner:
 
         def tap(name: str, tensor: Tensor) -> Tensor:
             layer = self._layers[name]
-            pooled[name].append(_pool(tensor, layer, len(feeds["rgb"])))
+            pooled[name].append(_pool(tensor, layer, clips_in(feeds)))
             if name not in factors:
                 return tensor
             assert layer.channel_axis is not None
@@ -142,15 +142,17 @@ class TorchRunner:
         return {name: _array(tensor, "float32") for name, tensor in named_tensors(own).items()}
 
     def _prepare(self, feeds: Mapping[str, NDArray[Any]], item: ModelInput) -> Tensor:
-        """Return what one model input reads: frames put in order, scaled, shifted and transposed."""
+        """Return what one model input reads: frames put in order, scaled, shifted and transposed; vectors as they are."""
         import torch
 
         device, dtype = place_of(self._module)
         frames = torch.from_numpy(feeds[item.source]).to(device)
         order = torch.from_numpy(feeds[order_name(item)]).to(device)
         clips = torch.arange(len(frames), device=device)[:, None]
-        mean, std = (torch.tensor(value, device=device) for value in (item.mean, item.std))
-        values, axes = (frames[clips, order] / 255 - mean) / std, "NTHWC"
+        values, axes = frames[clips, order], "NTHWC"
+        if item.source != "flow_vectors":
+            mean, std = (torch.tensor(value, device=device) for value in (item.mean, item.std))
+            values = (values / 255 - mean) / std
         if "T" not in item.layout:
             values, axes = values[:, 0], "NHWC"
         return values.permute([axes.index(axis) for axis in item.layout]).contiguous().to(dtype)

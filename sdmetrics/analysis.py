@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from sdmetrics._version import __version__, installed_version
 from sdmetrics.bias import unit_bias
 from sdmetrics.clips.ahead import Unusable, rendered_ahead
-from sdmetrics.clips.clip import Clip, Frames
-from sdmetrics.clips.render import check_styles, feeds, render
+from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.render import Shown, check_styles, feeds, render
 from sdmetrics.clips.styles import STYLES, Style, style_identity
 from sdmetrics.errors import InputError
 from sdmetrics.files import writable_folder
@@ -33,12 +33,12 @@ from sdmetrics.shards import (
     slices,
 )
 from sdmetrics.summary import summarize
-from sdmetrics.views import PAIRS, VIEWS_PER_CLIP, ModelInput, View
+from sdmetrics.views import PAIRS, VIEWS_PER_CLIP, ModelInput, View, to_shuffle
 
 DECIDING = ("numpy", "numba", "av", "opencv-python-headless")
 """Packages whose version may change the last bits of a result."""
 
-Rendered = tuple[tuple[View, ...], list[Frames]]
+Rendered = tuple[tuple[View, ...], list[Shown]]
 
 
 class Runner(Protocol):
@@ -188,11 +188,11 @@ def _check(runner: Runner, clips: Sequence[Clip], seed: int, batch: int, estimat
         raise InputError(f"seed is {seed}; allowed: 0 and above")
     if batch < 1:
         raise InputError(f"batch is {batch}; allowed: 1 view and above")
-    for model_input in runner.inputs:
+    for model_input in to_shuffle(runner.inputs):
         if model_input.frames < 2:
             raise InputError(
                 f"model input {model_input.name!r} reads a single frame, which cannot be shuffled, so it has no static "
-                "pair; analyse a model that reads several frames"
+                "pair; analyse a model that reads several frames, or one that also reads optical flow"
             )
 
 
@@ -233,12 +233,12 @@ def _measure(
     """Run the views of one shard, in batches that hold no other shard's, and take the moments of its pairs."""
     shard = Shard()
     ids: list[str] = []
-    waiting: deque[tuple[View, Frames]] = deque()
+    waiting: deque[tuple[View, Shown]] = deque()
     units: dict[str, list[NDArray[np.floating[Any]]]] = {layer: [] for layer in runner.layers}
 
     def forward(count: int) -> None:
-        views, frames = zip(*(waiting.popleft() for _ in range(count)), strict=True)
-        for layer, values in runner(feeds(views, frames)).items():
+        views, shown = zip(*(waiting.popleft() for _ in range(count)), strict=True)
+        for layer, values in runner(feeds(views, shown)).items():
             _insist_finite(values, layer, sum(map(len, units[layer])), ids)
             units[layer].append(values)
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from sdmetrics.analysis import Runner
 from sdmetrics.clips.ahead import Unusable
-from sdmetrics.clips.clip import Clip, Frames
-from sdmetrics.clips.render import Feeds, feeds
+from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.render import Feeds, Shown, feeds
 from sdmetrics.errors import InputError
 from sdmetrics.files import replacing
 from sdmetrics.removals import Masks, Plan
@@ -54,7 +54,7 @@ class Part:
 def measure_part(
     runner: MaskedRunner,
     clips: Sequence[Clip],
-    rendered: Iterator[tuple[View, Frames] | Unusable],
+    rendered: Iterator[tuple[View, Shown] | Unusable],
     plan: Plan,
     scores: Mapping[str, Score],
     batch: int,

@@ -2,13 +2,16 @@
 
 This module describes; `sdmetrics.clips.render` draws. A clip gives three views and two pairs:
 
-====  =======  ========  =====================================
-view  style    frames    pairs
-====  =======  ========  =====================================
-0     a        in order  dynamic with 1, static with 2
-1     b        in order  same frame order as 0, another style
-2     a        shuffled  same style as 0, another frame order
-====  =======  ========  =====================================
+====  =======  =================  ======================================
+view  style    motion             pairs
+====  =======  =================  ======================================
+0     a        as it is           dynamic with 1, static with 2
+1     b        as it is           same motion as 0, another style
+2     a        other motion       same style as 0, another motion
+====  =======  =================  ======================================
+
+Other motion: the frames are shuffled, by itself for every model input that reads several; of a model that reads optical
+flow, the flow is jittered (and its inputs of a single frame stay what they are).
 """
 
 from __future__ import annotations
@@ -28,6 +31,13 @@ PAIRS: Mapping[str, tuple[int, int]] = {"dynamic": (0, 1), "static": (0, 2)}
 FACTORS = tuple(PAIRS)
 VIEWS_PER_CLIP = 3
 
+SOURCES: Mapping[str, int] = {"rgb": 3, "flow": 3, "flow_vectors": 2}
+"""What a model input can be fed from, and its channels: frames; optical flow as a colour-coded picture; optical flow as
+vectors, pixels right and down per frame."""
+
+FLOWS = ("flow", "flow_vectors")
+"""The sources that show motion in a single frame."""
+
 
 @dataclass(frozen=True)
 class ModelInput:
@@ -38,7 +48,8 @@ class ModelInput:
     name
         The input's name in the model.
     source
-        What it is fed from: a clip's `"rgb"`.
+        What it is fed from: a clip's `"rgb"`; its optical flow as a picture, direction coded by hue and magnitude by
+        saturation, `"flow"`; or as two channels, `"flow_vectors"`.
     frames, stride
         Frames the model reads, and the distance between them in the video.
     size
@@ -46,7 +57,8 @@ class ModelInput:
     layout
         The order of the axes the model wants: a permutation of `N`, `C`, `T`, `H`, `W`; without `T` for one frame.
     mean, std
-        Per RGB channel, for values scaled to 0–1: the model reads `(frames / 255 - mean) / std`.
+        Per RGB channel, for values scaled to 0–1: the model reads `(frames / 255 - mean) / std`. Vectors are passed as
+        they are.
 
     Examples
     --------
@@ -64,6 +76,8 @@ class ModelInput:
     std: tuple[float, float, float] = (0.225, 0.225, 0.225)
 
     def __post_init__(self) -> None:
+        if self.source not in SOURCES:
+            raise InputError(f"input {self.name!r} has the source {self.source!r}; allowed: {', '.join(SOURCES)}")
         if sorted(self.layout) not in (sorted("NCTHW"), sorted("NCHW")) or self.layout[0] != "N":
             raise InputError(
                 f"input {self.name!r} has the layout {self.layout!r}; allowed: N first, then C, T, H and W in any "
@@ -82,13 +96,22 @@ class ModelInput:
                 "frames; give frames=1 or a layout with T"
             )
 
+    @property
+    def channels(self) -> int:
+        """Number of channels that it reads."""
+        return SOURCES[self.source]
+
 
 @dataclass(frozen=True)
 class View:
-    """What is fed to the model once: a clip in one style and, per model input, one order of its frames."""
+    """What is fed to the model once: a clip in one style and, per model input, one order of its frames.
+
+    `jittered` says whether the optical flow is another one than the clip's.
+    """
 
     style: str
     orders: Mapping[str, NDArray[np.int64]]
+    jittered: bool = False
 
 
 def clip_generator(seed: int, clip_id: str) -> np.random.Generator:
@@ -162,12 +185,13 @@ def draw_views(
 ) -> tuple[View, View, View]:
     """Return the three views of a clip; `PAIRS` says which two share which factor.
 
-    `content` is as in `shuffled`. Every model input is shuffled by itself.
+    `content` is as in `shuffled`. In the last view every model input is shuffled by itself; of a model that reads flow,
+    the inputs of flow are jittered instead, and those of a single frame stay in order.
 
     Raises
     ------
     InputError
-        If a model input cannot be shuffled.
+        If a model input has to be shuffled and cannot be.
 
     Examples
     --------
@@ -177,5 +201,29 @@ def draw_views(
     ([0, 1, 2, 3], True, False)
     """
     in_order = {i.name: frame_order(len(content), i.frames) for i in inputs}
-    permuted = {i.name: shuffled(in_order[i.name], content, rng, i.name) for i in inputs}
-    return View(a, in_order), View(b, in_order), View(a, permuted)
+    permuted = {i.name: shuffled(in_order[i.name], content, rng, i.name) for i in to_shuffle(inputs)}
+    return View(a, in_order), View(b, in_order), View(a, in_order | permuted, jittered=reads_flow(inputs))
+
+
+def reads_flow(inputs: Sequence[ModelInput]) -> bool:
+    """Return whether a model with these inputs reads optical flow.
+
+    Examples
+    --------
+    >>> reads_flow([ModelInput("image", frames=1, layout="NCHW"), ModelInput("flow", "flow", frames=1, layout="NCHW")])
+    True
+    """
+    return any(item.source in FLOWS for item in inputs)
+
+
+def to_shuffle(inputs: Sequence[ModelInput]) -> list[ModelInput]:
+    """Return the inputs whose frames are shuffled to alter the motion.
+
+    Examples
+    --------
+    >>> [item.name for item in to_shuffle([ModelInput("video"), ModelInput("flow", "flow")])]
+    ['video']
+    """
+    if not reads_flow(inputs):
+        return list(inputs)
+    return [item for item in inputs if item.source not in FLOWS and item.frames > 1]

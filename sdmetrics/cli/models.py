@@ -10,7 +10,21 @@ from typing import Annotated
 import typer
 
 from sdmetrics.cli.app import app, console
-from sdmetrics.cli.options import FRAMES, HALF, LAYER, LAYOUT, MEAN, MODEL, SIZE, STD, STRIDE, Channels, given_options
+from sdmetrics.cli.inputs import parse_inputs
+from sdmetrics.cli.options import (
+    FRAMES,
+    HALF,
+    INPUT,
+    LAYER,
+    LAYOUT,
+    MEAN,
+    MODEL,
+    SIZE,
+    STD,
+    STRIDE,
+    Channels,
+    given_options,
+)
 from sdmetrics.errors import InputError
 from sdmetrics.tables import plain_table
 
@@ -59,23 +73,27 @@ def probe(
     size: Annotated[tuple[int, int] | None, SIZE] = None,
     mean: Annotated[Channels | None, MEAN] = None,
     std: Annotated[Channels | None, STD] = None,
+    described: Annotated[list[str] | None, INPUT] = None,
 ) -> None:
     """Turn a model into a probe: bytes in, pooled units out.
 
     A file that this package exported says itself how it is fed. For any other, name the layers (sdmetrics layers MODEL
-    lists them) and say how it is fed, as far as its input's shape doesn't: layout, frames, stride, size, mean and std.
+    lists them) and say how it is fed, as far as its input's shape doesn't: layout, frames, stride, size, mean and std;
+    of a model with several inputs, --input says it for each.
     """
-    from sdmetrics.exporters.feeds import infer_inputs
+    from sdmetrics.exporters.feeds import check_known, infer_inputs
     from sdmetrics.exporters.graph import load_model
     from sdmetrics.exporters.metadata import read_metadata
     from sdmetrics.exporters.probe import build_probe
 
     given = given_options(layout=layout, frames=frames, stride=stride, size=size, mean=mean, std=std)
+    by_input = parse_inputs(described or [])
     declared = read_metadata(model)
     if declared:
-        inputs = tuple(replace(model_input, **given) for model_input in declared.inputs)
+        check_known(by_input, [item.name for item in declared.inputs])
+        inputs = tuple(replace(item, **{**given, **by_input.get(item.name, {})}) for item in declared.inputs)
     else:
-        inputs = infer_inputs(load_model(model), **given)
+        inputs = infer_inputs(load_model(model), by_input, **given)
     path = build_probe(model, out, layers=layer, inputs=inputs, masks=masks, half=half)
     console.print(f"probe: {path}", soft_wrap=True)
 

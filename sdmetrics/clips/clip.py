@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,16 @@ from sdmetrics.errors import InputError
 
 Frames = NDArray[np.uint8]
 """RGB frames, uint8 `(T, H, W, 3)`."""
+
+Flow = NDArray[Any]
+"""Optical flow to the next frame of the video: float32 `(T, H, W, 2)`, pixels right and down; or coded by colour, uint8
+`(T, H, W, 3)`, see `sdmetrics.clips.flow.flow_to_rgb`."""
+
+Masks = NDArray[np.uint8]
+"""What is annotated, uint8 `(T, h, w)`: 0 background, 1 to 254 objects, 255 nobody knows."""
+
+VOID = 255
+"""In masks: not annotated."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +42,11 @@ class Clip:
     styled
         Renderings that were made beforehand, by style name; where given they stand in for the built-in styles.
     stamp
-        Tells one content from another (a file's size, say); enters the run's fingerprint.
+        Tells one content from another (a file's size, say, and where its flow is from); enters the run's fingerprint.
+    load_flow
+        Returns the optical flow of every frame to the next of the video, for models that read it.
+    load_masks
+        Returns what is annotated in every frame, in the annotation's own size, for models that segment.
 
     Examples
     --------
@@ -47,6 +62,8 @@ class Clip:
     label: str | None = None
     styled: Mapping[str, Callable[[], Frames]] = field(default_factory=dict)
     stamp: str = ""
+    load_flow: Callable[[], Flow] | None = None
+    load_masks: Callable[[], Masks] | None = None
 
     def __post_init__(self) -> None:
         if not self.id:
@@ -58,6 +75,53 @@ class Clip:
     def frames(self) -> Frames:
         """The frames, uint8 `(T, H, W, 3)`; decodes anew at every call."""
         return checked(self.load(), self.id)
+
+    @property
+    def flow(self) -> Flow:
+        """The optical flow, float32 `(T, H, W, 2)` or coded uint8 `(T, H, W, 3)`; loads anew at every call.
+
+        Raises
+        ------
+        InputError
+            If the clip has none, or one that is not of this kind.
+        """
+        if self.load_flow is None:
+            raise InputError(
+                f"clip {self.id!r} has no optical flow, which the model reads; give it load_flow, or open the clips with "
+                "open_clips, which estimates it"
+            )
+        flow = self.load_flow()
+        kinds = {(np.dtype(np.float32), 2), (np.dtype(np.uint8), 3)}
+        if flow.ndim != 4 or (flow.dtype, flow.shape[-1]) not in kinds or 0 in flow.shape:
+            raise InputError(
+                f"clip {self.id!r} has flow of {flow.dtype} and shape {flow.shape}; needed: float32 (T, H, W, 2), pixels "
+                "right and down, or colour-coded uint8 (T, H, W, 3)"
+            )
+        if not np.isfinite(flow).all():
+            raise InputError(f"clip {self.id!r} has flow that is not finite; mend it or leave the clip out")
+        return flow
+
+    @property
+    def masks(self) -> Masks:
+        """What is annotated, uint8 `(T, h, w)`; loads anew at every call.
+
+        Raises
+        ------
+        InputError
+            If the clip has no masks, or ones that are not of this kind.
+        """
+        if self.load_masks is None:
+            raise InputError(
+                f"clip {self.id!r} has no masks to score a segmentation with; open an annotated data set, such as "
+                "DAVIS, or give load_masks"
+            )
+        masks = self.load_masks()
+        if masks.dtype != np.uint8 or masks.ndim != 3 or 0 in masks.shape:
+            raise InputError(
+                f"clip {self.id!r} has {masks.dtype} masks of shape {masks.shape}; needed: uint8 of shape (T, h, w): 0 "
+                "background, 1 to 254 objects, 255 not annotated"
+            )
+        return masks
 
 
 def checked(frames: Frames, clip_id: str) -> Frames:

@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.clips.clip import Clip, Frames, checked
+from sdmetrics.clips.flow import draw_jitter, flow_to_rgb, jittered, jittered_vectors, rgb_to_flow
 from sdmetrics.clips.styles import STYLES, Style
 from sdmetrics.errors import InputError
-from sdmetrics.views import ModelInput, View, clip_generator, draw_styles, draw_views, frame_order, shuffled
+from sdmetrics.views import FLOWS, ModelInput, View, clip_generator, draw_styles, draw_views, frame_order, shuffled
 
 Feeds = dict[str, NDArray[Any]]
+
+Shown = Mapping[str, NDArray[Any]]
+"""What a view draws from, by source: `"rgb"`, frames; `"flow"` and `"flow_vectors"`, as in `views.SOURCES`."""
 
 
 def render(
     clip: Clip, seed: int, inputs: Sequence[ModelInput], styles: Mapping[str, Style] | None = None
-) -> tuple[tuple[View, ...], list[Frames]]:
-    """Return the three views of a clip and the frames, uint8 `(T, H, W, 3)`, that each draws from.
+) -> tuple[tuple[View, ...], list[Shown]]:
+    """Return the three views of a clip and what each draws from: frames, uint8 `(T, H, W, 3)`, and flow where it is read.
 
     A view's `orders` index its frames. The result depends on the arguments alone. A clip that comes in styles keeps
-    them; any other is given `styles`, by default the built-in ones.
+    them; any other is given `styles`, by default the built-in ones. Flow is the clip's own, of the unstyled frames.
 
     Raises
     ------
     InputError
-        If the clip cannot be decoded or its frames cannot be shuffled, or a style does not give frames.
+        If the clip cannot be decoded, its frames cannot be shuffled, it has no flow where that is read, or a style does
+        not give frames.
 
     Examples
     --------
     >>> from sdmetrics.clips.world import world_clips
-    >>> views, frames = render(world_clips(1)[0], seed=0, inputs=[ModelInput("video", size=(40, 40))])
-    >>> len(views), frames[0].shape
+    >>> views, shown = render(world_clips(1)[0], seed=0, inputs=[ModelInput("video", size=(40, 40))])
+    >>> len(views), shown[0]["rgb"].shape
     (3, (8, 40, 40, 3))
     """
     rng = clip_generator(seed, clip.id)
@@ -48,32 +53,38 @@ def render(
     wanted = _wanted(inputs)
     for style, styled in ((a, first), (b, second)):
         _insist_size(styled, f" in style {style!r}", clip, wanted)
-    return draw_views(a, b, inputs, _content(first), rng), [first, second, first]
+    views = draw_views(a, b, inputs, _content(first), rng)
+    flow = _flow(clip, inputs)
+    return views, [
+        _only_read({"rgb": styled, **moves}, inputs)
+        for styled, moves in ((first, flow), (second, flow), (first, _jittered(flow, rng)))
+    ]
 
 
-def plain(clip: Clip, inputs: Sequence[ModelInput]) -> tuple[View, Frames]:
-    """Return the view of a clip as it is, in order and in the style `""`, and its frames, uint8 `(T, H, W, 3)`.
+def plain(clip: Clip, inputs: Sequence[ModelInput]) -> tuple[View, Shown]:
+    """Return the view of a clip as it is, in order and in the style `""`, and what it draws from, as `render` does.
 
     A clip that comes in styles alone is what its `load` gives, which is one of them.
 
     Raises
     ------
     InputError
-        If the clip cannot be decoded, or has not the frames and size that the inputs want.
+        If the clip cannot be decoded, or has not the frames, size and flow that the inputs want.
 
     Examples
     --------
     >>> from sdmetrics.clips.world import world_clips
-    >>> view, frames = plain(world_clips(1)[0], [ModelInput("video", size=(40, 40))])
-    >>> view.orders["video"].tolist(), frames.shape
+    >>> view, shown = plain(world_clips(1)[0], [ModelInput("video", size=(40, 40))])
+    >>> view.orders["video"].tolist(), shown["rgb"].shape
     ([0, 1, 2, 3, 4, 5, 6, 7], (8, 40, 40, 3))
     """
     frames = clip.frames
     _insist_size(frames, "", clip, _wanted(inputs))
-    return View("", {i.name: frame_order(len(frames), i.frames) for i in inputs}), frames
+    view = View("", {i.name: frame_order(len(frames), i.frames) for i in inputs})
+    return view, _only_read({"rgb": frames, **_flow(clip, inputs)}, inputs)
 
 
-def reordered(clip: Clip, seed: int, inputs: Sequence[ModelInput]) -> tuple[View, Frames]:
+def reordered(clip: Clip, seed: int, inputs: Sequence[ModelInput]) -> tuple[View, Shown]:
     """Return a clip as `plain` does, but with its frames shuffled: every input by itself, as in `views.shuffled`.
 
     The shuffle depends on `seed` and the clip's id alone.
@@ -90,9 +101,9 @@ def reordered(clip: Clip, seed: int, inputs: Sequence[ModelInput]) -> tuple[View
     >>> sorted(view.orders["video"].tolist()), view.orders["video"].tolist() == sorted(view.orders["video"].tolist())
     ([0, 1, 2, 3, 4, 5, 6, 7], False)
     """
-    view, frames = plain(clip, inputs)
-    content, rng = _content(frames), clip_generator(seed, clip.id)
-    return View(view.style, {name: shuffled(order, content, rng, name) for name, order in view.orders.items()}), frames
+    view, shown = plain(clip, inputs)
+    content, rng = _content(clip.frames), clip_generator(seed, clip.id)
+    return View(view.style, {name: shuffled(order, content, rng, name) for name, order in view.orders.items()}), shown
 
 
 def check_styles(styles: Mapping[str, Style], clips: Iterable[Clip], inputs: Sequence[ModelInput]) -> None:
@@ -124,12 +135,44 @@ def check_styles(styles: Mapping[str, Style], clips: Iterable[Clip], inputs: Seq
         _restyled(noise, name, style)
 
 
-def feeds(views: Sequence[View], frames: Sequence[Frames]) -> Feeds:
-    """Return what a runner is fed for `N` views: `rgb` uint8 `(N, T, H, W, 3)` and, per input, `<input>/order`."""
+def feeds(views: Sequence[View], shown: Sequence[Shown]) -> Feeds:
+    """Return what a runner is fed for `N` views: each source, such as `rgb`, uint8 `(N, T, H, W, 3)`, and the orders.
+
+    Every input's `<input>/order` is int64 `(N, T')`.
+    """
     orders: Mapping[str, Any] = {
         f"{name}/order": np.stack([view.orders[name] for view in views]) for name in views[0].orders
     }
-    return {"rgb": np.stack(frames), **orders}
+    return {source: np.stack([one[source] for one in shown]) for source in shown[0]} | orders
+
+
+def _only_read(shown: Shown, inputs: Sequence[ModelInput]) -> Shown:
+    """Leave out the sources that no input reads."""
+    return {item.source: shown[item.source] for item in inputs}
+
+
+def _flow(clip: Clip, inputs: Sequence[ModelInput]) -> Shown:
+    """Return the clip's optical flow in the form that the inputs read it, by source."""
+    read = {item.source for item in inputs if item.source in FLOWS}
+    if not read:
+        return {}
+    flow = clip.flow
+    _insist_size(flow, " of flow", clip, _wanted(inputs))
+    coded = flow.dtype == np.uint8
+    forms: dict[str, Callable[[], NDArray[Any]]] = {
+        "flow": lambda: flow if coded else flow_to_rgb(flow),
+        "flow_vectors": lambda: rgb_to_flow(flow, scale=1) if coded else flow,
+    }
+    return {source: forms[source]() for source in sorted(read)}
+
+
+def _jittered(flow: Shown, rng: np.random.Generator) -> Shown:
+    """Return another motion than the clip's: the same jitter in every form of the flow."""
+    if not flow:
+        return {}
+    jitter = draw_jitter(len(next(iter(flow.values()))), rng)
+    changes: Mapping[str, Callable[[Any, Any], NDArray[Any]]] = {"flow": jittered, "flow_vectors": jittered_vectors}
+    return {source: changes[source](values, jitter) for source, values in flow.items()}
 
 
 def _wanted(inputs: Sequence[ModelInput]) -> tuple[int, int, int]:
@@ -137,7 +180,7 @@ def _wanted(inputs: Sequence[ModelInput]) -> tuple[int, int, int]:
     return max(i.frames for i in inputs), *inputs[0].size
 
 
-def _insist_size(frames: Frames, style: str, clip: Clip, wanted: tuple[int, int, int]) -> None:
+def _insist_size(frames: NDArray[Any], style: str, clip: Clip, wanted: tuple[int, int, int]) -> None:
     """Refuse a clip of other frames or size than the inputs read."""
     if frames.shape[:3] != wanted:
         raise InputError(

@@ -8,7 +8,7 @@ from typing import Any
 
 import altair as alt
 
-from sdmetrics.report.words import CLASSES, interval, interval_text, measurable, parts, percent, share
+from sdmetrics.report.words import CLASSES, interval, interval_text, measurable, parts, percent, share, streams
 from sdmetrics.views import FACTORS
 
 COLOURS = {
@@ -59,7 +59,8 @@ def theme(ink: str | Row) -> Row:
 def curves(layers: Sequence[Row], top: float = 50) -> alt.LayerChart:
     """Draw the layer-wise percents (Eq. 1) over the layers in model order, with their 95 % intervals.
 
-    Dotted lines show where both curves lie when both scores are 0 (21.2 %) or 1 (33.3 %).
+    Dotted lines show where both curves lie when both scores are 0 (21.2 %) or 1 (33.3 %). Streams, such as SlowFast's
+    pathways, have curves of their own.
     """
     names = [layer["name"] for layer in layers]
     upright = len(names) <= 6 and max(map(len, names)) <= 8
@@ -88,9 +89,10 @@ def curves(layers: Sequence[Row], top: float = 50) -> alt.LayerChart:
     return alt.LayerChart(
         layer=[
             guides.mark_rule(strokeDash=[2, 3], opacity=0.4, aria=False),
-            bounded.mark_area(opacity=0.14, aria=False),
+            bounded.mark_area(opacity=0.14, aria=False).encode(detail="stream:N"),
             bounded.mark_rule(strokeWidth=1.5, opacity=0.8, aria=False),
             marks.mark_line(strokeWidth=2, aria=False).encode(
+                detail="stream:N",
                 strokeDash=alt.StrokeDash(
                     "factor:N", scale=alt.Scale(domain=FACTORS, range=[[1, 0], [6, 3]]), legend=None
                 )
@@ -250,6 +252,7 @@ def _curve_rows(layers: Sequence[Mapping[str, Any]]) -> list[Row]:
     """Return one row per layer and factor, with the text that tooltips and screen readers give."""
     defined = [layer for layer in layers if layer["percent"]["dynamic"] is not None]
     last = defined[-1] if defined else None
+    stream = streams([layer["name"] for layer in layers])
     rows = []
     for layer in layers:
         for factor, other in (("dynamic", "static"), ("static", "dynamic")):
@@ -258,6 +261,7 @@ def _curve_rows(layers: Sequence[Mapping[str, Any]]) -> list[Row]:
             rows.append(
                 {
                     "layer": layer["name"],
+                    "stream": stream[layer["name"]],
                     "factor": factor,
                     "percent": value,
                     "low": bounds and bounds[0],

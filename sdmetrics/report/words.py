@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +98,24 @@ def known(ci95: Sequence[float | None]) -> tuple[float, float] | None:
 def measurable(layer: Mapping[str, Any]) -> bool:
     """Tell whether the layer has the two pairs of each factor that any score needs."""
     return all(pairs >= 2 for pairs in layer["pairs"].values())
+
+
+def streams(names: Sequence[str]) -> dict[str, str]:
+    """Return each layer's stream: what stands before its first dot, where there are several streams of several layers.
+
+    Layers of one stream follow on each other; those of different streams stand side by side. Without streams it is "".
+
+    Examples
+    --------
+    >>> streams(["slow.res2", "slow.res3", "fast.res2", "fast.res3"])["fast.res2"]
+    'fast'
+    >>> streams(["layer1.0", "layer2.0"])["layer2.0"]
+    ''
+    """
+    found = {name: name.partition(".")[0] if "." in name else "" for name in names}
+    sizes = Counter(found.values())
+    several = len(sizes) > 1 and min(sizes.values()) > 1 and "" not in sizes
+    return found if several else dict.fromkeys(names, "")
 
 
 def parts(layer: Mapping[str, Any]) -> dict[str, int]:
