@@ -261,7 +261,7 @@ def test_an_input_is_inferred_from_its_shape(tmp_path):
         (["n", 3, 2, 8, 8], [described(name="y")], r"the model's inputs are \['x'\], described are \['y'\]"),
         (["n", 3, 2, 8, 8], [described(frames=4)], r"fed \('N', 3, 4, 8, 8\)\. Mend its layout"),
         (["n", 3, 2, 8, 8], [described("NCHW")], "Mend its layout"),
-        (["n", 3, 2, 8, 8], [described(source="flow")], "source 'flow'; allowed: 'rgb'"),
+        (["n", 3, 2, 8, 8], [described(source="flow_vectors")], "Mend its layout"),
     ],
 )
 def test_inputs_that_do_not_fit(tmp_path, shape, inputs, message):
