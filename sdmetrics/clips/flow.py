@@ -1,0 +1,147 @@
+"""Optical flow: where every point of a frame is in the next (read, estimated, kept, drawn and jittered).
+
+Flow is an array of float32 `(T, H, W, 2)`, pixels to the right and downwards, or a colour-coded picture, uint8
+`(T, H, W, 3)`. This module is the face of the room; the files beside it hold the colour code, the jitter and the
+formats.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sdmetrics.clips.clip import Flow, Frames
+from sdmetrics.clips.flow_colour import flow_to_rgb, rgb_to_flow
+from sdmetrics.clips.jitter import Jitter, draw_jitter, jittered, jittered_vectors
+from sdmetrics.errors import InputError, require
+
+__all__ = [
+    "Jitter",
+    "draw_jitter",
+    "estimate_flow",
+    "estimator",
+    "flow_to_rgb",
+    "jittered",
+    "jittered_vectors",
+    "resized_flow",
+    "rgb_to_flow",
+]
+
+LEAST = 32
+"""The estimator fails, and for some shapes ends the process, where a side is shorter than this."""
+KINDS = {(np.dtype(np.float32), 2), (np.dtype(np.uint8), 3)}
+"""What flow is: the type and the number of channels."""
+
+
+def estimator() -> str:
+    """Return what names the estimator and its version, for fingerprints.
+
+    Examples
+    --------
+    >>> estimator()  # doctest: +ELLIPSIS
+    'DIS fast, OpenCV ...'
+    """
+    return f"DIS fast, OpenCV {require('cv2', extra='cpu').__version__}"
+
+
+def estimate_flow(first: Frames, second: Frames) -> NDArray[np.float32]:
+    """Estimate the optical flow from each frame of `first` to that of `second` at the same place.
+
+    By dense inverse search, OpenCV's preset FAST (Kroeger et al., ECCV 2016), on the frames' luminance. The same
+    frames give the same bits, whatever the number of threads. Frames with a side below 32 pixels are continued beyond
+    their right and lower edges, since the estimator cannot read smaller ones.
+
+    Parameters
+    ----------
+    first, second
+        uint8 `(T, H, W, 3)`, RGB.
+
+    Returns
+    -------
+    flow
+        float32 `(T, H, W, 2)`, pixels to the right and downwards.
+
+    Raises
+    ------
+    InputError
+        If the frames are no such arrays, or the two differ in shape.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    >>> frame = np.kron(noise, np.ones((8, 8, 1), np.uint8))
+    >>> flow = estimate_flow(frame[None], np.roll(frame, 2, axis=1)[None])
+    >>> flow.shape, flow[0, 16:48, 16:48].mean(axis=(0, 1)).round().tolist()
+    ((1, 64, 64, 2), [2.0, 0.0])
+    """
+    cv2 = require("cv2", extra="cpu")
+    for frames in (first, second):
+        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape:
+            raise InputError(
+                f"frames are {frames.dtype} of shape {frames.shape}; needed: uint8 of shape (T, H, W, 3), RGB, at "
+                "least one frame"
+            )
+    if first.shape != second.shape:
+        raise InputError(f"frames of shape {first.shape} cannot be followed to frames of shape {second.shape}")
+    height, width = first.shape[1:3]
+    below, beside = max(LEAST - height, 0), max(LEAST - width, 0)
+
+    def luminance(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        grey = cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY)
+        return np.asarray(cv2.copyMakeBorder(grey, 0, below, 0, beside, cv2.BORDER_REPLICATE), np.uint8)
+
+    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    flow = np.empty((*first.shape[:3], 2), np.float32)
+    for one, other, result in zip(first, second, flow, strict=True):
+        result[:] = search.calc(luminance(one), luminance(other), None)[:height, :width]
+    return flow
+
+
+def resized_flow(flow: Flow, size: tuple[int, int]) -> Flow:
+    """Return flow in another size; vectors grow and shrink with the sides of the frame.
+
+    Averaged by area where a side shrinks, interpolated linearly where it grows. A colour-coded picture keeps its
+    colours: what they measure is told by its scale.
+
+    Parameters
+    ----------
+    flow
+        float32 `(…, H, W, 2)`, or colour-coded uint8 `(…, H, W, 3)`.
+    size
+        `(height, width)`, pixels.
+
+    Returns
+    -------
+    flow
+        Of the same kind, `(…, height, width, 2 or 3)`.
+
+    Raises
+    ------
+    InputError
+        If the flow is no such array, or `size` is not at least 1 × 1.
+
+    Examples
+    --------
+    >>> resized_flow(np.full((2, 4, 4, 2), 8, np.float32), (2, 8))[0, 0, 0].tolist()
+    [16.0, 4.0]
+    """
+    cv2 = require("cv2", extra="cpu")
+    if flow.ndim < 3 or 0 in flow.shape or (flow.dtype, flow.shape[-1]) not in KINDS:
+        raise InputError(
+            f"flow is {flow.dtype} of shape {flow.shape}; needed: float32 (…, H, W, 2), or colour-coded uint8 "
+            "(…, H, W, 3)"
+        )
+    if min(size) < 1:
+        raise InputError(f"size is {size}; allowed: (height, width), each at least 1")
+    resized = np.empty((*flow.shape[:-3], *size, flow.shape[-1]), flow.dtype)
+    target = resized.reshape(-1, *resized.shape[-3:])
+    for frame, result in zip(flow.reshape(-1, *flow.shape[-3:]), target, strict=True):
+        scaled = np.ascontiguousarray(frame)
+        # Each axis by itself: only the one that shrinks must be averaged.
+        for height, width in ((size[0], frame.shape[1]), size):
+            shrinks = height < scaled.shape[0] or width < scaled.shape[1]
+            scaled = cv2.resize(scaled, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        result[:] = scaled
+    if flow.dtype == np.float32:
+        resized *= np.array([size[1] / flow.shape[-2], size[0] / flow.shape[-3]], np.float32)
+    return resized
