@@ -172,7 +172,9 @@ def select(feeds: Feeds, clips: slice) -> dict[str, NDArray[Any]]:
 
 
 def prepare(feeds: Feeds, inputs: Sequence[ModelInput]) -> dict[str, NDArray[Any]]:
-    """Return what the model itself reads: frames put in order, scaled, shifted and transposed, float32; vectors as they are.
+    """Return what the model itself reads: frames put in order, scaled, shifted and transposed, float32.
+
+    Vectors of flow are put in order and transposed.
 
     Examples
     --------

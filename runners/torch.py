@@ -142,7 +142,7 @@ class TorchRunner:
         return {name: _array(tensor, "float32") for name, tensor in named_tensors(own).items()}
 
     def _prepare(self, feeds: Mapping[str, NDArray[Any]], item: ModelInput) -> Tensor:
-        """Return what one model input reads: frames put in order, scaled, shifted and transposed; vectors as they are."""
+        """Return what one model input reads: frames in order, scaled, shifted and transposed; vectors unscaled."""
         import torch
 
         device, dtype = place_of(self._module)

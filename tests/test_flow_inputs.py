@@ -9,7 +9,7 @@ import torch
 
 from sdmetrics.analysis import analyze
 from sdmetrics.clips.flow import flow_to_rgb, rgb_to_flow
-from sdmetrics.clips.render import feeds, plain, render
+from sdmetrics.clips.render import plain, render
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.feeds import prepare, random_feeds
 from sdmetrics.exporters.probe import build_probe

@@ -23,7 +23,7 @@ Shown = Mapping[str, NDArray[Any]]
 def render(
     clip: Clip, seed: int, inputs: Sequence[ModelInput], styles: Mapping[str, Style] | None = None
 ) -> tuple[tuple[View, ...], list[Shown]]:
-    """Return the three views of a clip and what each draws from: frames, uint8 `(T, H, W, 3)`, and flow where it is read.
+    """Return the three views of a clip and what each draws from: frames, uint8 `(T, H, W, 3)`, and flow if it is read.
 
     A view's `orders` index its frames. The result depends on the arguments alone. A clip that comes in styles keeps
     them; any other is given `styles`, by default the built-in ones. Flow is the clip's own, of the unstyled frames.
