@@ -120,6 +120,31 @@ def correlation_jackknife(replicates: Floats) -> tuple[Floats, Floats]:
     return low, high
 
 
+def with_interval(replicates: Floats, most: float = math.inf) -> dict[str, Any]:
+    """Return a value from 0 to `most` and its `jackknife` interval, which ends where that range does.
+
+    Parameters
+    ----------
+    replicates
+        `(1 + groups,)`.
+    most
+        The largest value there can be.
+
+    Returns
+    -------
+    dict
+        `"value"` and `"ci95"`, plain numbers; `None` where undefined.
+
+    Examples
+    --------
+    >>> with_interval(np.array([0.5, 0.4, 0.6, 0.5]), most=1)
+    {'value': 0.5, 'ci95': [None, None]}
+    """
+    ends = np.clip(jackknife(replicates), 0, most)
+    value, *interval = (None if math.isnan(number) else float(number) for number in (replicates[0], *ends))
+    return {"value": value, "ci95": interval}
+
+
 @cache
 def student_t(freedom: int, confidence: float = 0.95) -> float:
     """Return the t that |T| stays below with the given confidence, T Student-distributed.

@@ -96,3 +96,37 @@ def drawn_sets(p, k):
 def inclusion(p, k):
     """Return each unit's probability to be among k units drawn without replacement."""
     return np.array([sum(c for units, c in drawn_sets(p, k).items() if unit in units) for unit in range(len(p))])
+
+
+def region_similarity(predicted, truth):
+    """Return the share of pixels in both, of those in either, of one frame `(H, W)`, pixel by pixel; 255 is unknown."""
+    both = either = known = 0
+    for marked, annotated in zip(predicted.ravel().tolist(), truth.ravel().tolist(), strict=True):
+        if annotated == 255:
+            continue
+        known += 1
+        both += marked and annotated != 0
+        either += marked or annotated != 0
+    return np.nan if not known else both / either if either else 1.0
+
+
+def regions(mask):
+    """Return the regions of `mask` `(H, W)`, each a set of pixels that touch, corners included: by flooding."""
+    left = {(row, column) for row, column in np.argwhere(mask).tolist()}
+    found = []
+    while left:
+        region, edge = set(), [left.pop()]
+        while edge:
+            row, column = edge.pop()
+            region.add((row, column))
+            beside = {(row + down, column + right) for down in (-1, 0, 1) for right in (-1, 0, 1)} & left
+            left -= beside
+            edge.extend(beside)
+        found.append(region)
+    return found
+
+
+def box_pixels(region):
+    """Return all pixels of the smallest box that holds a region."""
+    rows, columns = zip(*region, strict=True)
+    return set(itertools.product(range(min(rows), max(rows) + 1), range(min(columns), max(columns) + 1)))

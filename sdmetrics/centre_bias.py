@@ -1,0 +1,179 @@
+"""Where the objects of an annotated data set are: the centre bias (paper, Sec. 4.2.2, Fig. 8 right)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sdmetrics.clips.ahead import Unusable, rendered_ahead
+from sdmetrics.clips.clip import VOID, Clip, Masks
+from sdmetrics.errors import InputError, require
+from sdmetrics.files import replacing
+from sdmetrics.intervals import Floats, with_interval
+from sdmetrics.overlap import foreground
+from sdmetrics.progress import progress_bar
+from sdmetrics.shards import GROUPS, group_of
+
+SCHEMA = 1
+SIZE = (54, 96)
+"""Height and width of the map: 16 to 9, the usual shape of a frame."""
+
+
+@dataclass
+class CentreBias:
+    """Where the objects of a data set are.
+
+    Parameters
+    ----------
+    map
+        float64 `(height, width)`: how often a pixel shows an annotated object, over that of the pixel that does most
+        often, 0 to 1. Where nothing is annotated, 0; NaN where a pixel is unknown in all frames.
+    number
+        The map's mean in the central box, of half its height and width, over its mean: 1 for a map that is the same
+        all over, 4 where all objects lie in the box, 0 where all lie outside. `None` where nothing is annotated.
+    ci95
+        The number's interval.
+    clips
+        How many were used.
+    frames
+        How many of their frames have a pixel that is annotated, if only as background.
+    skipped
+        The other clips: `{"id", "reason"}` each.
+    """
+
+    map: Floats
+    number: float | None
+    ci95: list[float | None]
+    clips: int
+    frames: int
+    skipped: list[dict[str, str]] = field(default_factory=list)
+
+    def row(self) -> dict[str, Any]:
+        """Return all of it as JSON holds it."""
+        rows = [[None if np.isnan(value) else round(value, 6) for value in line] for line in self.map.tolist()]
+        return {**vars(self), "map": rows}
+
+
+def save_centre_biases(biases: dict[str, CentreBias], path: str | Path) -> Path:
+    """Write the centre bias of every data set, by name, to one JSON file; return its path."""
+    document = {"schema": SCHEMA, "datasets": {name: bias.row() for name, bias in biases.items()}}
+    with replacing(Path(path)) as temporary:
+        temporary.write_text(json.dumps(document, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
+    return Path(path)
+
+
+def centre_bias(clips: Iterable[Clip], size: tuple[int, int] = SIZE, *, progress: bool = True) -> CentreBias:
+    """Average the masks of a data set: how often an object is where in the frame.
+
+    Every frame counts the same, and its masks are stretched to one size. Pixels that are not annotated (255) count
+    neither way.
+
+    Parameters
+    ----------
+    clips
+        Clips with masks, whose frames are not decoded. One without, or with masks that cannot be read, is skipped, and
+        listed with the reason.
+    size
+        Height and width of the map.
+    progress
+        Show a progress bar where standard error is a terminal.
+
+    Returns
+    -------
+    CentreBias
+        The interval is a 95 % delete-one-group jackknife interval over videos; undefined below five groups.
+
+    Raises
+    ------
+    InputError
+        If no clip can be used, or none has a pixel that is annotated.
+
+    Examples
+    --------
+    >>> masks = np.zeros((1, 8, 8), np.uint8)
+    >>> masks[0, 2:6, 2:6] = 1
+    >>> bias = centre_bias([Clip("bear", lambda: np.zeros((1, 8, 8, 3), np.uint8), load_masks=lambda: masks)], (4, 4))
+    >>> bias.number, bias.map[0].tolist(), bias.map[1].tolist()
+    (4.0, [0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0])
+    """
+    clips = list(clips)
+    if not clips:
+        raise InputError("there are no clips; give at least one with masks")
+    if min(size) < 2:
+        raise InputError(f"size is {size}; allowed: height and width of 2 pixels and above")
+    sums = np.zeros((GROUPS, 2, *size))
+    inhabited: set[int] = set()
+    skipped: list[dict[str, str]] = []
+    frames = 0
+
+    def add_up(clip: Clip) -> tuple[Floats, int]:
+        masks = clip.masks
+        return _seen(masks, size), int((masks != VOID).any(axis=(1, 2)).sum())
+
+    with (
+        rendered_ahead(add_up, clips) as rendered,
+        progress_bar("clips", len(clips), wanted=progress) as advance,
+    ):
+        for clip, outcome in zip(clips, rendered, strict=True):
+            if isinstance(outcome, Unusable):
+                skipped.append({"id": clip.id, "reason": outcome.reason})
+            else:
+                of_clip, annotated = outcome
+                frames += annotated
+                sums[group_of(clip.video)] += of_clip
+                if annotated:
+                    inhabited.add(group_of(clip.video))
+            advance(1)
+    if len(skipped) == len(clips):
+        reasons = "; ".join(f"{row['id']}: {row['reason']}" for row in skipped[:3])
+        raise InputError(f"none of {len(clips)} clips could be used; {reasons}. Mend them, or add others")
+    if not frames:
+        raise InputError(f"no pixel of {len(clips) - len(skipped)} clip(s) is annotated; give other clips")
+    shares = [_share(sums.sum(axis=0)), *(_share(np.delete(sums, group, 0).sum(axis=0)) for group in sorted(inhabited))]
+    number = with_interval(np.array([_concentration(share) for share in shares]))
+    top = np.nanmax(shares[0])
+    return CentreBias(
+        map=shares[0] / top if top else shares[0],
+        number=number["value"],
+        ci95=number["ci95"],
+        clips=len(clips) - len(skipped),
+        frames=frames,
+        skipped=skipped,
+    )
+
+
+def _seen(masks: Masks, size: tuple[int, int]) -> Floats:
+    """Return how often each pixel of the map shows an object, and how often it is known, `(2, height, width)`."""
+    cv2 = require("cv2", extra="cpu")
+    total = np.zeros((2, *size))
+    for mask in masks:
+        for kind, where in enumerate((foreground(mask), mask != VOID)):
+            total[kind] += cv2.resize(where.astype(np.float32), size[::-1], interpolation=cv2.INTER_AREA)
+    return total
+
+
+def _share(sums: Floats) -> Floats:
+    """Return how often each pixel shows an object of how often it is known; NaN where it never is."""
+    objects, known = sums
+    return np.divide(objects, known, out=np.full_like(known, np.nan), where=known > 0)
+
+
+def _concentration(share: Floats) -> float:
+    """Return the mean in the central box over the mean of all; NaN where nothing is annotated."""
+    known = ~np.isnan(share)
+    central = np.outer(*map(_central, share.shape)) * known
+    if not central.any() or not np.nansum(share):
+        return np.nan
+    return float(np.average(np.nan_to_num(share), weights=central) / share[known].mean())
+
+
+def _central(length: int) -> NDArray[np.float64]:
+    """Return how much of each pixel lies in the middle half of a line, `(length,)`."""
+    edges = np.clip(np.arange(length + 1), length / 4, 3 * length / 4)
+    return np.diff(edges)

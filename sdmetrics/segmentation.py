@@ -1,0 +1,243 @@
+"""How well a model segments what is annotated: region similarity, and the protocol of MoCA (paper, Sec. 5.3)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sdmetrics.clips.ahead import Unusable, rendered_ahead
+from sdmetrics.clips.clip import Clip, Masks
+from sdmetrics.clips.render import Feeds, Shown, feeds, plain
+from sdmetrics.errors import InputError
+from sdmetrics.evaluation import Classifier
+from sdmetrics.files import replacing
+from sdmetrics.foreground_maps import MapReader, Maps
+from sdmetrics.intervals import Floats, mean_replicates, with_interval
+from sdmetrics.mask_scores import PROTOCOLS
+from sdmetrics.overlap import SUCCESS_THRESHOLDS, successes
+from sdmetrics.progress import progress_bar
+from sdmetrics.shards import group_of
+from sdmetrics.views import View
+
+SCHEMA = 1
+
+
+@dataclass
+class SegmentationEvaluation:
+    """How well a model segments.
+
+    Parameters
+    ----------
+    model
+        The runner's identity: name, SHA-256, provider, versions.
+    settings
+        What the numbers depend on besides: `protocol`, `threshold`, `flip`, `skip_ends`.
+    scores
+        For `"miou"` a `"value"` and its `"ci95"`; by MoCA's protocol also for the success rates, `"success_0.5"` to
+        `"success_0.9"`, and their mean, `"success_mean"`. Shares of 1; undefined is `None`.
+    clips
+        One row per clip that was used: `id`, `video` and `overlaps`, one per frame, `None` where nothing is scored.
+    skipped
+        The other clips: `{"id", "reason"}` each.
+    """
+
+    model: dict[str, Any]
+    settings: dict[str, Any]
+    scores: dict[str, dict[str, Any]] = field(default_factory=dict)
+    clips: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[dict[str, str]] = field(default_factory=list)
+
+    def save(self, path: str | Path) -> Path:
+        """Write everything to one JSON file; return its path."""
+        text = json.dumps({"schema": SCHEMA, **asdict(self)}, indent=1, allow_nan=False, ensure_ascii=False)
+        with replacing(Path(path)) as temporary:
+            temporary.write_text(text + "\n", encoding="utf-8")
+        return Path(path)
+
+
+def evaluate_segmentation(
+    runner: Classifier,
+    clips: Iterable[Clip],
+    *,
+    protocol: str = "region",
+    threshold: float | None = None,
+    flip: bool = False,
+    skip_ends: bool = False,
+    output: str | None = None,
+    logits: bool | None = None,
+    batch: int = 6,
+    progress: bool = True,
+) -> SegmentationEvaluation:
+    """Compare what a model marks as foreground with what is annotated, frame by frame.
+
+    Parameters
+    ----------
+    runner
+        Runs the model: `OnnxRunner` or `TorchRunner`.
+    clips
+        Clips with masks. One that cannot be decoded, or lacks masks or flow, is skipped, and listed with the reason.
+    protocol
+        `"region"`: intersection over union of foreground and all annotated objects, DAVIS's J. `"moca"`: of the boxes
+        around what the model marks most and around what is annotated; also success rates over frames (Sec. 5.3).
+    threshold
+        Foreground is what exceeds this probability. Default: 0.5 of regions, 0.2 on MoCA, as the authors' code has it.
+    flip
+        Whether the model also sees every clip mirrored, and both maps are averaged (Fig. 15, "Flip"). Vectors of flow
+        are mirrored too: their horizontal part changes its sign. Flow as a picture is mirrored as pictures are, its
+        colours stay: so MATNet's code does it, in training as well.
+    skip_ends
+        Whether the first and the last frame of every video are left out, as DAVIS 2016 does; for clips that are all of
+        a video's frames, in their order.
+    output
+        The model's output that maps the foreground, `(N, H, W)`, `(N, 1, H, W)` or, with time, `(N, T, 1, H, W)` or
+        `(N, 1, T, H, W)`; default: the only one of such a shape. It is resized to the masks' size, bilinearly.
+    logits
+        Whether the output is before the sigmoid. Default: it is if the first batch has values outside 0 to 1.
+    batch
+        Clips per run of the model.
+    progress
+        Show a progress bar where standard error is a terminal.
+
+    Returns
+    -------
+    SegmentationEvaluation
+        `"miou"` is the mean over videos of each video's mean over frames, as both protocols have it. Intervals are 95 %
+        delete-one-group jackknife intervals; undefined below five groups of videos.
+
+    Raises
+    ------
+    InputError
+        If no clip can be used or none has an annotated frame, there is no such protocol or output, or the model gives
+        NaN.
+
+    Examples
+    --------
+    >>> from sdmetrics.views import ModelInput
+    >>> class Bright:
+    ...     identity = {"name": "bright is foreground"}
+    ...     inputs = [ModelInput("image", frames=1, size=(4, 4), layout="NCHW")]
+    ...
+    ...     def run(self, feeds):
+    ...         return {"mask": feeds["rgb"].mean(axis=-1) / 255}
+    >>> frames = np.zeros((1, 4, 4, 3), np.uint8)
+    >>> frames[0, :2] = 255
+    >>> clip = Clip("bear", lambda: frames, load_masks=lambda: np.eye(4, dtype=np.uint8)[None])
+    >>> evaluate_segmentation(Bright(), [clip]).scores["miou"]
+    {'value': 0.2, 'ci95': [None, None]}
+    """
+    clips = list(clips)
+    _check(clips, protocol, threshold, batch)
+    how = PROTOCOLS[protocol]
+    above = how.threshold if threshold is None else threshold
+    settings = {"protocol": protocol, "threshold": above, "flip": flip, "skip_ends": skip_ends}
+    found = SegmentationEvaluation(dict(runner.identity), settings)
+    read = MapReader(output, logits)
+    used: list[Clip] = []
+    overlaps: list[Floats] = []
+
+    def maps(fed: Feeds, ids: Sequence[str]) -> Maps:
+        seen = read(runner.run(fed), ids)
+        if not flip:
+            return seen
+        return (seen + read(runner.run(mirrored(fed)), ids)[..., ::-1]) / 2
+
+    def render(clip: Clip) -> tuple[View, Shown, Masks]:
+        return *plain(clip, runner.inputs), clip.masks
+
+    with (
+        rendered_ahead(render, clips) as rendered,
+        progress_bar("clips", len(clips), wanted=progress) as advance,
+    ):
+
+        def usable() -> Iterator[tuple[Clip, View, Shown, Masks]]:
+            for clip, outcome in zip(clips, rendered, strict=True):
+                if isinstance(outcome, Unusable):
+                    found.skipped.append({"id": clip.id, "reason": outcome.reason})
+                else:
+                    yield clip, *outcome
+                advance(1)
+
+        waiting = usable()
+        while some := list(islice(waiting, batch)):
+            shown_clips, views, shown, truths = zip(*some, strict=True)
+            for clip, one, truth in zip(
+                shown_clips, maps(feeds(views, shown), [clip.id for clip in shown_clips]), truths, strict=True
+            ):
+                used.append(clip)
+                overlaps.append(how.overlaps(one, truth, above, clip.id))
+    if not used:
+        reasons = "; ".join(f"{row['id']}: {row['reason']}" for row in found.skipped[:3])
+        raise InputError(f"none of {len(clips)} clips could be used; {reasons}. Mend them, or add others")
+    if skip_ends:
+        _forget_ends(clips, used, overlaps)
+    for clip, of_clip in zip(used, overlaps, strict=True):
+        rows = [None if np.isnan(overlap) else overlap for overlap in of_clip.tolist()]
+        found.clips.append({"id": clip.id, "video": clip.video, "overlaps": rows})
+    found.scores = _scores(used, overlaps, with_success=protocol == "moca")
+    return found
+
+
+def mirrored(fed: Feeds) -> Feeds:
+    """Return what a runner is fed, with left and right exchanged: of frames, of flow as a picture and as vectors.
+
+    Examples
+    --------
+    >>> vectors = np.array([[3.0, 1.0], [5.0, 2.0]], np.float32).reshape(1, 1, 1, 2, 2)
+    >>> mirrored({"flow_vectors": vectors, "flow/order": np.zeros((1, 1), np.int64)})["flow_vectors"].tolist()
+    [[[[[-5.0, 2.0], [-3.0, 1.0]]]]]
+    """
+    turned = {name: array if name.endswith("/order") else array[..., ::-1, :].copy() for name, array in fed.items()}
+    if "flow_vectors" in turned:
+        turned["flow_vectors"][..., 0] *= -1
+    return turned
+
+
+def _check(clips: Sequence[Clip], protocol: str, threshold: float | None, batch: int) -> None:
+    """Refuse at once what would only fail after hours."""
+    if not clips:
+        raise InputError("there are no clips; give at least one")
+    if protocol not in PROTOCOLS:
+        raise InputError(f"protocol is {protocol!r}; allowed: {', '.join(PROTOCOLS)}")
+    if threshold is not None and not 0 <= threshold < 1:
+        raise InputError(f"threshold is {threshold}; allowed: 0 to 1, and below 1, which no probability exceeds")
+    if batch < 1:
+        raise InputError(f"batch is {batch}; allowed: 1 clip and above")
+
+
+def _forget_ends(clips: Sequence[Clip], used: Sequence[Clip], overlaps: Sequence[Floats]) -> None:
+    """Leave the first and the last frame of every video unscored, whether or not all its clips could be used."""
+    last = {clip.video: clip.id for clip in clips}
+    first = {clip.video: clip.id for clip in reversed(clips)}
+    for clip, of_clip in zip(used, overlaps, strict=True):
+        if clip.id == first[clip.video]:
+            of_clip[0] = np.nan
+        if clip.id == last[clip.video]:
+            of_clip[-1] = np.nan
+
+
+def _scores(used: Sequence[Clip], overlaps: Sequence[Floats], with_success: bool) -> dict[str, dict[str, Any]]:
+    """Return the means over videos and, on request, the success rates over frames, with their intervals."""
+    scored = ~np.isnan(np.concatenate(overlaps))
+    if not scored.any():
+        raise InputError(
+            f"no frame of {len(used)} clip(s) is scored: no object is annotated in any, or all are the ends of their "
+            "videos; give other clips"
+        )
+    frames = np.concatenate(overlaps)[scored]
+    by_frame = np.repeat([clip.video for clip in used], list(map(len, overlaps)))[scored]
+    videos, video_of = np.unique(by_frame, return_inverse=True)
+    groups = np.array([group_of(video) for video in videos.tolist()])
+    means = np.bincount(video_of, frames) / np.bincount(video_of)
+    scores = {"miou": with_interval(mean_replicates(means, groups), most=1)}
+    if with_success:
+        rates = mean_replicates(successes(frames), groups[video_of])
+        for column, threshold in enumerate(SUCCESS_THRESHOLDS):
+            scores[f"success_{threshold}"] = with_interval(rates[:, column], most=1)
+        scores["success_mean"] = with_interval(rates.mean(axis=1), most=1)
+    return scores
