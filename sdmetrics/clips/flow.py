@@ -1,8 +1,8 @@
 """Optical flow: where every point of a frame is in the next (read, estimated, kept, drawn and jittered).
 
 Flow is an array of float32 `(T, H, W, 2)`, pixels to the right and downwards, or a colour-coded picture, uint8
-`(T, H, W, 3)`. This module is the face of the room; the files beside it hold the colour code, the jitter and the
-formats.
+`(T, H, W, 3)`. This module is the face of the room; the files beside it hold the formats, the store on disk, the
+colour code and the jitter.
 """
 
 from __future__ import annotations
@@ -11,18 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.clips.clip import Flow, Frames
+from sdmetrics.clips.flow_cache import cached
 from sdmetrics.clips.flow_colour import flow_to_rgb, rgb_to_flow
+from sdmetrics.clips.flow_files import read_flow
 from sdmetrics.clips.jitter import Jitter, draw_jitter, jittered, jittered_vectors
 from sdmetrics.errors import InputError, require
 
 __all__ = [
     "Jitter",
+    "cached",
     "draw_jitter",
     "estimate_flow",
     "estimator",
     "flow_to_rgb",
     "jittered",
     "jittered_vectors",
+    "read_flow",
     "resized_flow",
     "rgb_to_flow",
 ]
@@ -54,12 +58,12 @@ def estimate_flow(first: Frames, second: Frames) -> NDArray[np.float32]:
     Parameters
     ----------
     first, second
-        uint8 `(T, H, W, 3)`, RGB.
+        uint8 `(…, H, W, 3)`, RGB.
 
     Returns
     -------
     flow
-        float32 `(T, H, W, 2)`, pixels to the right and downwards.
+        float32 `(…, H, W, 2)`, pixels to the right and downwards.
 
     Raises
     ------
@@ -76,14 +80,16 @@ def estimate_flow(first: Frames, second: Frames) -> NDArray[np.float32]:
     """
     cv2 = require("cv2", extra="cpu")
     for frames in (first, second):
-        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape:
+        if frames.dtype != np.uint8 or frames.ndim < 3 or frames.shape[-1] != 3 or 0 in frames.shape:
             raise InputError(
-                f"frames are {frames.dtype} of shape {frames.shape}; needed: uint8 of shape (T, H, W, 3), RGB, at "
+                f"frames are {frames.dtype} of shape {frames.shape}; needed: uint8 of shape (…, H, W, 3), RGB, at "
                 "least one frame"
             )
     if first.shape != second.shape:
-        raise InputError(f"frames of shape {first.shape} cannot be followed to frames of shape {second.shape}")
-    height, width = first.shape[1:3]
+        raise InputError(
+            f"frames of shape {first.shape} cannot be followed to frames of shape {second.shape}; give two of one shape"
+        )
+    height, width = first.shape[-3:-1]
     below, beside = max(LEAST - height, 0), max(LEAST - width, 0)
 
     def luminance(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -91,9 +97,9 @@ def estimate_flow(first: Frames, second: Frames) -> NDArray[np.float32]:
         return np.asarray(cv2.copyMakeBorder(grey, 0, below, 0, beside, cv2.BORDER_REPLICATE), np.uint8)
 
     search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    flow = np.empty((*first.shape[:3], 2), np.float32)
-    for one, other, result in zip(first, second, flow, strict=True):
-        result[:] = search.calc(luminance(one), luminance(other), None)[:height, :width]
+    flow = np.empty((*first.shape[:-1], 2), np.float32)
+    for place in np.ndindex(first.shape[:-3]):
+        flow[place] = search.calc(luminance(first[place]), luminance(second[place]), None)[:height, :width]
     return flow
 
 
@@ -134,14 +140,13 @@ def resized_flow(flow: Flow, size: tuple[int, int]) -> Flow:
     if min(size) < 1:
         raise InputError(f"size is {size}; allowed: (height, width), each at least 1")
     resized = np.empty((*flow.shape[:-3], *size, flow.shape[-1]), flow.dtype)
-    target = resized.reshape(-1, *resized.shape[-3:])
-    for frame, result in zip(flow.reshape(-1, *flow.shape[-3:]), target, strict=True):
-        scaled = np.ascontiguousarray(frame)
+    for place in np.ndindex(flow.shape[:-3]):
+        frame = np.ascontiguousarray(flow[place])
         # Each axis by itself: only the one that shrinks must be averaged.
         for height, width in ((size[0], frame.shape[1]), size):
-            shrinks = height < scaled.shape[0] or width < scaled.shape[1]
-            scaled = cv2.resize(scaled, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-        result[:] = scaled
+            shrinks = height < frame.shape[0] or width < frame.shape[1]
+            frame = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        resized[place] = frame
     if flow.dtype == np.float32:
         resized *= np.array([size[1] / flow.shape[-2], size[0] / flow.shape[-3]], np.float32)
     return resized
