@@ -9,16 +9,29 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import nn
 
-from benchmarks.studies.networks import NETWORKS
-from benchmarks.studies.recipe import Recipe
-from benchmarks.studies.training import train
 from sdmetrics.files import replacing
 from sdmetrics.progress import progress_bar
+
+
+class Recipe(Protocol):
+    """Everything that decides what a trained model becomes: a frozen dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def key(self) -> str:
+        """A name that differs where anything differs."""
+
+    def build(self) -> nn.Module:
+        """Return the model, untrained."""
+
+    def train(self) -> tuple[nn.Module, dict[str, Any]]:
+        """Return the model, trained, and what was measured of it, ready for JSON."""
 
 
 class Bank:
@@ -38,7 +51,7 @@ class Bank:
 
     def model(self, recipe: Recipe) -> nn.Module:
         """Return a trained model, in evaluation mode, without its dropout."""
-        model = NETWORKS[recipe.network](sum(recipe.classes.values()))
+        model = recipe.build()
         weights = torch.load(self._weights(recipe), weights_only=True)
         model.load_state_dict({name: value for name, value in weights.items() if not name.startswith("dropout.")})
         return model.eval()
@@ -51,7 +64,7 @@ class Bank:
         self.each(_train, missing, "models trained", processes)
 
     def each(
-        self, work: Callable[[Recipe, Path], None], recipes: Sequence[Recipe], title: str, processes: int | None = None
+        self, work: Callable[[Any, Path], None], recipes: Sequence[Recipe], title: str, processes: int | None = None
     ) -> None:
         """Do work for each recipe in this folder, in processes of their own, one core each."""
         if not recipes:
@@ -77,7 +90,7 @@ class Bank:
 
 def _train(recipe: Recipe, folder: Path) -> None:
     """Train one model in a process of its own and keep it; the record is written last, and says that all is there."""
-    model, record = train(recipe)
+    model, record = recipe.train()
     with replacing(folder / f"{recipe.key}.pt") as path:
         torch.save(model.state_dict(), path)
     with replacing(folder / f"{recipe.key}.json") as path:

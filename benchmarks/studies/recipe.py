@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sdmetrics.clips.world import APPEARANCES, Variant
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+    from torch import nn
 
 WORLD = Variant(clutter=0.06, camera=0.1)
 """The world of the studies: a textured background and a panning camera."""
@@ -89,7 +93,23 @@ class Recipe:
     @property
     def key(self) -> str:
         """A name that differs where anything differs."""
-        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:10]
         words = [self.network, self.task, *(["shuffled"] if self.shuffled else [])]
         words += [f"{self.dropout.kind}{self.dropout.rate:g}"] if self.dropout.rate else []
-        return "-".join([*words, f"seed{self.seed}", digest])
+        return "-".join([*words, f"seed{self.seed}", digest(self)])
+
+    def build(self) -> nn.Module:
+        """Return the model, untrained."""
+        from benchmarks.studies.networks import NETWORKS
+
+        return NETWORKS[self.network](sum(self.classes.values()))
+
+    def train(self) -> tuple[nn.Module, dict[str, Any]]:
+        """Return the model, trained, and what was measured of it."""
+        from benchmarks.studies.training import train
+
+        return train(self)
+
+
+def digest(recipe: DataclassInstance) -> str:
+    """Return a few letters that differ where anything in a recipe differs."""
+    return hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode()).hexdigest()[:10]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.studies.bank import Bank
+from benchmarks.studies.bank import Bank, Recipe
 from benchmarks.studies.means import Mean
-from benchmarks.studies.recipe import STANDARD, Budget, Recipe
+from benchmarks.studies.recipe import STANDARD, Budget
 from sdmetrics.files import replacing
 
 HOLDS, FAILS, OPEN = "holds", "does not hold", "undecided"
@@ -74,9 +74,9 @@ class Plan:
     """How a study is made: the models it needs, what it measures of each besides, and what it makes of them."""
 
     name: str
-    recipes: Callable[[Scale], list[Recipe]]
+    recipes: Callable[[Scale], Sequence[Recipe]]
     conclude: Callable[[Bank, Scale], Study]
-    measure: Callable[[Recipe, Path], None] | None = None
+    measure: Callable[[Any, Path], None] | None = None
 
 
 def larger(*differences: Mean) -> str:

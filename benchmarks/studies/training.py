@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from benchmarks.studies.networks import FRAMES, NETWORKS, SIZE
+from benchmarks.studies.networks import FRAMES, SIZE
 from benchmarks.studies.recipe import SHARES, Recipe
 from sdmetrics.clips.clip import Clip, Frames
 from sdmetrics.clips.world import world_batch, world_clips
@@ -62,7 +62,7 @@ class Training:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         torch.manual_seed(recipe.seed)
-        model = NETWORKS[recipe.network](sum(recipe.classes.values()))
+        model = recipe.build()
         if all(item.layout == "NCTHW" for item in model.inputs):
             model = model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.model: nn.Module = model

@@ -27,8 +27,8 @@ MEAN = typer.Option(help="Per RGB channel, of values from 0 to 1.")
 STD = typer.Option(help="Per RGB channel.")
 INPUT = typer.Option(
     "--input",
-    help="How one input of several is fed: its name, then FIELD=VALUE for source (rgb; flow, optical flow as a picture; "
-    "flow_vectors, as two channels), layout, frames, stride, size, mean and std. May be repeated. Such as --input "
+    help="How one input of several is fed: its name, then FIELD=VALUE for source (rgb; flow, optical flow as a "
+    "picture; flow_vectors, as two channels), layout, frames, stride, size, mean and std. May be repeated. Such as --input "
     "'flow source=flow frames=1 mean=0.5,0.5,0.5'. What is not said here is as the other options say.",
     show_default=False,
 )

@@ -39,6 +39,7 @@ def keep(
             clip,
             load=functools.cache(clip.load),
             styled={name: functools.cache(load) for name, load in clip.styled.items()},
+            load_flow=clip.load_flow and functools.cache(clip.load_flow),
         )
         for clip in clips
     ]

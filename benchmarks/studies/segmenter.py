@@ -1,0 +1,63 @@
+"""A recipe of a two-stream segmenter: everything that decides what a trained model of study 6 becomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.studies.recipe import STANDARD, Budget, digest
+from sdmetrics.clips.camouflage import CamouflageVariant
+
+if TYPE_CHECKING:
+    from torch import nn
+
+CROSS = ("none", "motion_to_appearance", "both_ways")
+FUSIONS = ("concatenation", "gated", "convex_gated")
+MIXED = CamouflageVariant(camouflaged=0.5)
+"""In half of the clips the object has the ground's own texture."""
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """How a segmenter is built, trained and measured.
+
+    Parameters
+    ----------
+    cross, fusion, refinement
+        Its parts, as of `sdmetrics.torch.TwoStream`.
+    seed
+        Of the weights, the clips and their order.
+    world
+        What it is trained on; all are tested and measured on the same clips.
+    flow
+        `"estimated"` or `"exact"`, in training and in tests.
+    tracked
+        Whether its biases are measured during training too.
+    """
+
+    cross: str
+    fusion: str
+    seed: int
+    refinement: bool = False
+    world: CamouflageVariant = MIXED
+    flow: str = "estimated"
+    tracked: bool = False
+    budget: Budget = STANDARD
+
+    @property
+    def key(self) -> str:
+        """A name that differs where anything differs."""
+        words = ["segmenter", self.cross, self.fusion, *(["refined"] if self.refinement else [])]
+        return "-".join([*words, f"seed{self.seed}", digest(self)])
+
+    def build(self) -> nn.Module:
+        """Return the model, untrained."""
+        from benchmarks.studies.segmenter_training import build
+
+        return build(self)
+
+    def train(self) -> tuple[nn.Module, dict[str, Any]]:
+        """Return the model, trained, and what was measured of it."""
+        from benchmarks.studies.segmenter_training import train
+
+        return train(self)
