@@ -1,0 +1,179 @@
+"""Cross connections between an appearance and a motion stream: what each is sent after a stage (paper, Sec. 5.3).
+
+A connection reads the features of both streams, `(N, c, H, W)` each, and returns what each of them receives, of the
+same shape. A stream goes on from relu(own + received), which is the layer that the paper measures.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, max_pool2d, normalize
+
+from sdmetrics.errors import InputError
+
+Cross = Literal["none", "motion_to_appearance", "both_ways", "reciprocal"]
+
+CASCADES = 5
+REDUCTION = 16
+WIDTH_OF_A_HEAD = 64
+
+
+class CoAttention(nn.Module):
+    """Connects the streams by co-attention: from motion to appearance, or both ways.
+
+    In five cascades of the same weights each stream attends to its own positions (a softmax over a map of one channel).
+    The affinity of every position of one stream with every position of the other is the tanh of a product of c / 16
+    channels; with it, appearance is gathered anew where motion is, L2-normalised over the channels. Without
+    `both_ways`, motion receives only what it attends to itself. This is the transition of MATNet, of which the paper
+    gives no equations: github.com/tfzhou/MATNet.
+
+    Parameters
+    ----------
+    channels
+        c, of each stream.
+    both_ways
+        Gather motion by the affinity with appearance, too, and add to both what they attend to themselves, times one
+        plus a gate of their own. The paper's bidirectional connection is this one:
+        github.com/MSiam/MATNet_FusionCrossConStudy.
+
+    Examples
+    --------
+    >>> appearance, motion = CoAttention(32)(torch.ones(2, 32, 4, 4), torch.ones(2, 32, 4, 4))
+    >>> appearance.shape, motion.shape
+    (torch.Size([2, 32, 4, 4]), torch.Size([2, 32, 4, 4]))
+    """
+
+    def __init__(self, channels: int, *, both_ways: bool = False) -> None:
+        super().__init__()
+        self.both_ways = both_ways
+        narrow = max(1, channels // REDUCTION)
+        self.project_appearance = nn.Conv2d(channels, narrow, 1)
+        self.project_motion = nn.Conv2d(channels, narrow, 1)
+        self.attend_appearance = nn.Conv2d(channels, 1, 1)
+        self.attend_motion = nn.Conv2d(channels, 1, 1)
+        if both_ways:
+            self.gate = nn.Conv2d(2 * channels, 2, 1)
+
+    def forward(self, appearance: Tensor, motion: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what appearance and what motion receive."""
+        for _ in range(CASCADES - 1):
+            to_appearance, to_motion = self._cascade(appearance, motion)
+            appearance, motion = (appearance + to_appearance).relu(), (motion + to_motion).relu()
+        return self._cascade(appearance, motion)
+
+    def _cascade(self, appearance: Tensor, motion: Tensor) -> tuple[Tensor, Tensor]:
+        appearance = _softmax_over_positions(self.attend_appearance(appearance)) * appearance
+        motion = _softmax_over_positions(self.attend_motion(motion)) * motion
+        # (N, positions of motion, positions of appearance)
+        affinity = torch.bmm(
+            self.project_motion(motion).flatten(2).transpose(1, 2), self.project_appearance(appearance).flatten(2)
+        ).tanh()
+        to_appearance = _gathered(appearance, affinity.transpose(1, 2))
+        if not self.both_ways:
+            return to_appearance, motion
+        gates = self.gate(torch.cat([appearance, motion], 1)).sigmoid()
+        return (
+            to_appearance + appearance * gates[:, :1] + appearance,
+            _gathered(motion, affinity) + motion * gates[:, 1:] + motion,
+        )
+
+
+class ReciprocalTransformation(nn.Module):
+    """Connects the streams both ways by RTNet's reciprocal transformation: scaling, attention to the other, gating.
+
+    Both streams are scaled, channel by channel, by what both contain; each position of appearance then attends to all
+    of motion, and each of motion to all of what appearance has become; and each position has a gate for either stream.
+    RTNet (github.com/OliverRensu/RTNet) also relates two frames of a video to one another and every frame to itself.
+    Here a stream sees one frame, and only the relation between appearance and motion is there.
+
+    Parameters
+    ----------
+    channels
+        c, of each stream. A head of the attention has 64 of them.
+    pooled
+        Whether to attend at half the resolution, as RTNet does after its first stage, where positions are many.
+
+    Examples
+    --------
+    >>> appearance, motion = ReciprocalTransformation(32)(torch.ones(2, 32, 4, 4), torch.ones(2, 32, 4, 4))
+    >>> appearance.shape, motion.shape
+    (torch.Size([2, 32, 4, 4]), torch.Size([2, 32, 4, 4]))
+    """
+
+    def __init__(self, channels: int, *, pooled: bool = False) -> None:
+        super().__init__()
+        self.pooled = pooled
+        self.reduce = nn.Conv2d(2 * channels, max(1, channels // REDUCTION), 1)
+        self.expand = nn.Conv2d(max(1, channels // REDUCTION), 2 * channels, 1)
+        self.appearance, self.motion = _Attention(channels), _Attention(channels)
+        self.gate = nn.Conv2d(2 * channels, 2, 1)
+
+    def forward(self, appearance: Tensor, motion: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what appearance and what motion receive."""
+        size = appearance.shape[2:]
+        both = torch.cat([appearance, motion], 1)
+        scales = 1 + self.expand(self.reduce(both.mean((2, 3), keepdim=True)).relu()).sigmoid()
+        appearance, motion = (scales * both).chunk(2, 1)
+        if self.pooled:
+            appearance, motion = (max_pool2d(stream, 3, stride=2, padding=1) for stream in (appearance, motion))
+        appearance = self.appearance(appearance, motion)
+        motion = self.motion(motion, appearance)
+        if self.pooled:
+            appearance, motion = (interpolate(stream, size, mode="bilinear") for stream in (appearance, motion))
+        gates = 1 + self.gate(torch.cat([appearance, motion], 1)).sigmoid()
+        return appearance * gates[:, :1], motion * gates[:, 1:]
+
+
+class _Attention(nn.Module):
+    """Attention of every position of one stream to all of the other."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.heads = math.gcd(channels, max(1, channels // WIDTH_OF_A_HEAD))
+        self.query = nn.Conv2d(channels, channels, 1, bias=False)
+        self.key = nn.Conv2d(channels, channels, 1, bias=False)
+        self.value = nn.Conv2d(channels, channels, 1, bias=False)
+
+    def forward(self, own: Tensor, other: Tensor) -> Tensor:
+        query, key, value = (
+            project(stream).flatten(2).unflatten(1, (self.heads, -1))
+            for project, stream in ((self.query, own), (self.key, other), (self.value, other))
+        )
+        # (N, heads, positions of the other, own positions)
+        weights = (key.transpose(2, 3) @ query / math.sqrt(query.shape[2])).softmax(2)
+        return (value @ weights).flatten(1, 2).unflatten(2, own.shape[2:])
+
+
+def _softmax_over_positions(scores: Tensor) -> Tensor:
+    """Return a map `(N, 1, H, W)` whose positions sum to one."""
+    return scores.flatten(2).softmax(2).unflatten(2, scores.shape[2:])
+
+
+def _gathered(features: Tensor, affinity: Tensor) -> Tensor:
+    """Return features summed over their positions by an affinity `(N, positions, new positions)`, of length one."""
+    gathered = torch.bmm(features.flatten(2), affinity).unflatten(2, features.shape[2:])
+    return normalize(gathered, dim=1)
+
+
+def make_cross(kind: Cross, channels: int, stage: int) -> CoAttention | ReciprocalTransformation:
+    """Return a connection of two streams of so many channels after a stage.
+
+    Raises
+    ------
+    InputError
+        If there is none of that kind.
+
+    Examples
+    --------
+    >>> make_cross("both_ways", 32, stage=3).both_ways
+    True
+    """
+    if kind == "reciprocal":
+        return ReciprocalTransformation(channels, pooled=stage == 2)
+    if kind in ("motion_to_appearance", "both_ways"):
+        return CoAttention(channels, both_ways=kind == "both_ways")
+    raise InputError(f"cross is {kind!r}; allowed: {', '.join(get_args(Cross))}")
