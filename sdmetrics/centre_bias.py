@@ -33,10 +33,11 @@ class CentreBias:
     ----------
     map
         float64 `(height, width)`: how often a pixel shows an annotated object, over that of the pixel that does most
-        often, 0 to 1. Where nothing is annotated, 0; NaN where a pixel is unknown in all frames.
+        often, 0 to 1. NaN where a pixel is unknown in all frames.
     number
         The map's mean in the central box, of half its height and width, over its mean: 1 for a map that is the same
-        all over, 4 where all objects lie in the box, 0 where all lie outside. `None` where nothing is annotated.
+        all over, 4 where all objects lie in the box, 0 where all lie outside. `None` where there is no object, or
+        nothing of the box is known.
     ci95
         The number's interval.
     clips
@@ -161,11 +162,11 @@ def _seen(masks: Masks, size: tuple[int, int]) -> Floats:
 def _share(sums: Floats) -> Floats:
     """Return how often each pixel shows an object of how often it is known; NaN where it never is."""
     objects, known = sums
-    return np.divide(objects, known, out=np.full_like(known, np.nan), where=known > 0)
+    return np.asarray(np.divide(objects, known, out=np.full_like(known, np.nan), where=known > 0))
 
 
 def _concentration(share: Floats) -> float:
-    """Return the mean in the central box over the mean of all; NaN where nothing is annotated."""
+    """Return the mean in the central box over the mean of all; NaN where that is undefined."""
     known = ~np.isnan(share)
     central = np.outer(*map(_central, share.shape)) * known
     if not central.any() or not np.nansum(share):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
@@ -14,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.clips.ahead import Unusable, rendered_ahead
-from sdmetrics.clips.clip import Clip, Frames
-from sdmetrics.clips.render import feeds, plain, reordered
+from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.render import Shown, feeds, plain, reordered
 from sdmetrics.errors import InputError
 from sdmetrics.files import replacing
-from sdmetrics.intervals import Floats, jackknife, mean_replicates
+from sdmetrics.intervals import mean_replicates, with_interval
 from sdmetrics.labels import class_indices
 from sdmetrics.progress import progress_bar
 from sdmetrics.shards import group_of
@@ -147,7 +146,7 @@ def evaluate(
     used: list[int] = []
     right: list[NDArray[np.bool_]] = []
 
-    def render(clip: Clip) -> list[tuple[View, Frames]]:
+    def render(clip: Clip) -> list[tuple[View, Shown]]:
         frames = clip.frames
         decoded = replace(clip, load=lambda: frames)
         view = plain(decoded, runner.inputs)
@@ -158,7 +157,7 @@ def evaluate(
         progress_bar("clips", len(clips), wanted=progress) as advance,
     ):
 
-        def views() -> Iterator[tuple[int, View, Frames]]:
+        def views() -> Iterator[tuple[int, View, Shown]]:
             for index, outcome in enumerate(rendered):
                 if isinstance(outcome, Unusable):
                     found.skipped.append({"id": clips[index].id, "reason": outcome.reason})
@@ -169,11 +168,11 @@ def evaluate(
 
         waiting = views()
         while some := list(islice(waiting, batch)):
-            shown, in_view, frames = zip(*some, strict=True)
-            values = class_scores(runner.run(feeds(in_view, frames)), output)
+            indices, in_view, shown = zip(*some, strict=True)
+            values = class_scores(runner.run(feeds(in_view, shown)), output)
             _insist_outputs(labels, values)
-            ids = [clips[index].id for index in shown]
-            right.append(np.stack([top_k(values, labels[list(shown)], k, ids) for k in TOPS.values()], axis=1))
+            ids = [clips[index].id for index in indices]
+            right.append(np.stack([top_k(values, labels[list(indices)], k, ids) for k in TOPS.values()], axis=1))
     if not used:
         reasons = "; ".join(f"{row['id']}: {row['reason']}" for row in found.skipped[:3])
         raise InputError(f"none of {len(clips)} clips could be used; {reasons}. Mend them, or add others")
@@ -286,18 +285,11 @@ def _scores(by_clip: NDArray[np.bool_], groups: NDArray[np.int64]) -> dict[str, 
     """Return the shares of clips that are right, `by_clip` being `(clips, orders, tops)`, and their ratio."""
     means = mean_replicates(by_clip, groups)
     scores = {
-        order: {top: _with_interval(means[:, i, j], most=1) for j, top in enumerate(TOPS)}
+        order: {top: with_interval(means[:, i, j], most=1) for j, top in enumerate(TOPS)}
         for i, order in zip(range(by_clip.shape[1]), ORDERS, strict=False)
     }
     if len(scores) == len(ORDERS):
         in_order, shuffled = means[:, 0], means[:, 1]
         ratio = np.divide(shuffled, in_order, out=np.full_like(shuffled, np.nan), where=in_order > 0)
-        scores["ratio"] = {top: _with_interval(ratio[:, j], most=math.inf) for j, top in enumerate(TOPS)}
+        scores["ratio"] = {top: with_interval(ratio[:, j]) for j, top in enumerate(TOPS)}
     return scores
-
-
-def _with_interval(replicates: Floats, most: float) -> dict[str, Any]:
-    """Return a value and its interval, which ends where the value's range does."""
-    ends = np.clip(jackknife(replicates), 0, most)
-    value, *interval = (None if math.isnan(number) else float(number) for number in (replicates[0], *ends))
-    return {"value": value, "ci95": interval}

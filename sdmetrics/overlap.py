@@ -46,7 +46,7 @@ def foreground(truth: Masks) -> NDArray[np.bool_]:
     >>> foreground(np.array([[0, 1, 7, 255]], np.uint8)).tolist()
     [[False, True, True, False]]
     """
-    return (truth != 0) & (truth != VOID)
+    return np.asarray((truth != 0) & (truth != VOID))
 
 
 def region_similarity(predicted: NDArray[np.bool_], truth: Masks) -> Floats:

@@ -145,7 +145,7 @@ def evaluate_segmentation(
         seen = read(runner.run(fed), ids)
         if not flip:
             return seen
-        return (seen + read(runner.run(mirrored(fed)), ids)[..., ::-1]) / 2
+        return (seen + read(runner.run(mirrored(fed)), ids)[..., ::-1]) * np.float32(0.5)
 
     def render(clip: Clip) -> tuple[View, Shown, Masks]:
         return *plain(clip, runner.inputs), clip.masks

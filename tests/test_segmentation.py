@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch import nn
 
+from sdmetrics.ablation import ablate
+from sdmetrics.analysis import analyze
 from sdmetrics.clips import Clip
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.torch import export
@@ -382,3 +384,36 @@ def test_a_reader_keeps_what_the_first_outputs_said():
     assert read({"mask": np.full((1, 2, 2), -4.0)}, ["a"]).max() < 0.02
     assert read({"mask": np.full((1, 2, 2), 0.0)}, ["b"]).tolist() == [[[[0.5, 0.5], [0.5, 0.5]]]]
     assert read({"mask": np.array([[[-1e9, 1e9]]])}, ["c"]).tolist() == [[[[0, 1]]]]
+
+
+class TwoStreams(nn.Module):
+    """A small segmenter that fuses a frame with its flow."""
+
+    def __init__(self):
+        super().__init__()
+        self.appearance, self.motion = nn.Conv2d(3, 3, 3, padding=1), nn.Conv2d(3, 3, 3, padding=1)
+        self.fusion, self.head = nn.Conv2d(6, 6, 1), nn.Conv2d(6, 1, 1)
+
+    def forward(self, image, picture):
+        both = torch.cat([self.appearance(image), self.motion(picture)], dim=1)
+        told = self.head(torch.relu(self.fusion(both)))
+        return torch.sigmoid(20 * (told - told.mean((2, 3), keepdim=True)))
+
+
+def test_an_ablation_watches_a_segmenter_lose_what_its_units_told():
+    torch.manual_seed(1)
+    rng = np.random.default_rng(1)
+    runner = TorchRunner(TwoStreams().eval(), FLOW_INPUTS[:2], ["fusion"])
+    clips = []
+    for number in range(6):
+        marked, flow = rng.random((1, SIZE, SIZE)), rng.normal(size=(1, SIZE, SIZE, 2)).astype(np.float32)
+        clips.append(clip_of(f"frame-{number}", marked, square(3, 3, 9), load_flow=lambda flow=flow: flow))
+    scores = {"region": region_score(), "boxes": moca_score()}
+    results = analyze(runner, clips, progress=False)
+    found = ablate(runner, clips, results, score=scores, fractions=[0.5], repeats=1, batch=4, progress=False)
+    whole = evaluate_segmentation(runner, clips)
+    rows = {(row["score"], row["ranking"], row["fraction"]): row["mean"] for row in found.curves}
+    assert rows["region", "static", 0] == pytest.approx(whole.scores["miou"]["value"])
+    assert rows["region", "static", 0.5] != rows["region", "static", 0]
+    boxes = evaluate_segmentation(runner, clips, protocol="moca")
+    assert rows["boxes", "dynamic", 0] == pytest.approx(boxes.scores["miou"]["value"])

@@ -14,6 +14,7 @@ from sdmetrics.cli import runs  # noqa: F401  isort: skip
 from sdmetrics.cli import compare  # noqa: F401  isort: skip
 from sdmetrics.cli import ablate  # noqa: F401  isort: skip
 from sdmetrics.cli import evaluate  # noqa: F401  isort: skip
+from sdmetrics.cli import centre  # noqa: F401  isort: skip
 from sdmetrics.cli.app import app, console
 
 __all__ = ["app"]

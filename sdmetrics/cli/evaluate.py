@@ -1,10 +1,10 @@
-"""`evaluate`: how often a classifier is right, in order and on shuffled frames."""
+"""`evaluate`: how often a classifier is right, in order and on shuffled frames; how well a segmenter segments."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,15 +17,21 @@ from sdmetrics.cli.options import (
     LABELS,
     MODEL,
     OUTPUT,
-    PER_VIDEO,
     PROVIDER,
     TF32,
     THREADS,
     VIDEOS,
 )
+from sdmetrics.errors import InputError
 from sdmetrics.tables import plain_table
 
+if TYPE_CHECKING:
+    from sdmetrics.clips.clip import Clip
+    from sdmetrics.evaluation import Evaluation
+    from sdmetrics.segmentation import SegmentationEvaluation
+
 ROWS = {"in_order": "in order", "shuffled": "shuffled", "ratio": "shuffled / in order"}
+SEGMENTATION_ROWS = {"miou": "mean IoU", "success_mean": "success, mean"}
 
 
 @app.command()
@@ -37,7 +43,39 @@ def evaluate(
         bool, typer.Option("--shuffle", help="Also show every clip with its frames shuffled, and give the ratio.")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Draws the shuffles.")] = 0,
-    clips_per_video: Annotated[int, PER_VIDEO] = 1,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            help="Of clips with masks: region, the overlap of what is marked and annotated; or moca, the overlap of "
+            "the boxes around both, and success rates. Default: region.",
+            show_default=False,
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Foreground is what is likelier. Default: 0.5 of regions, 0.2 of boxes.", show_default=False),
+    ] = None,
+    flip: Annotated[bool, typer.Option("--flip", help="Average the maps of a clip and of its mirror image.")] = False,
+    skip_ends: Annotated[
+        bool, typer.Option("--skip-ends", help="Leave out every video's first and last frame, as DAVIS 2016 does.")
+    ] = False,
+    logits: Annotated[
+        bool | None,
+        typer.Option(
+            "--logits/--probabilities",
+            help="Whether the map is before the sigmoid. Default: it is if the first batch lies outside 0 to 1.",
+            show_default=False,
+        ),
+    ] = None,
+    clips_per_video: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Clips per video, evenly spread; a single one is cut from the middle. Default: 1, and of clips with "
+            "masks all.",
+            show_default=False,
+        ),
+    ] = None,
     stride: Annotated[int | None, CLIP_STRIDE] = None,
     videos: Annotated[Path | None, VIDEOS] = None,
     output: Annotated[str | None, OUTPUT] = None,
@@ -54,23 +92,82 @@ def evaluate(
     """Count how often a classifier is right on labelled clips and, with --shuffle, how much of that needs motion.
 
     Frames in another order show the same and move otherwise: what is still right was told from single frames, or from
-    all of them in any order.
+    all of them in any order. Clips that come with masks are for models that segment, which are then scored by how well
+    what they mark fits the masks.
     """
     from sdmetrics.evaluation import evaluate as run_evaluation
     from sdmetrics.labels import read_classes
     from sdmetrics.opening import open_clips, open_model
+    from sdmetrics.segmentation import evaluate_segmentation
 
     classes = read_classes(labels) if labels else None
     runner = open_model(model, layers=(), provider=provider, threads=threads, half=half, allow_tf32=tf32)
-    found = open_clips(clips, runner, clips_per_video=clips_per_video, stride=stride, videos=videos)
-    evaluation = run_evaluation(runner, found, classes, shuffle=shuffle, seed=seed, batch=batch, output=output)
-    rows = [(ROWS[name], *map(_percent, scores.values())) for name, scores in evaluation.scores.items()]
-    title = f"{model.stem}: {len(evaluation.clips)} clips used, {len(evaluation.skipped)} skipped"
-    console.print(plain_table(title, ("frames", "top-1 %", "top-5 %"), rows))
-    for skipped in evaluation.skipped:
-        console.print(f"skipped {skipped['id']}: {skipped['reason']}", style="yellow", soft_wrap=True, markup=False)
+
+    def opened(per_video: int) -> list[Clip]:
+        return open_clips(clips, runner, clips_per_video=per_video, stride=stride, videos=videos)
+
+    found = opened(clips_per_video or 1)
+    segments = any(clip.load_masks for clip in found)
+    _refuse(segments, {"--labels": labels, "--shuffle": shuffle}, "come with masks, and are for models that segment")
+    _refuse(
+        not segments,
+        {
+            "--protocol": protocol,
+            "--threshold": threshold,
+            "--flip": flip,
+            "--skip-ends": skip_ends,
+            "--logits": logits,
+        },
+        "come without masks to compare a segmentation with",
+    )
+    evaluation: Evaluation | SegmentationEvaluation
+    if segments:
+        if clips_per_video is None:
+            found = opened(0)
+        evaluation = evaluate_segmentation(
+            runner,
+            found,
+            protocol=protocol or "region",
+            threshold=threshold,
+            flip=flip,
+            skip_ends=skip_ends,
+            output=output,
+            logits=logits,
+            batch=batch,
+        )
+        rows = [(_segmentation_row(name), _percent(score)) for name, score in evaluation.scores.items()]
+        _print(model, evaluation, ("score", "%"), rows)
+    else:
+        evaluation = run_evaluation(runner, found, classes, shuffle=shuffle, seed=seed, batch=batch, output=output)
+        by_order = [(ROWS[name], *map(_percent, scores.values())) for name, scores in evaluation.scores.items()]
+        _print(model, evaluation, ("frames", "top-1 %", "top-5 %"), by_order)
     if out:
         console.print(f"evaluation: {evaluation.save(out)}", soft_wrap=True)
+
+
+def _refuse(whether: bool, options: Mapping[str, object], why: str) -> None:
+    """Refuse options that have no meaning for these clips."""
+    given = [name for name, value in options.items() if value is not None and value is not False]
+    if whether and given:
+        raise InputError(f"{', '.join(given)} cannot be asked for: the clips {why}. Leave it out, or give other clips")
+
+
+def _print(
+    model: Path,
+    evaluation: Evaluation | SegmentationEvaluation,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+) -> None:
+    """Print the scores and the clips that were skipped."""
+    title = f"{model.stem}: {len(evaluation.clips)} clips used, {len(evaluation.skipped)} skipped"
+    console.print(plain_table(title, columns, rows))
+    for skipped in evaluation.skipped:
+        console.print(f"skipped {skipped['id']}: {skipped['reason']}", style="yellow", soft_wrap=True, markup=False)
+
+
+def _segmentation_row(name: str) -> str:
+    """Name a score of a segmentation."""
+    return SEGMENTATION_ROWS.get(name, f"success, IoU > {name.removeprefix('success_')}")
 
 
 def _percent(score: Mapping[str, Any]) -> str:

@@ -75,7 +75,7 @@ def _map(name: str, bias: CentreBias) -> alt.LayerChart:
             pixels.mark_rect(aria=False).encode(color=colour),
             central.mark_rect(fillOpacity=0, stroke="white", strokeDash=[4, 3], aria=False),
         ],
-        title=alt.Title(name, subtitle=f"centre bias {number_text(bias)} · {bias.frames} frames"),
+        title=alt.Title(name, subtitle=f"centre bias {number_text(bias)} · {bias.frames} frame(s)"),
         width=side * width,
         height=side * height,
     )
