@@ -9,13 +9,34 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.studies import architectures, datasets, dose, over_training, removal
+from benchmarks.studies import (
+    architectures,
+    datasets,
+    dose,
+    fusion,
+    fusion_layers,
+    instances,
+    over_training,
+    removal,
+    segmentation_data,
+)
 from benchmarks.studies.bank import Bank
 from benchmarks.studies.recipe import Budget
 from benchmarks.studies.results import write_results
 from benchmarks.studies.study import Plan, Scale, Study
 
-PLANS = {module.PLAN.name: module.PLAN for module in (architectures, datasets, over_training, removal, dose)}
+STUDIES = (
+    architectures,
+    datasets,
+    over_training,
+    removal,
+    dose,
+    fusion,
+    fusion_layers,
+    segmentation_data,
+    instances,
+)
+PLANS = {module.PLAN.name: module.PLAN for module in STUDIES}
 HERE = Path(__file__).resolve().parent
 FULL = Scale()
 QUICK = Scale(seeds=(0, 1), budget=Budget(clips=1200, epochs=3, tested=300, measured=120))
@@ -24,9 +45,11 @@ QUICK = Scale(seeds=(0, 1), budget=Budget(clips=1200, epochs=3, tested=300, meas
 def run(plans: list[Plan], bank: Bank, scale: Scale, out: Path, processes: int | None = None) -> Path:
     """Train what is missing, conclude, and write the page of all studies that have been concluded."""
     bank.fill([recipe for plan in plans for recipe in plan.recipes(scale)], processes)
+    bank.fill([recipe for plan in plans if plan.further for recipe in plan.further(bank, scale)], processes)
     for plan in plans:
         if plan.measure:
-            bank.each(plan.measure, plan.recipes(scale), f"models measured for {plan.name}", processes)
+            measured = plan.further(bank, scale) if plan.further else plan.recipes(scale)
+            bank.each(plan.measure, measured, f"models measured for {plan.name}", processes)
         plan.conclude(bank, scale).save(out)
     done = [out / f"{name}.json" for name in PLANS]
     return write_results([Study.load(path) for path in done if path.exists()], out)

@@ -50,13 +50,7 @@ def architectures(study: Study) -> alt.Chart:
 
 def datasets(study: Study) -> alt.Chart:
     """Unit classes of the last layer by what is trained for."""
-    colour = _colour("class:N", {name: COLOURS[name] for name in CLASSES})
-    bars = alt.Chart(alt.Data(values=study.points)).mark_bar()
-    return (
-        bars.encode(alt.X("mean:Q", title="percent of units (Eq. 3)"), alt.Y("labels:N", title=None), colour)
-        .properties(width=260)
-        .facet(row=alt.Row("network:N", title=None))
-    )
+    return _unit_bars(study, "labels", "network")
 
 
 def over_training(study: Study) -> alt.Chart:
@@ -94,12 +88,74 @@ def dose(study: Study) -> alt.Chart:
     return chart.facet(facet=alt.Facet("measure:N", title=None, sort=wanted), columns=3).resolve_scale(y="independent")
 
 
+def fusion(study: Study) -> alt.HConcatChart:
+    """Mean IoU of every variant, and the classes of the fusion layers' units."""
+    overlaps = alt.Chart(alt.Data(values=[p for p in _with_intervals(study) if "measure" in p]))
+    worlds = {"mean IoU, camouflaged": COLOURS["dynamic"], "mean IoU, visible": COLOURS["static"]}
+    variant = alt.Y("variant:N", title=None, sort=None, axis=alt.Axis(labelLimit=260))
+    colour = _colour("measure:N", worlds)
+    bounds = overlaps.mark_rule().encode(alt.X("low:Q", title="percent"), alt.X2("high:Q"), variant, colour)
+    dots = overlaps.mark_point(filled=True).encode(alt.X("mean:Q", scale=alt.Scale(zero=False)), variant, colour)
+    units = alt.Chart(alt.Data(values=[p for p in study.points if "class" in p])).mark_bar()
+    classes = units.encode(
+        alt.X("mean:Q", title="percent of units (Eq. 3)", scale=alt.Scale(domain=[0, 100])),
+        alt.Y("variant:N", title=None, sort=None, axis=None),
+        _colour("class:N", {name: COLOURS[name] for name in CLASSES}),
+    )
+    by_layer = classes.properties(width=110, height=180).facet(column=alt.Column("layer:N", title=None))
+    return alt.hconcat(
+        alt.layer(bounds, dots).properties(width=150, height=180), by_layer
+    ).resolve_scale(color="independent")  # fmt: skip
+
+
+def fusion_layers(study: Study) -> alt.VConcatChart:
+    """Mean IoU over the share of units removed, and percent of Eq. 1 over the training."""
+    points = _with_intervals(study)
+    colours = {"dynamic": COLOURS["dynamic"], "static": COLOURS["static"], "least": GREY, "random": LIGHT_GREY}
+    removed = alt.Chart(alt.Data(values=[p for p in points if "removed" in p]))
+    x = alt.X("removed:Q", title="percent of units removed")
+    places = {"row": alt.Row("variant:N", title=None), "column": alt.Column("layer:N", title=None)}
+    curves = _curves(removed, x, "mean IoU, camouflaged", _colour("ranking:N", colours, "removed")).facet(**places)
+    followed = alt.Chart(alt.Data(values=[p for p in points if "share" in p]))
+    x = alt.X("share:Q", title="percent of the training")
+    return alt.vconcat(
+        curves, _curves(followed, x, "percent (Eq. 1)", FACTORS).facet(**places)
+    ).resolve_scale(color="independent")  # fmt: skip
+
+
+def segmentation_data(study: Study) -> alt.Chart:
+    """Unit classes of the fusion layers by what is trained on."""
+    return _unit_bars(study, "set", "layer")
+
+
+def instances(study: Study) -> alt.Chart:
+    """Percent of Eq. 1 over the layers, by what is trained on."""
+    base = alt.Chart(alt.Data(values=_with_intervals(study)))
+    chart = _curves(base, alt.X("layer:N", title=None, sort=None), "percent (Eq. 1)", FACTORS)
+    return chart.facet(column=alt.Column("set:N", title=None))
+
+
+def _unit_bars(study: Study, bar: str, panel: str) -> alt.Chart:
+    """Draw the classes of units, a bar for each of some trainings, and a panel for what they have in common."""
+    bars = alt.Chart(alt.Data(values=study.points)).mark_bar()
+    colour = _colour("class:N", {name: COLOURS[name] for name in CLASSES})
+    return (
+        bars.encode(alt.X("mean:Q", title="percent of units (Eq. 3)"), alt.Y(f"{bar}:N", title=None, sort=None), colour)
+        .properties(width=260)
+        .facet(row=alt.Row(f"{panel}:N", title=None))
+    )
+
+
 DRAWN: dict[str, Callable[[Study], Any]] = {
     "architectures": architectures,
     "datasets": datasets,
     "over_training": over_training,
     "removal": removal,
     "dose": dose,
+    "fusion": fusion,
+    "fusion_layers": fusion_layers,
+    "segmentation_data": segmentation_data,
+    "instances": instances,
 }
 
 

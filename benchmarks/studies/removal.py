@@ -66,10 +66,10 @@ def measure(recipe: Recipe, folder: Path) -> None:
     ablate(runner, clips, results, **asked, batch=50, out=run, progress=False)
 
 
-def overall(found: Ablation, layer: str, factor: str, label: str) -> float:
+def overall(found: Ablation, layer: str, factor: str, label: str, against: str = "random") -> float:
     """Return, in points and averaged over the fractions, how removal by a factor differs from removal at random."""
     for row in found.overall:
-        if (row["layer"], row["factor"], row["against"], row["score"]) == (layer, factor, "random", label):
+        if (row["layer"], row["factor"], row["against"], row["score"]) == (layer, factor, against, label):
             return 100 * float(row["difference"])
     raise KeyError((layer, factor, label))
 
@@ -103,7 +103,7 @@ def conclude(bank: Bank, scale: Scale) -> Study:
         harm = (str(Mean.of(values)) for values in by_factor.values())
         rows.append((network, labels, layer, label, leans, *harm, claims[-1]))
         place = {"network": network, "labels": labels, "layer": layer, "label": label}
-        points += [{**place, **point} for point in _curve(found, layer, label)]
+        points += [{**place, **point} for point in curve(found, layer, label)]
     return Study(
         "removal",
         "Does it hurt most to lose the units of the factor that a layer leans to?",
@@ -133,7 +133,7 @@ def conclude(bank: Bank, scale: Scale) -> Study:
     )
 
 
-def _curve(found: Sequence[Ablation], layer: str, label: str) -> list[dict[str, Any]]:
+def curve(found: Sequence[Ablation], layer: str, label: str) -> list[dict[str, Any]]:
     """Return the points of a removal curve, means over the models."""
     by_point: dict[tuple[str, float], list[float]] = {}
     for one in found:
@@ -146,4 +146,4 @@ def _curve(found: Sequence[Ablation], layer: str, label: str) -> list[dict[str, 
     ]
 
 
-PLAN = Plan("removal", recipes, conclude, measure)
+PLAN = Plan("removal", recipes, conclude, measure=measure)

@@ -71,11 +71,26 @@ class Study:
 
 @dataclass(frozen=True)
 class Plan:
-    """How a study is made: the models it needs, what it measures of each besides, and what it makes of them."""
+    """How a study is made.
+
+    Parameters
+    ----------
+    name
+        Of the study.
+    recipes
+        The models it needs.
+    conclude
+        What it makes of them.
+    further
+        The models that it needs besides, where those of `recipes` say which.
+    measure
+        What it measures of each besides: of the further ones, where there are some.
+    """
 
     name: str
     recipes: Callable[[Scale], Sequence[Recipe]]
     conclude: Callable[[Bank, Scale], Study]
+    further: Callable[[Bank, Scale], Sequence[Recipe]] | None = None
     measure: Callable[[Any, Path], None] | None = None
 
 
