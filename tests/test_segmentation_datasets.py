@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 import sdmetrics.clips.annotated as annotated
-import sdmetrics.clips.segmentation as segmentation
+import sdmetrics.clips.segmentation as segmentation_clips
 from sdmetrics.clips.clip import VOID, Clip
+from sdmetrics.clips.datasets import open_clips
 from sdmetrics.clips.flow import estimate_flow
 from sdmetrics.clips.segmentation import open_segmentation
 from sdmetrics.errors import InputError
+from sdmetrics.opening import open_clips as open_model_clips
+from sdmetrics.views import ModelInput
 from tests.segmentation_files import (
     HEIGHT,
     VIA,
@@ -290,6 +295,40 @@ def test_other_data_are_left_to_others(tmp_path: Path):
         assert open_segmentation(tmp_path / name, frames=1, stride=1, size=SIZE) is None
 
 
+def test_open_clips_knows_these_data_sets(tmp_path: Path):
+    write_davis(tmp_path / "set", {"bear": 3, "camel": 3})
+    options = {"split": written(tmp_path / "list.txt", "camel"), "clips_per_video": 0}
+    found = open_clips(tmp_path / "set", frames=1, stride=1, size=SIZE, **options)
+    assert ids(found) == ["camel#0", "camel#1", "camel#2"]
+    assert [clip.stamp for clip in found] == [clip.stamp for clip in opened(tmp_path / "set", **options)]
+    write_images(tmp_path / "frames", range(3))
+    for path in (tmp_path / "frames", "world:3"):
+        for name in ("split", "flow"):
+            with pytest.raises(InputError, match=f"{name} is val, but .* is no data set with masks; leave {name} out"):
+                open_clips(path, frames=1, stride=1, size=(40, 40), **{name: "val"})
+        with pytest.raises(InputError, match="clips_per_video is 0; without masks it must be at least 1"):
+            open_clips(path, frames=1, stride=1, size=(40, 40), clips_per_video=0)
+
+
+def test_flow_is_kept_for_models_that_read_it(tmp_path: Path):
+    write_davis(tmp_path / "set", {"bear": 3})
+    image = ModelInput("image", frames=1, stride=1, size=SIZE, layout="NCHW")
+    for inputs, files in (([image], 0), ([image, replace(image, name="flow", source="flow")], 1)):
+        (clip,) = open_model_clips(tmp_path / "set", SimpleNamespace(inputs=inputs), cache=tmp_path / "kept")
+        assert clip.flow.shape == (1, *SIZE, 2)
+        assert len(list(tmp_path.glob("kept/*.npy"))) == files
+
+
+def test_centre_bias_of_a_split(tmp_path: Path, command: Callable[..., tuple[int, str, str]]):
+    write_davis(tmp_path / "DAVIS", {"bear": 3, "camel": 3})
+    split = written(tmp_path / "list.txt", "camel\nbear\nfox")
+    code, out, _ = command("centre-bias", tmp_path / "DAVIS", "--split", split, "--out", tmp_path / "out")
+    assert code == 0
+    row = next(line for line in out.splitlines() if line.strip().startswith("DAVIS "))
+    assert row.split()[-3:] == ["6", "6", "1"]
+    assert "DAVIS: skipped fox: " in out
+
+
 # --- which frames --------------------------------------------------------------------------------------------------
 
 
@@ -316,7 +355,7 @@ def test_opening_decodes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("decoded")
 
-    monkeypatch.setattr(segmentation, "read_image", refuse)
+    monkeypatch.setattr(segmentation_clips, "read_image", refuse)
     monkeypatch.setattr(annotated, "image_size", refuse)
     (clip,) = opened(tmp_path)
     for load in (clip.load, clip.load_masks, clip.load_flow):
@@ -402,7 +441,7 @@ def test_flow_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     clips = opened(tmp_path / "set", clips_per_video=0, cache=tmp_path / "kept")
     first = [clip.flow for clip in clips]
     assert np.allclose(first[0], opened(tmp_path / "set", clips_per_video=0)[0].flow, atol=0.01)
-    monkeypatch.setattr(segmentation, "estimate_flow", None)
+    monkeypatch.setattr(segmentation_clips, "estimate_flow", None)
     again = opened(tmp_path / "set", clips_per_video=0, cache=tmp_path / "kept")
     assert np.array_equal(first, [clip.flow for clip in again])
     larger = open_segmentation(tmp_path / "set", frames=1, stride=1, size=(64, 96), cache=tmp_path / "kept")
