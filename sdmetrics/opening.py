@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdmetrics.clips.clip import Clip
-from sdmetrics.views import ModelInput
+from sdmetrics.views import ModelInput, reads_flow
 
 if TYPE_CHECKING:
     from sdmetrics.analysis import Runner
@@ -80,6 +80,9 @@ def open_clips(
     clips_per_video: int = 1,
     stride: int | None = None,
     videos: str | Path | None = None,
+    split: str | Path | None = None,
+    flow: str | Path | None = None,
+    cache: str | Path | None = None,
 ) -> list[Clip]:
     """Return the clips of the videos at `path`, cut to the frames and size that the runner's model reads.
 
@@ -87,16 +90,24 @@ def open_clips(
     ----------
     path
         A video, a folder of videos, of frame folders or of style folders, a CSV manifest `path,label,start,end`, or the
-        annotations of ActivityNet, Kinetics, Something-Something, SomethingElse or Diving48 as they are published; or
-        `"world:N"`, `"world:N:SEED"`: `N` generated clips whose labels and answer are known.
+        annotations of ActivityNet, Kinetics, Something-Something, SomethingElse or Diving48 as they are published;
+        DAVIS, YouTube-VOS, TAO-VOS, ImageNet VID or MoCA (a folder), YouTube-VIS or OVIS (the JSON file), whose clips
+        have masks and optical flow; or `"world:N"`, `"world:N:SEED"`: `N` generated clips whose labels and answer are
+        known.
     runner
         Its inputs say how many frames a clip has, how far apart, and of which size.
     clips_per_video
-        Clips per video, evenly spread; one is cut from the middle.
+        Clips per video, evenly spread; one is cut from the middle. 0, with masks: all that is annotated.
     stride
         Distance between frames in the video; default: the model's own.
     videos
         With published annotations: the folder of their videos. Default: the folder that the annotations lie in.
+    split
+        With masks: a file with the name of a video in every line, or the name of one of the data set's own splits.
+    flow
+        With masks: a folder with the optical flow of every image. Default: it is estimated.
+    cache
+        With masks: a folder to keep estimated flow in, for models that read it.
 
     Raises
     ------
@@ -121,4 +132,7 @@ def open_clips(
         size=widest.size,
         clips_per_video=clips_per_video,
         videos=videos,
+        split=split,
+        flow=flow,
+        cache=cache if reads_flow(runner.inputs) else None,
     )

@@ -32,7 +32,7 @@ class RunSource:
         A path, or a generated world such as `"world:320"`, as `open_clips` takes it.
     layers
         The layers that were asked for; None: those that the model declares.
-    clips_per_video, stride, videos
+    clips_per_video, stride, videos, split, flow
         As of `open_clips`.
 
     Examples
@@ -52,6 +52,8 @@ class RunSource:
     clips_per_video: int = 1
     stride: int | None = None
     videos: str | None = None
+    split: str | None = None
+    flow: str | None = None
 
     def save(self, run: str | Path) -> Path:
         """Write `source.json` into the folder of a run; return its path.
@@ -60,8 +62,11 @@ class RunSource:
         """
         run = Path(run)
         clips = self.clips if is_generated(self.clips) else _stored(self.clips, run)
-        videos = None if self.videos is None else _stored(self.videos, run)
-        document = asdict(replace(self, model=_stored(self.model, run), clips=clips, videos=videos))
+        videos, flow = (None if folder is None else _stored(folder, run) for folder in (self.videos, self.flow))
+        # A split is a file, or one of the data set's own names.
+        split = _stored(self.split, run) if self.split is not None and Path(self.split).is_file() else self.split
+        stored = replace(self, model=_stored(self.model, run), clips=clips, videos=videos, split=split, flow=flow)
+        document = asdict(stored)
         with replacing(run / FILE_NAME) as path:
             path.write_text(json.dumps({"schema": SCHEMA, **document}, indent=1) + "\n", encoding="utf-8")
         return run / FILE_NAME
@@ -91,8 +96,8 @@ class RunSource:
         elif not Path(found.model).is_file():
             raise InputError(f"the model of {run} is not at {found.model} any more; say where it is: --model FILE")
         if clips is not None:
-            # The folder of videos belongs to the annotations that are no longer asked for.
-            return replace(found, clips=str(clips), videos=None)
+            # Folders and split belong to the clips that are no longer asked for.
+            return replace(found, clips=str(clips), videos=None, split=None, flow=None)
         if not is_generated(found.clips) and not Path(found.clips).exists():
             raise InputError(f"the clips of {run} are not at {found.clips} any more; say where they are: --clips CLIPS")
         return found
@@ -100,7 +105,13 @@ class RunSource:
     def open_clips(self, runner: Runner) -> list[Clip]:
         """Return the clips, cut as in the run, of the frames and size that the runner's model reads."""
         return open_clips(
-            self.clips, runner, clips_per_video=self.clips_per_video, stride=self.stride, videos=self.videos
+            self.clips,
+            runner,
+            clips_per_video=self.clips_per_video,
+            stride=self.stride,
+            videos=self.videos,
+            split=self.split,
+            flow=self.flow,
         )
 
 
@@ -119,11 +130,14 @@ def _read(path: Path) -> RunSource:
         if document.pop("schema") != SCHEMA:
             raise ValueError(f"its schema is not {SCHEMA}")
         layers, clips, videos = (document.pop(key) for key in ("layers", "clips", "videos"))
+        split, flow = (document.pop(key, None) for key in ("split", "flow"))
         return RunSource(
             model=str(folder / document.pop("model")),
             clips=clips if is_generated(clips) else str(folder / clips),
             layers=None if layers is None else tuple(layers),
             videos=None if videos is None else str(folder / videos),
+            split=str(folder / split) if split is not None and (folder / split).is_file() else split,
+            flow=None if flow is None else str(folder / flow),
             **document,
         )
     except FileNotFoundError:

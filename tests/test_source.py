@@ -33,11 +33,27 @@ def videos(tmp_path):
 
 def test_a_source_is_read_as_it_was_written_from_wherever(tmp_path, model, videos, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    written = RunSource("model.onnx", "videos", ("stage1", "stage4"), 2, 3, "videos")
+    (tmp_path / "val.txt").write_text("0.mp4")
+    written = RunSource("model.onnx", "videos", ("stage1", "stage4"), 2, 3, "videos", "val.txt", "flow")
     assert written.save("run").name == "source.json"
     monkeypatch.chdir("/")
-    expected = RunSource(str(model), str(videos), ("stage1", "stage4"), 2, 3, str(videos))
+    split, flow = str(tmp_path / "val.txt"), str(tmp_path / "flow")
+    expected = RunSource(str(model), str(videos), ("stage1", "stage4"), 2, 3, str(videos), split, flow)
     assert RunSource.load(tmp_path / "run") == expected
+
+
+def test_a_split_may_be_a_name_and_belongs_to_its_clips(tmp_path, model, videos):
+    RunSource(str(model), str(videos), split="val", flow=str(videos)).save(tmp_path / "run")
+    assert RunSource.load(tmp_path / "run").split == "val"
+    other = RunSource.load(tmp_path / "run", clips=videos)
+    assert (other.split, other.flow) == (None, None)
+
+
+def test_runs_of_before_had_neither_split_nor_flow(tmp_path, model, videos):
+    path = RunSource(str(model), str(videos)).save(tmp_path / "run")
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps({key: value for key, value in document.items() if key not in ("split", "flow")}))
+    assert RunSource.load(tmp_path / "run") == RunSource(str(model), str(videos))
 
 
 def test_the_clips_are_cut_as_in_the_run(tmp_path, model, videos):

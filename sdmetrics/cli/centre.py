@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sdmetrics.cli.app import app, console
-from sdmetrics.cli.options import VIDEOS
+from sdmetrics.cli.options import SPLIT, VIDEOS
 from sdmetrics.errors import InputError
 from sdmetrics.tables import plain_table
 
@@ -31,6 +31,7 @@ def centre_bias(
         ),
     ] = None,
     videos: Annotated[Path | None, VIDEOS] = None,
+    split: Annotated[str | None, SPLIT] = None,
 ) -> None:
     """Average the masks of data sets: their centre bias, as maps and as a number.
 
@@ -42,7 +43,7 @@ def centre_bias(
     from sdmetrics.report.centre_chart import number_text, write_centre_figure
 
     named = _by_name(clips)
-    opened = {name: _annotated_clips(path, clips_per_video, videos) for name, path in named.items()}
+    opened = {name: _annotated_clips(path, clips_per_video, videos, split) for name, path in named.items()}
     biases = {name: measure(of_set) for name, of_set in opened.items()}
     rows = [(name, number_text(bias), bias.clips, bias.frames, len(bias.skipped)) for name, bias in biases.items()]
     console.print(plain_table("centre bias", ("data set", "number", "clips", "frames", "skipped"), rows))
@@ -67,12 +68,14 @@ def _by_name(paths: Sequence[Path]) -> dict[str, Path]:
     return named
 
 
-def _annotated_clips(path: Path, clips_per_video: int | None, videos: Path | None) -> list[Clip]:
+def _annotated_clips(path: Path, clips_per_video: int | None, videos: Path | None, split: str | None) -> list[Clip]:
     """Return clips of one frame each, which is annotated."""
     from sdmetrics.clips.datasets import open_clips
 
     def opened(per_video: int) -> list[Clip]:
-        return open_clips(path, frames=1, stride=1, size=ANY_SIZE, clips_per_video=per_video, videos=videos)
+        return open_clips(
+            path, frames=1, stride=1, size=ANY_SIZE, clips_per_video=per_video, videos=videos, split=split
+        )
 
     found = opened(clips_per_video or 1)
     if not any(clip.load_masks for clip in found):

@@ -13,11 +13,13 @@ from sdmetrics.cli.options import (
     BATCH,
     CLIP_STRIDE,
     CLIPS,
+    FLOW,
     HALF,
     LABELS,
     MODEL,
     OUTPUT,
     PROVIDER,
+    SPLIT,
     TF32,
     THREADS,
     VIDEOS,
@@ -78,6 +80,8 @@ def evaluate(
     ] = None,
     stride: Annotated[int | None, CLIP_STRIDE] = None,
     videos: Annotated[Path | None, VIDEOS] = None,
+    split: Annotated[str | None, SPLIT] = None,
+    flow: Annotated[Path | None, FLOW] = None,
     output: Annotated[str | None, OUTPUT] = None,
     provider: Annotated[str, PROVIDER] = "auto",
     threads: Annotated[int | None, THREADS] = None,
@@ -104,7 +108,9 @@ def evaluate(
     runner = open_model(model, layers=(), provider=provider, threads=threads, half=half, allow_tf32=tf32)
 
     def opened(per_video: int) -> list[Clip]:
-        return open_clips(clips, runner, clips_per_video=per_video, stride=stride, videos=videos)
+        return open_clips(
+            clips, runner, clips_per_video=per_video, stride=stride, videos=videos, split=split, flow=flow
+        )
 
     found = opened(clips_per_video or 1)
     segments = any(clip.load_masks for clip in found)

@@ -12,12 +12,14 @@ from sdmetrics.cli.options import (
     BATCH,
     CLIP_STRIDE,
     CLIPS,
+    FLOW,
     HALF,
     LAYER,
     MODEL,
     PER_VIDEO,
     PROVIDER,
     SEED,
+    SPLIT,
     STYLES,
     TF32,
     THREADS,
@@ -76,6 +78,8 @@ def analyze(
     clips_per_video: Annotated[int, PER_VIDEO] = 1,
     stride: Annotated[int | None, CLIP_STRIDE] = None,
     videos: Annotated[Path | None, VIDEOS] = None,
+    split: Annotated[str | None, SPLIT] = None,
+    flow: Annotated[Path | None, FLOW] = None,
     provider: Annotated[str, PROVIDER] = "auto",
     threads: Annotated[int | None, THREADS] = None,
     half: Annotated[bool, HALF] = False,
@@ -98,7 +102,9 @@ def analyze(
     console.print(
         "runs on {provider} in {precision}, {threads} threads, {runtime}".format(**runner.identity), highlight=False
     )
-    found = open_clips(clips, runner, clips_per_video=clips_per_video, stride=stride, videos=videos)
+    found = open_clips(
+        clips, runner, clips_per_video=clips_per_video, stride=stride, videos=videos, split=split, flow=flow
+    )
     opened = open_styles(styles, threads=threads) if styles else None
     with resumable():
         results = run_analysis(
@@ -118,6 +124,8 @@ def analyze(
         clips_per_video=clips_per_video,
         stride=stride,
         videos=None if videos is None else str(videos),
+        split=split,
+        flow=None if flow is None else str(flow),
     ).save(out)
     console.print(results_table(results, model.stem))
     for skipped in results.clips["skipped"]:

@@ -12,7 +12,8 @@ MODEL = typer.Argument(help="An ONNX file: exported by this package, a probe, or
 CLIPS = typer.Argument(
     help="A video; a folder of videos, of frame folders or of style folders; a CSV file with the header "
     "path,label,start,end; the published annotations of ActivityNet, Kinetics, Something-Something, SomethingElse "
-    "or Diving48; or world:N, world:N:SEED: N generated clips whose answer is known.",
+    "or Diving48; DAVIS, YouTube-VOS, TAO-VOS, ImageNet VID or MoCA (the folder), YouTube-VIS or OVIS (the JSON file), "
+    "which have masks; or world:N, world:N:SEED: N generated clips whose answer is known.",
     show_default=False,
 )
 LAYER = typer.Option("--layer", "-l", help="A layer to measure; may be repeated. Default: those the file declares.")
@@ -41,6 +42,16 @@ STYLES = typer.Option(
 PER_VIDEO = typer.Option(min=1, help="Clips per video, evenly spread; a single one is cut from the middle.")
 CLIP_STRIDE = typer.Option(min=1, help="Distance between a clip's frames in the video. Default: the model's.")
 VIDEOS = typer.Option(help="With published annotations: the folder of their videos. Default: beside them.")
+SPLIT = typer.Option(
+    help="With masks: a file with the name of a video in every line, or one of the data set's own splits, such as val. "
+    "Default: every annotated video.",
+    show_default=False,
+)
+FLOW = typer.Option(
+    help="With masks: the folder of the optical flow, a file for every image (.flo, KITTI's PNG or colour-coded). "
+    "Default: it is estimated.",
+    show_default=False,
+)
 PROVIDER = typer.Option(help="auto, cpu or cuda; asked for cuda, it is CUDA or an error.")
 THREADS = typer.Option(min=1, help="CPU threads of the model. Default: the cores this process may use.")
 TF32 = typer.Option("--tf32", help="Let CUDA multiply in TF32: faster, and further from the CPU's numbers.")

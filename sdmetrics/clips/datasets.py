@@ -1,5 +1,7 @@
 """Data sets: clips from a video, a folder of videos, of frames or of styles, a manifest, or published annotations.
 
+Those of video segmentation, whose clips have masks, are in `segmentation`.
+
 Opening lists files and decodes nothing: what is wrong with one video shows when its clip is loaded.
 """
 
@@ -16,6 +18,7 @@ from sdmetrics.clips.annotations import Annotation, read_annotations
 from sdmetrics.clips.clip import Clip, Frames
 from sdmetrics.clips.listing import IMAGE_SUFFIXES, VIDEO_SUFFIXES, as_id, files_below, in_order
 from sdmetrics.clips.manifest import read_manifest
+from sdmetrics.clips.segmentation import open_segmentation
 from sdmetrics.clips.video import read_image, read_video
 from sdmetrics.clips.window import Window
 from sdmetrics.clips.world import world_clips
@@ -35,6 +38,9 @@ def open_clips(
     size: tuple[int, int],
     clips_per_video: int = 1,
     videos: str | Path | None = None,
+    split: str | Path | None = None,
+    flow: str | Path | None = None,
+    cache: str | Path | None = None,
 ) -> list[Clip]:
     """List the clips of a data set; nothing is decoded until a clip's frames are asked for.
 
@@ -45,15 +51,19 @@ def open_clips(
         order) at any depth; a folder with such folders per style, each named `style…` and holding the same
         videos (the layout of the paper's data sets); a CSV manifest with the columns `path`, relative to the
         manifest, and optionally `label`, `start` and `end` (seconds); the published annotations of ActivityNet,
-        Kinetics, Something-Something, SomethingElse or Diving48 (see `annotations.read_annotations`); or `"world:N"`,
-        `"world:N:SEED"`: `N` generated clips of the known-answer world (see `world.world_clips`).
+        Kinetics, Something-Something, SomethingElse or Diving48 (see `annotations.read_annotations`); DAVIS,
+        YouTube-VOS, TAO-VOS, ImageNet VID, MoCA, YouTube-VIS or OVIS, whose clips have masks and optical flow (see
+        `segmentation.open_segmentation`); or `"world:N"`, `"world:N:SEED"`: `N` generated clips of the known-answer
+        world (see `world.world_clips`).
     frames, stride, size
         Frames per clip, video frames that each stands for, and `(height, width)` in pixels.
     clips_per_video
         One clip is cut from the middle of its video; several are spread evenly over it (the same frames again
-        where the video is no longer than one clip).
+        where the video is no longer than one clip). 0, with masks: all that is annotated.
     videos
         The folder below which annotated videos are looked for by name. Default: that of the annotations.
+    split, flow, cache
+        With masks: as of `segmentation.open_segmentation`.
 
     Returns
     -------
@@ -73,13 +83,33 @@ def open_clips(
     Traceback (most recent call last):
     sdmetrics.errors.InputError: holiday.mp4 does not exist; give a video, a folder or a CSV manifest
     """
+    if videos is not None and not is_generated(path) and Path(path).suffix.lower() not in LIST_SUFFIXES:
+        raise InputError(f"videos is {videos}, but {path} is no file of annotations; leave videos out")
+    found = (
+        None
+        if is_generated(path)
+        else open_segmentation(
+            path,
+            frames=frames,
+            stride=stride,
+            size=size,
+            clips_per_video=clips_per_video,
+            videos=videos,
+            split=split,
+            flow=flow,
+            cache=cache,
+        )
+    )
+    if found is not None:
+        return found
+    for name, value in (("split", split), ("flow", flow)):
+        if value is not None:
+            raise InputError(f"{name} is {value}, but {path} is no data set with masks; leave {name} out")
     if clips_per_video < 1:
-        raise InputError(f"clips_per_video is {clips_per_video}; it must be at least 1")
+        raise InputError(f"clips_per_video is {clips_per_video}; without masks it must be at least 1")
     if is_generated(path):
         return _world(str(path), frames, size, clips_per_video, videos)
     path = Path(path)
-    if videos is not None and path.suffix.lower() not in LIST_SUFFIXES:
-        raise InputError(f"videos is {videos}, but {path} is no file of annotations; leave videos out")
     windows = [Window(frames, stride, part, clips_per_video) for part in range(clips_per_video)]
     if path.is_dir():
         return _folder(path, windows, size)
