@@ -117,4 +117,5 @@ class _Block(nn.Module):
             self.shortcut = nn.Sequential(nn.Conv2d(before, width, 1, stride=stride, bias=False), nn.BatchNorm2d(width))
 
     def forward(self, features: Tensor) -> Tensor:
-        return (self.branch(features) + self.shortcut(features)).relu()
+        summed: Tensor = self.branch(features) + self.shortcut(features)
+        return summed.relu()

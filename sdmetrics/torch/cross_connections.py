@@ -19,6 +19,8 @@ Cross = Literal["none", "motion_to_appearance", "both_ways", "reciprocal"]
 
 CASCADES = 5
 REDUCTION = 16
+NARROWEST = 8
+"""Channels of the affinity, at least: normalised, a product of one channel would tell its sign and nothing else."""
 WIDTH_OF_A_HEAD = 64
 
 
@@ -50,9 +52,11 @@ class CoAttention(nn.Module):
     def __init__(self, channels: int, *, both_ways: bool = False) -> None:
         super().__init__()
         self.both_ways = both_ways
-        narrow = max(1, channels // REDUCTION)
-        self.project_appearance = nn.Conv2d(channels, narrow, 1)
-        self.project_motion = nn.Conv2d(channels, narrow, 1)
+        narrow = max(NARROWEST, channels // REDUCTION)
+        self.project_appearance, self.project_motion = (nn.Conv2d(channels, narrow, 1) for _ in range(2))
+        for projection in (self.project_appearance, self.project_motion):
+            # Features that a softmax has shared out among all positions are small: beside a bias they would not count.
+            nn.init.zeros_(projection.bias)  # type: ignore[arg-type]  # it has one
         self.attend_appearance = nn.Conv2d(channels, 1, 1)
         self.attend_motion = nn.Conv2d(channels, 1, 1)
         if both_ways:
@@ -107,8 +111,8 @@ class ReciprocalTransformation(nn.Module):
     def __init__(self, channels: int, *, pooled: bool = False) -> None:
         super().__init__()
         self.pooled = pooled
-        self.reduce = nn.Conv2d(2 * channels, max(1, channels // REDUCTION), 1)
-        self.expand = nn.Conv2d(max(1, channels // REDUCTION), 2 * channels, 1)
+        narrow = max(NARROWEST, channels // REDUCTION)
+        self.reduce, self.expand = nn.Conv2d(2 * channels, narrow, 1), nn.Conv2d(narrow, 2 * channels, 1)
         self.appearance, self.motion = _Attention(channels), _Attention(channels)
         self.gate = nn.Conv2d(2 * channels, 2, 1)
 
@@ -140,23 +144,23 @@ class _Attention(nn.Module):
 
     def forward(self, own: Tensor, other: Tensor) -> Tensor:
         query, key, value = (
-            project(stream).flatten(2).unflatten(1, (self.heads, -1))
+            project(stream).reshape(stream.shape[0], self.heads, stream.shape[1] // self.heads, -1)
             for project, stream in ((self.query, own), (self.key, other), (self.value, other))
         )
         # (N, heads, positions of the other, own positions)
         weights = (key.transpose(2, 3) @ query / math.sqrt(query.shape[2])).softmax(2)
-        return (value @ weights).flatten(1, 2).unflatten(2, own.shape[2:])
+        attended: Tensor = value @ weights
+        return attended.reshape(own.shape)
 
 
 def _softmax_over_positions(scores: Tensor) -> Tensor:
     """Return a map `(N, 1, H, W)` whose positions sum to one."""
-    return scores.flatten(2).softmax(2).unflatten(2, scores.shape[2:])
+    return scores.flatten(2).softmax(2).reshape(scores.shape)
 
 
 def _gathered(features: Tensor, affinity: Tensor) -> Tensor:
     """Return features summed over their positions by an affinity `(N, positions, new positions)`, of length one."""
-    gathered = torch.bmm(features.flatten(2), affinity).unflatten(2, features.shape[2:])
-    return normalize(gathered, dim=1)
+    return normalize(torch.bmm(features.flatten(2), affinity).reshape(features.shape), dim=1)
 
 
 def make_cross(kind: Cross, channels: int, stage: int) -> CoAttention | ReciprocalTransformation:

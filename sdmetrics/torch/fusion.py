@@ -18,6 +18,8 @@ from sdmetrics.errors import InputError
 Fusion = Literal["concatenation", "gated", "convex_gated"]
 
 REDUCTION = 16
+FEWEST = 4
+"""Hidden units of squeeze and excitation, at least: of one or two, none may ever fire."""
 KERNEL = 7
 
 
@@ -79,12 +81,13 @@ class Gated(nn.Module):
     def forward(self, appearance: Tensor, motion: Tensor) -> Tensor:
         """Return the fused features, `(N, 2c, H, W)`."""
         both = torch.cat([appearance, motion], 1)
-        gated = self.channel(both) * both
-        position = self.spatial(gated.amax(1, keepdim=True))
+        gated: Tensor = self.channel(both) * both
+        position: Tensor = self.spatial(gated.amax(1, keepdim=True))
         if not self.published:
             return position.sigmoid() * gated + gated
         overall = self.overall(self.channel.squeezed(both)).sigmoid()[:, :, None, None]
-        return both + overall * self.norm(position) * gated
+        fused: Tensor = both + overall * self.norm(position) * gated
+        return fused
 
 
 class ConvexGated(nn.Module):
@@ -137,7 +140,7 @@ class ChannelAttention(nn.Module):
     channels
         Of U, which Fs averages over all positions.
     gates
-        How many there are. Fe has a sixteenth of `channels` as hidden units.
+        How many there are. Fe has a sixteenth of `channels` as hidden units, and no fewer than 4.
 
     Examples
     --------
@@ -147,7 +150,7 @@ class ChannelAttention(nn.Module):
 
     def __init__(self, channels: int, gates: int) -> None:
         super().__init__()
-        self.hidden = max(1, channels // REDUCTION)
+        self.hidden = max(FEWEST, channels // REDUCTION)
         self.reduce = nn.Linear(channels, self.hidden)
         self.expand = nn.Linear(self.hidden, gates)
 
