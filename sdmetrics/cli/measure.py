@@ -54,7 +54,7 @@ def sample(
     rows = []
     for clip in found[:: max(1, len(found) // count)][:count]:
         views, rendered = render(clip, seed, [model_input], opened)
-        strips = [(view.style, shown[view.orders["video"]]) for view, shown in zip(views, rendered, strict=True)]
+        strips = [(view.style, shown["rgb"][view.orders["video"]]) for view, shown in zip(views, rendered, strict=True)]
         rows.append(SheetRow(clip.id, strips))
     console.print(f"picture: {contact_sheet(rows, out)}", soft_wrap=True)
 
@@ -103,7 +103,14 @@ def analyze(
         "runs on {provider} in {precision}, {threads} threads, {runtime}".format(**runner.identity), highlight=False
     )
     found = open_clips(
-        clips, runner, clips_per_video=clips_per_video, stride=stride, videos=videos, split=split, flow=flow
+        clips,
+        runner,
+        clips_per_video=clips_per_video,
+        stride=stride,
+        videos=videos,
+        split=split,
+        flow=flow,
+        cache=out / "flow",
     )
     opened = open_styles(styles, threads=threads) if styles else None
     with resumable():
