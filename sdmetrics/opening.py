@@ -93,7 +93,7 @@ def open_clips(
         annotations of ActivityNet, Kinetics, Something-Something, SomethingElse or Diving48 as they are published;
         DAVIS, YouTube-VOS, TAO-VOS, ImageNet VID or MoCA (a folder), YouTube-VIS or OVIS (the JSON file), whose clips
         have masks and optical flow; or `"world:N"`, `"world:N:SEED"`: `N` generated clips whose labels and answer are
-        known.
+        known, `"camouflage:N"`: with objects that only motion shows.
     runner
         Its inputs say how many frames a clip has, how far apart, and of which size.
     clips_per_video
@@ -107,7 +107,7 @@ def open_clips(
     flow
         With masks: a folder with the optical flow of every image. Default: it is estimated.
     cache
-        With masks: a folder to keep estimated flow in, for models that read it.
+        A folder to keep estimated flow in, for models that read it.
 
     Raises
     ------

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdmetrics.clips.clip import Clip
-from sdmetrics.clips.datasets import is_generated
+from sdmetrics.clips.generated import is_generated
 from sdmetrics.errors import InputError
 from sdmetrics.files import replacing
 from sdmetrics.opening import open_clips

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import sdmetrics.clips.datasets as datasets
+import sdmetrics.clips.footage as footage
 import sdmetrics.clips.listing as listing
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.datasets import open_clips
@@ -71,7 +71,7 @@ def test_opening_decodes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch):
     def refuse(*_: object) -> None:
         raise AssertionError("decoded")
 
-    monkeypatch.setattr(datasets, "read_video", refuse)
+    monkeypatch.setattr(footage, "read_video", refuse)
     clips = opened(folder)
     with pytest.raises(AssertionError, match="decoded"):
         clips[0].load()

@@ -13,7 +13,7 @@ CLIPS = typer.Argument(
     help="A video; a folder of videos, of frame folders or of style folders; a CSV file with the header "
     "path,label,start,end; the published annotations of ActivityNet, Kinetics, Something-Something, SomethingElse "
     "or Diving48; DAVIS, YouTube-VOS, TAO-VOS, ImageNet VID or MoCA (the folder), YouTube-VIS or OVIS (the JSON file), "
-    "which have masks; or world:N, world:N:SEED: N generated clips whose answer is known.",
+    "which have masks; or world:N, world:N:SEED: N generated clips whose answer is known, camouflage:N: with masks.",
     show_default=False,
 )
 LAYER = typer.Option("--layer", "-l", help="A layer to measure; may be repeated. Default: those the file declares.")
@@ -29,8 +29,8 @@ STD = typer.Option(help="Per RGB channel.")
 INPUT = typer.Option(
     "--input",
     help="How one input of several is fed: its name, then FIELD=VALUE for source (rgb; flow, optical flow as a "
-    "picture; flow_vectors, as two channels), layout, frames, stride, size, mean and std. May be repeated. Such as --input "
-    "'flow source=flow frames=1 mean=0.5,0.5,0.5'. What is not said here is as the other options say.",
+    "picture; flow_vectors, as two channels), layout, frames, stride, size, mean and std. May be repeated. Such as "
+    "--input 'flow source=flow frames=1 mean=0.5,0.5,0.5'. What is not said here is as the other options say.",
     show_default=False,
 )
 SEED = typer.Option(min=0, help="Draws styles and shuffles.")

@@ -87,15 +87,15 @@ class Clip:
         """
         if self.load_flow is None:
             raise InputError(
-                f"clip {self.id!r} has no optical flow, which the model reads; give it load_flow, or open the clips with "
-                "open_clips, which estimates it"
+                f"clip {self.id!r} has no optical flow, which the model reads; give it load_flow, or open the clips "
+                "with open_clips, which estimates it"
             )
         flow = self.load_flow()
         kinds = {(np.dtype(np.float32), 2), (np.dtype(np.uint8), 3)}
         if flow.ndim != 4 or (flow.dtype, flow.shape[-1]) not in kinds or 0 in flow.shape:
             raise InputError(
-                f"clip {self.id!r} has flow of {flow.dtype} and shape {flow.shape}; needed: float32 (T, H, W, 2), pixels "
-                "right and down, or colour-coded uint8 (T, H, W, 3)"
+                f"clip {self.id!r} has flow of {flow.dtype} and shape {flow.shape}; needed: float32 (T, H, W, 2), "
+                "pixels right and down, or colour-coded uint8 (T, H, W, 3)"
             )
         if not np.isfinite(flow).all():
             raise InputError(f"clip {self.id!r} has flow that is not finite; mend it or leave the clip out")

@@ -8,26 +8,24 @@ Opening lists files and decodes nothing: what is wrong with one video shows when
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from sdmetrics.clips.annotations import Annotation, read_annotations
-from sdmetrics.clips.clip import Clip, Frames
-from sdmetrics.clips.listing import IMAGE_SUFFIXES, VIDEO_SUFFIXES, as_id, files_below, in_order
+from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.flow import cached, estimator
+from sdmetrics.clips.footage import Footage, frame_folder, unusable, video_file
+from sdmetrics.clips.generated import is_generated, open_generated
+from sdmetrics.clips.listing import IMAGE_SUFFIXES, VIDEO_SUFFIXES, as_id, files_below
 from sdmetrics.clips.manifest import read_manifest
 from sdmetrics.clips.segmentation import open_segmentation
-from sdmetrics.clips.video import read_image, read_video
 from sdmetrics.clips.window import Window
-from sdmetrics.clips.world import world_clips
 from sdmetrics.errors import InputError
 
 LIST_SUFFIXES = (".csv", ".json")
 STYLE_FOLDER = re.compile("style", re.IGNORECASE)
-GENERATED = "world:"
-WORLD = re.compile(GENERATED + r"([1-9][0-9]*)(?::([0-9]+))?")
 
 
 def open_clips(
@@ -54,7 +52,7 @@ def open_clips(
         Kinetics, Something-Something, SomethingElse or Diving48 (see `annotations.read_annotations`); DAVIS,
         YouTube-VOS, TAO-VOS, ImageNet VID, MoCA, YouTube-VIS or OVIS, whose clips have masks and optical flow (see
         `segmentation.open_segmentation`); or `"world:N"`, `"world:N:SEED"`: `N` generated clips of the known-answer
-        world (see `world.world_clips`).
+        world (see `world.world_clips`), `"camouflage:N"` of objects that only motion shows (`camouflage`).
     frames, stride, size
         Frames per clip, video frames that each stands for, and `(height, width)` in pixels.
     clips_per_video
@@ -62,8 +60,11 @@ def open_clips(
         where the video is no longer than one clip). 0, with masks: all that is annotated.
     videos
         The folder below which annotated videos are looked for by name. Default: that of the annotations.
-    split, flow, cache
+    split, flow
         With masks: as of `segmentation.open_segmentation`.
+    cache
+        A folder to keep estimated flow in. Every clip but those that come in styles or are generated has flow, which is
+        estimated when a model reads it.
 
     Returns
     -------
@@ -108,9 +109,15 @@ def open_clips(
     if clips_per_video < 1:
         raise InputError(f"clips_per_video is {clips_per_video}; without masks it must be at least 1")
     if is_generated(path):
-        return _world(str(path), frames, size, clips_per_video, videos)
+        return open_generated(str(path), frames, size, clips_per_video, videos)
     path = Path(path)
     windows = [Window(frames, stride, part, clips_per_video) for part in range(clips_per_video)]
+    clips = _unmasked(path, windows, size, videos)
+    return clips if cache is None else [_with_kept_flow(clip, Path(cache), size) for clip in clips]
+
+
+def _unmasked(path: Path, windows: Sequence[Window], size: tuple[int, int], videos: str | Path | None) -> list[Clip]:
+    """Return the clips of videos without masks."""
     if path.is_dir():
         return _folder(path, windows, size)
     if not path.exists():
@@ -122,73 +129,17 @@ def open_clips(
         if videos is not None:
             raise InputError(f"videos is {videos}, but {path} is a manifest; its paths are relative to itself")
         return _manifest(path, windows, size)
-    return _cut(_video_file(path, size), as_id(Path(path.name)), windows)
+    return _cut(video_file(path, size), as_id(Path(path.name)), windows)
 
 
-def is_generated(path: str | Path) -> bool:
-    """Return whether a path asks for generated clips.
-
-    Examples
-    --------
-    >>> is_generated("world:320"), is_generated("videos/")
-    (True, False)
-    """
-    return str(path).startswith(GENERATED)
+def _with_kept_flow(clip: Clip, folder: Path, size: tuple[int, int]) -> Clip:
+    """Return a clip whose flow is estimated once."""
+    if clip.load_flow is None:
+        return clip
+    return replace(clip, load_flow=cached(clip.load_flow, folder, clip.id, clip.stamp, *size, estimator()))
 
 
-def _world(
-    text: str, frames: int, size: tuple[int, int], clips_per_video: int, videos: str | Path | None
-) -> list[Clip]:
-    """Return generated clips; each is a video of its own, which the frames run through whatever the stride."""
-    numbers = WORLD.fullmatch(text)
-    if not numbers:
-        raise InputError(
-            f"{text} is no generated world; write world:N or world:N:SEED, such as world:320 or world:320:7"
-        )
-    if clips_per_video > 1 or videos is not None:
-        raise InputError(
-            f"{text} is generated, one clip a video; leave out clips_per_video and videos, and ask for more clips"
-        )
-    if size[0] != size[1]:
-        raise InputError(
-            f"{text} is square, and the model reads {size[0]} × {size[1]} pixels; give videos, or another model"
-        )
-    count, seed = numbers.groups()
-    return world_clips(int(count), frames=frames, size=size[0], seed=int(seed or 0))
-
-
-@dataclass(frozen=True)
-class _Video:
-    """A video file or a folder of frames; `length` counts frames where that is known without decoding."""
-
-    read: Callable[[Window], Frames]
-    stamp: str
-    length: int | None = None
-
-    def loader(self, window: Window) -> Callable[[], Frames]:
-        """Bind the video to one window."""
-        return lambda: self.read(window)
-
-
-def _video_file(path: Path, size: tuple[int, int]) -> _Video:
-    """Return a video file."""
-    stamp = str(path.stat().st_size) if path.exists() else "missing"
-    return _Video(lambda window: read_video(path, window, size), stamp)
-
-
-def _frame_folder(images: Sequence[Path], size: tuple[int, int]) -> _Video:
-    """Return the images of one folder, in natural order, as a video."""
-    images = sorted(images, key=in_order)
-
-    def read(window: Window) -> Frames:
-        chosen = window.indices(np.arange(len(images), dtype=np.float64)).tolist()
-        decoded = {i: read_image(images[i], size) for i in set(chosen)}
-        return np.stack([decoded[i] for i in chosen])
-
-    return _Video(read, f"{len(images)} frames, the first {images[0].stat().st_size}", len(images))
-
-
-def _cut(video: _Video, name: str, windows: Sequence[Window], label: str | None = None) -> list[Clip]:
+def _cut(video: Footage, name: str, windows: Sequence[Window], label: str | None = None) -> list[Clip]:
     """Return a clip per window of one video."""
     clips = []
     for window in windows:
@@ -196,7 +147,9 @@ def _cut(video: _Video, name: str, windows: Sequence[Window], label: str | None 
         if window.start is not None or window.end is not None:
             segment = f"@{window.start or 0:g}-{'' if window.end is None else f'{window.end:g}'}"
         clip_id = name + segment + _number(window)
-        clips.append(Clip(clip_id, video.loader(window), video=name, label=label, stamp=f"{video.stamp}; {window}"))
+        stamp = f"{video.stamp}; {window}"
+        load, flow = video.loader(window), partial(video.flow, window)
+        clips.append(Clip(clip_id, load, video=name, label=label, stamp=stamp, load_flow=flow))
     return clips
 
 
@@ -213,7 +166,7 @@ def _folder(root: Path, windows: Sequence[Window], size: tuple[int, int]) -> lis
             f"{root} holds no video ({' '.join(VIDEO_SUFFIXES)}) and no folder of frames "
             f"({' '.join(IMAGE_SUFFIXES)}); give another folder"
         )
-    by_style: dict[str, dict[str, _Video]] = {}
+    by_style: dict[str, dict[str, Footage]] = {}
     for path, video in videos.items():
         by_style.setdefault(path.parts[0], {})[as_id(Path(*path.parts[1:]))] = video
     if len(by_style) > 1 and all(STYLE_FOLDER.match(style) for style in by_style):
@@ -221,24 +174,24 @@ def _folder(root: Path, windows: Sequence[Window], size: tuple[int, int]) -> lis
     return [clip for path, video in videos.items() for clip in _cut(video, as_id(path), windows)]
 
 
-def _videos(root: Path, size: tuple[int, int]) -> dict[Path, _Video]:
+def _videos(root: Path, size: tuple[int, int]) -> dict[Path, Footage]:
     """Return the videos below a folder or, where there are none, its frame folders, by relative path."""
     files = list(files_below(root))
     videos = sorted(file for file in files if file.suffix.lower() in VIDEO_SUFFIXES)
     if videos:
-        return {video.relative_to(root): _video_file(video, size) for video in videos}
+        return {video.relative_to(root): video_file(video, size) for video in videos}
     images: dict[Path, list[Path]] = {}
     for file in files:
         if file.suffix.lower() in IMAGE_SUFFIXES:
             images.setdefault(file.parent, []).append(file)
     # Frames that lie in the given folder itself are a video named after the folder.
     return {
-        folder.relative_to(root) if folder != root else Path(root.resolve().name): _frame_folder(images[folder], size)
+        folder.relative_to(root) if folder != root else Path(root.resolve().name): frame_folder(images[folder], size)
         for folder in sorted(images)
     }
 
 
-def _styled(root: Path, by_style: dict[str, dict[str, _Video]], windows: Sequence[Window]) -> list[Clip]:
+def _styled(root: Path, by_style: dict[str, dict[str, Footage]], windows: Sequence[Window]) -> list[Clip]:
     """Return clips whose styled renderings are given."""
     clips = []
     for name in sorted(set().union(*by_style.values())):
@@ -251,7 +204,7 @@ def _styled(root: Path, by_style: dict[str, dict[str, _Video]], windows: Sequenc
     return clips
 
 
-def _renderings(root: Path, by_style: dict[str, dict[str, _Video]], name: str) -> dict[str, _Video]:
+def _renderings(root: Path, by_style: dict[str, dict[str, Footage]], name: str) -> dict[str, Footage]:
     """Return one video in every style; where the styles disagree, videos that say so when they are read."""
     found = {style: videos[name] for style, videos in sorted(by_style.items()) if name in videos}
     lengths = {style: video.length for style, video in found.items()}
@@ -263,16 +216,7 @@ def _renderings(root: Path, by_style: dict[str, dict[str, _Video]], name: str) -
     else:
         return found
 
-    return {style: _unusable(problem) for style in sorted(by_style)}
-
-
-def _unusable(problem: str) -> _Video:
-    """Return a video that says what is wrong when it is read."""
-
-    def refuse(_: Window) -> Frames:
-        raise InputError(problem)
-
-    return _Video(refuse, "unusable")
+    return {style: unusable(problem) for style in sorted(by_style)}
 
 
 def _manifest(path: Path, windows: Sequence[Window], size: tuple[int, int]) -> list[Clip]:
@@ -289,9 +233,9 @@ def _manifest(path: Path, windows: Sequence[Window], size: tuple[int, int]) -> l
                     f"{row.where} names the folder {row.path}; allowed: a video, or a folder of frames "
                     f"({' '.join(IMAGE_SUFFIXES)}) without start and end"
                 )
-            video = _frame_folder(images, size)
+            video = frame_folder(images, size)
         else:
-            video = _video_file(place, size)
+            video = video_file(place, size)
         cut = _cut(video, as_id(Path(row.path)), segments, row.label)
         if (first := listed.setdefault(cut[0].id, row.where)) != row.where:
             raise InputError(f"{row.where} lists {cut[0].id} again, after {first.rstrip(',')}; remove one")
@@ -318,11 +262,11 @@ def _annotated(
         name = files[0].relative_to(root) if files else Path(source.name)
         if not files:
             looked_for = " or ".join(source.name for source in annotation.sources)
-            video = _unusable(f"{looked_for} is not below {root}; add the video or give another folder of videos")
+            video = unusable(f"{looked_for} is not below {root}; add the video or give another folder of videos")
         elif len(files) > 1:
-            video = _unusable(f"{source.name} could be {files[0]} or {files[1]}; keep one of them below {root}")
+            video = unusable(f"{source.name} could be {files[0]} or {files[1]}; keep one of them below {root}")
         else:
-            video = _video_file(files[0], size)
+            video = video_file(files[0], size)
         segments = [replace(window, start=source.start, end=source.end) for window in windows]
         cut = _cut(video, as_id(name), segments, annotation.label)
         if (first := listed.setdefault(cut[0].id, annotation.where)) != annotation.where:

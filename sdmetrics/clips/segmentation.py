@@ -21,7 +21,7 @@ from sdmetrics.clips.segmentation_folders import read_imagenet_vid, read_mask_fo
 from sdmetrics.clips.splits import in_split
 from sdmetrics.clips.video import read_image
 from sdmetrics.clips.vis_annotations import read_vis
-from sdmetrics.clips.window import Neighbours, Window
+from sdmetrics.clips.window import Window
 from sdmetrics.errors import InputError
 
 FOLDERS = (read_moca, read_imagenet_vid, read_mask_folders)
@@ -228,7 +228,7 @@ def _estimated(video: AnnotatedVideo, chosen: Sequence[int], size: tuple[int, in
             f"{video.name} has a single image, which has no optical flow; leave the video out, or give flow"
         )
     first = np.array(chosen)
-    second = Neighbours.following(first, len(video.images))
+    second = np.where(first + 1 < len(video.images), first + 1, first - 1)
     shown = _frames(video, [*first, *second], size)
     flow = estimate_flow(*np.split(shown, 2))
     flow[second < first] *= -1

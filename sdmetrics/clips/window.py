@@ -68,12 +68,12 @@ class Window:
 class Neighbours(Window):
     """The frames of a window, and after each the one that follows it in the video: what optical flow is estimated from.
 
-    Behind the video's last frame stands the one before it.
+    In the place of the video's last frame, which none follows, stands the one before it.
 
     Examples
     --------
     >>> Neighbours(frames=2, stride=4).indices(np.arange(8) / 25).tolist()
-    [0, 1, 7, 6]
+    [0, 1, 6, 7]
     """
 
     def indices(self, seconds: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -84,12 +84,7 @@ class Neighbours(Window):
         InputError
             As `Window.indices`, and if the video has a single frame.
         """
-        first = super().indices(seconds)
+        first = np.minimum(super().indices(seconds), len(seconds) - 2)
         if len(seconds) < 2:
             raise InputError("the video has a single frame, which has no optical flow; give a longer one, or its flow")
-        return np.stack([first, self.following(first, len(seconds))], axis=1).ravel()
-
-    @staticmethod
-    def following(first: NDArray[np.int64], length: int) -> NDArray[np.int64]:
-        """Return the neighbours of frames of a video of `length` frames."""
-        return np.where(first + 1 < length, first + 1, first - 1)
+        return np.stack([first, first + 1], axis=1).ravel()

@@ -1,0 +1,60 @@
+"""Generated clips by name: `world:N` and `camouflage:N`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from sdmetrics.clips.camouflage import camouflage_clips
+from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.world import world_clips
+from sdmetrics.errors import InputError
+
+WORLDS: Mapping[str, Callable[..., list[Clip]]] = {"world": world_clips, "camouflage": camouflage_clips}
+"""By name: take the number of clips, and `frames`, `size` and `seed`."""
+NAMED = re.compile(r"(\w+):([1-9][0-9]*)(?::([0-9]+))?")
+
+
+def is_generated(path: str | Path) -> bool:
+    """Return whether a path asks for generated clips.
+
+    Examples
+    --------
+    >>> is_generated("world:320"), is_generated("camouflage:50"), is_generated("videos/")
+    (True, True, False)
+    """
+    return str(path).partition(":")[0] in WORLDS and ":" in str(path)
+
+
+def open_generated(
+    text: str, frames: int, size: tuple[int, int], clips_per_video: int, videos: str | Path | None
+) -> list[Clip]:
+    """Return generated clips; each is a video of its own, which the frames run through whatever the stride.
+
+    Raises
+    ------
+    InputError
+        If the name is not understood, or asks for what a generated world has not.
+
+    Examples
+    --------
+    >>> len(open_generated("world:3", 8, (40, 40), 1, None))
+    3
+    """
+    world = text.partition(":")[0]
+    numbers = NAMED.fullmatch(text)
+    if not numbers:
+        raise InputError(
+            f"{text} is no generated world; write {world}:N or {world}:N:SEED, such as {world}:320 or {world}:320:7"
+        )
+    if clips_per_video > 1 or videos is not None:
+        raise InputError(
+            f"{text} is generated, one clip a video; leave out clips_per_video and videos, and ask for more clips"
+        )
+    if size[0] != size[1]:
+        raise InputError(
+            f"{text} is square, and the model reads {size[0]} × {size[1]} pixels; give videos, or another model"
+        )
+    _, count, seed = numbers.groups()
+    return WORLDS[world](int(count), frames=frames, size=size[0], seed=int(seed or 0))
