@@ -19,6 +19,8 @@ from sdmetrics.clips.clip import VOID, Clip
 from sdmetrics.clips.datasets import open_clips
 from sdmetrics.clips.flow import estimate_flow
 from sdmetrics.clips.segmentation import open_segmentation
+from sdmetrics.clips.video import read_video
+from sdmetrics.clips.window import Window
 from sdmetrics.errors import InputError
 from sdmetrics.opening import open_clips as open_model_clips
 from sdmetrics.views import ModelInput
@@ -434,6 +436,31 @@ def test_estimated_flow(tmp_path: Path):
         assert np.median(flow[..., 1]) == pytest.approx(0, abs=0.15)
     (clip,) = open_segmentation(tmp_path, frames=2, stride=2, size=(64, 48))
     assert np.array_equal(clip.flow, np.concatenate([flows[0], flows[3]]))
+
+
+def test_frames_and_flow_of_a_real_video(shared: Path, tmp_path: Path):
+    import cv2
+
+    frames = read_video(shared / "clips" / "bikes.mp4", Window(frames=3, stride=1), (272, 640))
+    write_davis(tmp_path, {"bikes": 3})
+    for number, frame in enumerate(frames):
+        image = tmp_path / "JPEGImages" / "480p" / "bikes" / f"{number:05d}.jpg"
+        assert cv2.imwrite(str(image), frame[..., ::-1])
+        write_png(tmp_path / "Annotations" / "480p" / "bikes" / f"{number:05d}.png", np.zeros((272, 640), np.uint8))
+    (clip,) = open_segmentation(tmp_path, frames=3, stride=1, size=(272, 640))
+    assert np.abs(clip.frames.astype(int) - frames).mean() < 3
+    assert clip.masks.shape == (3, 272, 640)
+    moves = clip.flow
+    assert np.abs(moves).mean() < 20
+    shifted = [cv2.remap(frames[t + 1], *_grid(moves[t]), cv2.INTER_LINEAR) for t in range(2)]
+    for t in range(2):
+        error, still = (np.abs(other.astype(int) - frames[t]).mean() for other in (shifted[t], frames[t + 1]))
+        assert error < 0.8 * still
+
+
+def _grid(moves: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    rows, columns = np.indices(moves.shape[:2], np.float32)
+    return columns + moves[..., 0], rows + moves[..., 1]
 
 
 def test_flow_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
