@@ -668,7 +668,8 @@ def test_masks_that_cannot_be_decoded(tmp_path: Path, segmentations: list[object
 
 def test_more_objects_than_a_mask_holds(tmp_path: Path):
     write_images(tmp_path / "a", range(4))
-    objects = [vis_object(number, 1, moving(1)) for number in range(255)]
+    masks = moving(1)
+    objects = [vis_object(number, 1, masks) for number in range(255)]
     (clip,) = opened(written(tmp_path / "list.json", vis_file([VIDEO], objects)))
     with pytest.raises(InputError, match=r"video \[0\], has object number 255; a mask holds the numbers 1 to 254"):
         _ = clip.masks
