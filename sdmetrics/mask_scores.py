@@ -64,6 +64,25 @@ def moca_score(output: str | None = None, *, logits: bool | None = None, thresho
     return _score("box_iou", PROTOCOLS["moca"], output, logits, threshold)
 
 
+def mask_score(protocol: str, output: str | None = None) -> Score:
+    """Return the score of a protocol, `"region"` or `"moca"`, with its usual threshold.
+
+    Raises
+    ------
+    InputError
+        If there is no such protocol.
+
+    Examples
+    --------
+    >>> mask_score("moca").__name__
+    'box_iou'
+    """
+    scores = {"region": region_score, "moca": moca_score}
+    if protocol not in scores:
+        raise InputError(f"protocol is {protocol!r}; allowed: {', '.join(scores)}")
+    return scores[protocol](output)
+
+
 @dataclass(frozen=True)
 class FrameProtocol:
     """How one frame is scored.

@@ -102,8 +102,11 @@ class RunSource:
             raise InputError(f"the clips of {run} are not at {found.clips} any more; say where they are: --clips CLIPS")
         return found
 
-    def open_clips(self, runner: Runner) -> list[Clip]:
-        """Return the clips, cut as in the run, of the frames and size that the runner's model reads."""
+    def open_clips(self, runner: Runner, cache: str | Path | None = None) -> list[Clip]:
+        """Return the clips, cut as in the run, of the frames and size that the runner's model reads.
+
+        `cache` is a folder of estimated flow.
+        """
         return open_clips(
             self.clips,
             runner,
@@ -112,6 +115,7 @@ class RunSource:
             videos=self.videos,
             split=self.split,
             flow=self.flow,
+            cache=cache,
         )
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sdmetrics.cli.app import app, console, resumable
-from sdmetrics.cli.options import CLIPS
+from sdmetrics.cli.masked import WITH_MASKS, WITHOUT_MASKS, refuse
+from sdmetrics.cli.options import CLIPS, FLOW_FOLDER
 from sdmetrics.results import Results
 
 if TYPE_CHECKING:
@@ -47,7 +48,18 @@ def ablate(
     seed: Annotated[int, typer.Option(min=0, help="Of the first draw.")] = 0,
     output: Annotated[
         str | None,
-        typer.Option(help="The model's output that scores the classes. Default: the only one.", show_default=False),
+        typer.Option(
+            help="The model's output that scores the classes, or maps the foreground. Default: the only one.",
+            show_default=False,
+        ),
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            help="Of clips with masks: region, the overlap of what is marked and annotated; or moca, that of the boxes "
+            "around both. Default: region.",
+            show_default=False,
+        ),
     ] = None,
     provider: Annotated[str, typer.Option(help="auto, cpu or cuda; asked for cuda, it is CUDA or an error.")] = "auto",
     threads: Annotated[
@@ -56,14 +68,16 @@ def ablate(
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Clips per run of the model, at most.")] = 16,
 ) -> None:
-    """Remove units by factor and at random and watch top-1 and top-5 fall; the run's report then shows the curves.
+    """Remove units by factor and at random and watch the score fall; the run's report then shows the curves.
 
-    The clips need labels. RUN then holds ablation.csv and ablation.json; interrupted, the same command goes on.
+    The clips need labels, of which top-1 and top-5 are counted, or masks, which a segmentation is compared with. RUN
+    then holds ablation.csv and ablation.json; interrupted, the same command goes on.
     """
     from sdmetrics.ablation import FRACTIONS
     from sdmetrics.ablation import ablate as run_ablation
     from sdmetrics.exporters.metadata import read_metadata
     from sdmetrics.labels import read_classes
+    from sdmetrics.mask_scores import mask_score
     from sdmetrics.opening import open_model
     from sdmetrics.report import write_report
     from sdmetrics.source import RunSource
@@ -77,13 +91,18 @@ def ablate(
     runner = open_model(
         source.model, layers=None if is_probe else wanted, provider=provider, threads=threads, masks=not is_probe
     )
+    found = source.open_clips(runner, cache=run / FLOW_FOLDER)
+    segments = any(clip.load_masks for clip in found)
+    refuse(segments, {"--labels": labels}, WITH_MASKS)
+    refuse(not segments, {"--protocol": protocol}, WITHOUT_MASKS)
     with resumable():
         ablation = run_ablation(
             runner,
-            source.open_clips(runner),
+            found,
             results,
             classes=classes,
-            output=output,
+            output=None if segments else output,
+            score=mask_score(protocol or "region", output) if segments else None,
             layers=wanted,
             fractions=fraction or FRACTIONS,
             repeats=repeats,

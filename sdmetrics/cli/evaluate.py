@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sdmetrics.cli.app import app, console
+from sdmetrics.cli.masked import WITH_MASKS, WITHOUT_MASKS, refuse
 from sdmetrics.cli.options import (
     BATCH,
     CLIP_STRIDE,
@@ -24,7 +25,6 @@ from sdmetrics.cli.options import (
     THREADS,
     VIDEOS,
 )
-from sdmetrics.errors import InputError
 from sdmetrics.tables import plain_table
 
 if TYPE_CHECKING:
@@ -114,8 +114,8 @@ def evaluate(
 
     found = opened(clips_per_video or 1)
     segments = any(clip.load_masks for clip in found)
-    _refuse(segments, {"--labels": labels, "--shuffle": shuffle}, "come with masks, and are for models that segment")
-    _refuse(
+    refuse(segments, {"--labels": labels, "--shuffle": shuffle}, WITH_MASKS)
+    refuse(
         not segments,
         {
             "--protocol": protocol,
@@ -124,7 +124,7 @@ def evaluate(
             "--skip-ends": skip_ends,
             "--logits": logits,
         },
-        "come without masks to compare a segmentation with",
+        WITHOUT_MASKS,
     )
     evaluation: Evaluation | SegmentationEvaluation
     if segments:
@@ -149,13 +149,6 @@ def evaluate(
         _print(model, evaluation, ("frames", "top-1 %", "top-5 %"), by_order)
     if out:
         console.print(f"evaluation: {evaluation.save(out)}", soft_wrap=True)
-
-
-def _refuse(whether: bool, options: Mapping[str, object], why: str) -> None:
-    """Refuse options that have no meaning for these clips."""
-    given = [name for name, value in options.items() if value is not None and value is not False]
-    if whether and given:
-        raise InputError(f"{', '.join(given)} cannot be asked for: the clips {why}. Leave it out, or give other clips")
 
 
 def _print(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from sdmetrics.cli.app import app, console, resumable
@@ -13,6 +14,7 @@ from sdmetrics.cli.options import (
     CLIP_STRIDE,
     CLIPS,
     FLOW,
+    FLOW_FOLDER,
     HALF,
     LAYER,
     MODEL,
@@ -38,6 +40,10 @@ def sample(
     stride: Annotated[int, typer.Option(min=1, help="Distance between them in the video.")] = 8,
     size: Annotated[int, typer.Option(min=8, help="Height and width in pixels.")] = 224,
     styles: Annotated[list[str] | None, STYLES] = None,
+    flow: Annotated[
+        bool,
+        typer.Option("--flow", help="Pairs of models that read a frame and its optical flow: one frame of each clip."),
+    ] = False,
     seed: Annotated[int, SEED] = 0,
 ) -> None:
     """Draw the pairs of some clips, to see what is being compared."""
@@ -46,16 +52,19 @@ def sample(
     from sdmetrics.clips.render import check_styles, render
     from sdmetrics.report.sheet import SheetRow, contact_sheet
 
-    found = open_clips(clips, frames=frames, stride=stride, size=(size, size))
-    model_input = ModelInput("video", frames=frames, stride=stride, size=(size, size))
+    shape: dict[str, Any] = {"frames": 1 if flow else frames, "stride": stride, "size": (size, size)}
+    found = open_clips(clips, **shape)
+    inputs = [ModelInput(source, source, **shape) for source in (("rgb", "flow") if flow else ("rgb",))]
     opened = open_styles(styles) if styles else None
     if opened is not None:
-        check_styles(opened, found, [model_input])
+        check_styles(opened, found, inputs)
     rows = []
     for clip in found[:: max(1, len(found) // count)][:count]:
-        views, rendered = render(clip, seed, [model_input], opened)
-        strips = [(view.style, shown["rgb"][view.orders["video"]]) for view, shown in zip(views, rendered, strict=True)]
-        rows.append(SheetRow(clip.id, strips))
+        strips = [
+            (view.style, np.concatenate([shown[item.source][view.orders[item.name]] for item in inputs]))
+            for view, shown in zip(*render(clip, seed, inputs, opened), strict=True)
+        ]
+        rows.append(SheetRow(clip.id, strips, motion="flow" if flow else "order"))
     console.print(f"picture: {contact_sheet(rows, out)}", soft_wrap=True)
 
 
@@ -110,7 +119,7 @@ def analyze(
         videos=videos,
         split=split,
         flow=flow,
-        cache=out / "flow",
+        cache=out / FLOW_FOLDER,
     )
     opened = open_styles(styles, threads=threads) if styles else None
     with resumable():

@@ -47,6 +47,8 @@ SPLIT = typer.Option(
     "Default: every annotated video.",
     show_default=False,
 )
+FLOW_FOLDER = "flow"
+"""In the folder of a run: the optical flow that was estimated."""
 FLOW = typer.Option(
     help="With masks: the folder of the optical flow, a file for every image (.flo, KITTI's PNG or colour-coded). "
     "Default: it is estimated.",

@@ -106,10 +106,10 @@ def open_clips(
     for name, value in (("split", split), ("flow", flow)):
         if value is not None:
             raise InputError(f"{name} is {value}, but {path} is no data set with masks; leave {name} out")
-    if clips_per_video < 1:
-        raise InputError(f"clips_per_video is {clips_per_video}; without masks it must be at least 1")
     if is_generated(path):
         return open_generated(str(path), frames, size, clips_per_video, videos)
+    if clips_per_video < 1:
+        raise InputError(f"clips_per_video is {clips_per_video}; without masks it must be at least 1")
     path = Path(path)
     windows = [Window(frames, stride, part, clips_per_video) for part in range(clips_per_video)]
     clips = _unmasked(path, windows, size, videos)

@@ -95,7 +95,7 @@ def curves(layers: Sequence[Row], top: float = 50) -> alt.LayerChart:
                 detail="stream:N",
                 strokeDash=alt.StrokeDash(
                     "factor:N", scale=alt.Scale(domain=FACTORS, range=[[1, 0], [6, 3]]), legend=None
-                )
+                ),
             ),
             marks.transform_filter(known)
             .mark_point(size=55, filled=True, opacity=1)

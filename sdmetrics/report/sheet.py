@@ -17,10 +17,11 @@ from sdmetrics.views import PAIRS, VIEWS_PER_CLIP
 Colour = tuple[int, int, int]
 Canvas = NDArray[np.uint8]
 
-ORDERS = ("in order", "in order", "shuffled")
+MOTIONS = {"order": ("in order", "in order", "shuffled"), "flow": ("its flow", "its flow", "jittered flow")}
+"""What is said of the motion in each view, where it is altered by the order of frames or in the flow."""
 COLOURS: dict[str, Colour] = {"dynamic": (31, 95, 191), "static": (200, 44, 44)}
 """As in the paper: dynamic is blue, static is red."""
-LEGEND = {"dynamic": "dynamic pair: another style", "static": "static pair: another frame order"}
+LEGEND = {"dynamic": "dynamic pair: another style", "static": "static pair: another motion"}
 
 DARK, GREY = (32, 34, 40), (110, 114, 124)
 MARGIN, GAP, LINE = 24, 4, 30
@@ -31,10 +32,14 @@ STRIP, THUMBNAIL = 1280, 160
 
 @dataclass(frozen=True)
 class SheetRow:
-    """The views of a clip: per view its style and its frames `(T, H, W, 3)`, in the order the model reads."""
+    """The views of a clip: per view its style and its frames `(T, H, W, 3)`, in the order the model reads.
+
+    `motion` says what is other in the last view: the `"order"` of the frames; or the `"flow"`, the second picture.
+    """
 
     clip_id: str
     views: Sequence[tuple[str, Frames]]
+    motion: str = "order"
 
 
 def contact_sheet(rows: Sequence[SheetRow], path: str | Path) -> Path:
@@ -82,7 +87,10 @@ def _legend(width: int) -> Canvas:
 
 def _block(row: SheetRow) -> Canvas:
     """Draw one clip: its name, its three strips with captions, and a bracket per pair."""
-    strips = [_strip(frames, _numbers(frames, row.views[0][1])) for _, frames in row.views]
+    strips = [
+        _strip(frames, _numbers(frames, row.views[0][1]) if row.motion == "order" else ["frame", "flow"])
+        for _, frames in row.views
+    ]
     height, width, _ = strips[0].shape
     canvas = _empty(LINE + VIEWS_PER_CLIP * (height + GAP) + MARGIN, 2 * MARGIN + CAPTIONS + width + BRACKETS)
     _write(canvas, row.clip_id, MARGIN + CAPTIONS, LINE - 10, DARK)
@@ -92,7 +100,7 @@ def _block(row: SheetRow) -> Canvas:
         canvas[top : top + height, left : left + width] = strip
         middles.append(top + height // 2)
         _write(canvas, f"{number + 1}  {style}", MARGIN, middles[-1] - 4, DARK)
-        _write(canvas, ORDERS[number], MARGIN + 16, middles[-1] + 14, GREY)
+        _write(canvas, MOTIONS[row.motion][number], MARGIN + 16, middles[-1] + 14, GREY)
     lanes = MARGIN + CAPTIONS + width + 2 * GAP
     for lane, (factor, (first, second)) in enumerate(PAIRS.items()):
         right, top, bottom = lanes + 16 + 20 * lane, middles[first] - 5 + 10 * lane, middles[second]
@@ -103,20 +111,20 @@ def _block(row: SheetRow) -> Canvas:
     return canvas
 
 
-def _strip(frames: Frames, numbers: Sequence[int]) -> Canvas:
-    """Put the frames side by side, each with its number."""
+def _strip(frames: Frames, names: Sequence[int | str]) -> Canvas:
+    """Put the frames side by side, each with its number or name."""
     import cv2
 
     count, height, width, _ = frames.shape
     scale = min(THUMBNAIL / height, (STRIP / count - GAP) / width)
     shape = max(1, round(width * scale)), max(1, round(height * scale))
     strip = _empty(shape[1], count * (shape[0] + GAP))
-    for place, (frame, number) in enumerate(zip(frames, numbers, strict=True)):
+    for place, (frame, name) in enumerate(zip(frames, names, strict=True)):
         left = place * (shape[0] + GAP)
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
         strip[:, left : left + shape[0]] = cv2.resize(np.ascontiguousarray(frame), shape, interpolation=method)
-        strip[:16, left : left + 9 + 9 * len(str(number))] = DARK
-        _write(strip, str(number), left + 4, 12, (255, 255, 255))
+        strip[:16, left : left + 9 + 9 * len(str(name))] = DARK
+        _write(strip, str(name), left + 4, 12, (255, 255, 255))
     return strip
 
 

@@ -1,0 +1,88 @@
+"""A segmenter from file to curves, as a person meets it: analysed, scored, ablated, drawn."""
+
+import json
+
+import cv2
+import pytest
+import torch
+
+from sdmetrics.exporters.torch import export
+from sdmetrics.removal_curves import Ablation
+from sdmetrics.results import Results
+from sdmetrics.torch.backbones import small_resnet
+from sdmetrics.torch.two_stream import TwoStream
+from sdmetrics.views import ModelInput
+
+CLIPS = "camouflage:24"
+SIZE = (48, 48)
+ON_CPU = ("--provider", "cpu", "--threads", 1)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A small segmenter as it is before any training."""
+    torch.manual_seed(0)
+    module = TwoStream(small_resnet((8, 8, 8, 8)), small_resnet((8, 8, 8, 8)), width=8, cross="motion_to_appearance")
+    inputs = [
+        ModelInput("image", frames=1, stride=1, size=SIZE, layout="NCHW"),
+        ModelInput("flow", "flow", frames=1, stride=1, size=SIZE, layout="NCHW"),
+    ]
+    layers = ["appearance.res2", "appearance.res5", "motion.res2", "motion.res5", "fusion.res2", "fusion.res5"]
+    return export(module, inputs, layers, tmp_path_factory.mktemp("model") / "segmenter.onnx")
+
+
+@pytest.fixture
+def run(command, model, tmp_path):
+    run = tmp_path / "run"
+    code, out, error = command("analyze", model, CLIPS, "--out", run, *ON_CPU)
+    assert code == 0, error
+    assert "fusion.res5" in out
+    return run
+
+
+def test_streams_and_fusions_stand_in_one_report(run):
+    results = Results.load(run)
+    assert results.clips["used"] == 24
+    by_name = {row["name"]: row["scores"] for row in results.layers}
+    assert by_name["appearance.res2"]["static"] == pytest.approx(1, abs=1e-5)
+    assert by_name["motion.res5"]["dynamic"] == pytest.approx(1, abs=1e-5)
+    assert by_name["appearance.res5"]["static"] < 1 - 1e-4, "its cross connection brings it motion"
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert all(name in page for name in by_name)
+
+
+def test_masks_are_what_units_are_missed_by(command, run):
+    options = ("-l", "fusion.res5", "--fraction", 0.5, "--repeats", 2, *ON_CPU)
+    code, out, error = command("ablate", run, *options)
+    assert code == 0, error
+    assert "fusion.res5, iou: 24 clips used" in out
+    assert Ablation.load(run).scores == ["iou"]
+    code, out, _ = command("ablate", run, *options, "--protocol", "moca")
+    assert code == 0
+    assert "fusion.res5, box_iou" in out
+
+
+def test_options_that_do_not_go_with_masks(command, run, tmp_path):
+    classes = tmp_path / "classes.txt"
+    classes.write_text("camouflaged\nvisible\n")
+    code, _, error = command("ablate", run, "--labels", classes)
+    assert code == 2
+    assert "--labels cannot be asked for: the clips come with masks" in error
+    code, _, error = command("ablate", run, "--protocol", "davis", *ON_CPU)
+    assert code == 2
+    assert "protocol is 'davis'; allowed: region, moca" in error
+
+
+def test_it_is_scored(command, model, tmp_path):
+    path = tmp_path / "scores.json"
+    code, out, error = command("evaluate", model, CLIPS, "--flip", "--output", "mask", "-o", path, *ON_CPU)
+    assert code == 0, error
+    assert "24 clips used" in out
+    assert 0 <= json.loads(path.read_text())["scores"]["miou"]["value"] <= 1
+
+
+def test_a_sample_shows_frames_and_flow(command, tmp_path):
+    code, _, error = command("sample", CLIPS, "--flow", "--size", 48, "--count", 2, "-o", tmp_path / "pairs.png")
+    assert code == 0, error
+    picture = cv2.imread(str(tmp_path / "pairs.png"))
+    assert picture.shape[0] > 2 * 3 * 100
