@@ -6,7 +6,7 @@ import argparse
 import pickle
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 HOLDERS = ("model_state", "state_dict", "model_state_dict", "model")
 # What wrappers put before every name: DataParallel; SlowFast around PyTorchVideo, and Lightning; torch.compile.
 WRAPPERS = ("module.", "model.", "_orig_mod.")
+HALVES = ("encoder", "decoder")
 
 
 def open_checkpoint(architecture: Architecture, path: Path | str) -> tuple[nn.Module, tuple[ModelInput, ...]]:
     """Build an architecture with the weights of a file, or of a folder that Transformers wrote.
 
-    Returns the module, with as many classes as the weights have, and how it is fed.
+    A folder may also hold the two files in which MATNet keeps its encoder and its decoder, `encoder_0.pt` and
+    `decoder_0.pt` of some epoch. Returns the module, with as many classes as the weights have, and how it is fed.
 
     Raises
     ------
@@ -45,9 +47,26 @@ def open_checkpoint(architecture: Architecture, path: Path | str) -> tuple[nn.Mo
     Traceback (most recent call last):
     sdmetrics.errors.InputError: there is no file X3D_XS.pkl; give a checkpoint: .pyth, .pth, .pt or .safetensors
     """
-    if Path(path).is_dir():
+    halves = [sorted(Path(path).glob(f"{half}_*.pt")) for half in HALVES]
+    if any(halves):
+        weights = _read_halves(halves, str(path))
+    elif Path(path).is_dir():
         return open_folder(architecture, path)
-    return build_fitted(architecture, read_checkpoint(path), str(path)), architecture.inputs
+    else:
+        weights = read_checkpoint(path)
+    return build_fitted(architecture, weights, str(path)), architecture.inputs
+
+
+def _read_halves(halves: Sequence[Sequence[Path]], source: str) -> dict[str, Tensor]:
+    """Return the weights of an encoder and a decoder, each with the half's name before its own."""
+    if [len(files) for files in halves] != [1, 1]:
+        found = ", ".join(file.name for files in halves for file in files)
+        raise InputError(f"{source} holds {found}; leave one encoder_*.pt and the decoder_*.pt of the same epoch there")
+    return {
+        f"{half}.{name}": tensor
+        for half, (file,) in zip(HALVES, halves, strict=True)
+        for name, tensor in read_checkpoint(file).items()
+    }
 
 
 def read_checkpoint(path: Path | str) -> dict[str, Tensor]:

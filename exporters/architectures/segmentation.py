@@ -1,0 +1,78 @@
+"""Two-stream video object segmenters, built here on torchvision's ResNets; see `sdmetrics.torch.segmenters`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from sdmetrics.exporters.architectures.architecture import Architecture
+from sdmetrics.exporters.architectures.torchvision import IMAGENET
+from sdmetrics.views import ModelInput
+
+if TYPE_CHECKING:
+    from torch import nn
+
+STAGES = (2, 3, 4, 5)
+
+
+def build(
+    name: str,
+    inputs: Sequence[ModelInput],  # noqa: ARG001 (all sizes are read)
+    classes: int,  # noqa: ARG001 (there is one, the object)
+    **options: Any,  # noqa: ANN401 (of the segmenter)
+) -> nn.Module:
+    """Build a segmenter with random weights.
+
+    Parameters
+    ----------
+    name
+        A function of `sdmetrics.torch.segmenters`.
+    inputs, classes
+        As the catalogue has them: a segmenter takes any size, and always has one class.
+    options
+        The function's arguments.
+
+    Examples
+    --------
+    >>> build("matnet", ROWS[1].inputs, 1, backbone="resnet18", refinement=False).layers[0]
+    'appearance.res2'
+    """
+    from sdmetrics.torch import segmenters
+
+    module: nn.Module = getattr(segmenters, name)(**options)
+    return module
+
+
+def _row(
+    name: str,
+    family: str,
+    size: tuple[int, int],
+    fused: Sequence[int] = STAGES,
+    **options: Any,  # noqa: ANN401 (of the segmenter)
+) -> Architecture:
+    """Return a row of a segmenter that reads frames and flow, a picture of it, in one size."""
+    mean, std = IMAGENET
+    streams = [f"{stream}.res{stage}" for stream in ("appearance", "motion") for stage in STAGES]
+    return Architecture(
+        name=name,
+        family=family,
+        inputs=tuple(
+            ModelInput(name, source, frames=1, stride=1, size=size, layout="NCHW", mean=mean, std=std)
+            for name, source in (("image", "rgb"), ("flow", "flow"))
+        ),
+        # Its one label: the object that moves.
+        labels="DAVIS 2016",
+        classes=1,
+        build=partial(build, family.lower(), **options),
+        layers={layer: layer for layer in (*streams, *(f"fusion.res{stage}" for stage in fused))},
+    )
+
+
+ROWS: tuple[Architecture, ...] = (
+    _row("fusionseg", "FusionSeg", (480, 854), fused=(2, 5)),
+    # As their authors' code has them, so that their authors' weights fit.
+    _row("matnet", "MATNet", (473, 473), published=True),
+    _row("matnet_both_ways", "MATNet", (473, 473), cross="both_ways", published=True),
+    _row("rtnet", "RTNet", (384, 672)),
+)
