@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdmetrics.errors import InputError, require
-from sdmetrics.exporters.architectures import pytorchvideo, torchvision, transformers
+from sdmetrics.exporters.architectures import pytorchvideo, segmentation, torchvision, transformers, vistr
 from sdmetrics.exporters.architectures.architecture import Architecture
 from sdmetrics.exporters.layers import suggest
 from sdmetrics.views import ModelInput
@@ -15,7 +15,8 @@ from sdmetrics.views import ModelInput
 if TYPE_CHECKING:
     from torch import nn
 
-ARCHITECTURES = {row.name: row for row in (*pytorchvideo.ROWS, *torchvision.ROWS, *transformers.ROWS)}
+MADE_BY = (pytorchvideo, torchvision, transformers, vistr, segmentation)
+ARCHITECTURES = {row.name: row for module in MADE_BY for row in module.ROWS}
 
 
 def find_architecture(name: str) -> Architecture:

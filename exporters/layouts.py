@@ -10,6 +10,8 @@ import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
+from sdmetrics.exporters.architectures import segmentation_names, vistr
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -82,6 +84,10 @@ def translated(state: State, names: Collection[str]) -> dict[str, Tensor]:
         places = sorted({int(name.split(".")[1]) for name in names if name.startswith("blocks.")})
         # A stem, four stages and a head: a module of another kind has no place for these weights.
         return _convolutional(state, names, places) if len(places) == 6 else dict(state)
+    if "queries.weight" in names and any(name.endswith("query_embed.weight") for name in state):
+        return vistr.translated(state)
+    if "appearance.stem.0.weight" in names:
+        return segmentation_names.translated(state)
     # torchvision's Swin calls its own patches so.
     mvit = "patch_embed.proj.weight" in state and "patch_embed.proj.weight" not in names
     if mvit and "conv_proj.weight" in names:

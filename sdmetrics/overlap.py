@@ -123,7 +123,7 @@ def prominent_box(probability: NDArray[np.floating[Any]], threshold: float = MOC
 
     Where more than half of the frame's border is more likely foreground than not, the map is taken for the
     background's and inverted. Above the threshold, pixels that touch, if only by a corner, form regions; the region
-    whose box holds most of all foreground is the one.
+    whose box holds most of all foreground is the one; of equal ones, the uppermost.
 
     Parameters
     ----------

@@ -1,6 +1,7 @@
 """The catalogue's rows at a size that a test can afford."""
 
 import dataclasses
+import itertools
 
 from sdmetrics.exporters.architectures.architecture import Architecture
 
@@ -22,6 +23,8 @@ OPTIONS = {
     "VidEoMT": NARROW | {"num_hidden_layers": 2, "num_blocks": 1, "num_queries": 3},
 }
 """Fields of the configurations of Transformers, by family: two blocks, and narrow."""
+BACKBONES = {"FusionSeg": "resnet50", "MATNet": "resnet18", "RTNet": "resnet18"}
+"""Of both streams; FusionSeg's is dilated, which the narrower ones cannot be."""
 DEPTHS = ("num_hidden_layers", "num_spatial_layers", "num_temporal_layers", "num_blocks")
 
 
@@ -36,11 +39,14 @@ def reduced(architecture: Architecture, whole: bool = False) -> Architecture:
     family = architecture.family
     frames, side = FRAMES.get(family, {}), SIDES.get(family, SIDE)
     inputs = tuple(
-        dataclasses.replace(item, frames=frames.get(item.name, 4), size=(side, side)) for item in architecture.inputs
+        dataclasses.replace(item, frames=frames.get(item.name, 4) if "T" in item.layout else 1, size=(side, side))
+        for item in architecture.inputs
     )
     options = OPTIONS.get(family, {})
     if whole:
         options = {key: value for key, value in options.items() if key not in DEPTHS}
+    elif family in BACKBONES:
+        options = {"backbone": BACKBONES[family]}
 
     def build(inputs, classes):
         module = architecture.build(inputs, classes, **options)
@@ -72,6 +78,9 @@ def cut(module, family):
     if family == "Swin3D":
         for stage, count in enumerate(SWIN_KEPT):
             module.features[2 * stage] = module.features[2 * stage][:count]
+    if family in BACKBONES:
+        for stream, stage in itertools.product((module.appearance, module.motion), (2, 3, 4, 5)):
+            stream[f"stage{stage}"] = stream[f"stage{stage}"][:1]
     if family == "MViT":
         module.blocks = type(module.blocks)(module.blocks[index] for index in MVIT_KEPT)
     return module

@@ -37,6 +37,9 @@ VARIANTS = {
     "V-JEPA 2": ["vjepa2_vitl"],
     "VideoPrism": ["videoprism_b"],
     "VidEoMT": ["videomt"],
+    "FusionSeg": ["fusionseg"],
+    "MATNet": ["matnet", "matnet_both_ways"],
+    "RTNet": ["rtnet"],
 }
 SMALLEST = [names[0] for names in VARIANTS.values()]
 # What PyTorchVideo's model zoo says of its models, in millions.

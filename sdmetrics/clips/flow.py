@@ -96,9 +96,10 @@ def estimate_flow(first: Frames, second: Frames) -> NDArray[np.float32]:
         grey = cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY)
         return np.asarray(cv2.copyMakeBorder(grey, 0, below, 0, beside, cv2.BORDER_REPLICATE), np.uint8)
 
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     flow = np.empty((*first.shape[:-1], 2), np.float32)
     for place in np.ndindex(first.shape[:-3]):
+        # A search that has seen other frames gives other bits.
+        search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         flow[place] = search.calc(luminance(first[place]), luminance(second[place]), None)[:height, :width]
     return flow
 

@@ -136,7 +136,7 @@ def jittered_vectors(flow: NDArray[Any], jitter: Jitter) -> NDArray[np.float32]:
     [[[[-0.77, 0.64]]]]
     """
     vectors = checked_vectors(_of_frames(flow, jitter))
-    turn, factor = jitter.turn[:, None, None], jitter.saturation[:, None, None]
+    turn, factor = (part.astype(np.float32)[:, None, None] for part in (jitter.turn, jitter.saturation))
     return vectors_of((hues(vectors) + 360 * turn) % 360, lengths(vectors) * factor)
 
 

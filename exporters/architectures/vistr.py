@@ -1,0 +1,132 @@
+"""VisTR, built here on torchvision's ResNets and fed as its authors evaluate it."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from sdmetrics.exporters.architectures.architecture import Architecture, load_library
+from sdmetrics.exporters.architectures.torchvision import IMAGENET
+from sdmetrics.views import ModelInput
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from sdmetrics.exporters.architectures.architecture import State
+
+MEAN, STD = IMAGENET
+LAYERS = 6
+
+RENAMES = (
+    (r"^vistr\.", ""),
+    (r"^backbone\.0\.body\.", "backbone."),
+    (r"^input_proj\.", "projection."),
+    (r"^transformer\.(en|de)coder\.layers\.(\d+)\.", lambda found: f"{found[1]}coder.{int(found[2]) + 1}."),
+    (r"^transformer\.decoder\.norm\.", "norm."),
+    (r"\.self_attn\.", ".attention."),
+    (r"\.multihead_attn\.", ".cross_attention."),
+    (r"\.linear1\.", ".feedforward.0."),
+    (r"\.linear2\.", ".feedforward.3."),
+    (r"^query_embed\.", "queries."),
+    (r"^bbox_embed\.layers\.(\d)\.", lambda found: f"boxes.{2 * int(found[1])}."),
+    (r"^class_embed\.", "classes."),
+)
+"""The names of the authors' repository (github.com/Epiphqny/VisTR), turned into those of `VisTR`."""
+
+MASK_HEAD = ("bbox_attention.", "mask_head.", "insmask_head.")
+"""Where its weights for masks are."""
+
+
+def build(
+    backbone: str,
+    inputs: Sequence[ModelInput],
+    classes: int,
+    **options: Any,  # noqa: ANN401 (of VisTR)
+) -> nn.Module:
+    """Build VisTR with random weights; its own head for masks, of deformable convolutions, is not part of it.
+
+    Parameters
+    ----------
+    backbone
+        One of torchvision's ResNets; its normalisation is frozen.
+    inputs
+        How it is fed.
+    classes
+        Logits of a query, with the one that says "no object".
+    options
+        Arguments of `VisTR` that depart from the published ones.
+
+    Examples
+    --------
+    >>> clip = ModelInput("video", frames=2, size=(32, 32), layout="NTCHW")
+    >>> module = build("resnet18", [clip], classes=4, channels=24, heads=2, hidden=32, layers=(1, 1))
+    >>> module.classes.out_features, module.queries.num_embeddings
+    (4, 20)
+    """
+    from sdmetrics.torch.vistr import VisTR
+
+    (video,) = inputs
+    network = getattr(load_library("torchvision.models"), backbone)(
+        norm_layer=load_library("torchvision.ops").FrozenBatchNorm2d
+    )
+    features = network.fc.in_features
+    return VisTR(_without_classifier(network), features, frames=video.frames, classes=classes - 1, **options)
+
+
+def translated(state: State) -> dict[str, Tensor]:
+    """Return the weights of the authors' checkpoint under the names of `VisTR`, without those that draw masks.
+
+    Warns
+    -----
+    UserWarning
+        If there are such.
+
+    Examples
+    --------
+    >>> list(translated({"vistr.transformer.encoder.layers.0.linear1.bias": 0, "vistr.class_embed.bias": 1}))
+    ['encoder.1.feedforward.0.bias', 'classes.bias']
+    """
+    kept = {}
+    for name, tensor in state.items():
+        if not name.startswith(MASK_HEAD):
+            for pattern, replacement in RENAMES:
+                name = re.sub(pattern, replacement, name)
+            kept[name] = tensor
+    if len(kept) < len(state):
+        warnings.warn(
+            f"the {len(state) - len(kept)} weights of VisTR's mask head are left out: its deformable convolutions are "
+            "not exported. Layers, classes and boxes are those of the checkpoint",
+            stacklevel=2,
+        )
+    return kept
+
+
+def _without_classifier(network: nn.Module) -> nn.Module:
+    """Return the parts of a ResNet that come before its pooling, under their names."""
+    from torch.nn import Sequential
+
+    kept = Sequential()
+    for name, part in network.named_children():
+        if name not in ("avgpool", "fc"):
+            kept.add_module(name, part)
+    return kept
+
+
+def _row(name: str, backbone: str) -> Architecture:
+    return Architecture(
+        name=name,
+        family="VisTR",
+        # Wide frames of 300 rows, every fifth of a video: those are what YouTube-VIS annotates.
+        inputs=(ModelInput("video", "rgb", 36, 5, (300, 533), "NTCHW", MEAN, STD),),
+        labels="YouTube-VIS 2019",
+        # It counts 40 kinds of objects from 1. Logit 0 is not used, and the last means "no object".
+        classes=42,
+        build=partial(build, backbone),
+        layers={name: name for part in ("encoder", "decoder") for name in (f"{part}.{n + 1}" for n in range(LAYERS))},
+    )
+
+
+ROWS: tuple[Architecture, ...] = (_row("vistr_r50", "resnet50"), _row("vistr_r101", "resnet101"))

@@ -1,0 +1,59 @@
+"""Masks of the objects that queries found: where each query looks, drawn by a few convolutions."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class InstanceMasks(nn.Module):
+    """Draws each object in each frame, four times as fine as the encoded pixels.
+
+    Each query is compared with the pixels of its own frame, by several heads (as in DETR's mask head; Carion et al.,
+    ECCV 2020). Convolutions over space and time see these maps of one object in all frames, beside what the pixels
+    show. VisTR itself draws each frame with deformable convolutions before it convolves over time.
+
+    Parameters
+    ----------
+    channels, heads
+        Of the transformer.
+    width
+        Channels of the convolutions.
+
+    Examples
+    --------
+    >>> draw = InstanceMasks(channels=24, heads=2)
+    >>> draw(torch.zeros(1, 4, 5, 24), torch.zeros(1, 4, 6, 6, 24)).shape
+    torch.Size([1, 4, 5, 24, 24])
+    """
+
+    def __init__(self, channels: int, heads: int, width: int = 16) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(channels, channels)
+        self.key = nn.Linear(channels, channels)
+        self.shown = nn.Linear(channels, width)
+        self.convolutions = nn.Sequential(
+            *_convolution(heads + width, width),
+            nn.Upsample(scale_factor=(1, 2, 2)),
+            *_convolution(width, width),
+            nn.Upsample(scale_factor=(1, 2, 2)),
+            *_convolution(width, width),
+            nn.Conv3d(width, 1, 1),
+        )
+
+    def forward(self, found: Tensor, pixels: Tensor) -> Tensor:
+        """Return logits `(N, T, queries, 4 h, 4 w)`.
+
+        `found` `(N, T, queries, channels)` is what the queries found, `pixels` `(N, T, h, w, channels)` are encoded.
+        """
+        queries, keys = (part.unflatten(-1, (self.heads, -1)) for part in (self.query(found), self.key(pixels)))
+        maps = torch.einsum("ntqdc,nthwdc->nqdthw", queries, keys) / keys.shape[-1] ** 0.5
+        shown = self.shown(pixels).permute(0, 4, 1, 2, 3)
+        seen = torch.cat([maps, shown[:, None].expand(-1, maps.shape[1], -1, -1, -1, -1)], dim=2)
+        drawn: Tensor = self.convolutions(seen.flatten(0, 1))
+        return drawn.unflatten(0, (-1, maps.shape[1])).squeeze(2).transpose(1, 2)
+
+
+def _convolution(read: int, returned: int) -> list[nn.Module]:
+    return [nn.Conv3d(read, returned, 3, padding=1), nn.GroupNorm(4, returned), nn.ReLU()]

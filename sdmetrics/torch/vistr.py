@@ -1,0 +1,136 @@
+"""VisTR, video instance segmentation with a transformer (Wang et al., CVPR 2021)."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from sdmetrics.errors import InputError
+from sdmetrics.torch.instance_masks import InstanceMasks
+from sdmetrics.torch.transformer import DecoderLayer, EncoderLayer, sine_positions
+
+
+class VisTR(nn.Module):
+    """Finds the objects of a clip, each under one number in all frames.
+
+    A backbone sees each frame by itself. An encoder lets all its pixels in all frames look at one another, and in a
+    decoder a fixed number of queries per frame look for objects: the i-th queries of all frames for the i-th object.
+
+    The layers are modules that return one tensor `(N, tokens, channels)`, numbered as the paper counts them:
+    `encoder.1`, `encoder.2`, … of all pixels, then `decoder.1`, … of all queries, frame by frame.
+
+    Parameters
+    ----------
+    backbone
+        Turns frames `(M, 3, H, W)` into features `(M, features, h, w)`: a ResNet without its pooling and classifier,
+        or any other.
+    features
+        Channels that it returns.
+    frames
+        Frames of a clip.
+    classes
+        Kinds of objects. One more logit, the last, says that there is none.
+    channels, heads, hidden, dropout
+        Of the transformer; see `EncoderLayer`. As published: 384, 8, 2048 and, in training, 0.1.
+    layers
+        Of the encoder and of the decoder.
+    queries
+        Per frame: the largest number of objects that can be found.
+    masks
+        Whether to draw the objects as well; see `InstanceMasks`. Without, they have a class and a box. The published
+        model draws with a head of its own, of deformable convolutions, which ONNX does not know in the form used there.
+
+    Raises
+    ------
+    InputError
+        If the channels cannot be split among the heads, a number is below 1, or a clip has another number of frames.
+
+    Examples
+    --------
+    >>> backbone = nn.Conv2d(3, 16, kernel_size=8, stride=8)
+    >>> model = VisTR(backbone, 16, frames=4, classes=3, channels=24, heads=2, layers=(2, 2), hidden=32, queries=5)
+    >>> found = model(torch.zeros(2, 4, 3, 48, 48))
+    >>> {name: tuple(value.shape) for name, value in found.items()}
+    {'logits': (2, 4, 5, 4), 'boxes': (2, 4, 5, 4)}
+    >>> [name for name, _ in model.named_modules() if name.count(".") == 1][:4]
+    ['encoder.1', 'encoder.2', 'decoder.1', 'decoder.2']
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        features: int,
+        *,
+        frames: int,
+        classes: int,
+        channels: int = 384,
+        heads: int = 8,
+        layers: tuple[int, int] = (6, 6),
+        hidden: int = 2048,
+        queries: int = 10,
+        dropout: float = 0.1,
+        masks: bool = False,
+    ) -> None:
+        super().__init__()
+        if min(features, frames, classes, channels, heads, *layers, hidden, queries) < 1 or channels % heads:
+            raise InputError(
+                f"VisTR cannot have {channels} channels in {heads} heads, {layers} layers, {hidden} hidden units, "
+                f"{features} features, {frames} frames, {queries} queries and {classes} classes; each is at least 1, and "
+                "the channels are a multiple of the heads"
+            )
+        self.frames = frames
+        self.backbone = backbone
+        self.projection = nn.Conv2d(features, channels, 1)
+        encoders, decoders = layers
+        settings = (channels, heads, hidden, dropout)
+        self.encoder = nn.ModuleDict({str(number + 1): EncoderLayer(*settings) for number in range(encoders)})
+        self.decoder = nn.ModuleDict({str(number + 1): DecoderLayer(*settings) for number in range(decoders)})
+        self.norm = nn.LayerNorm(channels)
+        self.queries = nn.Embedding(frames * queries, channels)
+        self.boxes = _perceptron(channels, channels, channels, 4)
+        self.masks = InstanceMasks(channels, heads) if masks else None
+        self.classes = nn.Linear(channels, classes + 1)
+
+    def forward(self, video: Tensor) -> dict[str, Tensor]:
+        """Return what the queries of each frame found.
+
+        Parameters
+        ----------
+        video
+            `(N, T, 3, H, W)`.
+
+        Returns
+        -------
+        dict
+            `logits` `(N, T, queries, classes + 1)`; `boxes` `(N, T, queries, 4)`, horizontal and vertical centre, width
+            and height as shares of the frame; with a mask head `masks` `(N, T, queries, 4 h, 4 w)`, logits.
+        """
+        if video.ndim != 5 or video.shape[1] != self.frames:
+            raise InputError(
+                f"VisTR was made for clips (N, {self.frames}, 3, H, W) and is given {tuple(video.shape)}; its queries "
+                "belong to that number of frames. Feed it so, or build it with other frames"
+            )
+        features = self.projection(self.backbone(video.flatten(0, 1)))
+        channels, height, width = features.shape[1:]
+        pixels = features.unflatten(0, (-1, self.frames)).permute(0, 1, 3, 4, 2).flatten(1, 3)
+        positions = sine_positions(self.frames, height, width, channels).to(pixels)
+        for encode in self.encoder.values():
+            pixels = encode(pixels, positions)
+        queries = self.queries.weight
+        found = queries.new_zeros(len(pixels), *queries.shape)
+        for decode in self.decoder.values():
+            found = decode(found, pixels, positions, queries)
+        found = self.norm(found).unflatten(1, (self.frames, -1))
+        outputs = {"logits": self.classes(found), "boxes": self.boxes(found).sigmoid()}
+        if self.masks is not None:
+            outputs["masks"] = self.masks(found, pixels.unflatten(1, (self.frames, height, width)))
+        return outputs
+
+
+def _perceptron(*widths: int) -> nn.Module:
+    """Return linear layers between widths, with rectifiers between them."""
+    layers: list[nn.Module] = []
+    for read, returned in pairwise(widths):
+        layers += [nn.Linear(read, returned), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])

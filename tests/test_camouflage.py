@@ -1,0 +1,377 @@
+"""The camouflage world: no frame shows a camouflaged object, any two do, and flow and masks are exact."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.lib.stride_tricks import sliding_window_view
+
+from sdmetrics.clips.camouflage import HIDDEN, CamouflageVariant, camouflage_batch, camouflage_clips
+from sdmetrics.clips.camouflage_scenes import hidden_scene
+from sdmetrics.clips.hidden import REACH
+from sdmetrics.errors import InputError
+
+VISIBLE = CamouflageVariant(camouflaged=0)
+
+
+def auc(scores, positive):
+    """Return how often a positive has the higher score, ties counted half."""
+    _, place, count = np.unique(scores, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(count) - (count - 1) / 2)[place.reshape(-1)]
+    positive = np.ravel(positive)
+    n = positive.sum()
+    return (rank[positive].sum() - n * (n + 1) / 2) / (n * (positive.size - n))
+
+
+def grey(frames):
+    return frames.astype(np.float32).mean(-1)
+
+
+def mean_over(values, where):
+    return (values * where).sum((1, 2)) / np.maximum(where.sum((1, 2)), 1)
+
+
+def differences(frame, mask):
+    """Return how a region differs from the rest, each a number per frame: what a camouflaged object must not show."""
+    picture, inside = grey(frame), mask > 0
+    slopes = np.hypot(np.diff(picture, axis=1)[:, :, :-1], np.diff(picture, axis=2)[:, :-1])
+    around = inside[:, :-1, :-1]
+    mean = mean_over(picture, inside), mean_over(picture, ~inside)
+    spread = [mean_over((picture - m[:, None, None]) ** 2, w) for m, w in zip(mean, (inside, ~inside), strict=True)]
+    seam = inside[:, :, 1:] != inside[:, :, :-1]
+    steps = np.abs(np.diff(picture, axis=2))
+    colours = [
+        mean_over(frame[..., c].astype(np.float32), inside) - mean_over(frame[..., c], ~inside) for c in range(3)
+    ]
+    return {
+        "mean": np.abs(mean[0] - mean[1]),
+        "colour": np.hypot(*np.diff(colours, axis=0)),
+        "variance": np.log(spread[0] / spread[1]),
+        "gradient": np.log(mean_over(slopes, around) / mean_over(slopes, ~around)),
+        "seam": mean_over(steps, seam) / mean_over(steps, ~seam),
+    }
+
+
+def windows(pictures, size):
+    """Return the neighbourhood of every pixel that has one, `(pixels, size * size)`."""
+    return sliding_window_view(pictures, (size, size), axis=(1, 2)).reshape(-1, size * size)
+
+
+def patch_auc(pictures, masks, size=5):
+    """Return how well a ridge on patches, their squares and products tells objects in held-out pictures."""
+    edge = size // 2
+    pictures = (pictures - pictures.mean((1, 2), keepdims=True)) / pictures.std((1, 2), keepdims=True)
+    features = windows(pictures, size)
+    centred = features - features.mean(1, keepdims=True)
+    products = centred[:, 1:] * centred[:, :-1]
+    features = np.concatenate([features, features**2, products, np.ones((len(features), 1))], axis=1)
+    goal = masks[:, edge:-edge, edge:-edge].reshape(-1) > 0
+    half = len(goal) // 2
+    seen, wanted = features[:half], goal[:half]
+    weights = np.linalg.solve(seen.T @ seen + 10 * np.eye(seen.shape[1]), seen.T @ wanted)
+    return auc(features[half:] @ weights, goal[half:])
+
+
+def unoccluded(mask):
+    """Return where a pixel and all that the lens sees around it are of one surface."""
+    around = sliding_window_view(mask, (2 * REACH + 1, 2 * REACH + 1))
+    inner = np.zeros(mask.shape, bool)
+    inner[REACH:-REACH, REACH:-REACH] = around.min((2, 3)) == around.max((2, 3))
+    return inner
+
+
+def own_and_other(frames, masks):
+    """Return the differences between the regions of a clip's own mask, and of another clip's."""
+    return differences(frames, masks), differences(frames, np.roll(masks, 1, axis=0))
+
+
+def told_apart(own, other):
+    return auc(np.r_[own, other], np.repeat([True, False], len(own)))
+
+
+@pytest.fixture(scope="module")
+def camouflaged():
+    batch = camouflage_batch(1200, frames=1, seed=5)
+    return batch.frames[:, 0], batch.masks[:, 0]
+
+
+@pytest.fixture(scope="module")
+def visible():
+    batch = camouflage_batch(300, frames=1, seed=5, variant=VISIBLE)
+    return batch.frames[:, 0], batch.masks[:, 0]
+
+
+@pytest.fixture(scope="module")
+def hidden_differences(camouflaged):
+    return own_and_other(*camouflaged)
+
+
+@pytest.fixture(scope="module")
+def crowd():
+    return camouflage_batch(
+        12, frames=10, size=64, seed=3, variant=CamouflageVariant(objects=3, occlusion=0.8, camouflaged=0.5)
+    )
+
+
+class TestSingleFrames:
+    """Own masks against those of other clips: a frame that tells nothing fits both alike."""
+
+    @pytest.mark.parametrize("what", ["mean", "colour", "variance", "gradient", "seam"])
+    def test_a_camouflaged_object_shows_in_no_statistic(self, hidden_differences, what):
+        own, other = (found[what] for found in hidden_differences)
+        assert told_apart(own, other) == pytest.approx(0.5, abs=0.03)
+        paired = own - other
+        assert abs(paired.mean()) < 3 * paired.std() / np.sqrt(len(paired))
+
+    def test_a_visible_object_does(self, visible):
+        own, other = own_and_other(*visible)
+        assert told_apart(own["mean"], other["mean"]) > 0.9
+        assert told_apart(own["seam"], other["seam"]) > 0.9
+
+    def test_the_statistics_would_notice_surfaces_that_are_blurred_apart(self):
+        """Had the noise been blurred before the objects are put in place, each border would show."""
+        away = [replace(s, places=s.places + 1000) for s in (hidden_scene(k, 1, 48, 5) for k in range(300))]
+        grounds = np.concatenate([s.render() for s in away])
+        objects = np.concatenate([replace(s, noise=s.noise + 1).render() for s in away])
+        masks = np.concatenate([replace(s, places=s.places - 1000).masks() for s in away])
+        own, other = own_and_other(np.where(masks[..., None] > 0, objects, grounds), masks)
+        assert told_apart(own["seam"], other["seam"]) > 0.8
+
+    def test_a_model_of_patches_learns_nothing_from_camouflaged_frames(self, camouflaged, visible):
+        hidden, seen = (patch_auc(grey(frames[:160]), masks[:160]) for frames, masks in (camouflaged, visible))
+        assert hidden == pytest.approx(0.5, abs=0.03)
+        assert seen > 0.85
+
+    def test_it_learns_from_two_frames(self):
+        still = CamouflageVariant(camera=0)
+        frames, _, masks, _ = camouflage_batch(120, frames=2, seed=6, variant=still)
+        change = np.abs(grey(frames[:, 1]) - grey(frames[:, 0]))
+        assert patch_auc(change, masks[:, 0]) > 0.95
+
+    def test_every_pixel_is_a_draw_of_its_own(self):
+        scene = hidden_scene(0, 2, 48, variant=CamouflageVariant(objects=3, occlusion=1))
+        for picture in scene._noise():
+            assert len(np.unique(picture)) > picture.size - 5
+            assert abs(np.corrcoef(picture[:, 1:].ravel(), picture[:, :-1].ravel())[0, 1]) < 0.08
+
+
+class TestFlow:
+    def test_every_frame_is_the_last_one_moved_by_its_flow(self, crowd):
+        checked = np.zeros(4, int)
+        for frames, flow, masks in zip(crowd.frames, crowd.flow, crowd.masks, strict=True):
+            for t in range(len(frames) - 1):
+                y, x = np.nonzero(unoccluded(masks[t]))
+                right, down = flow[t, y, x].astype(int).T
+                inside = (x + right >= 0) & (x + right < 64) & (y + down >= 0) & (y + down < 64)
+                there = y[inside] + down[inside], x[inside] + right[inside]
+                here = y[inside], x[inside]
+                stays = unoccluded(masks[t + 1])[there] & (masks[t + 1][there] == masks[t][here])
+                before, after = frames[t][here][stays], frames[t + 1][there][stays]
+                assert np.array_equal(before, after)
+                checked += np.bincount(masks[t][here][stays], minlength=4)
+        assert (checked[0] > 100_000) & (checked[1:] > 1000).all()
+
+    def test_objects_move_with_the_flow_and_not_with_the_ground(self):
+        for k in range(20):
+            scene = hidden_scene(k, 6, 48)
+            flow, masks = scene.flow(), scene.masks()
+            for t, step in enumerate(np.diff(scene.places, axis=0)[:, 0]):
+                assert (flow[t][masks[t] == 1] == step).all()
+                assert (flow[t][masks[t] == 0] == scene.pan).all()
+                assert (step != scene.pan).any()
+
+    def test_masks_move_with_the_flow(self):
+        moved = 0
+        for k in range(20):
+            scene = hidden_scene(k, 6, 48)
+            masks = scene.masks()
+            for t, (right, down) in enumerate(np.diff(scene.places, axis=0)[:-1, 0]):
+                shifted = np.roll(masks[t], (down, right), (0, 1))[4:-4, 4:-4]
+                assert np.array_equal(shifted, masks[t + 1][4:-4, 4:-4])
+                moved += shifted.any()
+        assert moved > 80
+
+    def test_the_last_frame_s_flow_leads_to_the_frame_that_would_follow(self):
+        longer, clip = hidden_scene(4, 6, 48), hidden_scene(4, 5, 48)
+        assert np.array_equal(longer.places[:-1], clip.places)
+        assert np.array_equal(longer.flow()[4], clip.flow()[4])
+        assert len(clip.render(following=True)) == 6
+        assert np.array_equal(clip.render(following=True)[:5], clip.render())
+
+    @pytest.mark.parametrize("variant", [HIDDEN, CamouflageVariant(speed=3, camera=2), VISIBLE])
+    @pytest.mark.parametrize("size", [48, 64])
+    def test_estimated_flow_finds_the_objects(self, variant, size):
+        pytest.importorskip("cv2")
+        settings = {"n": 25, "frames": 3, "size": size, "seed": 8, "variant": variant}
+        estimated, exact = (camouflage_batch(**settings, flow=kind) for kind in ("estimated", "exact"))
+        assert np.array_equal(estimated.frames, exact.frames)
+        ground = np.median(estimated.flow, axis=(2, 3), keepdims=True)
+        apart = np.hypot(*np.moveaxis(estimated.flow - ground, -1, 0))
+        assert auc(apart, exact.masks > 0) > 0.93
+        errors = np.hypot(*np.moveaxis(estimated.flow - exact.flow, -1, 0))
+        assert np.median(errors) < 0.1
+        assert errors.mean() < 0.4
+
+
+class TestScenes:
+    def test_a_mask_is_the_front_most_object_of_every_pixel(self):
+        """The twin goes through the pixels one by one."""
+        scene = hidden_scene(2, 3, 40, variant=CamouflageVariant(objects=4, occlusion=0.7))
+        twin = np.zeros((3, 40, 40), np.uint8)
+        for t, y, x in np.ndindex(twin.shape):
+            for k, shape in enumerate(scene.shapes):
+                reach = len(shape) // 2
+                right, down = (x, y) - scene.places[t, k] + reach
+                if 0 <= right < len(shape) and 0 <= down < len(shape) and shape[down, right]:
+                    twin[t, y, x] = k + 1
+        assert np.array_equal(scene.masks(), twin)
+        assert set(np.unique(twin)) == {0, 1, 2, 3, 4}
+
+    @given(st.integers(1, 4), st.floats(0, 1), st.floats(1, 4), st.floats(0, 1), st.floats(0, 1), st.integers(0, 2**40))
+    @settings(max_examples=40, deadline=None)
+    def test_any_world_is_drawn_and_always_moves(self, objects, occlusion, speed, camera, centred, seed):
+        variant = CamouflageVariant(
+            objects=objects, occlusion=occlusion, speed=speed, camera=camera * speed, centred=centred
+        )
+        scene = hidden_scene(0, 12, variant.smallest, seed, variant)
+        over_ground = np.diff(scene.places, axis=0) - scene.pan
+        assert np.abs(np.hypot(*np.moveaxis(over_ground, -1, 0)) - speed).max() <= 0.5 + 1e-9
+        assert abs(np.hypot(*scene.pan) - variant.camera) <= 0.5 + 1e-9
+        masks, flow, frames = scene.masks(), scene.flow(), scene.render()
+        assert masks.max() <= objects
+        assert (masks.shape, flow.shape) == ((12, *[variant.smallest] * 2), (12, *[variant.smallest] * 2, 2))
+        assert (frames.dtype, flow.dtype, masks.dtype) == (np.uint8, np.float32, np.uint8)
+        assert len(np.unique(frames)) > 20
+        assert np.isin(flow.reshape(-1, 2), [*np.diff(scene.places, axis=0).reshape(-1, 2), scene.pan]).all()
+
+    @pytest.mark.parametrize("objects", [1, 2, 4])
+    @pytest.mark.parametrize("camera", [0.0, 2.0])
+    def test_objects_stay_in_the_frame_however_long_the_clip(self, objects, camera):
+        for k in range(8):
+            places = hidden_scene(k, 120, 48, 1, CamouflageVariant(objects=objects, camera=camera)).places
+            assert (places > -2).all() & (places < 50).all()
+
+    @pytest.mark.parametrize("settings", [{"camouflaged": 0.0}, {"centred": 0.5}, {"occlusion": 1.0}, {"camera": 0.0}])
+    def test_what_a_variant_does_not_speak_of_stays(self, settings):
+        for k in range(10):
+            plain, other = (hidden_scene(k, 4, 48, variant=CamouflageVariant(objects=2, **s)) for s in ({}, settings))
+            assert all(np.array_equal(a, b) for a, b in zip(plain.shapes, other.shapes, strict=True))
+            if "camouflaged" in settings:
+                assert np.array_equal(plain.masks(), other.masks())
+                assert np.array_equal(plain.flow(), other.flow())
+                assert np.array_equal(plain.render()[plain.masks() == 0], other.render()[plain.masks() == 0])
+                assert not np.array_equal(plain.render(), other.render())
+
+    @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+    def test_as_many_clips_are_camouflaged_as_asked_for(self, share):
+        clips = camouflage_clips(500, frames=1, seed=2, variant=CamouflageVariant(camouflaged=share))
+        labels = [clip.label for clip in clips]
+        assert labels.count("camouflaged") / 500 == pytest.approx(share, abs=0.06 * (0 < share < 1))
+        assert labels.count("camouflaged") + labels.count("visible") == 500
+
+
+def hidden_share(objects, occlusion, size=48, camera=1.0):
+    """Return the mean share of an object that those in front of it hide, of all but the first in front."""
+    hidden = []
+    for k in range(30):
+        scene = hidden_scene(k, 6, size, 4, CamouflageVariant(objects=objects, occlusion=occlusion, camera=camera))
+        for j, shape in enumerate(scene.shapes[:-1]):
+            alone = replace(scene, shapes=(shape,), places=scene.places[:, [j]]).masks() > 0
+            hidden.append(1 - (scene.masks()[alone] == j + 1).mean())
+    return np.mean(hidden)
+
+
+class TestPlacement:
+    @pytest.mark.parametrize("objects", [2, 3, 4])
+    def test_objects_are_kept_apart_or_cross_in_front_of_each_other(self, objects):
+        apart, some, heavy = (hidden_share(objects, occlusion) for occlusion in (0, 0.75, 1))
+        assert apart == 0
+        assert 0.1 < some < heavy - 0.1
+        assert heavy > 0.35
+
+    @pytest.mark.parametrize("camera", [0.0, 2.0])
+    def test_a_panning_camera_does_not_drive_them_together(self, camera):
+        assert hidden_share(4, 0, 64, camera) == 0
+
+    def test_heavily_occluded_objects_come_out_again(self):
+        scenes = [hidden_scene(k, 24, 48, 4, CamouflageVariant(objects=2, occlusion=1)) for k in range(12)]
+        seen = np.stack([(s.masks() == 1).sum((1, 2)) / s.shapes[0].sum() for s in scenes])
+        assert (seen.max(1) > 0.75).all()
+        assert (seen.min(1) < 0.6).all()
+
+    def test_objects_are_anywhere_or_in_the_middle(self):
+        maps = [
+            (camouflage_batch(300, frames=2, variant=CamouflageVariant(centred=c)).masks > 0).mean((0, 1))
+            for c in (0, 0.5, 1)
+        ]
+        assert maps[0].sum() == pytest.approx(maps[2].sum(), rel=0.15)
+        middle = [m[16:32, 16:32].sum() / m.sum() for m in maps]
+        border = [m[:6].sum() + m[-6:].sum() + m[6:-6, :6].sum() + m[6:-6, -6:].sum() for m in maps] / maps[0].sum()
+        assert middle[0] < 0.3 < middle[1] < middle[2]
+        assert middle[2] > 0.7
+        assert border[0] > 0.2 > border[1] > border[2]
+
+    def test_several_centred_objects_are_as_close_as_their_places_allow(self):
+        loose, close = (
+            np.stack([hidden_scene(k, 1, 48, 0, CamouflageVariant(objects=3, centred=c)).places for k in range(60)])
+            for c in (0, 1)
+        )
+        assert np.abs(close - 24).mean() < np.abs(loose - 24).mean() - 1
+
+
+class TestClips:
+    def test_a_clip_is_the_same_whenever_and_among_however_many_it_is_drawn(self):
+        settings = {"frames": 3, "seed": 4, "variant": CamouflageVariant(camouflaged=0.5, objects=2)}
+        one, other, batch = (
+            camouflage_clips(6, **settings),
+            camouflage_clips(3, **settings),
+            camouflage_batch(5, **settings),
+        )
+        for k in range(3):
+            for what in ("frames", "flow", "masks"):
+                drawn = getattr(one[k], what)
+                assert np.array_equal(drawn, getattr(one[k], what))
+                assert np.array_equal(drawn, getattr(other[k], what))
+                assert np.array_equal(drawn, getattr(batch, what)[k])
+            assert (one[k].id, one[k].label, one[k].stamp) == (other[k].id, other[k].label, other[k].stamp)
+            assert batch.camouflaged[k] == (one[k].label == "camouflaged")
+
+    def test_every_setting_changes_the_stamp_and_every_seed_the_frames(self):
+        pytest.importorskip("cv2")
+        changes = [{}, {"frames": 6}, {"size": 32}, {"seed": 1}, {"variant": VISIBLE}, {"flow": "estimated"}]
+        assert len({camouflage_clips(1, **settings)[0].stamp for settings in changes}) == len(changes)
+        drawn = [clip.frames.tobytes() for seed in range(4) for clip in camouflage_clips(6, frames=1, seed=seed)]
+        assert len({hashlib.sha256(content).digest() for content in drawn}) == 24
+
+    def test_no_clip_at_all(self):
+        assert camouflage_clips(0) == []
+        assert camouflage_batch(0, frames=2).masks.shape == (0, 2, 48, 48)
+
+    @pytest.mark.parametrize(
+        "settings",
+        [{"n": -1}, {"n": 1, "seed": -1}, {"n": 1, "frames": 0}, {"n": 1, "size": 15},
+         {"n": 1, "size": 36, "variant": CamouflageVariant(objects=2)}],
+    )  # fmt: skip
+    def test_a_world_that_cannot_be_drawn_is_refused(self, settings):
+        with pytest.raises(InputError, match=r"cannot be drawn; allowed: .* at least .* pixels for"):
+            camouflage_clips(**settings)
+
+    def test_an_unknown_flow_is_refused(self):
+        with pytest.raises(InputError, match="flow is 'raft'; allowed: 'exact', 'estimated'"):
+            camouflage_clips(1, flow="raft")
+
+    @pytest.mark.parametrize(
+        ("settings", "named"),
+        [({"camouflaged": 1.5}, "camouflaged is 1.5; allowed: 0 to 1"), ({"objects": 0}, "objects is 0; allowed: 1 to 4"),
+         ({"objects": 1.5}, "objects is 1.5; allowed: a whole number"), ({"occlusion": -1}, "occlusion is -1"),
+         ({"speed": 0.5}, "speed is 0.5; allowed: 1 to 8"), ({"centred": np.nan}, "centred is nan"),
+         ({"camera": 2.5}, "camera is 2.5; allowed: 0 to 2, the objects' speed")],
+    )  # fmt: skip
+    def test_a_variant_out_of_range_is_refused(self, settings, named):
+        with pytest.raises(InputError, match=f"a camouflage world's {named}"):
+            CamouflageVariant(**settings)
