@@ -16,7 +16,18 @@ from sdmetrics.report import write_figures, write_report
 from sdmetrics.report.comparison import write_comparison, write_comparison_figures
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from sdmetrics.runners.torch import TorchRunner
-from sdmetrics.torch import BiasTracker, ShuffledFrames, StaticDropout, attach, finetune
+from sdmetrics.torch import (
+    BiasTracker,
+    ShuffledFrames,
+    StaticDropout,
+    TwoStream,
+    attach,
+    finetune,
+    fusionseg,
+    matnet,
+    rtnet,
+    small_resnet,
+)
 from tests.models import ResNet3d, seeded
 from tests.videos import write_video
 
@@ -25,6 +36,7 @@ ROOMS = [
     *(list_layers, build_probe, export, write_figures, write_report, OnnxRunner, TorchRunner),
     *(compare, write_comparison, write_comparison_figures),
     *(BiasTracker, ShuffledFrames, StaticDropout, attach, finetune),
+    *(TwoStream, fusionseg, matnet, rtnet, small_resnet),
 ]
 RESULT_CLASSES = {sd.Evaluation, sd.LayerBias, sd.UnitBias, sd.Runner, sd.MissingExtra}
 """Made by functions whose examples show them."""

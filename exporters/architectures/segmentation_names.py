@@ -115,6 +115,6 @@ def translated(state: State) -> dict[str, Tensor]:
             named[name] = tensor
     for name in ("decoder.mask.weight", "decoder.mask.bias"):
         if name in named and named[name].ndim and len(named[name]) == 2:
-            background, mask = named[name].split(1)
+            background, mask = named[name].chunk(2)
             named[name] = mask - background
     return named

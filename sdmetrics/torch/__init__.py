@@ -1,4 +1,4 @@
-"""For training in PyTorch: StaticDropout, the bias over training, and data sets whose frames are shuffled.
+"""For training in PyTorch: StaticDropout, the bias over training, data sets whose frames are shuffled, segmenters.
 
 Training against static bias, and fine-tuning as the paper does (Sec. 5.2):
 
@@ -18,6 +18,14 @@ Training against static bias, and fine-tuning as the paper does (Sec. 5.2):
 >>> attached.dropout.scores.shape, attached.dropout.estimates
 (torch.Size([16]), 1)
 >>> finetune(model)  # from here on nothing is dropped
+
+Segmenting moving objects by frames and their flow, with parts that combine freely (Sec. 5.3); `fusionseg`, `matnet` and
+`rtnet` are published combinations, at their full size:
+
+>>> from sdmetrics.torch import TwoStream, small_resnet
+>>> model = TwoStream(small_resnet(), small_resnet(), cross="motion_to_appearance", fusion="gated", width=32)
+>>> model(torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 64))["mask"].shape
+torch.Size([1, 1, 64, 64])
 """
 
 from sdmetrics.errors import require
@@ -25,8 +33,23 @@ from sdmetrics.errors import require
 require("torch", extra="torch")
 
 from sdmetrics.torch.attachment import Attachment, attach  # noqa: E402
+from sdmetrics.torch.backbones import small_resnet  # noqa: E402
+from sdmetrics.torch.segmenters import fusionseg, matnet, rtnet  # noqa: E402
 from sdmetrics.torch.shuffle import ShuffledFrames  # noqa: E402
 from sdmetrics.torch.static_dropout import StaticDropout, finetune  # noqa: E402
 from sdmetrics.torch.tracker import BiasTracker  # noqa: E402
+from sdmetrics.torch.two_stream import TwoStream  # noqa: E402
 
-__all__ = ["Attachment", "BiasTracker", "ShuffledFrames", "StaticDropout", "attach", "finetune"]
+__all__ = [
+    "Attachment",
+    "BiasTracker",
+    "ShuffledFrames",
+    "StaticDropout",
+    "TwoStream",
+    "attach",
+    "finetune",
+    "fusionseg",
+    "matnet",
+    "rtnet",
+    "small_resnet",
+]
