@@ -10,13 +10,13 @@ from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.architectures import pytorchvideo, segmentation, torchvision, transformers, vistr
 from sdmetrics.exporters.architectures.architecture import Architecture
 from sdmetrics.exporters.layers import suggest
-from sdmetrics.views import ModelInput
+from sdmetrics.views import FLOWS, ModelInput
 
 if TYPE_CHECKING:
     from torch import nn
 
-MADE_BY = (pytorchvideo, torchvision, transformers, vistr, segmentation)
-ARCHITECTURES = {row.name: row for module in MADE_BY for row in module.ROWS}
+ROWS = (*pytorchvideo.ROWS, *torchvision.ROWS, *transformers.ROWS, *vistr.ROWS, *segmentation.ROWS)
+ARCHITECTURES = {row.name: row for row in ROWS}
 
 
 def find_architecture(name: str) -> Architecture:
@@ -94,9 +94,14 @@ def in_words(architecture: Architecture) -> tuple[str, ...]:
     --------
     >>> in_words(find_architecture("slowfast_r50_8x8"))[1:]
     ('8×8 + 32×2, 256²', '10: slow.stem … fast.res5', 'Kinetics-400', 'SLOWFAST_8x8_R50.pyth')
+    >>> in_words(find_architecture("rtnet"))[1]
+    'frame + flow, 384×672'
     """
     height, width = architecture.inputs[0].size
-    fed = " + ".join(f"{item.frames}×{item.stride}" for item in architecture.inputs)
+    fed = " + ".join(
+        f"{item.frames}×{item.stride}" if "T" in item.layout else "flow" if item.source in FLOWS else "frame"
+        for item in architecture.inputs
+    )
     first, *_, last = architecture.layers
     return (
         architecture.name,
