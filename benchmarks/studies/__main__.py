@@ -39,7 +39,7 @@ STUDIES = (
 PLANS = {module.PLAN.name: module.PLAN for module in STUDIES}
 HERE = Path(__file__).resolve().parent
 FULL = Scale()
-QUICK = Scale(seeds=(0, 1), budget=Budget(clips=1200, epochs=3, tested=300, measured=120))
+QUICK = Scale(seeds=(0, 1), budget=Budget(clips=800, epochs=3, tested=200, measured=100))
 
 
 def run(plans: list[Plan], bank: Bank, scale: Scale, out: Path, processes: int | None = None) -> Path:
