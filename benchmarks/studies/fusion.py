@@ -25,8 +25,8 @@ GRID: tuple[Variant, ...] = tuple((cross, fusion) for cross in CROSS for fusion 
 
 
 def budget(scale: Scale) -> Budget:
-    """Return what is spent on a segmenter: fewer clips than on a classifier, seen once more."""
-    return replace(scale.budget, clips=scale.budget.clips * 2 // 3, epochs=scale.budget.epochs + 1)
+    """Return what is spent on a segmenter: half the clips of a classifier, seen once more."""
+    return replace(scale.budget, clips=scale.budget.clips // 2, epochs=scale.budget.epochs + 1)
 
 
 def arm(variant: Variant, scale: Scale, **changes: Any) -> list[Segmenter]:  # noqa: ANN401 (fields of Segmenter)
