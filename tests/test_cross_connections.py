@@ -89,10 +89,15 @@ def test_the_affinity_has_a_sixteenth_of_the_channels_and_one_set_of_weights_for
     }
 
 
-@given(seed=st.integers(0, 2**31), channels=st.sampled_from([3, 64, 192]), pooled=st.booleans())
-def test_the_reciprocal_transformation_is_scaling_attention_and_gating(seed, channels, pooled):
+@given(
+    seed=st.integers(0, 2**31),
+    sizes=st.sampled_from([(3, 1), (6, 2), (24, 8), (160, 4)]),
+    pooled=st.booleans(),
+)
+def test_the_reciprocal_transformation_is_scaling_attention_and_gating(seed, sizes, pooled):
+    channels, heads = sizes
     torch.manual_seed(seed)
-    module = ReciprocalTransformation(channels, pooled=pooled).double()
+    module = ReciprocalTransformation(channels, heads=heads, pooled=pooled).double()
     appearance, motion = torch.randn(2, 2, channels, 5, 3, dtype=torch.float64)
     means = torch.cat([appearance, motion], 1).mean((2, 3))
     hidden = (means @ module.reduce.weight[:, :, 0, 0].T + module.reduce.bias).relu()
@@ -102,7 +107,6 @@ def test_the_reciprocal_transformation_is_scaling_attention_and_gating(seed, cha
         a, m = max_pool2d(a, 3, 2, 1), max_pool2d(m, 3, 2, 1)
 
     def attend(part, own, other):
-        heads = {3: 1, 64: 1, 192: 3}[channels]
         query, key, value = (
             (projection.weight[:, :, 0, 0] @ stream.flatten(2)).unflatten(1, (heads, -1)).transpose(2, 3)
             for projection, stream in ((part.query, own), (part.key, other), (part.value, other))
@@ -162,8 +166,16 @@ def test_features_without_any_structure_give_finite_numbers_and_gradients(kind, 
     assert all(part.isfinite().all() for part in (*sent, *(stream.grad for stream in streams)))
 
 
-def test_only_after_the_first_stage_is_the_attention_at_half_the_resolution():
-    assert [make_cross("reciprocal", 8, stage=stage).pooled for stage in (2, 3, 4, 5)] == [True, False, False, False]
+def test_the_reciprocal_transformation_after_every_stage_as_published():
+    made = [make_cross("reciprocal", 64, stage=stage) for stage in (2, 3, 4, 5)]
+    assert [part.pooled for part in made] == [True, False, False, False]
+    assert [part.motion.heads for part in made] == [1, 2, 4, 8]
+    assert make_cross("reciprocal", 12, stage=5).motion.heads == 4
+
+
+def test_heads_that_the_channels_cannot_be_shared_among():
+    with pytest.raises(InputError, match="channels are 12 and heads 8; give a multiple of the heads, or fewer heads"):
+        ReciprocalTransformation(12, heads=8)
 
 
 @pytest.mark.parametrize("kind", ["none", "sideways"])

@@ -21,7 +21,6 @@ CASCADES = 5
 REDUCTION = 16
 NARROWEST = 8
 """Channels of the affinity, at least: normalised, a product of one channel would tell its sign and nothing else."""
-WIDTH_OF_A_HEAD = 64
 
 
 class CoAttention(nn.Module):
@@ -97,23 +96,32 @@ class ReciprocalTransformation(nn.Module):
     Parameters
     ----------
     channels
-        c, of each stream. A head of the attention has 64 of them.
+        c, of each stream.
+    heads
+        Of the attention; as published 1, 2, 4 and 8 after the four stages.
     pooled
         Whether to attend at half the resolution, as RTNet does after its first stage, where positions are many.
 
+    Raises
+    ------
+    InputError
+        If the channels cannot be shared out among the heads.
+
     Examples
     --------
-    >>> appearance, motion = ReciprocalTransformation(32)(torch.ones(2, 32, 4, 4), torch.ones(2, 32, 4, 4))
+    >>> appearance, motion = ReciprocalTransformation(32, heads=2)(torch.ones(2, 32, 4, 4), torch.ones(2, 32, 4, 4))
     >>> appearance.shape, motion.shape
     (torch.Size([2, 32, 4, 4]), torch.Size([2, 32, 4, 4]))
     """
 
-    def __init__(self, channels: int, *, pooled: bool = False) -> None:
+    def __init__(self, channels: int, *, heads: int = 1, pooled: bool = False) -> None:
         super().__init__()
+        if channels % heads:
+            raise InputError(f"channels are {channels} and heads {heads}; give a multiple of the heads, or fewer heads")
         self.pooled = pooled
         narrow = max(NARROWEST, channels // REDUCTION)
         self.reduce, self.expand = nn.Conv2d(2 * channels, narrow, 1), nn.Conv2d(narrow, 2 * channels, 1)
-        self.appearance, self.motion = _Attention(channels), _Attention(channels)
+        self.appearance, self.motion = _Attention(channels, heads), _Attention(channels, heads)
         self.gate = nn.Conv2d(2 * channels, 2, 1)
 
     def forward(self, appearance: Tensor, motion: Tensor) -> tuple[Tensor, Tensor]:
@@ -135,9 +143,9 @@ class ReciprocalTransformation(nn.Module):
 class _Attention(nn.Module):
     """Attention of every position of one stream to all of the other."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
-        self.heads = math.gcd(channels, max(1, channels // WIDTH_OF_A_HEAD))
+        self.heads = heads
         self.query = nn.Conv2d(channels, channels, 1, bias=False)
         self.key = nn.Conv2d(channels, channels, 1, bias=False)
         self.value = nn.Conv2d(channels, channels, 1, bias=False)
@@ -177,7 +185,8 @@ def make_cross(kind: Cross, channels: int, stage: int) -> CoAttention | Reciproc
     True
     """
     if kind == "reciprocal":
-        return ReciprocalTransformation(channels, pooled=stage == 2)
+        # Fewer heads where the channels of a backbone are not a multiple.
+        return ReciprocalTransformation(channels, heads=math.gcd(channels, 2 ** (stage - 2)), pooled=stage == 2)
     if kind in ("motion_to_appearance", "both_ways"):
         return CoAttention(channels, both_ways=kind == "both_ways")
     raise InputError(f"cross is {kind!r}; allowed: {', '.join(get_args(Cross))}")
