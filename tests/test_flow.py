@@ -130,7 +130,7 @@ def test_a_frame_is_followed_by_itself_in_any_memory_layout():
         (
             np.zeros((2, 8, 8, 3), np.uint8),
             np.zeros((1, 8, 8, 3), np.uint8),
-            r"frames of shape \(2, 8, 8, 3\) cannot be followed to frames of shape \(1, 8, 8, 3\); give two of one shape",
+            r"frames of shape \(2, 8, 8, 3\) cannot be followed to frames of shape \(1, 8, 8, 3\); give two of one",
         ),
     ],
 )

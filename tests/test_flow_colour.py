@@ -28,8 +28,8 @@ def naive_wheel():
     corners = [(255, 0, 0), (255, 255, 0), (0, 255, 0), (0, 255, 255), (0, 0, 255), (255, 0, 255), (255, 0, 0)]
     wheel = []
     for before, after, steps in zip(corners[:-1], corners[1:], (15, 6, 4, 11, 13, 6), strict=True):
-        for step in range(steps):
-            wheel.append([b + (a - b) * step / steps for b, a in zip(before, after, strict=True)])
+        pairs = list(zip(before, after, strict=True))
+        wheel += [[b + (a - b) * step / steps for b, a in pairs] for step in range(steps)]
     return wheel
 
 

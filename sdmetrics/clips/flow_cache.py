@@ -12,7 +12,7 @@ import numpy as np
 
 from sdmetrics.clips.clip import Flow
 from sdmetrics.errors import InputError
-from sdmetrics.files import replacing, writable_folder
+from sdmetrics.files import replacing
 
 DIGEST = 32
 """Bytes of SHA-256, which follow the array in its file and tell damage."""
@@ -37,7 +37,7 @@ def cached(load: Callable[[], Flow], folder: Path, *key: str | int) -> Callable[
     Raises
     ------
     InputError
-        If the folder cannot be written to; by the loader, if a component is not finite or above 65504 pixels.
+        By the loader, if the folder cannot be written to, or a component is not finite or above 65504 pixels.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def cached(load: Callable[[], Flow], folder: Path, *key: str | int) -> Callable[
     (True, 'float32', 0.09997600317001343)
     """
     name = hashlib.sha256(repr(key).encode()).hexdigest()
-    return partial(_load, load, writable_folder(folder) / f"{name}.npy")
+    return partial(_load, load, folder / f"{name}.npy")
 
 
 def _load(load: Callable[[], Flow], path: Path) -> Flow:
