@@ -63,7 +63,7 @@ def estimate_flow(first: Frames, second: Frames) -> NDArray[np.float32]:
     Returns
     -------
     flow
-        float32 `(…, H, W, 2)`, pixels to the right and downwards.
+        float32 `(…, H, W, 2)`, pixels to the right and downwards, rounded to what float16 holds.
 
     Raises
     ------
@@ -101,7 +101,8 @@ def estimate_flow(first: Frames, second: Frames) -> NDArray[np.float32]:
         # A search that has seen other frames gives other bits.
         search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         flow[place] = search.calc(luminance(first[place]), luminance(second[place]), None)[:height, :width]
-    return flow
+    # What the store on disk keeps, so that a run with it and one without give the same bits.
+    return flow.astype(np.float16).astype(np.float32)
 
 
 def resized_flow(flow: Flow, size: tuple[int, int]) -> Flow:
