@@ -62,7 +62,7 @@ class MapReader:
                 f"clip {ids[int(np.argmax(outside))]!r}: the model's output lies outside 0 to 1, and that of the clips "
                 "before did not, so that it was read as probabilities. Say which it is: logits=True or logits=False"
             )
-        return (np.tanh(maps / 2) + 1) / 2 if self.logits else maps
+        return np.asarray((np.tanh(maps / 2) + 1) / 2, np.float32) if self.logits else maps
 
 
 def map_output(outputs: Mapping[str, NDArray[Any]], name: str | None = None) -> NDArray[Any]:

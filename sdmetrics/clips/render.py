@@ -140,10 +140,9 @@ def feeds(views: Sequence[View], shown: Sequence[Shown]) -> Feeds:
 
     Every input's `<input>/order` is int64 `(N, T')`.
     """
-    orders: Mapping[str, Any] = {
-        f"{name}/order": np.stack([view.orders[name] for view in views]) for name in views[0].orders
-    }
-    return {source: np.stack([one[source] for one in shown]) for source in shown[0]} | orders
+    sources: Feeds = {source: np.stack([one[source] for one in shown]) for source in shown[0]}
+    orders = {f"{name}/order": np.stack([view.orders[name] for view in views]) for name in views[0].orders}
+    return {**sources, **orders}
 
 
 def _only_read(shown: Shown, inputs: Sequence[ModelInput]) -> Shown:

@@ -51,8 +51,9 @@ class InstanceMasks(nn.Module):
         maps = torch.einsum("ntqdc,nthwdc->nqdthw", queries, keys) / keys.shape[-1] ** 0.5
         shown = self.shown(pixels).permute(0, 4, 1, 2, 3)
         seen = torch.cat([maps, shown[:, None].expand(-1, maps.shape[1], -1, -1, -1, -1)], dim=2)
-        drawn: Tensor = self.convolutions(seen.flatten(0, 1))
-        return drawn.unflatten(0, (-1, maps.shape[1])).squeeze(2).transpose(1, 2)
+        drawn = self.convolutions(seen.flatten(0, 1))
+        masks: Tensor = drawn.unflatten(0, (-1, maps.shape[1])).squeeze(2).transpose(1, 2)
+        return masks
 
 
 def _convolution(read: int, returned: int) -> list[nn.Module]:
