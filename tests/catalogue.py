@@ -21,11 +21,12 @@ OPTIONS = {
     "V-JEPA 2": NARROW | PREDICTOR | {"num_hidden_layers": 2, "num_pooler_layers": 1},
     "VideoPrism": NARROW | {"num_spatial_layers": 2, "num_temporal_layers": 2, "intermediate_size": 48},
     "VidEoMT": NARROW | {"num_hidden_layers": 2, "num_blocks": 1, "num_queries": 3},
+    "VisTR": {"backbone": "resnet18", "channels": 24, "heads": 2, "hidden": 48, "queries": 3, "layers": (2, 2)},
 }
-"""Fields of the configurations of Transformers, by family: two blocks, and narrow."""
+"""Options of the builders, by family, mostly fields of Transformers' configurations: two blocks, and narrow."""
 BACKBONES = {"FusionSeg": "resnet50", "MATNet": "resnet18", "RTNet": "resnet18"}
 """Of both streams; FusionSeg's is dilated, which the narrower ones cannot be."""
-DEPTHS = ("num_hidden_layers", "num_spatial_layers", "num_temporal_layers", "num_blocks")
+DEPTHS = ("num_hidden_layers", "num_spatial_layers", "num_temporal_layers", "num_blocks", "layers")
 
 
 MVIT_KEPT = (0, 1, 2, 3, 13, 14)
@@ -59,6 +60,8 @@ def reduced(architecture: Architecture, whole: bool = False) -> Architecture:
 def kept(architecture):
     """Return the layers that are left where the later blocks are gone."""
     layers = architecture.layers
+    if architecture.family == "VisTR":
+        return {name: path for name, path in layers.items() if path.rpartition(".")[2] in ("1", "2")}
     if architecture.family in OPTIONS:
         return {name: path for name, path in layers.items() if path.rpartition(".")[2] in ("0", "1")}
     if architecture.family == "MViT":

@@ -37,6 +37,7 @@ VARIANTS = {
     "V-JEPA 2": ["vjepa2_vitl"],
     "VideoPrism": ["videoprism_b"],
     "VidEoMT": ["videomt"],
+    "VisTR": ["vistr_r50", "vistr_r101"],
     "FusionSeg": ["fusionseg"],
     "MATNet": ["matnet", "matnet_both_ways"],
     "RTNet": ["rtnet"],

@@ -1,7 +1,7 @@
 """The set-prediction loss of VisTR: what it found is matched to the objects of a clip, then pulled towards them.
 
-Wang et al., CVPR 2021, Sec. 3.3, with the weights of the authors' code. An object is matched in all its frames at once, to
-the queries of one number, so that the number becomes the object's identity.
+Wang et al., CVPR 2021, with the weights of the authors' code. An object is matched in all its frames at once, to the
+queries of one number, so that the number becomes the object's identity.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Objects:
     def of(cls, annotated: Tensor, labels: Sequence[int]) -> Objects:
         """Read masks (T, H, W) in which `labels[k]` is the class of the object numbered k + 1."""
         numbers = torch.arange(1, len(labels) + 1)
-        return cls(torch.tensor(labels), annotated == numbers[:, None, None, None])
+        return cls(torch.tensor(labels, dtype=torch.int64), annotated == numbers[:, None, None, None])
 
     @property
     def visible(self) -> Tensor:

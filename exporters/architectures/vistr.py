@@ -28,6 +28,7 @@ RENAMES = (
     (r"^transformer\.decoder\.norm\.", "norm."),
     (r"\.self_attn\.", ".attention."),
     (r"\.multihead_attn\.", ".cross_attention."),
+    (r"\.out_proj\.", ".out."),
     (r"\.linear1\.", ".feedforward.0."),
     (r"\.linear2\.", ".feedforward.3."),
     (r"^query_embed\.", "queries."),
@@ -41,28 +42,29 @@ MASK_HEAD = ("bbox_attention.", "mask_head.", "insmask_head.")
 
 
 def build(
-    backbone: str,
     inputs: Sequence[ModelInput],
     classes: int,
+    *,
+    backbone: str,
     **options: Any,  # noqa: ANN401 (of VisTR)
 ) -> nn.Module:
     """Build VisTR with random weights; its own head for masks, of deformable convolutions, is not part of it.
 
     Parameters
     ----------
-    backbone
-        One of torchvision's ResNets; its normalisation is frozen.
     inputs
         How it is fed.
     classes
         Logits of a query, with the one that says "no object".
+    backbone
+        One of torchvision's ResNets; its normalisation is frozen.
     options
         Arguments of `VisTR` that depart from the published ones.
 
     Examples
     --------
     >>> clip = ModelInput("video", frames=2, size=(32, 32), layout="NTCHW")
-    >>> module = build("resnet18", [clip], classes=4, channels=24, heads=2, hidden=32, layers=(1, 1))
+    >>> module = build([clip], 4, backbone="resnet18", channels=24, heads=2, hidden=32, layers=(1, 1))
     >>> module.classes.out_features, module.queries.num_embeddings
     (4, 20)
     """
@@ -89,19 +91,28 @@ def translated(state: State) -> dict[str, Tensor]:
     >>> list(translated({"vistr.transformer.encoder.layers.0.linear1.bias": 0, "vistr.class_embed.bias": 1}))
     ['encoder.1.feedforward.0.bias', 'classes.bias']
     """
-    kept = {}
+    kept: dict[str, Tensor] = {}
     for name, tensor in state.items():
         if not name.startswith(MASK_HEAD):
             for pattern, replacement in RENAMES:
                 name = re.sub(pattern, replacement, name)
-            kept[name] = tensor
-    if len(kept) < len(state):
+            kept |= _apart(name, tensor)
+    drawing = sum(name.startswith(MASK_HEAD) for name in state)
+    if drawing:
         warnings.warn(
-            f"the {len(state) - len(kept)} weights of VisTR's mask head are left out: its deformable convolutions are "
-            "not exported. Layers, classes and boxes are those of the checkpoint",
+            f"the {drawing} weights of VisTR's mask head are left out: its deformable convolutions are not exported. "
+            "Layers, classes and boxes are those of the checkpoint",
             stacklevel=2,
         )
     return kept
+
+
+def _apart(name: str, tensor: Tensor) -> dict[str, Tensor]:
+    """Cut the joint projection of queries, keys and values into three; any other weights stay what they are."""
+    start, joint, kind = name.partition("in_proj_")
+    if not joint or not tensor.ndim:
+        return {name: tensor}
+    return {f"{start}{part}.{kind}": cut for part, cut in zip(("query", "key", "value"), tensor.chunk(3), strict=False)}
 
 
 def _without_classifier(network: nn.Module) -> nn.Module:
@@ -124,7 +135,7 @@ def _row(name: str, backbone: str) -> Architecture:
         labels="YouTube-VIS 2019",
         # It counts 40 kinds of objects from 1. Logit 0 is not used, and the last means "no object".
         classes=42,
-        build=partial(build, backbone),
+        build=partial(build, backbone=backbone),
         layers={name: name for part in ("encoder", "decoder") for name in (f"{part}.{n + 1}" for n in range(LAYERS))},
     )
 

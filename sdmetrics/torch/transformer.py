@@ -1,4 +1,4 @@
-"""Layers of a transformer that reads all pixels of all frames at once (Carion et al., ECCV 2020; Wang et al., CVPR 2021).
+"""Layers of a transformer that reads all pixels of all frames at once: DETR's (Carion et al., ECCV 2020), as in VisTR.
 
 Tokens are `(clips, tokens, channels)`. Positions are added to queries and keys in every layer, and never to values.
 """
@@ -44,6 +44,39 @@ def sine_positions(frames: int, height: int, width: int, channels: int) -> Tenso
     return functional.pad(torch.cat(codes, dim=3).flatten(0, 2), (0, channels - 3 * each))
 
 
+class Attention(nn.Module):
+    """Queries look at keys, with several heads, and take from the values what they see.
+
+    Parameters
+    ----------
+    channels, heads
+        Width of the tokens, and among how many heads it is split.
+    dropout
+        Share of the attention that is dropped in training.
+
+    Examples
+    --------
+    >>> look, pixels = Attention(12, heads=2), torch.zeros(3, 5, 12)
+    >>> look(torch.zeros(3, 2, 12), pixels, pixels).shape
+    torch.Size([3, 2, 12])
+    """
+
+    def __init__(self, channels: int, heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        # One projection for all three, as in nn.MultiheadAttention, is cut apart anew in every run of an exported model.
+        self.query, self.key, self.value, self.out = (nn.Linear(channels, channels) for _ in range(4))
+
+    def forward(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """Return what queries `(N, queries, channels)` see of keys and values, both `(N, tokens, channels)`."""
+        projected = (self.query(queries), self.key(keys), self.value(values))
+        query, key, value = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in projected)
+        dropout = self.dropout if self.training else 0.0
+        seen = functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
+        taken: Tensor = self.out(seen.transpose(1, 2).flatten(2))
+        return taken
+
+
 class EncoderLayer(nn.Module):
     """Every pixel looks at all pixels of all frames, then thinks alone; returns the new tokens.
 
@@ -62,7 +95,7 @@ class EncoderLayer(nn.Module):
 
     def __init__(self, channels: int, heads: int, hidden: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.attention = nn.MultiheadAttention(channels, heads, dropout, batch_first=True)
+        self.attention = Attention(channels, heads, dropout)
         self.norm1 = nn.LayerNorm(channels)
         self.feedforward = _feedforward(channels, hidden, dropout)
         self.norm2 = nn.LayerNorm(channels)
@@ -72,8 +105,7 @@ class EncoderLayer(nn.Module):
     def forward(self, tokens: Tensor, positions: Tensor) -> Tensor:
         """Turn tokens `(N, tokens, channels)` at `positions` `(tokens, channels)` into others."""
         placed = tokens + positions
-        seen, _ = self.attention(placed, placed, tokens, need_weights=False)
-        tokens = self.norm1(tokens + self.dropout(seen))
+        tokens = self.norm1(tokens + self.dropout(self.attention(placed, placed, tokens)))
         changed: Tensor = self.norm2(tokens + self.dropout(self.feedforward(tokens)))
         return changed
 
@@ -95,9 +127,9 @@ class DecoderLayer(nn.Module):
 
     def __init__(self, channels: int, heads: int, hidden: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.attention = nn.MultiheadAttention(channels, heads, dropout, batch_first=True)
+        self.attention = Attention(channels, heads, dropout)
         self.norm1 = nn.LayerNorm(channels)
-        self.cross_attention = nn.MultiheadAttention(channels, heads, dropout, batch_first=True)
+        self.cross_attention = Attention(channels, heads, dropout)
         self.norm2 = nn.LayerNorm(channels)
         self.feedforward = _feedforward(channels, hidden, dropout)
         self.norm3 = nn.LayerNorm(channels)
@@ -111,9 +143,8 @@ class DecoderLayer(nn.Module):
         `(queries, channels)` say which is which.
         """
         placed = found + queries
-        seen, _ = self.attention(placed, placed, found, need_weights=False)
-        found = self.norm1(found + self.dropout(seen))
-        seen, _ = self.cross_attention(found + queries, pixels + positions, pixels, need_weights=False)
+        found = self.norm1(found + self.dropout(self.attention(placed, placed, found)))
+        seen = self.cross_attention(found + queries, pixels + positions, pixels)
         found = self.norm2(found + self.dropout(seen))
         changed: Tensor = self.norm3(found + self.dropout(self.feedforward(found)))
         return changed

@@ -48,6 +48,7 @@ class VisTR(nn.Module):
 
     Examples
     --------
+    >>> import torch
     >>> backbone = nn.Conv2d(3, 16, kernel_size=8, stride=8)
     >>> model = VisTR(backbone, 16, frames=4, classes=3, channels=24, heads=2, layers=(2, 2), hidden=32, queries=5)
     >>> found = model(torch.zeros(2, 4, 3, 48, 48))
@@ -76,8 +77,8 @@ class VisTR(nn.Module):
         if min(features, frames, classes, channels, heads, *layers, hidden, queries) < 1 or channels % heads:
             raise InputError(
                 f"VisTR cannot have {channels} channels in {heads} heads, {layers} layers, {hidden} hidden units, "
-                f"{features} features, {frames} frames, {queries} queries and {classes} classes; each is at least 1, and "
-                "the channels are a multiple of the heads"
+                f"{features} features, {frames} frames, {queries} queries and {classes} classes; allowed: each at "
+                "least 1, and the channels a multiple of the heads"
             )
         self.frames = frames
         self.backbone = backbone
