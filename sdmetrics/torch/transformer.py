@@ -64,7 +64,7 @@ class Attention(nn.Module):
     def __init__(self, channels: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.heads, self.dropout = heads, dropout
-        # One projection for all three, as in nn.MultiheadAttention, is cut apart anew in every run of an exported model.
+        # One projection for all three, as in nn.MultiheadAttention, is cut apart in every run of an exported model.
         self.query, self.key, self.value, self.out = (nn.Linear(channels, channels) for _ in range(4))
 
     def forward(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
