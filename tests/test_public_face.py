@@ -91,6 +91,6 @@ def test_every_command_of_the_readme_exists():
 
     from sdmetrics.cli import app
 
-    used = set(re.findall(r"(?:\$ |`)sdmetrics ([a-z]+)", README))
+    used = set(re.findall(r"(?:\$ |`)sdmetrics ([a-z-]+)", README))
     assert used
     assert used <= set(get_command(app).commands)
