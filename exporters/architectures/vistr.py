@@ -123,6 +123,10 @@ def _without_classifier(network: nn.Module) -> nn.Module:
     for name, part in network.named_children():
         if name not in ("avgpool", "fc"):
             kept.add_module(name, part)
+    # Random weights are normalised by nothing here: with a scale of 1 every block would add as much as there is.
+    for name, scale in kept.named_buffers():
+        if re.search(r"layer\d\.\d+\.bn[23]\.weight", name):
+            scale.fill_(0.5)
     return kept
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from sdmetrics.errors import InputError
@@ -48,7 +49,6 @@ class VisTR(nn.Module):
 
     Examples
     --------
-    >>> import torch
     >>> backbone = nn.Conv2d(3, 16, kernel_size=8, stride=8)
     >>> model = VisTR(backbone, 16, frames=4, classes=3, channels=24, heads=2, layers=(2, 2), hidden=32, queries=5)
     >>> found = model(torch.zeros(2, 4, 3, 48, 48))
@@ -119,7 +119,7 @@ class VisTR(nn.Module):
         for encode in self.encoder.values():
             pixels = encode(pixels, positions)
         queries = self.queries.weight
-        found = queries.new_zeros(len(pixels), *queries.shape)
+        found = torch.zeros_like(queries).expand(pixels.shape[0], -1, -1)
         for decode in self.decoder.values():
             found = decode(found, pixels, positions, queries)
         found = self.norm(found).unflatten(1, (self.frames, -1))
