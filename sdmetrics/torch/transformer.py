@@ -71,7 +71,7 @@ class Attention(nn.Module):
         """Return what queries `(N, queries, channels)` see of keys and values, both `(N, tokens, channels)`."""
         dropout = self.dropout if self.training else 0.0
         projected = (self.query(queries), self.key(keys), self.value(values))
-        # One head after the other: an exported model writes down all tokens by all, 150 MB for a clip and head of VisTR.
+        # One head after the other: an exported model writes down all tokens by all, 150 MB a clip and head of VisTR.
         heads = zip(*(part[:, None].chunk(self.heads, dim=3) for part in projected), strict=True)
         seen = [functional.scaled_dot_product_attention(*head, dropout_p=dropout) for head in heads]
         taken: Tensor = self.out(torch.cat(seen, dim=3)[:, 0])
