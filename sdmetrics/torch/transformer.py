@@ -73,7 +73,9 @@ class Attention(nn.Module):
         projected = (self.query(queries), self.key(keys), self.value(values))
         # One head after the other: an exported model writes down all tokens by all, 150 MB a clip and head of VisTR.
         heads = zip(*(part[:, None].chunk(self.heads, dim=3) for part in projected), strict=True)
-        seen = [functional.scaled_dot_product_attention(*head, dropout_p=dropout) for head in heads]
+        seen = [
+            functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout) for query, key, value in heads
+        ]
         taken: Tensor = self.out(torch.cat(seen, dim=3)[:, 0])
         return taken
 
