@@ -122,10 +122,11 @@ def evaluate(
             "--threshold": threshold,
             "--flip": flip,
             "--skip-ends": skip_ends,
-            "--logits": logits,
+            "--logits/--probabilities": None if logits is None else True,
         },
         WITHOUT_MASKS,
     )
+    refuse(clips_per_video is not None, {"--skip-ends": skip_ends}, "are not all of their videos")
     evaluation: Evaluation | SegmentationEvaluation
     if segments:
         if clips_per_video is None:
