@@ -160,7 +160,9 @@ def _print(
 ) -> None:
     """Print the scores and the clips that were skipped."""
     title = f"{model.stem}: {len(evaluation.clips)} clips used, {len(evaluation.skipped)} skipped"
-    console.print(plain_table(title, columns, rows))
+    table = plain_table(title, columns, rows)
+    table.min_width = min(len(title), console.width)
+    console.print(table)
     for skipped in evaluation.skipped:
         console.print(f"skipped {skipped['id']}: {skipped['reason']}", style="yellow", soft_wrap=True, markup=False)
 
