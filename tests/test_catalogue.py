@@ -5,11 +5,13 @@ import sys
 from collections import defaultdict
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
 from sdmetrics.errors import InputError, MissingExtra
 from sdmetrics.exporters.architectures import pytorchvideo, torchvision
+from sdmetrics.exporters.batches import fixed_batch
 from sdmetrics.exporters.catalogue import ARCHITECTURES, build_random, export, export_module, find_architecture
 from sdmetrics.exporters.feeds import prepare, random_feeds
 from sdmetrics.exporters.metadata import read_metadata
@@ -191,6 +193,7 @@ def test_random_weights_are_the_same_each_time_and_leave_torchs_generator_alone(
 def check_export(row, tmp_path):
     """Export a row and build its probe, which proves numbers for one and three clips, and every mask."""
     path = export_module(build_random(row), row, row.inputs, tmp_path / f"{row.name}.onnx")
+    assert fixed_batch(onnx.load(path)) is None
     metadata = read_metadata(path)
     assert metadata.inputs == row.inputs
     assert {layer.name: layer.module for layer in metadata.layers} == dict(row.layers)
