@@ -40,7 +40,7 @@ class VisTR(nn.Module):
         Per frame: the largest number of objects that can be found.
     masks
         Whether to draw the objects as well; see `InstanceMasks`. Without, they have a class and a box. The published
-        model draws with a head of its own, of deformable convolutions, which ONNX does not know in the form used there.
+        model draws with a head of its own, of deformable convolutions, which is not part of this one.
 
     Raises
     ------
