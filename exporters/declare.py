@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.axes import axis_of, label_axes
+from sdmetrics.exporters.batches import fixed_batch
 from sdmetrics.exporters.feeds import check_inputs, prepare, random_feeds, select
 from sdmetrics.exporters.graph import Shape, check_model, save_model, shapes
 from sdmetrics.exporters.layers import find_layers
@@ -64,8 +65,8 @@ def declare(
     Raises
     ------
     InputError
-        If a layer has no certain channel axis or does not hold the clips, or if the ONNX model and the framework
-        differ by more than 1e-3 of a tensor's scale for one or for three clips.
+        If a layer has no certain channel axis or does not hold the clips, if the batch is fixed, or if the ONNX model
+        and the framework differ by more than 1e-3 of a tensor's scale for one or for three clips.
     """
     feeds = random_feeds(inputs, CLIPS)
     together = forward(prepare(feeds, inputs))
@@ -73,6 +74,7 @@ def declare(
     outputs = [name for name in together if not name.startswith(LAYER)]
     check_inputs(model, inputs)
     check_model(model, path.name)
+    _insist_any_batch(model)
     offered = _offer(model, shapes(model), inputs, layers)
     if any(layer.channel_axis is None for layer in offered):
         # Only then, as this runs the whole model once more with nothing of it optimised.
@@ -93,6 +95,16 @@ def declare(
     )
     write_metadata(model, metadata)
     return save_model(model, path)
+
+
+def _insist_any_batch(model: ModelProto) -> None:
+    """Refuse a model that reads one number of clips only; what checks it would feed it in batches of that size."""
+    batch = fixed_batch(model)
+    if batch is not None:
+        raise InputError(
+            f"the exported model reads {batch} clip(s) at once and no other number: a part of it takes the number of "
+            "clips for a constant, as len(tensor) does; use tensor.shape[0] there"
+        )
 
 
 def _offer(

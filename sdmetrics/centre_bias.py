@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from sdmetrics.clips.ahead import Unusable, rendered_ahead
 from sdmetrics.clips.clip import VOID, Clip, Masks
 from sdmetrics.errors import InputError, require
-from sdmetrics.files import replacing
+from sdmetrics.files import write_json
 from sdmetrics.intervals import Floats, with_interval
 from sdmetrics.overlap import foreground
 from sdmetrics.progress import progress_bar
@@ -64,9 +63,7 @@ class CentreBias:
 def save_centre_biases(biases: dict[str, CentreBias], path: str | Path) -> Path:
     """Write the centre bias of every data set, by name, to one JSON file; return its path."""
     document = {"schema": SCHEMA, "datasets": {name: bias.row() for name, bias in biases.items()}}
-    with replacing(Path(path)) as temporary:
-        temporary.write_text(json.dumps(document, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
-    return Path(path)
+    return write_json(path, document, indent=None)
 
 
 def centre_bias(clips: Iterable[Clip], size: tuple[int, int] = SIZE, *, progress: bool = True) -> CentreBias:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
@@ -16,7 +15,7 @@ from sdmetrics.clips.ahead import Unusable, rendered_ahead
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.render import Shown, feeds, plain, reordered
 from sdmetrics.errors import InputError
-from sdmetrics.files import replacing
+from sdmetrics.files import write_json
 from sdmetrics.intervals import mean_replicates, with_interval
 from sdmetrics.labels import class_indices
 from sdmetrics.progress import progress_bar
@@ -70,10 +69,7 @@ class Evaluation:
 
     def save(self, path: str | Path) -> Path:
         """Write everything to one JSON file; return its path."""
-        text = json.dumps({"schema": SCHEMA, **asdict(self)}, indent=1, allow_nan=False, ensure_ascii=False)
-        with replacing(Path(path)) as temporary:
-            temporary.write_text(text + "\n", encoding="utf-8")
-        return Path(path)
+        return write_json(path, {"schema": SCHEMA, **asdict(self)})
 
 
 def evaluate(

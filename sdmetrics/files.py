@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sdmetrics.errors import InputError
 
@@ -35,6 +37,26 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, document: Mapping[str, Any], indent: int | None = 1) -> Path:
+    r"""Write a document that holds no NaN to a JSON file; return its path.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written to.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_json(Path(folder) / "a.json", {"é": None}, indent=None).read_text(encoding="utf-8")
+    '{"é": null}\n'
+    """
+    text = json.dumps(document, indent=indent, allow_nan=False, ensure_ascii=False)
+    with replacing(Path(path)) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+    return Path(path)
 
 
 def writable_folder(folder: Path) -> Path:

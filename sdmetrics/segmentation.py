@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -16,7 +15,7 @@ from sdmetrics.clips.clip import Clip, Masks
 from sdmetrics.clips.render import Feeds, Shown, feeds, plain
 from sdmetrics.errors import InputError
 from sdmetrics.evaluation import Classifier
-from sdmetrics.files import replacing
+from sdmetrics.files import write_json
 from sdmetrics.foreground_maps import MapReader, Maps
 from sdmetrics.intervals import Floats, mean_replicates, with_interval
 from sdmetrics.mask_scores import PROTOCOLS
@@ -55,10 +54,7 @@ class SegmentationEvaluation:
 
     def save(self, path: str | Path) -> Path:
         """Write everything to one JSON file; return its path."""
-        text = json.dumps({"schema": SCHEMA, **asdict(self)}, indent=1, allow_nan=False, ensure_ascii=False)
-        with replacing(Path(path)) as temporary:
-            temporary.write_text(text + "\n", encoding="utf-8")
-        return Path(path)
+        return write_json(path, {"schema": SCHEMA, **asdict(self)})
 
 
 def evaluate_segmentation(

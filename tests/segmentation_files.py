@@ -11,9 +11,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.videos import numbered
+from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.segmentation import open_segmentation
+from tests.videos import numbered, numbers_of
 
 HEIGHT, WIDTH = 64, 128
+"""Of the images that are written."""
+SIZE = (48, 40)
+"""That clips are opened in."""
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8], palette: bool = False) -> Path:
@@ -170,3 +175,32 @@ def write_moca(root: Path, lines: str, videos: Mapping[str, int]) -> Path:
     (root / "Annotations").mkdir(parents=True)
     (root / "Annotations" / "annotations.csv").write_text(lines)
     return root
+
+
+def opened(path: Path, frames: int = 1, stride: int = 1, **more: object) -> list[Clip]:
+    """Open a data set with masks."""
+    clips = open_segmentation(path, frames=frames, stride=stride, size=SIZE, **more)
+    assert clips is not None
+    return clips
+
+
+def ids(clips: Sequence[Clip]) -> list[str]:
+    """Return the clips' ids."""
+    return [clip.id for clip in clips]
+
+
+def shown(clips: Sequence[Clip]) -> list[list[int]]:
+    """Return the numbers that the frames of each clip carry."""
+    return [numbers_of(clip.frames) for clip in clips]
+
+
+def written(path: Path, content: object) -> Path:
+    """Write text, or anything else as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return path
+
+
+def moving(*values: int, length: int = 4) -> list[dict[str, object]]:
+    """Return the masks of objects that move, one entry a frame, as YouTube-VIS writes them."""
+    return [runs(square(number, *values) > 0) for number in range(length)]

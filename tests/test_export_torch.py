@@ -299,6 +299,7 @@ def branches(x):
         (Two(lambda x: x.mean(0)), ["after"], "no axis holds the clips"),
         (Two(lies), ["after"], r"output differs from the framework's by .* for 1 clip"),
         (Two(branches), ["conv"], "cannot export Tiny"),
+        (Two(lambda x: x + x.new_zeros(len(x), 1, 1, 1, 1)), ["conv"], "reads 3 .* and no other number"),
     ],
 )
 def test_modules_that_cannot_be_exported(tmp_path, after, layers, message):

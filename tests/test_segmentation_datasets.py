@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import sdmetrics.clips.annotated as annotated
 import sdmetrics.clips.segmentation as segmentation_clips
-from sdmetrics.clips.clip import VOID, Clip
+from sdmetrics.clips.clip import VOID
 from sdmetrics.clips.datasets import open_clips
-from sdmetrics.clips.flow import estimate_flow
 from sdmetrics.clips.segmentation import open_segmentation
-from sdmetrics.clips.video import read_video
-from sdmetrics.clips.window import Window
 from sdmetrics.errors import InputError
 from sdmetrics.opening import open_clips as open_model_clips
 from sdmetrics.views import ModelInput
 from tests.segmentation_files import (
     HEIGHT,
+    SIZE,
     VIA,
     WIDTH,
     box_xml,
     compressed,
+    ids,
+    moving,
+    opened,
     runs,
+    shown,
     square,
     via,
     vis_file,
@@ -42,33 +42,9 @@ from tests.segmentation_files import (
     write_moca,
     write_png,
     write_youtube_vos,
+    written,
 )
 from tests.videos import numbers_of
-
-SIZE = (48, 40)
-
-
-def opened(path: Path, frames: int = 1, stride: int = 1, **more: object) -> list[Clip]:
-    clips = open_segmentation(path, frames=frames, stride=stride, size=SIZE, **more)
-    assert clips is not None
-    return clips
-
-
-def ids(clips: Sequence[Clip]) -> list[str]:
-    return [clip.id for clip in clips]
-
-
-def shown(clips: Sequence[Clip]) -> list[list[int]]:
-    return [numbers_of(clip.frames) for clip in clips]
-
-
-def written(path: Path, content: object) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
-    return path
-
-
-# --- layouts -------------------------------------------------------------------------------------------------------
 
 
 def test_davis(tmp_path: Path):
@@ -184,10 +160,6 @@ def test_imagenet_vid(tmp_path: Path):
     assert (clips[1].masks == expected).all()
     assert (clips[2].masks == expected).all()
     assert ids(opened(tmp_path, split="train")) == [video]
-
-
-def moving(*values: int, length: int = 4) -> list[dict[str, object]]:
-    return [runs(square(number, *values) > 0) for number in range(length)]
 
 
 def test_youtube_vis(tmp_path: Path):
@@ -371,341 +343,3 @@ def test_opening_decodes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_numbers_of_clips(tmp_path: Path, clips_per_video: int, message: str):
     with pytest.raises(InputError, match=message):
         opened(write_davis(tmp_path, {"bear": 3}), clips_per_video=clips_per_video)
-
-
-# --- flow ----------------------------------------------------------------------------------------------------------
-
-
-def write_flo(path: Path, vectors: NDArray[np.float32]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    height, width, _ = vectors.shape
-    path.write_bytes(b"PIEH" + np.array([width, height], "<i4").tobytes() + vectors.astype("<f4").tobytes())
-
-
-def test_flow_of_a_folder(tmp_path: Path):
-    write_davis(tmp_path / "set", {"bear": 4})
-    for number in range(4):
-        vectors = np.broadcast_to(np.float32([number + 1, 2]), (HEIGHT, WIDTH, 2))
-        write_flo(tmp_path / "flow" / "bear" / f"{number:05d}.flo", vectors)
-        write_png(tmp_path / "colours" / "bear" / f"{number:05d}.png", np.full((9, 9, 3), 10 * number, np.uint8))
-    clip = opened(tmp_path / "set", frames=2, stride=2, flow=tmp_path / "flow")[0]
-    assert (clip.flow.shape, clip.flow.dtype) == ((2, *SIZE, 2), np.float32)
-    assert np.allclose(clip.flow[:, 5, 5], [[1 * SIZE[1] / WIDTH, 2 * SIZE[0] / HEIGHT], [4 * SIZE[1] / WIDTH, 1.5]])
-    coded = opened(tmp_path / "set", frames=2, stride=2, flow=tmp_path / "colours")[0]
-    assert (coded.flow.shape, coded.flow.dtype) == ((2, *SIZE, 3), np.uint8)
-    assert coded.flow[:, 0, 0, 0].tolist() == [0, 30]
-    assert len({clip.stamp, coded.stamp, opened(tmp_path / "set", frames=2, stride=2)[0].stamp}) == 3
-
-
-def test_flow_that_is_missing_or_mixed(tmp_path: Path):
-    write_davis(tmp_path / "set", {"bear": 4})
-    write_flo(tmp_path / "flow" / "bear" / "00000.flo", np.zeros((4, 4, 2), np.float32))
-    first, second, *_ = opened(tmp_path / "set", clips_per_video=0, flow=tmp_path / "flow")
-    assert not first.flow.any()
-    with pytest.raises(InputError, match=r"flow.bear.00001 has no flow \(\.flo .*\); add it"):
-        _ = second.flow
-    write_png(tmp_path / "flow" / "bear" / "00003.png", np.zeros((4, 4, 3), np.uint8))
-    with pytest.raises(InputError, match=r"flow.bear has vectors for some images and pictures for others"):
-        _ = opened(tmp_path / "set", frames=2, stride=2, flow=tmp_path / "flow")[0].flow
-    with pytest.raises(InputError, match=r"flow is .*gone, which is no folder"):
-        opened(tmp_path / "set", flow=tmp_path / "gone")
-
-
-def write_pan(root: Path, length: int) -> None:
-    """Write a video of a camera that pans 3 pixels an image over a texture."""
-    import cv2
-
-    texture = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (64, 160, 3), np.uint8), (0, 0), 2)
-    texture = cv2.normalize(texture, None, 0, 255, cv2.NORM_MINMAX)
-    (root / "JPEGImages" / "pan").mkdir(parents=True)
-    for number in range(length):
-        image = texture[:, 3 * number : 3 * number + 96]
-        assert cv2.imwrite(str(root / "JPEGImages" / "pan" / f"{number:05d}.png"), image)
-        write_png(root / "Annotations" / "pan" / f"{number:05d}.png", np.zeros((64, 96), np.uint8))
-
-
-def test_estimated_flow(tmp_path: Path):
-    write_pan(tmp_path, 4)
-    clips = open_segmentation(tmp_path, frames=1, stride=1, size=(64, 48), clips_per_video=0)
-    frames, flows = [clip.frames for clip in clips], [clip.flow for clip in clips]
-    for number in range(3):
-        assert np.array_equal(flows[number], estimate_flow(frames[number], frames[number + 1]))
-    # Behind the last image, what led to it goes on.
-    assert np.array_equal(flows[3], -estimate_flow(frames[3], frames[2]))
-    for flow in flows:
-        assert np.median(flow[..., 0]) == pytest.approx(-1.5, abs=0.15)
-        assert np.median(flow[..., 1]) == pytest.approx(0, abs=0.15)
-    (clip,) = open_segmentation(tmp_path, frames=2, stride=2, size=(64, 48))
-    assert np.array_equal(clip.flow, np.concatenate([flows[0], flows[3]]))
-
-
-def test_frames_and_flow_of_a_real_video(shared: Path, tmp_path: Path):
-    import cv2
-
-    frames = read_video(shared / "clips" / "bikes.mp4", Window(frames=3, stride=1), (272, 640))
-    write_davis(tmp_path, {"bikes": 3})
-    for number, frame in enumerate(frames):
-        image = tmp_path / "JPEGImages" / "480p" / "bikes" / f"{number:05d}.jpg"
-        assert cv2.imwrite(str(image), frame[..., ::-1])
-        write_png(tmp_path / "Annotations" / "480p" / "bikes" / f"{number:05d}.png", np.zeros((272, 640), np.uint8))
-    (clip,) = open_segmentation(tmp_path, frames=3, stride=1, size=(272, 640))
-    assert np.abs(clip.frames.astype(int) - frames).mean() < 3
-    assert clip.masks.shape == (3, 272, 640)
-    moves = clip.flow
-    assert np.abs(moves).mean() < 20
-    shifted = [cv2.remap(frames[t + 1], *_grid(moves[t]), cv2.INTER_LINEAR) for t in range(2)]
-    for t in range(2):
-        error, still = (np.abs(other.astype(int) - frames[t]).mean() for other in (shifted[t], frames[t + 1]))
-        assert error < 0.8 * still
-
-
-def _grid(moves: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    rows, columns = np.indices(moves.shape[:2], np.float32)
-    return columns + moves[..., 0], rows + moves[..., 1]
-
-
-def test_flow_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    write_pan(tmp_path / "set", 3)
-    clips = opened(tmp_path / "set", clips_per_video=0, cache=tmp_path / "kept")
-    first = [clip.flow for clip in clips]
-    assert np.allclose(first[0], opened(tmp_path / "set", clips_per_video=0)[0].flow, atol=0.01)
-    monkeypatch.setattr(segmentation_clips, "estimate_flow", None)
-    again = opened(tmp_path / "set", clips_per_video=0, cache=tmp_path / "kept")
-    assert np.array_equal(first, [clip.flow for clip in again])
-    larger = open_segmentation(tmp_path / "set", frames=1, stride=1, size=(64, 96), cache=tmp_path / "kept")
-    with pytest.raises(TypeError):
-        _ = larger[0].flow
-
-
-def test_single_image_has_no_flow(tmp_path: Path):
-    (clip,) = opened(write_davis(tmp_path, {"bear": 1}))
-    assert shown([clip]) == [[0]]
-    with pytest.raises(InputError, match="bear has a single image, which has no optical flow"):
-        _ = clip.flow
-
-
-# --- mistakes ------------------------------------------------------------------------------------------------------
-
-MASK, IMAGE = Path("Annotations", "480p", "bear", "00001.png"), Path("JPEGImages", "480p", "bear", "00001.jpg")
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda root: (root / MASK).unlink(), r"00001\.png cannot be read"),
-        (lambda root: (root / MASK).write_bytes(b"no picture"), r"00001\.png is damaged"),
-        (lambda root: (root / MASK).write_bytes(b""), r"00001\.png is empty"),
-        (
-            lambda root: write_png(root / MASK, np.zeros((9, 7), np.uint8)),
-            r"00001\.jpg is 64 × 128 pixels and its mask 9 × 7; take both",
-        ),
-        (lambda root: (root / IMAGE).unlink(), r"00001\.jpg cannot be read"),
-    ],
-)
-def test_mistakes_of_one_frame(tmp_path: Path, damage: Callable[[Path], object], message: str):
-    write_davis(tmp_path, {"bear": 3})
-    clips = opened(tmp_path, clips_per_video=0)
-    damage(tmp_path)
-    with pytest.raises(InputError, match=message):
-        _ = clips[1].masks
-    assert clips[0].masks.any()
-
-
-def test_mistakes_of_one_video(tmp_path: Path):
-    write_davis(tmp_path, {"bear": 3, "camel": 3, "dog": 3, "eel": 3})
-    (tmp_path / IMAGE).unlink()
-    shutil.rmtree(tmp_path / "JPEGImages" / "480p" / "camel")
-    write_png(tmp_path / "JPEGImages" / "480p" / "dog" / "00001.png", np.zeros((HEIGHT, WIDTH), np.uint8))
-    listed = written(tmp_path / "list.txt", "bear\ncamel\ndog\nfox\neel\n")
-    for options in ({}, {"clips_per_video": 2}, {"clips_per_video": 0}):
-        clips = opened(tmp_path, split=listed, **options)
-        by_video = {clip.video: clip for clip in clips}
-        assert shown([by_video.pop("eel")])
-        assert len(ids(clips)) == len(set(ids(clips)))
-        messages = {
-            "bear": r"bear.00001 is annotated, but there is no such image",
-            "camel": r"camel.00000 is annotated, but there is no such image",
-            "dog": r"dog.00001 is there with two suffixes",
-            "fox": r"list\.txt, line 4, lists fox, which is no annotated video below",
-        }
-        assert by_video.keys() == messages.keys()
-        for video, clip in by_video.items():
-            for load in (clip.load, clip.load_masks, clip.load_flow):
-                with pytest.raises(InputError, match=messages[video]):
-                    load()
-
-
-def test_images_of_different_sizes(tmp_path: Path):
-    write_davis(tmp_path, {"bear": 2})
-    write_png(tmp_path / IMAGE.with_suffix(".png"), np.zeros((10, 20), np.uint8))
-    write_png(tmp_path / MASK, np.zeros((10, 20), np.uint8))
-    (tmp_path / IMAGE).unlink()
-    (clip,) = opened(tmp_path, frames=2)
-    with pytest.raises(InputError, match="bear has images of different sizes"):
-        _ = clip.masks
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", r"list\.txt lists no video"),
-        ("bear\nbear\n", r"list\.txt, line 2, lists bear again, after .*line 1; remove one"),
-        (b"\xff\xfe", r"list\.txt cannot be read as a list of videos"),
-    ],
-)
-def test_mistakes_of_a_split(tmp_path: Path, text: str | bytes, message: str):
-    write_davis(tmp_path, {"bear": 3})
-    (tmp_path / "list.txt").write_bytes(text.encode() if isinstance(text, str) else text)
-    with pytest.raises(InputError, match=message) as error:
-        opened(tmp_path, split=tmp_path / "list.txt")
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("meta", "message"),
-    [
-        ("{", r"meta\.json cannot be read as JSON"),
-        ([], r"meta\.json is \[\]; allowed: a record"),
-        ({"videos": None}, r"meta\.json, videos, is None"),
-        ({"videos": {"a": 5}}, r"meta\.json, video 'a', is 5"),
-        ({"videos": {"a": {}}}, r"meta\.json, video 'a', objects, is None"),
-        ({"videos": {"a": {"objects": {"1": 5}}}}, r"meta\.json, video 'a', object '1', is 5"),
-    ],
-)
-def test_mistakes_of_categories(tmp_path: Path, meta: object, message: str):
-    write_youtube_vos(tmp_path, {"a": ["dog"]})
-    written(tmp_path / "meta.json", meta)
-    with pytest.raises(InputError, match=message):
-        opened(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("xml", "message"),
-    [
-        ("no xml", r"000000\.xml cannot be read as XML"),
-        ("", r"000000\.xml cannot be read as XML"),
-        ("<annotation></annotation>", r"000000\.xml, size, has no size/height"),
-        (box_xml(size=(10, 20)), r"000000\.xml annotates 10 × 20 pixels, and its image has 64 × 128"),
-        (box_xml((254, 1, 2, 1, 2)), r"000000\.xml has object number 255; a mask holds the numbers 1 to 254"),
-        (box_xml((0, 9, 2, 1, 2)), r"000000\.xml, object \[0\], ends before it begins, at 2, 2"),
-        (box_xml((0, 1, 2, 1, 2)).replace("<xmin>1</xmin>", ""), r"object \[0\], has no bndbox/xmin"),
-        (box_xml((0, 1, 2, 1, 2)).replace("<trackid>0", "<trackid>x"), r"object \[0\], has the trackid 'x'"),
-    ],
-)
-def test_mistakes_of_boxes(tmp_path: Path, xml: str, message: str):
-    (clip,) = opened(write_imagenet_vid(tmp_path, "train/a", [xml]))
-    assert shown([clip]) == [[0]]
-    with pytest.raises(InputError, match=message):
-        _ = clip.masks
-
-
-VIDEO = vis_video(1, "a")
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (vis_file([], [vis_object(1, 1, [])]), "lists no annotated video; give the file of a split"),
-        (vis_file([VIDEO], None), "lists no annotated video"),
-        (vis_file([VIDEO], []), "lists no annotated video"),
-        (vis_file([VIDEO], {"a": 1}), r"list\.json has the annotations \{'a': 1\}; allowed: a list of objects"),
-        (vis_file([VIDEO], [5]), r"list\.json, annotation \[0\], is 5; allowed: a record"),
-        (vis_file([VIDEO], [{"id": 1}]), r"annotation \[0\], has no segmentations; allowed: a list"),
-        (
-            vis_file([VIDEO], [vis_object(1, 1, [])] * 2),
-            r"annotation \[1\], has the id 1, as .*annotation \[0\]; remove",
-        ),
-        (vis_file([VIDEO], [vis_object("1", 1, [])]), r"annotation \[0\], has the id '1'; allowed: a whole number"),
-        (vis_file([VIDEO], [vis_object(1, 7, [])]), r"annotation \[0\], is of video 7, which is not listed"),
-        (vis_file([VIDEO], [vis_object(1, 1, [], category=None)]), r"annotation \[0\], has no category_id"),
-        (vis_file([VIDEO], [vis_object(1, 1, [])], categories=None), r"list\.json has no categories; allowed: a list"),
-        (vis_file([VIDEO], [vis_object(1, 1, [])], categories=[{"id": 1}]), r"category \[0\], has no name"),
-        (vis_file([5], [vis_object(1, 1, [])]), r"video \[0\], is 5"),
-        (vis_file([VIDEO, VIDEO], [vis_object(1, 1, [])]), r"video \[1\], has the id 1, as .*video \[0\]; remove one"),
-        (
-            vis_file([VIDEO, vis_video(2, "a")], [vis_object(1, 1, [])]),
-            r"video \[1\], has images in a, as another video",
-        ),
-        (vis_file([vis_video(True, "a")], [vis_object(1, 1, [])]), r"video \[0\], has the id True"),
-        (vis_file([vis_video(1, "a", file_names=[])], [vis_object(1, 1, [])]), r"video \[0\], has the file_names \[\]"),
-        (vis_file([vis_video(1, "a", file_names=None)], [vis_object(1, 1, [])]), r"video \[0\], has no file_names"),
-        (vis_file([vis_video(1, "a", file_names=["../a.jpg"])], [vis_object(1, 1, [])]), "paths below the folder"),
-        (vis_file([vis_video(1, "a", file_names=["/a.jpg"])], [vis_object(1, 1, [])]), "paths below the folder"),
-        (vis_file([vis_video(1, "a", file_names=[5])], [vis_object(1, 1, [])]), "paths below the folder"),
-    ],
-)
-def test_mistakes_of_a_json_file(tmp_path: Path, content: object, message: str):
-    write_images(tmp_path / "a", range(4))
-    with pytest.raises(InputError, match=message) as error:
-        opened(written(tmp_path / "list.json", content))
-    assert "\n" not in str(error.value)
-
-
-HERE = r"annotation \[0\], frame 1, has "
-
-
-@pytest.mark.parametrize(
-    ("segmentations", "message"),
-    [
-        ([None] * 3, r"annotation \[0\], has 3 segmentations, and its video 4 images"),
-        ([5] * 4, r"annotation \[0\], frame 1, is 5"),
-        ([{"counts": [1]}] * 4, HERE + r"no size; allowed: \[64, 128\], that of its image"),
-        ([{"counts": [1], "size": [1, 1]}] * 4, HERE + r"the size \[1, 1\]"),
-        ([{"size": [64, 128]}] * 4, HERE + "no counts"),
-        ([{"size": [64, 128], "counts": {}}] * 4, HERE + r"the counts \{\}"),
-        ([{"size": [64, 128], "counts": [5, 5]}] * 4, HERE + r"runs that do not add up to 64 × 128 pixels: \[5, 5\]"),
-        ([{"size": [64, 128], "counts": [8193, -1]}] * 4, HERE + "runs that do not add up"),
-        ([{"size": [64, 128], "counts": "!"}] * 4, HERE + "the counts '!', which are no run lengths"),
-        ([[5]] * 4, HERE + "the polygon 5"),
-    ],
-)
-def test_masks_that_cannot_be_decoded(tmp_path: Path, segmentations: list[object], message: str):
-    write_images(tmp_path / "a", range(4))
-    (clip,) = opened(written(tmp_path / "list.json", vis_file([VIDEO], [vis_object(1, 1, segmentations)])))
-    assert shown([clip]) == [[1]]
-    with pytest.raises(InputError, match=message):
-        _ = clip.masks
-
-
-def test_more_objects_than_a_mask_holds(tmp_path: Path):
-    write_images(tmp_path / "a", range(4))
-    masks = moving(1)
-    objects = [vis_object(number, 1, masks) for number in range(255)]
-    (clip,) = opened(written(tmp_path / "list.json", vis_file([VIDEO], objects)))
-    with pytest.raises(InputError, match=r"video \[0\], has object number 255; a mask holds the numbers 1 to 254"):
-        _ = clip.masks
-
-
-@pytest.mark.parametrize(
-    ("lines", "message"),
-    [
-        ("", r"annotations\.csv lists no box"),
-        (via("/crab/00000.jpg", "[]"), "lists no box"),
-        (via("/crab/00000.jpg", "[1,2,3]"), r"line 5, has the spatial_coordinates '\[1,2,3\]'; allowed: \[2, x, y,"),
-        (via("/crab/00000.jpg", "[3,2,3,4,5]"), "line 5, has the spatial_coordinates"),
-        (via("/crab/00000.jpg", "[2,2,3,4,NaN]"), "line 5, has the spatial_coordinates"),
-        (via("/crab/00000.jpg", "[2,2,3,4,null]"), "line 5, has the spatial_coordinates"),
-        (via("/crab/00000.jpg", "box"), "line 5, has the spatial_coordinates 'box'"),
-        (via("", "[2,1,2,3,4]"), "line 5, has the file_list ''; allowed: one image"),
-        (via("00000.jpg", "[2,1,2,3,4]"), r"line 5, has the file_list '00000\.jpg'"),
-        (via("/../crab/00000.jpg", "[2,1,2,3,4]"), "line 5, has the file_list"),
-        (via('"[""/a/1.jpg"",""/a/2.jpg""]"', "[2,1,2,3,4]"), "line 5, has the file_list"),
-    ],
-)
-def test_mistakes_of_moca(tmp_path: Path, lines: str, message: str):
-    write_moca(tmp_path, VIA + lines, {"crab": 2})
-    with pytest.raises(InputError, match=message) as error:
-        opened(tmp_path)
-    assert "\n" not in str(error.value)
-
-
-def test_mistakes_of_one_video_of_moca(tmp_path: Path):
-    lines = via("/crab/00000.jpg", "[2,1,2,0,4]") + via("/owl/00000.jpg", "[2,1,2,3,4]")
-    crab, owl = opened(write_moca(tmp_path, VIA + lines, {"crab": 2}))
-    with pytest.raises(InputError, match=r"annotations\.csv, line 5, has a box of 0 × 4 pixels"):
-        _ = crab.masks
-    with pytest.raises(InputError, match=r"owl.00000 is annotated, but there is no such image"):
-        owl.load()
-    shutil.rmtree(tmp_path / "JPEGImages")
-    with pytest.raises(InputError, match="needs the folder JPEGImages"):
-        opened(tmp_path)

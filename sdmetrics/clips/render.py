@@ -102,7 +102,7 @@ def reordered(clip: Clip, seed: int, inputs: Sequence[ModelInput]) -> tuple[View
     ([0, 1, 2, 3, 4, 5, 6, 7], False)
     """
     view, shown = plain(clip, inputs)
-    content, rng = _content(clip.frames), clip_generator(seed, clip.id)
+    content, rng = _content(next(iter(shown.values()))), clip_generator(seed, clip.id)
     return View(view.style, {name: shuffled(order, content, rng, name) for name, order in view.orders.items()}), shown
 
 
@@ -199,7 +199,7 @@ def _restyled(frames: Frames, name: str, style: Style) -> Frames:
     return styled
 
 
-def _content(frames: Frames) -> NDArray[np.int64]:
+def _content(frames: NDArray[Any]) -> NDArray[np.int64]:
     """Number the frames by what they show."""
     seen: dict[bytes, int] = {}
     return np.array([seen.setdefault(frame.tobytes(), len(seen)) for frame in frames])
