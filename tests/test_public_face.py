@@ -21,6 +21,7 @@ from sdmetrics.torch import (
     ShuffledFrames,
     StaticDropout,
     TwoStream,
+    VisTR,
     attach,
     finetune,
     fusionseg,
@@ -36,7 +37,7 @@ ROOMS = [
     *(list_layers, build_probe, export, write_figures, write_report, OnnxRunner, TorchRunner),
     *(compare, write_comparison, write_comparison_figures),
     *(BiasTracker, ShuffledFrames, StaticDropout, attach, finetune),
-    *(TwoStream, fusionseg, matnet, rtnet, small_resnet),
+    *(TwoStream, VisTR, fusionseg, matnet, rtnet, small_resnet),
 ]
 RESULT_CLASSES = {sd.Evaluation, sd.LayerBias, sd.UnitBias, sd.Runner, sd.MissingExtra}
 """Made by functions whose examples show them."""

@@ -26,6 +26,8 @@ Segmenting moving objects by frames and their flow, with parts that combine free
 >>> model = TwoStream(small_resnet(), small_resnet(), cross="motion_to_appearance", fusion="gated", width=32)
 >>> model(torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 64))["mask"].shape
 torch.Size([1, 1, 64, 64])
+
+`VisTR` finds the objects of whole clips.
 """
 
 from sdmetrics.errors import require
@@ -39,6 +41,7 @@ from sdmetrics.torch.shuffle import ShuffledFrames  # noqa: E402
 from sdmetrics.torch.static_dropout import StaticDropout, finetune  # noqa: E402
 from sdmetrics.torch.tracker import BiasTracker  # noqa: E402
 from sdmetrics.torch.two_stream import TwoStream  # noqa: E402
+from sdmetrics.torch.vistr import VisTR  # noqa: E402
 
 __all__ = [
     "Attachment",
@@ -46,6 +49,7 @@ __all__ = [
     "ShuffledFrames",
     "StaticDropout",
     "TwoStream",
+    "VisTR",
     "attach",
     "finetune",
     "fusionseg",
