@@ -105,7 +105,8 @@ def open_clips(
     split
         With masks: a file with the name of a video in every line, or the name of one of the data set's own splits.
     flow
-        With masks: a folder with the optical flow of every image. Default: it is estimated.
+        With masks, or with folders of frames: a folder with the optical flow of every image. Default: it is estimated,
+        for folders of styles from a folder `unstyled` beside them.
     cache
         A folder to keep estimated flow in, for models that read it.
 

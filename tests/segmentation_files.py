@@ -53,6 +53,13 @@ def write_images(folder: Path, numbers: Sequence[int], name: str = "{:05d}.jpg")
         assert cv2.imwrite(str(folder / name.format(number)), numbered(number, HEIGHT, WIDTH))
 
 
+def write_flo(path: Path, vectors: NDArray[np.float32]) -> None:
+    """Write flow as Middlebury's file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    height, width, _ = vectors.shape
+    path.write_bytes(b"PIEH" + np.array([width, height], "<i4").tobytes() + vectors.astype("<f4").tobytes())
+
+
 def square(number: int, *values: int) -> NDArray[np.uint8]:
     """Draw the objects of an image: one square each, which moves with the image's number."""
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)

@@ -21,14 +21,9 @@ from tests.segmentation_files import (
     opened,
     shown,
     write_davis,
+    write_flo,
     write_png,
 )
-
-
-def write_flo(path: Path, vectors: NDArray[np.float32]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    height, width, _ = vectors.shape
-    path.write_bytes(b"PIEH" + np.array([width, height], "<i4").tobytes() + vectors.astype("<f4").tobytes())
 
 
 def test_flow_of_a_folder(tmp_path: Path):

@@ -50,8 +50,8 @@ SPLIT = typer.Option(
 FLOW_FOLDER = "flow"
 """In the folder of a run: the optical flow that was estimated."""
 FLOW = typer.Option(
-    help="With masks: the folder of the optical flow, a file for every image (.flo, KITTI's PNG or colour-coded). "
-    "Default: it is estimated.",
+    help="With masks or folders of frames: the folder of the optical flow, a file for every image (.flo, KITTI's PNG "
+    "or colour-coded). Default: it is estimated; for folders of styles, from a folder 'unstyled' beside them.",
     show_default=False,
 )
 PROVIDER = typer.Option(help="auto, cpu or cuda; asked for cuda, it is CUDA or an error.")

@@ -86,10 +86,13 @@ class Clip:
             If the clip has none, or one that is not of this kind.
         """
         if self.load_flow is None:
-            raise InputError(
-                f"clip {self.id!r} has no optical flow, which the model reads; give it load_flow, or open the clips "
-                "with open_clips, which estimates it"
+            instead = (
+                "a folder with it, or put the unstyled videos, from which it is estimated, in a folder 'unstyled' "
+                "beside the styles"
+                if self.styled
+                else "it load_flow, or open the clips with open_clips, which estimates it"
             )
+            raise InputError(f"clip {self.id!r} has no optical flow, which the model reads; give {instead}")
         flow = self.load_flow()
         kinds = {(np.dtype(np.float32), 2), (np.dtype(np.uint8), 3)}
         if flow.ndim != 4 or (flow.dtype, flow.shape[-1]) not in kinds or 0 in flow.shape:

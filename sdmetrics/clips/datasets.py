@@ -26,6 +26,8 @@ from sdmetrics.errors import InputError
 
 LIST_SUFFIXES = (".csv", ".json")
 STYLE_FOLDER = re.compile("style", re.IGNORECASE)
+UNSTYLED = "unstyled"
+"""Beside the folders of styles: the videos as they were filmed."""
 
 
 def open_clips(
@@ -47,7 +49,8 @@ def open_clips(
     path
         One of: a video; a folder with videos at any depth; a folder with folders of frames (images in natural
         order) at any depth; a folder with such folders per style, each named `style…` and holding the same
-        videos (the layout of the paper's data sets); a CSV manifest with the columns `path`, relative to the
+        videos (the layout of the paper's data sets), and maybe one named `unstyled`, from which optical flow is
+        estimated and clips are shown where no style is wanted; a CSV manifest with the columns `path`, relative to the
         manifest, and optionally `label`, `start` and `end` (seconds); the published annotations of ActivityNet,
         Kinetics, Something-Something, SomethingElse or Diving48 (see `annotations.read_annotations`); DAVIS,
         YouTube-VOS, TAO-VOS, ImageNet VID, MoCA, YouTube-VIS or OVIS, whose clips have masks and optical flow (see
@@ -60,11 +63,14 @@ def open_clips(
         where the video is no longer than one clip). 0, with masks: all that is annotated.
     videos
         The folder below which annotated videos are looked for by name. Default: that of the annotations.
-    split, flow
+    split
         With masks: as of `segmentation.open_segmentation`.
+    flow
+        With masks, or with folders of frames: a folder with the optical flow of every image; the folders below it (none
+        but the style's is left out) and the files are named as those of the images. Default: flow is estimated when a
+        model reads it, but for styles without the folder `unstyled`, whose clips have none.
     cache
-        A folder to keep estimated flow in. Every clip but those that come in styles or are generated has flow, which is
-        estimated when a model reads it.
+        A folder to keep estimated flow in.
 
     Returns
     -------
@@ -103,15 +109,20 @@ def open_clips(
     )
     if found is not None:
         return found
-    for name, value in (("split", split), ("flow", flow)):
-        if value is not None:
-            raise InputError(f"{name} is {value}, but {path} is no data set with masks; leave {name} out")
+    if split is not None:
+        raise InputError(f"split is {split}, but {path} is no data set with masks; leave split out")
+    if flow is not None and (is_generated(path) or not Path(path).is_dir()):
+        raise InputError(f"flow is {flow}, but {path} is no folder of frames; leave flow out")
+    if flow is not None and not Path(flow).is_dir():
+        raise InputError(f"flow is {flow}, which is no folder; give one with the flow of every image, or leave it out")
     if is_generated(path):
         return open_generated(str(path), frames, size, clips_per_video, videos)
     if clips_per_video < 1:
         raise InputError(f"clips_per_video is {clips_per_video}; without masks it must be at least 1")
     path = Path(path)
     windows = [Window(frames, stride, part, clips_per_video) for part in range(clips_per_video)]
+    if flow is not None:
+        return _folder(path, windows, size, Path(flow))
     clips = _unmasked(path, windows, size, videos)
     return clips if cache is None else [_with_kept_flow(clip, Path(cache), size) for clip in clips]
 
@@ -158,7 +169,7 @@ def _number(window: Window) -> str:
     return f"#{window.part}" if window.parts > 1 else ""
 
 
-def _folder(root: Path, windows: Sequence[Window], size: tuple[int, int]) -> list[Clip]:
+def _folder(root: Path, windows: Sequence[Window], size: tuple[int, int], flow: Path | None = None) -> list[Clip]:
     """Return the clips of a folder of videos or frame folders, or of a folder of those per style."""
     videos = _videos(root, size)
     if not videos:
@@ -166,12 +177,17 @@ def _folder(root: Path, windows: Sequence[Window], size: tuple[int, int]) -> lis
             f"{root} holds no video ({' '.join(VIDEO_SUFFIXES)}) and no folder of frames "
             f"({' '.join(IMAGE_SUFFIXES)}); give another folder"
         )
+    tops = {path.parts[0] for path in videos}
+    in_styles = len(tops - {UNSTYLED}) > 1 and all(STYLE_FOLDER.match(top) for top in tops - {UNSTYLED})
+    names = {path: Path(*path.parts[1:]) if in_styles else path for path in videos}
+    if flow:
+        videos = {path: video.with_flow(flow, names[path], size) for path, video in videos.items()}
+    if not in_styles:
+        return [clip for path, video in videos.items() for clip in _cut(video, as_id(path), windows)]
     by_style: dict[str, dict[str, Footage]] = {}
     for path, video in videos.items():
-        by_style.setdefault(path.parts[0], {})[as_id(Path(*path.parts[1:]))] = video
-    if len(by_style) > 1 and all(STYLE_FOLDER.match(style) for style in by_style):
-        return _styled(root, by_style, windows)
-    return [clip for path, video in videos.items() for clip in _cut(video, as_id(path), windows)]
+        by_style.setdefault(path.parts[0], {})[as_id(names[path])] = video
+    return _styled(root, by_style, windows)
 
 
 def _videos(root: Path, size: tuple[int, int]) -> dict[Path, Footage]:
@@ -192,22 +208,32 @@ def _videos(root: Path, size: tuple[int, int]) -> dict[Path, Footage]:
 
 
 def _styled(root: Path, by_style: dict[str, dict[str, Footage]], windows: Sequence[Window]) -> list[Clip]:
-    """Return clips whose styled renderings are given."""
+    """Return clips whose styled renderings are given; their flow is that of the unstyled videos, or given too."""
     clips = []
     for name in sorted(set().union(*by_style.values())):
         videos = _renderings(root, by_style, name)
         stamp = "; ".join(video.stamp for video in videos.values())
-        for window in windows:
-            styled = {style: video.loader(window) for style, video in videos.items()}
-            first = next(iter(styled.values()))
-            clips.append(Clip(name + _number(window), first, video=name, styled=styled, stamp=f"{stamp}; {window}"))
+        unstyled = videos.pop(UNSTYLED, None)
+        first = unstyled or next(iter(videos.values()))
+        has_flow = unstyled or first.given_flow
+        clips += [
+            Clip(
+                name + _number(window),
+                first.loader(window),
+                video=name,
+                styled={style: video.loader(window) for style, video in videos.items()},
+                stamp=f"{stamp}; {window}",
+                load_flow=partial(first.flow, window) if has_flow else None,
+            )
+            for window in windows
+        ]
     return clips
 
 
 def _renderings(root: Path, by_style: dict[str, dict[str, Footage]], name: str) -> dict[str, Footage]:
     """Return one video in every style; where the styles disagree, videos that say so when they are read."""
     found = {style: videos[name] for style, videos in sorted(by_style.items()) if name in videos}
-    lengths = {style: video.length for style, video in found.items()}
+    lengths = {style: len(video.images) for style, video in found.items()}
     if missing := sorted(by_style.keys() - found.keys()):
         problem = f"{root / missing[0] / name} is missing; every style needs the same videos"
     elif len(set(lengths.values())) > 1:

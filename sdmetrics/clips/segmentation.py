@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from sdmetrics.clips.annotated import AnnotatedVideo
 from sdmetrics.clips.clip import Clip, Flow, Frames, Masks
-from sdmetrics.clips.flow import cached, estimate_flow, estimator, read_flow, resized_flow
+from sdmetrics.clips.flow import cached, estimate_flow, estimator
+from sdmetrics.clips.flow_folder import flow_file, flow_of_images
 from sdmetrics.clips.moca_annotations import read_moca, read_moca_list
 from sdmetrics.clips.segmentation_folders import read_imagenet_vid, read_mask_folders
 from sdmetrics.clips.splits import in_split
@@ -25,7 +26,6 @@ from sdmetrics.clips.window import Window
 from sdmetrics.errors import InputError
 
 FOLDERS = (read_moca, read_imagenet_vid, read_mask_folders)
-FLOW_SUFFIXES = (".flo", ".png", ".jpg", ".jpeg")
 
 
 def open_segmentation(
@@ -164,9 +164,10 @@ def _stretches(video: AnnotatedVideo, frames: int, stride: int, clips_per_video:
 
 def _stamp(video: AnnotatedVideo, flow: Path | None) -> str:
     """Return what tells the images of a video and their flow from others."""
-    first = _bytes(video.images[0] if video.images else None)
-    source = estimator() if flow is None else f"from {flow.name}, the first {_bytes(_flow_file(flow, video, 0))}"
-    return f"{len(video.images)} images, the first {first}; flow {source}"
+    first = next(iter(video.images), None)
+    moves = flow_file(flow / video.folder, first) if flow and first else None
+    source = estimator() if flow is None else f"from {flow.name}, the first {_bytes(moves)}"
+    return f"{len(video.images)} images, the first {_bytes(first)}; flow {source}"
 
 
 def _bytes(file: Path | None) -> str:
@@ -198,27 +199,9 @@ def _masks(video: AnnotatedVideo, chosen: Sequence[int], _: tuple[int, int]) -> 
     return np.stack(masks)
 
 
-def _flow_file(folder: Path, video: AnnotatedVideo, index: int) -> Path | None:
-    """Return the file with the flow of an image, if there is one."""
-    stems = (image.stem for image in video.images[index : index + 1])
-    files = (folder / video.folder / f"{stem}{suffix}" for stem in stems for suffix in FLOW_SUFFIXES)
-    return next((file for file in files if file.is_file()), None)
-
-
 def _given(folder: Path, video: AnnotatedVideo, chosen: Sequence[int], size: tuple[int, int]) -> Flow:
     """Return the flow of images from the files of a folder, in a size."""
-    found = []
-    for index in chosen:
-        file = _flow_file(folder, video, index)
-        if file is None:
-            place = folder / video.folder / video.images[index].stem
-            raise InputError(
-                f"{place} has no flow ({' '.join(FLOW_SUFFIXES)}); add it, or leave flow out to estimate it"
-            )
-        found.append(resized_flow(read_flow(file), size))
-    if len({moves.shape[-1] for moves in found}) > 1:
-        raise InputError(f"{folder / video.folder} has vectors for some images and pictures for others; keep one kind")
-    return np.stack(found)
+    return flow_of_images(folder / video.folder, [video.images[index] for index in chosen], size, stretched=True)
 
 
 def _estimated(video: AnnotatedVideo, chosen: Sequence[int], size: tuple[int, int]) -> Flow:

@@ -1,0 +1,80 @@
+"""Optical flow that is given: a folder with a file for every image of a video, of the image's name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sdmetrics.clips.clip import Flow
+from sdmetrics.clips.flow import read_flow, resized_flow
+from sdmetrics.clips.video import image_size
+from sdmetrics.errors import InputError
+
+FLOW_SUFFIXES = (".flo", ".png", ".jpg", ".jpeg")
+
+
+def flow_file(folder: Path, image: Path) -> Path | None:
+    """Return the file of a folder with the flow of an image, if there is one.
+
+    Examples
+    --------
+    >>> flow_file(Path("gone"), Path("bear/00000.jpg")) is None
+    True
+    """
+    files = (folder / f"{image.stem}{suffix}" for suffix in FLOW_SUFFIXES)
+    return next((file for file in files if file.is_file()), None)
+
+
+def flow_of_images(folder: Path, images: Sequence[Path], size: tuple[int, int], *, stretched: bool) -> Flow:
+    """Return the flow of images from the files of a folder, in a size.
+
+    Parameters
+    ----------
+    folder
+        With files as `sdmetrics.clips.flow.read_flow` reads them.
+    images
+        Each tells the name of its file; they need be there only where nothing is stretched.
+    size
+        `(height, width)`, pixels.
+    stretched
+        As of `sdmetrics.clips.video.read_image`: the flow is scaled, and cropped where it is not stretched, as the
+        images are.
+
+    Returns
+    -------
+    flow
+        float32 `(T, height, width, 2)`, or colour-coded uint8 `(T, height, width, 3)`.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or cannot be read, some are vectors and some pictures, or an image cannot be read.
+
+    Examples
+    --------
+    >>> flow_of_images(Path("gone"), [Path("bear/00000.jpg")], (4, 4), stretched=True)
+    Traceback (most recent call last):
+    sdmetrics.errors.InputError: gone/00000 has no flow (.flo .png .jpg .jpeg); add it, or give another folder
+    """
+    found = []
+    for image in images:
+        file = flow_file(folder, image)
+        if file is None:
+            raise InputError(
+                f"{folder / image.stem} has no flow ({' '.join(FLOW_SUFFIXES)}); add it, or give another folder"
+            )
+        covering = size if stretched else _covering(image_size(image), size)
+        top, left = ((long - short) // 2 for long, short in zip(covering, size, strict=True))
+        moves = resized_flow(read_flow(file), covering)
+        found.append(moves[top : top + size[0], left : left + size[1]])
+    if len({moves.shape[-1] for moves in found}) > 1:
+        raise InputError(f"{folder} has vectors for some images and pictures for others; keep one kind")
+    return np.stack(found)
+
+
+def _covering(image: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """Return the size of an image that just covers another, as `sdmetrics.clips.video` scales images."""
+    scale = max(size[0] / image[0], size[1] / image[1])
+    return max(size[0], round(image[0] * scale)), max(size[1], round(image[1] * scale))
