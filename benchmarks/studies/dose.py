@@ -28,6 +28,9 @@ CHOICES: dict[str, dict[str, Any]] = {
 COMMON, RARE = slice(0, 2), slice(6, 8)
 """The most and the least frequent motion labels."""
 
+Values = dict[tuple[tuple[str, float], str], list[float]]
+"""What was measured, by arm (its kind and rate) and measure; a value per seed."""
+
 SPECIALISED, SHUFFLED, DECORRELATED = "dynamic/(dynamic+static)", "shuffled/normal", "top-1, no shortcut"
 
 
@@ -82,10 +85,11 @@ def conclude(bank: Bank, scale: Scale) -> Study:
     arms = {key: Arm(bank, arm(dropout, scale)) for key, dropout in dropouts().items()}
     values = {(key, name): measure(one) for key, one in arms.items() for name, measure in MEASURES.items()}
     chosen = {name: Arm(bank, arm(dropout, scale)) for name, dropout in choices().items()}
-    otherwise = [
-        (name, *(str(paired(m(one), values[("static", CHOSEN), measure])) for measure, m in MEASURES.items()))
+    otherwise = {
+        (name, measure): paired(m(one), values[("static", CHOSEN), measure])
         for name, one in chosen.items()
-    ]
+        for measure, m in MEASURES.items()
+    }
     rows = [
         (kind, f"{rate:g}", *(str(Mean.of(values[(kind, rate), measure])) for measure in MEASURES))
         for kind, rate in arms
@@ -101,7 +105,9 @@ def conclude(bank: Bank, scale: Scale) -> Study:
         [
             Table("All arms, percent", ("dropout", "rate", *MEASURES), rows),
             Table(f"StaticDropout at {CHOSEN} with one choice made otherwise: difference to its defaults, points",
-                  ("choice", *MEASURES), otherwise),
+                  ("choice", *MEASURES),
+                  [(name, *(str(otherwise[name, measure]) for measure in MEASURES)) for name in chosen]),
+            _clear(values, otherwise),
         ],
         [
             {"kind": kind, "rate": rate, "measure": measure, **Mean.of(values[(kind, rate), measure]).json()}
@@ -111,7 +117,7 @@ def conclude(bank: Bank, scale: Scale) -> Study:
     )  # fmt: skip
 
 
-def _findings(values: dict[tuple[tuple[str, float], str], list[float]]) -> list[Finding]:
+def _findings(values: Values) -> list[Finding]:
     """Hold the paper's claims against the arms."""
 
     def beside(kind: str, measure: str) -> list[tuple[str, Mean]]:
@@ -157,6 +163,22 @@ def _findings(values: dict[tuple[tuple[str, float], str], list[float]]) -> list[
             HOLDS if rare.above and not common.above else FAILS if rare.below else OPEN,
         ),
     ]
+
+
+def _clear(values: Values, otherwise: dict[tuple[str, str], Mean]) -> Table:
+    """Return where it pays, where it costs and which choices matter: the differences that are no accident of seeds."""
+    differences = {
+        (f"r = {rate}, {other}", measure): paired(values[("static", rate), measure], values[arm, measure])
+        for rate in RATES
+        for other, arm in (("none", ("none", 0.0)), ("standard dropout", ("standard", rate)))
+        for measure in MEASURES
+    } | {(f"{name}, defaults", measure): mean for (name, measure), mean in otherwise.items()}
+    return Table(
+        f"When it pays and what matters: of {len(differences)} differences those whose interval excludes zero "
+        f"({0.05 * len(differences):.0f} would by chance), points",
+        ("StaticDropout, minus", "measure", "difference"),
+        [(what, measure, str(mean)) for (what, measure), mean in differences.items() if (mean.above or mean.below)],
+    )
 
 
 def slope(by_rate: list[float]) -> float:
