@@ -13,6 +13,7 @@ from sdmetrics.moments import PairMoments
 from sdmetrics.opening import open_clips, open_model
 from sdmetrics.removal_curves import Ablation
 from sdmetrics.results import Results
+from sdmetrics.segmentation import SegmentationEvaluation, evaluate_segmentation
 from sdmetrics.views import ModelInput
 
 __all__ = [
@@ -26,11 +27,13 @@ __all__ = [
     "PairMoments",
     "Results",
     "Runner",
+    "SegmentationEvaluation",
     "UnitBias",
     "__version__",
     "ablate",
     "analyze",
     "evaluate",
+    "evaluate_segmentation",
     "layer_bias",
     "open_clips",
     "open_model",

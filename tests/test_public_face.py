@@ -39,7 +39,7 @@ ROOMS = [
     *(BiasTracker, ShuffledFrames, StaticDropout, attach, finetune),
     *(TwoStream, VisTR, fusionseg, matnet, rtnet, small_resnet),
 ]
-RESULT_CLASSES = {sd.Evaluation, sd.LayerBias, sd.UnitBias, sd.Runner, sd.MissingExtra}
+RESULT_CLASSES = {sd.Evaluation, sd.SegmentationEvaluation, sd.LayerBias, sd.UnitBias, sd.Runner, sd.MissingExtra}
 """Made by functions whose examples show them."""
 
 
