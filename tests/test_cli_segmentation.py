@@ -3,6 +3,7 @@
 import json
 
 import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +13,7 @@ from sdmetrics.results import Results
 from sdmetrics.torch.backbones import small_resnet
 from sdmetrics.torch.two_stream import TwoStream
 from sdmetrics.views import ModelInput
+from tests.segmentation_files import write_flo, write_png
 
 CLIPS = "camouflage:24"
 SIZE = (48, 48)
@@ -79,6 +81,24 @@ def test_it_is_scored(command, model, tmp_path):
     assert code == 0, error
     assert "24 clips used" in out
     assert 0 <= json.loads(path.read_text())["scores"]["miou"]["value"] <= 1
+
+
+def test_styles_and_their_flow_that_were_made_elsewhere(command, model, tmp_path):
+    rng, styles, flow, run = np.random.default_rng(0), tmp_path / "styles", tmp_path / "flow", tmp_path / "run"
+    for video in ("a", "b", "c"):
+        for style in ("style_1", "style_2", "style_3"):
+            write_png(styles / style / video / "0.png", rng.integers(0, 256, (*SIZE, 3), np.uint8))
+        write_flo(flow / video / "0.flo", rng.normal(size=(*SIZE, 2)).astype(np.float32))
+    code, _, error = command("analyze", model, styles, "--out", tmp_path / "none", *ON_CPU)
+    assert code == 2
+    assert "clip 'a' has no optical flow, which the model reads; give a folder with it" in error
+    code, _, error = command("analyze", model, styles, "--flow", flow, "--out", run, *ON_CPU)
+    assert code == 0, error
+    results = Results.load(run)
+    assert results.clips["used"] == 3
+    by_name = {row["name"]: row["scores"] for row in results.layers}
+    assert by_name["appearance.res2"]["static"] == pytest.approx(1, abs=1e-5)
+    assert by_name["motion.res5"]["dynamic"] == pytest.approx(1, abs=1e-5)
 
 
 def test_a_sample_shows_frames_and_flow(command, tmp_path):
