@@ -14,7 +14,8 @@ from hypothesis.extra.numpy import arrays
 
 import sdmetrics.clips.flow as room
 from sdmetrics.clips.datasets import open_clips
-from sdmetrics.clips.flow import estimate_flow, estimator, flow_to_rgb, resized_flow
+from sdmetrics.clips.flow import estimate_flow, estimator, resized_flow
+from sdmetrics.clips.flow_colour import flow_to_rgb
 from sdmetrics.errors import InputError
 
 CLIPS = ["arm_wrestling.mp4", "bikes.mp4", "carphone.mp4", "flipping_a_pancake.mkv", "test.mp4"]

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from sdmetrics.clips.flow import flow_to_rgb, read_flow, rgb_to_flow
+from sdmetrics.clips.flow_colour import flow_to_rgb, rgb_to_flow
+from sdmetrics.clips.flow_files import read_flow
 from sdmetrics.errors import InputError
 
 

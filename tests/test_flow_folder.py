@@ -10,7 +10,8 @@ import pytest
 import sdmetrics.clips.footage as footage
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.datasets import open_clips
-from sdmetrics.clips.flow import estimate_flow, flow_to_rgb
+from sdmetrics.clips.flow import estimate_flow
+from sdmetrics.clips.flow_colour import flow_to_rgb
 from sdmetrics.clips.render import plain, render
 from sdmetrics.clips.styles import STYLES
 from sdmetrics.errors import InputError

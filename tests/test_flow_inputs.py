@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sdmetrics.analysis import analyze
-from sdmetrics.clips.flow import flow_to_rgb, rgb_to_flow
+from sdmetrics.clips.flow_colour import flow_to_rgb, rgb_to_flow
 from sdmetrics.clips.render import plain, render
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.feeds import prepare, random_feeds

@@ -18,7 +18,7 @@ from benchmarks.studies.segmenter import MIXED, Segmenter
 from benchmarks.studies.training import BATCH, DECAY, MEASURING_SEED, TEST_SEED, TRAINING_SEED
 from sdmetrics.clips.camouflage import CamouflageVariant, camouflage_batch, camouflage_clips
 from sdmetrics.clips.clip import Clip
-from sdmetrics.clips.flow import flow_to_rgb
+from sdmetrics.clips.flow_colour import flow_to_rgb
 from sdmetrics.exporters.feeds import prepare
 from sdmetrics.overlap import region_similarity
 from sdmetrics.torch import BiasTracker

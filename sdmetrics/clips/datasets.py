@@ -15,7 +15,8 @@ from pathlib import Path
 
 from sdmetrics.clips.annotations import Annotation, read_annotations
 from sdmetrics.clips.clip import Clip
-from sdmetrics.clips.flow import cached, estimator
+from sdmetrics.clips.flow import estimator
+from sdmetrics.clips.flow_cache import cached
 from sdmetrics.clips.footage import Footage, frame_folder, unusable, video_file
 from sdmetrics.clips.generated import is_generated, open_generated
 from sdmetrics.clips.listing import IMAGE_SUFFIXES, VIDEO_SUFFIXES, as_id, files_below

@@ -11,25 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.clips.clip import Flow, Frames
-from sdmetrics.clips.flow_cache import cached
-from sdmetrics.clips.flow_colour import flow_to_rgb, rgb_to_flow
-from sdmetrics.clips.flow_files import read_flow
-from sdmetrics.clips.jitter import Jitter, draw_jitter, jittered, jittered_vectors
 from sdmetrics.errors import InputError, require
-
-__all__ = [
-    "Jitter",
-    "cached",
-    "draw_jitter",
-    "estimate_flow",
-    "estimator",
-    "flow_to_rgb",
-    "jittered",
-    "jittered_vectors",
-    "read_flow",
-    "resized_flow",
-    "rgb_to_flow",
-]
 
 LEAST = 32
 """The estimator fails, and for some shapes ends the process, where a side is shorter than this."""

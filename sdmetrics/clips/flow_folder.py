@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from sdmetrics.clips.clip import Flow
-from sdmetrics.clips.flow import read_flow, resized_flow
+from sdmetrics.clips.flow import resized_flow
+from sdmetrics.clips.flow_files import read_flow
 from sdmetrics.clips.video import image_size
 from sdmetrics.errors import InputError
 
@@ -33,7 +34,7 @@ def flow_of_images(folder: Path, images: Sequence[Path], size: tuple[int, int], 
     Parameters
     ----------
     folder
-        With files as `sdmetrics.clips.flow.read_flow` reads them.
+        With files as `sdmetrics.clips.flow_files.read_flow` reads them.
     images
         Each tells the name of its file; they need be there only where nothing is stretched.
     size

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.clips.clip import Clip, Frames, checked
-from sdmetrics.clips.flow import draw_jitter, flow_to_rgb, jittered, jittered_vectors, rgb_to_flow
+from sdmetrics.clips.flow_colour import flow_to_rgb, rgb_to_flow
+from sdmetrics.clips.jitter import draw_jitter, jittered, jittered_vectors
 from sdmetrics.clips.styles import STYLES, Style
 from sdmetrics.errors import InputError
 from sdmetrics.views import FLOWS, ModelInput, View, clip_generator, draw_styles, draw_views, frame_order, shuffled

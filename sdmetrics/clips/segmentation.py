@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from sdmetrics.clips.annotated import AnnotatedVideo
 from sdmetrics.clips.clip import Clip, Flow, Frames, Masks
-from sdmetrics.clips.flow import cached, estimate_flow, estimator
+from sdmetrics.clips.flow import estimate_flow, estimator
+from sdmetrics.clips.flow_cache import cached
 from sdmetrics.clips.flow_folder import flow_file, flow_of_images
 from sdmetrics.clips.moca_annotations import read_moca, read_moca_list
 from sdmetrics.clips.segmentation_folders import read_imagenet_vid, read_mask_folders
