@@ -27,10 +27,10 @@ from sdmetrics.exporters import catalogue
 from sdmetrics.exporters.assemble import MASK_NODE
 from sdmetrics.exporters.declare import LAYER
 from sdmetrics.exporters.feeds import prepare, random_feeds
-from sdmetrics.exporters.graph import rename_uses
-from sdmetrics.exporters.metadata import read_metadata
 from sdmetrics.exporters.probe import build_probe
-from sdmetrics.exporters.session import open_session
+from sdmetrics.probes.metadata import read_metadata
+from sdmetrics.probes.onnx_file import rename_uses
+from sdmetrics.probes.session import open_session
 from sdmetrics.runners.onnxruntime import OnnxRunner
 
 FOLDER = Path("build/catalogue")

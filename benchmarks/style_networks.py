@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from sdmetrics.clips.styles import STYLES
 from sdmetrics.clips.world import world_batch
-from sdmetrics.exporters.graph import save_model
+from sdmetrics.probes.onnx_file import save_model
 
 NETWORKS = {"learned-ink": ("ink", 1.0), "learned-neon": ("neon", 255.0)}
 """For each network the style that it imitates and the value of white."""

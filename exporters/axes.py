@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from sdmetrics.exporters.contraction import contracted, equation_of
-from sdmetrics.exporters.graph import Shape, attribute, constants, fed_inputs
 from sdmetrics.exporters.parts import (
     Axes,
     dropped,
@@ -24,6 +23,7 @@ from sdmetrics.exporters.parts import (
     whole_axis,
     without,
 )
+from sdmetrics.probes.onnx_file import Shape, attribute, constants, fed_inputs
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,8 +6,8 @@ import string
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sdmetrics.exporters.graph import Shape, attribute
 from sdmetrics.exporters.parts import Axes, Axis, Part, holds, met, size_of, times, whole_axis, without
+from sdmetrics.probes.onnx_file import Shape, attribute
 
 if TYPE_CHECKING:
     from onnx import NodeProto

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError, require
-from sdmetrics.exporters.graph import Shape, fed_inputs, shapes
+from sdmetrics.probes.onnx_file import Shape, fed_inputs, shapes
 from sdmetrics.views import SOURCES, ModelInput
 
 if TYPE_CHECKING:

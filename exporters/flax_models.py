@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sdmetrics.errors import InputError, require
-from sdmetrics.exporters.graph import one_line
+from sdmetrics.probes.onnx_file import one_line
 
 if TYPE_CHECKING:
     import jax

@@ -16,7 +16,7 @@ from sdmetrics.errors import InputError
 from sdmetrics.exporters.architectures.architecture import Architecture, load_library
 from sdmetrics.exporters.architectures.transformers import SOURCES, Source, as_video_model, check_tokens
 from sdmetrics.exporters.fitting import listed
-from sdmetrics.exporters.graph import one_line
+from sdmetrics.probes.onnx_file import one_line
 from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sdmetrics.errors import InputError, require
-from sdmetrics.exporters.graph import element_types, fed_inputs, one_line, set_nodes, sort_nodes, subgraphs
-from sdmetrics.exporters.session import open_session
 from sdmetrics.exporters.verify import Arrays, check_feeds, relative_error, run
+from sdmetrics.probes.onnx_file import element_types, fed_inputs, one_line, set_nodes, sort_nodes, subgraphs
+from sdmetrics.probes.session import open_session
 from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:

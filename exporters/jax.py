@@ -20,8 +20,8 @@ from sdmetrics.exporters.feeds import check_sources, prepare, random_feeds
 from sdmetrics.exporters.flax_models import FlaxModel, flax_model, named_arrays, running
 from sdmetrics.exporters.flax_pooling import any_pooling
 from sdmetrics.exporters.gates import GATE, close_gates
-from sdmetrics.exporters.graph import LIMIT, one_line
 from sdmetrics.exporters.layers import suggest
+from sdmetrics.probes.onnx_file import LIMIT, one_line
 from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:

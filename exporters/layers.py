@@ -14,11 +14,11 @@ from sdmetrics.exporters.axes import axis_of, label_axes
 from sdmetrics.exporters.batches import fixed_batch
 from sdmetrics.exporters.feeds import guess_layout, infer_inputs
 from sdmetrics.exporters.fixed import with_working_batch
-from sdmetrics.exporters.graph import Shape, element_types, fed_inputs, load_graph, load_model, shapes
 from sdmetrics.exporters.measured import known_shapes
-from sdmetrics.exporters.metadata import Layer, metadata_of
 from sdmetrics.exporters.scopes import module_outputs
 from sdmetrics.exporters.worth import worth_listing
+from sdmetrics.probes.metadata import Layer, metadata_of
+from sdmetrics.probes.onnx_file import Shape, element_types, fed_inputs, load_graph, load_model, shapes
 
 if TYPE_CHECKING:
     from onnx import ModelProto

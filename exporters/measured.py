@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.batches import fixed_batch
 from sdmetrics.exporters.feeds import prepare, random_feeds
-from sdmetrics.exporters.graph import Shape, fed_inputs, shapes
 from sdmetrics.exporters.parts import size_of
-from sdmetrics.exporters.session import open_session
 from sdmetrics.exporters.verify import run_once
+from sdmetrics.probes.onnx_file import Shape, fed_inputs, shapes
+from sdmetrics.probes.session import open_session
 from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:

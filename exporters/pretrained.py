@@ -15,7 +15,7 @@ from sdmetrics.exporters.architectures.transformers import SOURCES
 from sdmetrics.exporters.checkpoints import find_weights
 from sdmetrics.exporters.fitting import build_fitted
 from sdmetrics.exporters.folders import open_repository
-from sdmetrics.exporters.graph import one_line
+from sdmetrics.probes.onnx_file import one_line
 
 if TYPE_CHECKING:
     from torch import nn

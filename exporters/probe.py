@@ -10,17 +10,17 @@ from sdmetrics.errors import InputError
 from sdmetrics.exporters.assemble import assemble
 from sdmetrics.exporters.feeds import check_inputs, infer_inputs
 from sdmetrics.exporters.fixed import with_working_batch
-from sdmetrics.exporters.graph import (
+from sdmetrics.exporters.half import check_half, halve, precision
+from sdmetrics.exporters.layers import candidates, find_layers
+from sdmetrics.exporters.measured import known_shapes
+from sdmetrics.exporters.verify import measure, verify_probe
+from sdmetrics.probes.metadata import Layer, Metadata, metadata_of
+from sdmetrics.probes.onnx_file import (
     check_model,
     file_sha256,
     load_model,
     save_model,
 )
-from sdmetrics.exporters.half import check_half, halve, precision
-from sdmetrics.exporters.layers import candidates, find_layers
-from sdmetrics.exporters.measured import known_shapes
-from sdmetrics.exporters.metadata import Layer, Metadata, metadata_of
-from sdmetrics.exporters.verify import measure, verify_probe
 from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.feeds import describe_inputs
-from sdmetrics.exporters.graph import one_line
 from sdmetrics.exporters.keras_layers import check_backend
 from sdmetrics.exporters.saved_functions import concrete_function, input_specs
+from sdmetrics.probes.onnx_file import one_line
 from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:

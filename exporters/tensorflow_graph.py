@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.declare import LAYER
-from sdmetrics.exporters.graph import one_line
 from sdmetrics.exporters.tf2onnx_output import DOMAIN, finish, mark_text
+from sdmetrics.probes.onnx_file import one_line
 
 if TYPE_CHECKING:
     from onnx import ModelProto

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.assemble import MASK_NODE
 from sdmetrics.exporters.declare import LAYER
-from sdmetrics.exporters.graph import attribute, rename_uses, shapes
+from sdmetrics.probes.onnx_file import attribute, rename_uses, shapes
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto

@@ -15,8 +15,8 @@ from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.declare import CLIPS, LAYER, declare
 from sdmetrics.exporters.feeds import check_sources, prepare, random_feeds
 from sdmetrics.exporters.gates import GATE, close_gates
-from sdmetrics.exporters.graph import LIMIT, one_line
-from sdmetrics.exporters.modules import (
+from sdmetrics.probes.onnx_file import LIMIT, one_line
+from sdmetrics.probes.torch_hooks import (
     evaluating,
     in_one,
     layer_names,

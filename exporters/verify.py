@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.batches import fixed_batch, in_batches, session_batch
 from sdmetrics.exporters.feeds import Feeds, prepare, random_feeds, select
-from sdmetrics.exporters.metadata import Layer
-from sdmetrics.exporters.session import open_session
+from sdmetrics.probes.metadata import Layer
+from sdmetrics.probes.session import open_session
 from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:

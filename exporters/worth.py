@@ -21,7 +21,7 @@ from sdmetrics.exporters.axes import (
     CONVOLUTIONS,
     RESHAPES,
 )
-from sdmetrics.exporters.graph import Shape, constants
+from sdmetrics.probes.onnx_file import Shape, constants
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.batches import in_batches, session_batch
-from sdmetrics.exporters.metadata import KEY, Metadata
-from sdmetrics.exporters.session import available_threads, open_session
+from sdmetrics.probes.metadata import KEY, Metadata
+from sdmetrics.probes.session import available_threads, open_session
 from sdmetrics.runners.feeds import check_feeds, check_masks, clips_in
 from sdmetrics.views import ModelInput
 

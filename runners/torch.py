@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.feeds import check_sources, order_name
-from sdmetrics.exporters.graph import one_line
-from sdmetrics.exporters.metadata import Layer
-from sdmetrics.exporters.modules import (
+from sdmetrics.exporters.verify import CLIPS, one_by_one, place_batch
+from sdmetrics.exporters.verify import check_feeds as example_feeds
+from sdmetrics.probes.metadata import Layer
+from sdmetrics.probes.onnx_file import one_line
+from sdmetrics.probes.torch_hooks import (
     evaluating,
     in_one,
     layer_names,
@@ -22,8 +24,6 @@ from sdmetrics.exporters.modules import (
     replacing_outputs,
     weights_sha256,
 )
-from sdmetrics.exporters.verify import CLIPS, one_by_one, place_batch
-from sdmetrics.exporters.verify import check_feeds as example_feeds
 from sdmetrics.runners.feeds import check_feeds, check_masks, clips_in
 from sdmetrics.views import ModelInput
 

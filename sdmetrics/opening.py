@@ -61,8 +61,8 @@ def open_model(
     ...     open_model(path, provider="cpu").inputs[0].frames
     8
     """
-    from sdmetrics.exporters.metadata import read_metadata
     from sdmetrics.exporters.probe import build_probe
+    from sdmetrics.probes.metadata import read_metadata
     from sdmetrics.runners.onnxruntime import OnnxRunner
 
     with tempfile.TemporaryDirectory() as folder:

@@ -14,8 +14,8 @@ from sdmetrics.exporters.architectures import pytorchvideo, torchvision
 from sdmetrics.exporters.batches import fixed_batch
 from sdmetrics.exporters.catalogue import ARCHITECTURES, build_random, export, export_module, find_architecture
 from sdmetrics.exporters.feeds import prepare, random_feeds
-from sdmetrics.exporters.metadata import read_metadata
 from sdmetrics.exporters.probe import build_probe
+from sdmetrics.probes.metadata import read_metadata
 from tests.catalogue import reduced
 
 # PyTorchVideo asks for a name of fvcore's that has moved.

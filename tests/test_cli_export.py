@@ -9,8 +9,8 @@ import torch
 
 from sdmetrics.exporters.architectures.architecture import Architecture
 from sdmetrics.exporters.catalogue import ARCHITECTURES, build_random
-from sdmetrics.exporters.metadata import read_metadata
-from sdmetrics.exporters.modules import weights_sha256
+from sdmetrics.probes.metadata import read_metadata
+from sdmetrics.probes.torch_hooks import weights_sha256
 from sdmetrics.views import ModelInput
 
 

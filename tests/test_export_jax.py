@@ -10,7 +10,7 @@ import pytest
 
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.feeds import prepare, random_feeds
-from sdmetrics.exporters.metadata import metadata_of, read_metadata
+from sdmetrics.probes.metadata import metadata_of, read_metadata
 from sdmetrics.views import ModelInput
 from tests.flax_models import CASES, changed, exported, linen_resnet, nnx_framewise, nnx_resnet, probed
 

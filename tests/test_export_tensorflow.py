@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 
 from sdmetrics.exporters.feeds import prepare, random_feeds
-from sdmetrics.exporters.metadata import metadata_of, read_metadata
+from sdmetrics.probes.metadata import metadata_of, read_metadata
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from sdmetrics.views import ModelInput
 from tests.keras_models import CASES, FRAMES, SIZE, exported, made, probed, run

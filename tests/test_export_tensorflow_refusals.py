@@ -7,7 +7,7 @@ import pytest
 
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.feeds import prepare, random_feeds
-from sdmetrics.exporters.metadata import read_metadata
+from sdmetrics.probes.metadata import read_metadata
 from sdmetrics.views import ModelInput
 from tests.keras_models import CASES, CLIP, made, two_inputs, video_input
 

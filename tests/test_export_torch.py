@@ -12,10 +12,10 @@ from torch import nn
 
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.feeds import prepare, random_feeds
-from sdmetrics.exporters.metadata import metadata_of, read_metadata
-from sdmetrics.exporters.modules import replacing_outputs
-from sdmetrics.exporters.stages import find_stages
 from sdmetrics.exporters.torch import export
+from sdmetrics.probes.metadata import metadata_of, read_metadata
+from sdmetrics.probes.torch_hooks import replacing_outputs
+from sdmetrics.probes.torch_stages import find_stages
 from sdmetrics.views import ModelInput
 from tests.models import CASES, Framewise, ResNet3d, Transformer, exported, hooked, seeded, video_input
 

@@ -5,8 +5,8 @@ import pytest
 
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.feeds import random_feeds
-from sdmetrics.exporters.metadata import read_metadata
 from sdmetrics.exporters.probe import build_probe
+from sdmetrics.probes.metadata import read_metadata
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from tests.graphs import TWO, TWO_W, graph_model
 

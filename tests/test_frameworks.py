@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sdmetrics.exporters.metadata import read_metadata
+from sdmetrics.probes.metadata import read_metadata
 from tests.same_weights import BARE, LAYERS, WIDTHS, four_files, four_results, largest_difference
 
 pytestmark = pytest.mark.all

@@ -16,12 +16,12 @@ from sdmetrics.clips.world import world_clips
 from sdmetrics.demo import MODELS, demo_model
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.feeds import random_feeds
-from sdmetrics.exporters.graph import element_types
 from sdmetrics.exporters.half import halve, precision, rounded
-from sdmetrics.exporters.metadata import KEY, metadata_of, read_metadata
 from sdmetrics.exporters.probe import build_probe
-from sdmetrics.exporters.session import open_session
 from sdmetrics.opening import open_model
+from sdmetrics.probes.metadata import KEY, metadata_of, read_metadata
+from sdmetrics.probes.onnx_file import element_types
+from sdmetrics.probes.session import open_session
 from sdmetrics.runners.onnxruntime import CUDA, OnnxRunner, loadable_providers
 from tests.graphs import RELU, TWO, TWO_W, W, graph_model
 from tests.models import CASES, exported, probed

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 
 from sdmetrics.errors import InputError
-from sdmetrics.exporters.metadata import Metadata
 from sdmetrics.exporters.probe import build_probe
+from sdmetrics.probes.metadata import Metadata
 from tests.models import exported, probed
 
 

@@ -7,9 +7,9 @@ from torch import nn
 
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.feeds import prepare, random_feeds
-from sdmetrics.exporters.metadata import read_metadata
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.exporters.torch import export
+from sdmetrics.probes.metadata import read_metadata
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from sdmetrics.runners.torch import TorchRunner
 from tests.models import seeded, video_input

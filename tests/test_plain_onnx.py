@@ -11,8 +11,8 @@ from sdmetrics.exporters.feeds import infer_inputs, prepare, random_feeds
 from sdmetrics.exporters.layers import candidates, list_layers
 from sdmetrics.exporters.measured import known_shapes
 from sdmetrics.exporters.probe import build_probe
-from sdmetrics.exporters.session import open_session
 from sdmetrics.exporters.verify import measure, relative_error, run
+from sdmetrics.probes.session import open_session
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from tests.graphs import FRAMES, TWO, TWO_W, graph_model
 from tests.graphs import SIZE as GRAPH_SIZE

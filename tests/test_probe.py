@@ -9,8 +9,8 @@ from sdmetrics.errors import InputError
 from sdmetrics.exporters.assemble import assemble
 from sdmetrics.exporters.feeds import prepare, random_feeds
 from sdmetrics.exporters.layers import list_layers
-from sdmetrics.exporters.metadata import metadata_of, read_metadata
 from sdmetrics.exporters.probe import build_probe
+from sdmetrics.probes.metadata import metadata_of, read_metadata
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from sdmetrics.views import ModelInput
 from tests.graphs import FRAMES, RELU, SIZE, TWO, TWO_W, W, described, graph_model
@@ -321,7 +321,7 @@ def test_a_probe_of_a_probe_is_an_error(tmp_path):
 
 
 def test_a_model_over_the_limit_of_one_file_is_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr("sdmetrics.exporters.graph.LIMIT", 500)
+    monkeypatch.setattr("sdmetrics.probes.onnx_file.LIMIT", 500)
     with pytest.raises(InputError, match="one ONNX file holds less than 2 GiB"):
         build_probe(graph_model(tmp_path, TWO, ["z"], TWO_W), tmp_path / "p.onnx", layers=["c"])
 

@@ -7,8 +7,8 @@ import pytest
 
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.feeds import prepare, random_feeds
-from sdmetrics.exporters.metadata import read_metadata
 from sdmetrics.exporters.probe import build_probe
+from sdmetrics.probes.metadata import read_metadata
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from tests.keras_models import CASES, CLIP, made, run, video_input
 

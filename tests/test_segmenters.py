@@ -11,9 +11,9 @@ from sdmetrics.errors import InputError
 from sdmetrics.exporters.architectures import segmentation
 from sdmetrics.exporters.catalogue import find_architecture
 from sdmetrics.exporters.feeds import random_feeds
-from sdmetrics.exporters.metadata import read_metadata
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.exporters.torch import export
+from sdmetrics.probes.metadata import read_metadata
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from sdmetrics.runners.torch import TorchRunner
 from sdmetrics.torch import segmenters

@@ -17,9 +17,9 @@ from sdmetrics.exporters.architectures.vistr import ROWS
 from sdmetrics.exporters.batches import fixed_batch
 from sdmetrics.exporters.catalogue import find_architecture
 from sdmetrics.exporters.checkpoints import open_checkpoint
-from sdmetrics.exporters.metadata import read_metadata
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.exporters.torch import export
+from sdmetrics.probes.metadata import read_metadata
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from sdmetrics.torch.instance_masks import InstanceMasks
 from sdmetrics.torch.transformer import sine_positions

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.architectures.architecture import Architecture, load_library
-from sdmetrics.exporters.modules import PER_FRAME
+from sdmetrics.probes.torch_hooks import PER_FRAME
 from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:

@@ -75,10 +75,10 @@ def ablate(
     """
     from sdmetrics.ablation import FRACTIONS
     from sdmetrics.ablation import ablate as run_ablation
-    from sdmetrics.exporters.metadata import read_metadata
     from sdmetrics.labels import read_classes
     from sdmetrics.mask_scores import mask_score
     from sdmetrics.opening import open_model
+    from sdmetrics.probes.metadata import read_metadata
     from sdmetrics.report import write_report
     from sdmetrics.source import RunSource
 

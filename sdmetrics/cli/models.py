@@ -82,9 +82,9 @@ def probe(
     of a model with several inputs, --input says it for each.
     """
     from sdmetrics.exporters.feeds import check_known, infer_inputs
-    from sdmetrics.exporters.graph import load_model
-    from sdmetrics.exporters.metadata import read_metadata
     from sdmetrics.exporters.probe import build_probe
+    from sdmetrics.probes.metadata import read_metadata
+    from sdmetrics.probes.onnx_file import load_model
 
     given = given_options(layout=layout, frames=frames, stride=stride, size=size, mean=mean, std=std)
     by_input = parse_inputs(described or [])

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from sdmetrics.errors import InputError
-from sdmetrics.exporters.modules import layer_names, place_of, with_first_tensor
+from sdmetrics.probes.torch_hooks import layer_names, place_of, with_first_tensor
 from sdmetrics.torch.moments import pooled
 from sdmetrics.torch.processes import gathered, rank
 from sdmetrics.torch.shuffled_call import Call, Layout, understand

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sdmetrics.errors import InputError
-from sdmetrics.exporters.modules import evaluating, place_of
+from sdmetrics.probes.torch_hooks import evaluating, place_of
 
 STAGES = (2, 3, 4, 5)
 """The stages by the paper's numbers: `layer1` of a ResNet is stage 2, whose output the field calls res2."""

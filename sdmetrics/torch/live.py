@@ -12,7 +12,7 @@ import torch
 from torch import distributed, nn
 
 from sdmetrics.errors import InputError
-from sdmetrics.exporters.modules import evaluating, place_of
+from sdmetrics.probes.torch_hooks import evaluating, place_of
 
 
 def bare_module(model: nn.Module) -> nn.Module:

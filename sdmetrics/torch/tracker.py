@@ -14,7 +14,7 @@ from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.styles import Style
 from sdmetrics.compare import layer_values
 from sdmetrics.errors import InputError
-from sdmetrics.exporters.modules import place_of
+from sdmetrics.probes.torch_hooks import place_of
 from sdmetrics.report.words import differences
 from sdmetrics.results import Results
 from sdmetrics.runners.torch import TorchRunner

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sdmetrics.errors import InputError
-from sdmetrics.exporters.graph import load_graph
+from sdmetrics.probes.onnx_file import load_graph
 from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:

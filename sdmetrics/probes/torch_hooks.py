@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.layers import suggest
-from sdmetrics.exporters.stages import find_stages
+from sdmetrics.probes.torch_stages import find_stages
 
 if TYPE_CHECKING:
     import torch
