@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.readme import write_between
-from sdmetrics.bias import layer_bias, unit_bias
-from sdmetrics.moments import PairMoments
+from sdmetrics.metrics.bias import layer_bias, unit_bias
+from sdmetrics.metrics.moments import PairMoments
 
 Floats = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics.moments import PairMoments
+from sdmetrics.metrics.moments import PairMoments
 from tests import naive
 
 Pairs = tuple[NDArray[np.float32], NDArray[np.float32]]

@@ -3,13 +3,13 @@
 from sdmetrics._version import __version__
 from sdmetrics.ablation import ablate
 from sdmetrics.analysis import Runner, analyze
-from sdmetrics.bias import LayerBias, UnitBias, layer_bias, unit_bias
 from sdmetrics.clips import Clip
 from sdmetrics.clips.networks import open_styles
 from sdmetrics.errors import InputError, MissingExtra
 from sdmetrics.evaluation import Evaluation, evaluate
-from sdmetrics.masks import removal_mask
-from sdmetrics.moments import PairMoments
+from sdmetrics.metrics.bias import LayerBias, UnitBias, layer_bias, unit_bias
+from sdmetrics.metrics.moments import PairMoments
+from sdmetrics.metrics.removal_mask import removal_mask
 from sdmetrics.opening import open_clips, open_model
 from sdmetrics.removal_curves import Ablation
 from sdmetrics.results import Results

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from sdmetrics._version import __version__, installed_version
 from sdmetrics.analysis import DECIDING
-from sdmetrics.bias import UnitBias
 from sdmetrics.clips.ahead import rendered_ahead
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.render import plain
@@ -22,7 +21,8 @@ from sdmetrics.errors import InputError
 from sdmetrics.evaluation import TOPS, class_scores, top_k
 from sdmetrics.files import writable_folder
 from sdmetrics.labels import class_indices
-from sdmetrics.masks import dominant_factor
+from sdmetrics.metrics.bias import UnitBias
+from sdmetrics.metrics.removal_mask import dominant_factor
 from sdmetrics.progress import progress_bar
 from sdmetrics.removal_curves import Ablation
 from sdmetrics.removal_scores import MaskedRunner, Outputs, Part, Score, load_part, measure_part, save_part

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics._version import __version__, installed_version
-from sdmetrics.bias import unit_bias
 from sdmetrics.clips.ahead import Unusable, rendered_ahead
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.render import Shown, check_styles, feeds, render
 from sdmetrics.clips.styles import STYLES, Style, style_identity
 from sdmetrics.errors import InputError
 from sdmetrics.files import writable_folder
-from sdmetrics.moments import PairMoments
+from sdmetrics.metrics.bias import unit_bias
+from sdmetrics.metrics.moments import PairMoments
 from sdmetrics.progress import progress_bar
 from sdmetrics.results import Results
 from sdmetrics.shards import (

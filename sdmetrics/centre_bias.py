@@ -14,7 +14,7 @@ from sdmetrics.clips.ahead import Unusable, rendered_ahead
 from sdmetrics.clips.clip import VOID, Clip, Masks
 from sdmetrics.errors import InputError, require
 from sdmetrics.files import write_json
-from sdmetrics.intervals import Floats, with_interval
+from sdmetrics.metrics.intervals import Floats, with_interval
 from sdmetrics.overlap import foreground
 from sdmetrics.progress import progress_bar
 from sdmetrics.shards import GROUPS, group_of

@@ -16,8 +16,8 @@ from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.render import Shown, feeds, plain, reordered
 from sdmetrics.errors import InputError
 from sdmetrics.files import write_json
-from sdmetrics.intervals import mean_replicates, with_interval
 from sdmetrics.labels import class_indices
+from sdmetrics.metrics.intervals import mean_replicates, with_interval
 from sdmetrics.progress import progress_bar
 from sdmetrics.shards import group_of
 from sdmetrics.views import ModelInput, View

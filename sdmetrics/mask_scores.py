@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sdmetrics.clips.clip import Clip, Masks
 from sdmetrics.errors import InputError
 from sdmetrics.foreground_maps import MapReader, Maps, resized
-from sdmetrics.intervals import Floats
+from sdmetrics.metrics.intervals import Floats
 from sdmetrics.overlap import (
     MOCA_THRESHOLD,
     REGION_THRESHOLD,

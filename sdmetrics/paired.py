@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics.estimators import Stack, layer_scores, percent
-from sdmetrics.intervals import jackknife, leave_one_out
-from sdmetrics.moments import PairMoments
+from sdmetrics.metrics.estimators import Stack, layer_scores, percent
+from sdmetrics.metrics.intervals import jackknife, leave_one_out
+from sdmetrics.metrics.moments import PairMoments
 from sdmetrics.results import Results
 from sdmetrics.shards import LayerMoments, load_shard
 from sdmetrics.views import FACTORS

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError
 from sdmetrics.files import replacing
-from sdmetrics.intervals import jackknife, mean_replicates
+from sdmetrics.metrics.intervals import jackknife, mean_replicates
 from sdmetrics.removals import BASELINES, Plan, Removal
 
 SCHEMA = 1

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics.bias import UnitBias
-from sdmetrics.masks import removal_mask
+from sdmetrics.metrics.bias import UnitBias
+from sdmetrics.metrics.removal_mask import removal_mask
 from sdmetrics.views import FACTORS
 
 Masks = Mapping[str, NDArray[np.float64]]

@@ -17,8 +17,8 @@ from sdmetrics.errors import InputError
 from sdmetrics.evaluation import Classifier
 from sdmetrics.files import write_json
 from sdmetrics.foreground_maps import MapReader, Maps
-from sdmetrics.intervals import Floats, mean_replicates, with_interval
 from sdmetrics.mask_scores import PROTOCOLS
+from sdmetrics.metrics.intervals import Floats, mean_replicates, with_interval
 from sdmetrics.overlap import SUCCESS_THRESHOLDS, successes
 from sdmetrics.progress import progress_bar
 from sdmetrics.shards import group_of

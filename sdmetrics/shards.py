@@ -19,7 +19,7 @@ import numpy as np
 from sdmetrics.clips.clip import Clip
 from sdmetrics.errors import InputError
 from sdmetrics.files import replacing
-from sdmetrics.moments import PairMoments
+from sdmetrics.metrics.moments import PairMoments
 
 GROUPS = 20
 CLIPS_PER_SHARD = 16

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sdmetrics.bias import layer_bias, unit_bias
-from sdmetrics.moments import PairMoments
+from sdmetrics.metrics.bias import layer_bias, unit_bias
+from sdmetrics.metrics.moments import PairMoments
 from sdmetrics.views import FACTORS
 
 Row = dict[str, Any]

@@ -9,7 +9,7 @@ import pytest
 
 from sdmetrics.ablation import FRACTIONS
 from sdmetrics.clips.render import feeds, plain
-from sdmetrics.masks import removal_mask
+from sdmetrics.metrics.removal_mask import removal_mask
 from sdmetrics.removal_curves import Ablation
 from sdmetrics.removals import plan_removals, stored_scores
 from sdmetrics.results import Results

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sdmetrics.bias import RESERVED, layer_bias, unit_bias
 from sdmetrics.errors import InputError
-from sdmetrics.estimators import ESTIMATORS
-from sdmetrics.moments import PairMoments
+from sdmetrics.metrics.bias import RESERVED, layer_bias, unit_bias
+from sdmetrics.metrics.estimators import ESTIMATORS
+from sdmetrics.metrics.moments import PairMoments
 from tests import naive
 
 

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from sdmetrics.centre_bias import centre_bias, save_centre_biases
 from sdmetrics.clips import Clip
 from sdmetrics.errors import InputError
-from sdmetrics.intervals import jackknife
+from sdmetrics.metrics.intervals import jackknife
 from sdmetrics.report.centre_chart import number_text, write_centre_figure
 from sdmetrics.shards import group_of
 from tests import naive

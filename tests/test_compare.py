@@ -13,7 +13,7 @@ from sdmetrics.analysis import analyze
 from sdmetrics.clips.render import feeds, render
 from sdmetrics.compare import compare, depths, layer_values, matched
 from sdmetrics.errors import InputError
-from sdmetrics.intervals import jackknife
+from sdmetrics.metrics.intervals import jackknife
 from sdmetrics.report.comparison import write_comparison, write_comparison_figures
 from sdmetrics.results import Results
 from sdmetrics.shards import group_of

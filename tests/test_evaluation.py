@@ -20,7 +20,7 @@ from sdmetrics.errors import InputError
 from sdmetrics.evaluation import class_scores, evaluate, top_k
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.exporters.torch import export
-from sdmetrics.intervals import jackknife, mean_replicates
+from sdmetrics.metrics.intervals import jackknife, mean_replicates
 from sdmetrics.opening import open_model
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from sdmetrics.runners.torch import TorchRunner

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sdmetrics.bias import layer_bias, unit_bias
-from sdmetrics.estimators import ESTIMATORS
-from sdmetrics.moments import NonFinite, PairMoments
+from sdmetrics.metrics.bias import layer_bias, unit_bias
+from sdmetrics.metrics.estimators import ESTIMATORS
+from sdmetrics.metrics.moments import NonFinite, PairMoments
 
 WITH_REFERENCE = [
     "dead_units",

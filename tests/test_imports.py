@@ -20,7 +20,7 @@ def loaded_by(statement):
     [
         "import sdmetrics",
         "from sdmetrics import *",
-        "import sdmetrics.moments, sdmetrics.bias, sdmetrics.masks, sdmetrics.views",
+        "import sdmetrics.metrics.moments, sdmetrics.metrics.bias, sdmetrics.metrics.removal_mask, sdmetrics.views",
         "import sdmetrics.analysis, sdmetrics.results, sdmetrics.opening, sdmetrics.demo",
         "import sdmetrics.exporters, sdmetrics.runners, sdmetrics.clips, sdmetrics.report",
         "import sdmetrics.exporters.torch, sdmetrics.exporters.jax",
@@ -35,7 +35,7 @@ def test_no_heavy_package_is_loaded_before_it_is_used(statement):
 
 def test_the_measure_imports_no_other_room():
     code = (
-        "import sdmetrics.moments, sdmetrics.bias, sdmetrics.masks, sys;"
+        "import sdmetrics.metrics.moments, sdmetrics.metrics.bias, sdmetrics.metrics.removal_mask, sys;"
         "from importlib import import_module;"
         "print(*(name for name in sys.modules if name.startswith('sdmetrics')))"
     )

@@ -7,10 +7,10 @@ import pytest
 from scipy import stats
 
 from benchmarks.coverage import STATED, coverage
-from sdmetrics.bias import layer_bias, unit_bias
-from sdmetrics.estimators import ESTIMATORS
-from sdmetrics.intervals import correlation_jackknife, jackknife, leave_one_out, student_t
-from sdmetrics.moments import PairMoments
+from sdmetrics.metrics.bias import layer_bias, unit_bias
+from sdmetrics.metrics.estimators import ESTIMATORS
+from sdmetrics.metrics.intervals import correlation_jackknife, jackknife, leave_one_out, student_t
+from sdmetrics.metrics.moments import PairMoments
 from tests import naive
 
 

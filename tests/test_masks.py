@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sdmetrics.bias import UnitBias
 from sdmetrics.errors import InputError
-from sdmetrics.masks import removal_mask
+from sdmetrics.metrics.bias import UnitBias
+from sdmetrics.metrics.removal_mask import removal_mask
 
 
 def units_of(**scores):

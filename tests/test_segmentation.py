@@ -14,8 +14,8 @@ from sdmetrics.clips import Clip
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.torch import export
 from sdmetrics.foreground_maps import MapReader, map_output
-from sdmetrics.intervals import jackknife
 from sdmetrics.mask_scores import moca_score, region_score
+from sdmetrics.metrics.intervals import jackknife
 from sdmetrics.opening import open_model
 from sdmetrics.runners.torch import TorchRunner
 from sdmetrics.segmentation import evaluate_segmentation, mirrored

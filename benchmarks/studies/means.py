@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from sdmetrics.intervals import student_t
+from sdmetrics.metrics.intervals import student_t
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sdmetrics.errors import InputError
-from sdmetrics.masks import half_up
+from sdmetrics.metrics.removal_mask import half_up
 from sdmetrics.torch.moments import merge, merge_processes, no_moments, pair_moments, pearson
 
 Per = Literal["sample", "batch"]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sdmetrics._kernels import advance
 from sdmetrics.errors import InputError
+from sdmetrics.metrics._kernels import advance
 
 Floats = NDArray[np.float64]
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError
-from sdmetrics.estimators import ESTIMATORS, Stack, dead_units, layer_scores, percent, unit_scores
-from sdmetrics.intervals import MIN_GROUPS, correlation_jackknife, jackknife, leave_one_out
-from sdmetrics.moments import PairMoments
+from sdmetrics.metrics.estimators import ESTIMATORS, Stack, dead_units, layer_scores, percent, unit_scores
+from sdmetrics.metrics.intervals import MIN_GROUPS, correlation_jackknife, jackknife, leave_one_out
+from sdmetrics.metrics.moments import PairMoments
 
 Floats = NDArray[np.float64]
 

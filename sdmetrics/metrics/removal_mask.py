@@ -7,9 +7,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics.bias import UnitBias
 from sdmetrics.errors import InputError
-from sdmetrics.estimators import percent
+from sdmetrics.metrics.bias import UnitBias
+from sdmetrics.metrics.estimators import percent
 
 Floats = NDArray[np.float64]
 
@@ -63,8 +63,8 @@ def removal_mask(
 
     Examples
     --------
-    >>> from sdmetrics.bias import unit_bias
-    >>> from sdmetrics.moments import PairMoments
+    >>> from sdmetrics.metrics.bias import unit_bias
+    >>> from sdmetrics.metrics.moments import PairMoments
     >>> z1, z2 = [[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]], [[0.0, 2.0], [1.0, 1.0], [2.0, 0.0]]
     >>> units = unit_bias({"static": PairMoments.from_arrays(z1, z2)})
     >>> removal_mask(units, factor="static", fraction=0.5).tolist()

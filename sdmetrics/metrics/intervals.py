@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sdmetrics.moments import PairMoments
+from sdmetrics.metrics.moments import PairMoments
 
 Floats = NDArray[np.float64]
 

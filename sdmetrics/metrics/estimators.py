@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics.moments import PairMoments
+from sdmetrics.metrics.moments import PairMoments
 
 Floats = NDArray[np.float64]
 
