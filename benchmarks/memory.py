@@ -7,10 +7,10 @@ import subprocess
 import sys
 import tempfile
 
-from sdmetrics.analysis import analyze
+from sdmetrics.analysis.measure import analyze
 from sdmetrics.clips.world import world_clips
 from sdmetrics.demo import demo_model
-from sdmetrics.opening import open_model
+from sdmetrics.loading.open import open_model
 
 
 def memory_ratio(few: int = 50, many: int = 500) -> float:

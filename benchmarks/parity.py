@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 
 from benchmarks.machine import describe_machine
 from benchmarks.readme import write_between
-from sdmetrics.analysis import analyze
+from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.results import Results
 from sdmetrics.clips.world import world_clips
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.architectures.architecture import Architecture
 from sdmetrics.exporters.catalogue import build_random, export_module, find_architecture
 from sdmetrics.exporters.half import rounded
 from sdmetrics.exporters.probe import build_probe
-from sdmetrics.results import Results
 from sdmetrics.runners.onnxruntime import CUDA, OnnxRunner, loadable_providers
 
 FACTORS = ("dynamic", "static")

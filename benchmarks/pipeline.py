@@ -15,7 +15,7 @@ import torch
 from benchmarks.peers import Forward, Video, plain_forwards, reference_procedure
 from benchmarks.slowonly import INPUT, LAYERS, slowonly
 from benchmarks.videos import write_videos
-from sdmetrics.analysis import analyze
+from sdmetrics.analysis.measure import analyze
 from sdmetrics.clips import Clip
 from sdmetrics.clips.datasets import open_clips
 from sdmetrics.clips.render import render

@@ -1,19 +1,19 @@
 """Does a video model look at motion, or only at single frames? Static and dynamic bias, by layer and unit."""
 
 from sdmetrics._version import __version__
-from sdmetrics.ablation import ablate
-from sdmetrics.analysis import Runner, analyze
+from sdmetrics.ablation.ablate import ablate
+from sdmetrics.ablation.result import Ablation
+from sdmetrics.analysis.measure import Runner, analyze
+from sdmetrics.analysis.results import Results
 from sdmetrics.clips import Clip
 from sdmetrics.clips.networks import open_styles
 from sdmetrics.errors import InputError, MissingExtra
-from sdmetrics.evaluation import Evaluation, evaluate
+from sdmetrics.evaluation.classification import Evaluation, evaluate
+from sdmetrics.evaluation.segmentation import SegmentationEvaluation, evaluate_segmentation
+from sdmetrics.loading.open import open_clips, open_model
 from sdmetrics.metrics.bias import LayerBias, UnitBias, layer_bias, unit_bias
 from sdmetrics.metrics.moments import PairMoments
 from sdmetrics.metrics.removal_mask import removal_mask
-from sdmetrics.opening import open_clips, open_model
-from sdmetrics.removal_curves import Ablation
-from sdmetrics.results import Results
-from sdmetrics.segmentation import SegmentationEvaluation, evaluate_segmentation
 from sdmetrics.views import ModelInput
 
 __all__ = [

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
-from sdmetrics.analysis import analyze
+from sdmetrics._files import replacing
+from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.results import Results
 from sdmetrics.clips.world import APPEARANCES, MOTIONS, world_clips
 from sdmetrics.errors import InputError
-from sdmetrics.files import replacing
-from sdmetrics.opening import open_model
-from sdmetrics.results import Results
-from sdmetrics.source import RunSource
+from sdmetrics.loading.open import open_model
+from sdmetrics.loading.run_source import RunSource
 
 MODELS = ("motion", "appearance")
 """What each of the shipped models was trained to tell."""

@@ -8,7 +8,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from sdmetrics.results import Results
+from sdmetrics.analysis.results import Results
 
 UNIT_CLASSES = ("dynamic", "static", "joint", "residual")
 NAME_WIDTH, COMMAND_WIDTH = 12, 20

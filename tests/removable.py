@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from sdmetrics.ablation import ablate
+from sdmetrics.ablation.ablate import ablate
+from sdmetrics.analysis.results import Results
 from sdmetrics.clips import Clip
-from sdmetrics.results import Results
 from sdmetrics.views import ModelInput
 
 CLASSES, UNITS = 4, 20

@@ -3,7 +3,7 @@
 import sys
 import time
 
-from sdmetrics.analysis import analyze
+from sdmetrics.analysis.measure import analyze
 from tests.fakes import NumpyRunner, changes, colours, noise_clip
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sdmetrics.results import Results
+from sdmetrics.analysis.results import Results
 
 # Mean dynamic and static score by layer: a model that learns motion, and one that learns appearance.
 MOTION = {"stage1": (0.48, 0.71), "stage2": (0.55, 0.66), "stage3": (0.66, 0.55), "stage4": (0.78, 0.44)}

@@ -13,7 +13,7 @@ from sdmetrics.errors import require
 from sdmetrics.views import FACTORS, ModelInput
 
 if TYPE_CHECKING:
-    from sdmetrics.results import Results
+    from sdmetrics.analysis.results import Results
 
 FRAMES, SIZE, CLASSES = 8, 40, 16
 LAYERS = ("stem", "stage1", "stage2", "head")

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sdmetrics.ablation import FRACTIONS
+from sdmetrics.ablation.ablate import FRACTIONS
+from sdmetrics.ablation.plan import plan_removals, stored_scores
+from sdmetrics.ablation.result import Ablation
+from sdmetrics.analysis.results import Results
+from sdmetrics.analysis.shards import group_of
 from sdmetrics.clips.render import feeds, plain
 from sdmetrics.metrics.removal_mask import removal_mask
-from sdmetrics.removal_curves import Ablation
-from sdmetrics.removals import plan_removals, stored_scores
-from sdmetrics.results import Results
-from sdmetrics.shards import group_of
 from tests.fakes import broken_clip
 from tests.removable import CLASSES, CLIPS, SIGNAL, UNITS, Linear, clips_of, curve, quickly, results_of
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sdmetrics.ablation.result import Ablation
 from sdmetrics.errors import InputError
-from sdmetrics.removal_curves import Ablation
 from tests.fakes import broken_clip
 from tests.removable import CLASS_INDICES, CLASSES, CLIPS, UNITS, Linear, quickly, results_of
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from sdmetrics.ablation import ablate
+from sdmetrics.ablation.ablate import ablate
+from sdmetrics.ablation.plan import plan_removals, stored_scores
+from sdmetrics.analysis.results import Results
 from sdmetrics.clips import Clip
 from sdmetrics.clips.render import feeds, plain
 from sdmetrics.errors import InputError
-from sdmetrics.opening import open_model
-from sdmetrics.removals import plan_removals, stored_scores
-from sdmetrics.results import Results
+from sdmetrics.loading.open import open_model
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from sdmetrics.runners.torch import TorchRunner
 from tests.models import CASES, exported, hooked, probed

@@ -4,10 +4,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sdmetrics.analysis import analyze
+from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.results import Results
 from sdmetrics.clips import Clip
 from sdmetrics.errors import InputError
-from sdmetrics.results import Results
 from sdmetrics.views import PAIRS
 from tests.fakes import NumpyRunner, broken_clip, changes, colours, noise_clip
 

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from sdmetrics.centre_bias import centre_bias, save_centre_biases
+from sdmetrics.analysis.shards import group_of
 from sdmetrics.clips import Clip
 from sdmetrics.errors import InputError
+from sdmetrics.evaluation.centre_bias import centre_bias, save_centre_biases
 from sdmetrics.metrics.intervals import jackknife
 from sdmetrics.report.centre_chart import number_text, write_centre_figure
-from sdmetrics.shards import group_of
 from tests import naive
 from tests.fakes import broken_clip
 

@@ -7,14 +7,14 @@ from functools import partial
 import numpy as np
 import pytest
 
-from sdmetrics.analysis import analyze
+from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.results import Results
 from sdmetrics.clips.clip import Clip, Frames
 from sdmetrics.clips.networks import NetworkStyle, open_styles
 from sdmetrics.clips.render import render
 from sdmetrics.clips.styles import STYLES
 from sdmetrics.demo import demo_model
 from sdmetrics.errors import InputError
-from sdmetrics.results import Results
 from tests.fakes import NumpyRunner, changes, colours, noise_clip
 from tests.style_networks import FILES, network, wrapped
 from tests.videos import write_video

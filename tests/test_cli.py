@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 import pytest
 
+from sdmetrics.analysis.results import Results
 from sdmetrics.demo import demo_model
-from sdmetrics.results import Results
 from tests import videos
 
 NEVER_ROOT = pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
@@ -86,7 +86,7 @@ def test_an_interrupted_run_says_how_to_go_on(command, model, folder, tmp_path, 
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sdmetrics.analysis.save_shard", interrupt)
+    monkeypatch.setattr("sdmetrics.analysis.measure.save_shard", interrupt)
     code, out, _ = command("analyze", model, folder, "-o", tmp_path / "run")
     assert code == 130
     assert "goes on from the finished shards" in out
@@ -269,7 +269,7 @@ class TestBadInput:
         def refuse(**_):
             raise OSError(30, "Read-only file system")
 
-        monkeypatch.setattr("sdmetrics.files.tempfile.TemporaryFile", refuse)
+        monkeypatch.setattr("sdmetrics._files.tempfile.TemporaryFile", refuse)
         outcome = command("analyze", model, folder, "-o", tmp_path / "run")
         assert failed(outcome, "cannot write", "Read-only file system", "may write to")
 

@@ -8,8 +8,8 @@ import shutil
 
 import pytest
 
+from sdmetrics.ablation.result import Ablation
 from sdmetrics.demo import run_demo
-from sdmetrics.removal_curves import Ablation
 from tests.test_cli import failed
 
 QUICK = ("--fraction", 0.2, "--fraction", 0.8, "--repeats", 2, "--provider", "cpu", "--threads", 1)
@@ -91,7 +91,7 @@ def test_a_probe_with_masks_stands_in_for_the_model(command, run, tmp_path):
 
 
 def test_interrupted_it_says_how_to_go_on_and_goes_on(command, run, monkeypatch):
-    from sdmetrics import ablation
+    from sdmetrics.ablation import ablate as ablation
 
     store = ablation.save_part
     stored = []

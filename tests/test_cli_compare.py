@@ -4,8 +4,8 @@ import csv
 
 import pytest
 
-from sdmetrics.analysis import analyze
-from sdmetrics.steps import step_folder
+from sdmetrics.analysis.measure import analyze
+from sdmetrics.comparison.step_folders import step_folder
 from tests import runs
 from tests.fakes import NumpyRunner, changes, colours, noise_clip
 from tests.test_cli import failed

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from sdmetrics.ablation.result import Ablation
+from sdmetrics.analysis.results import Results
 from sdmetrics.exporters.torch import export
-from sdmetrics.removal_curves import Ablation
-from sdmetrics.results import Results
 from sdmetrics.torch.backbones import small_resnet
 from sdmetrics.torch.two_stream import TwoStream
 from sdmetrics.views import ModelInput

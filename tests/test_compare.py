@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdmetrics.analysis import analyze
+from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.results import Results
+from sdmetrics.analysis.shards import group_of
 from sdmetrics.clips.render import feeds, render
-from sdmetrics.compare import compare, depths, layer_values, matched
+from sdmetrics.comparison.compare import compare, depths, layer_values, matched
+from sdmetrics.comparison.step_folders import step_folder, step_folders
 from sdmetrics.errors import InputError
 from sdmetrics.metrics.intervals import jackknife
 from sdmetrics.report.comparison import write_comparison, write_comparison_figures
-from sdmetrics.results import Results
-from sdmetrics.shards import group_of
-from sdmetrics.steps import step_folder, step_folders
 from tests import runs
 from tests.fakes import NumpyRunner, broken_clip, colours, noise_clip
 from tests.test_report import HOSTILE, Page

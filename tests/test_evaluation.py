@@ -12,19 +12,19 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from torch import nn
 
-from sdmetrics.analysis import analyze
+from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.shards import group_of
 from sdmetrics.clips import Clip
 from sdmetrics.clips.world import APPEARANCES, MOTIONS, world_clips
 from sdmetrics.demo import demo_model
 from sdmetrics.errors import InputError
-from sdmetrics.evaluation import class_scores, evaluate, top_k
+from sdmetrics.evaluation.classification import class_scores, evaluate, top_k
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.exporters.torch import export
+from sdmetrics.loading.open import open_model
 from sdmetrics.metrics.intervals import jackknife, mean_replicates
-from sdmetrics.opening import open_model
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from sdmetrics.runners.torch import TorchRunner
-from sdmetrics.shards import group_of
 from sdmetrics.views import ModelInput, clip_generator
 from tests import naive
 from tests.fakes import NumpyRunner, broken_clip

@@ -7,7 +7,7 @@ import onnx
 import pytest
 import torch
 
-from sdmetrics.analysis import analyze
+from sdmetrics.analysis.measure import analyze
 from sdmetrics.clips.flow_colour import flow_to_rgb, rgb_to_flow
 from sdmetrics.clips.render import plain, render
 from sdmetrics.errors import InputError

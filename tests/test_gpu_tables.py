@@ -8,10 +8,10 @@ from benchmarks import speed as speed_table
 from benchmarks.machine import describe_machine
 from benchmarks.parity import _compare, parity
 from benchmarks.readme import write_between
+from sdmetrics.analysis.results import Results
 from sdmetrics.demo import demo_model
 from sdmetrics.exporters.catalogue import find_architecture
 from sdmetrics.exporters.feeds import prepare, random_feeds
-from sdmetrics.results import Results
 from sdmetrics.runners.onnxruntime import CUDA, OnnxRunner, loadable_providers
 from tests.models import CASES, hooked, probed
 

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from onnx import TensorProto, helper, numpy_helper
 
-from sdmetrics.analysis import analyze
+from sdmetrics.analysis.measure import analyze
 from sdmetrics.clips.world import world_clips
 from sdmetrics.demo import MODELS, demo_model
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.feeds import random_feeds
 from sdmetrics.exporters.half import halve, precision, rounded
 from sdmetrics.exporters.probe import build_probe
-from sdmetrics.opening import open_model
+from sdmetrics.loading.open import open_model
 from sdmetrics.probes.metadata import KEY, metadata_of, read_metadata
 from sdmetrics.probes.onnx_file import element_types
 from sdmetrics.probes.session import open_session

@@ -21,7 +21,7 @@ def loaded_by(statement):
         "import sdmetrics",
         "from sdmetrics import *",
         "import sdmetrics.metrics.moments, sdmetrics.metrics.bias, sdmetrics.metrics.removal_mask, sdmetrics.views",
-        "import sdmetrics.analysis, sdmetrics.results, sdmetrics.opening, sdmetrics.demo",
+        "import sdmetrics.analysis.measure, sdmetrics.analysis.results, sdmetrics.loading.open, sdmetrics.demo",
         "import sdmetrics.exporters, sdmetrics.runners, sdmetrics.clips, sdmetrics.report",
         "import sdmetrics.exporters.torch, sdmetrics.exporters.jax",
         "import sdmetrics.exporters.tensorflow, sdmetrics.exporters.tensorflow_files",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sdmetrics.clips import Clip
 from sdmetrics.errors import InputError
-from sdmetrics.labels import class_indices, read_classes
+from sdmetrics.evaluation.labels import class_indices, read_classes
 
 
 def clip(label, name="wave"):

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 from torchmetrics.functional.classification import binary_jaccard_index
 
 from sdmetrics.errors import InputError
-from sdmetrics.overlap import (
+from sdmetrics.evaluation.overlap import (
     MOCA_THRESHOLD,
     Box,
     box_around,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import sdmetrics as sd
-from sdmetrics.compare import compare
+from sdmetrics.comparison.compare import compare
 from sdmetrics.demo import demo_model
 from sdmetrics.exporters.layers import list_layers
 from sdmetrics.exporters.probe import build_probe

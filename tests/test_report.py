@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 import pytest
 
+from sdmetrics.ablation.plan import plan_removals, stored_scores
+from sdmetrics.ablation.result import Ablation
 from sdmetrics.errors import InputError
-from sdmetrics.removal_curves import Ablation
-from sdmetrics.removals import plan_removals, stored_scores
 from sdmetrics.report import charts, removal_chart, words, write_figures, write_report
 from tests import runs
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sdmetrics.analysis.results import Results
 from sdmetrics.report import words, write_report
-from sdmetrics.results import Results
 from tests import runs
 from tests.test_report import ablation
 

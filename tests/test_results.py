@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sdmetrics.analysis.requirements import Requirement
+from sdmetrics.analysis.results import Results
 from sdmetrics.errors import InputError
-from sdmetrics.requirements import Requirement
-from sdmetrics.results import Results
 
 
 def unit(number, dynamic, static, label, width=0.1, layer="stage4"):

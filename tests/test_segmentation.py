@@ -8,18 +8,18 @@ import pytest
 import torch
 from torch import nn
 
-from sdmetrics.ablation import ablate
-from sdmetrics.analysis import analyze
+from sdmetrics.ablation.ablate import ablate
+from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.shards import group_of
 from sdmetrics.clips import Clip
 from sdmetrics.errors import InputError
+from sdmetrics.evaluation.foreground_maps import MapReader, map_output
+from sdmetrics.evaluation.protocols import moca_score, region_score
+from sdmetrics.evaluation.segmentation import evaluate_segmentation, mirrored
 from sdmetrics.exporters.torch import export
-from sdmetrics.foreground_maps import MapReader, map_output
-from sdmetrics.mask_scores import moca_score, region_score
+from sdmetrics.loading.open import open_model
 from sdmetrics.metrics.intervals import jackknife
-from sdmetrics.opening import open_model
 from sdmetrics.runners.torch import TorchRunner
-from sdmetrics.segmentation import evaluate_segmentation, mirrored
-from sdmetrics.shards import group_of
 from sdmetrics.views import ModelInput
 from tests import naive
 from tests.fakes import broken_clip

@@ -17,7 +17,7 @@ from sdmetrics.clips.clip import VOID
 from sdmetrics.clips.datasets import open_clips
 from sdmetrics.clips.segmentation import open_segmentation
 from sdmetrics.errors import InputError
-from sdmetrics.opening import open_clips as open_model_clips
+from sdmetrics.loading.open import open_clips as open_model_clips
 from sdmetrics.views import ModelInput
 from tests.segmentation_files import (
     HEIGHT,

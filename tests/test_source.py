@@ -10,9 +10,9 @@ from sdmetrics.clips.datasets import open_clips
 from sdmetrics.clips.world import APPEARANCES, MOTIONS, world_clips
 from sdmetrics.demo import demo_model, run_demo
 from sdmetrics.errors import InputError
-from sdmetrics.labels import class_indices, read_classes
-from sdmetrics.opening import open_model
-from sdmetrics.source import RunSource
+from sdmetrics.evaluation.labels import class_indices, read_classes
+from sdmetrics.loading.open import open_model
+from sdmetrics.loading.run_source import RunSource
 from tests.videos import write_video
 
 

@@ -10,15 +10,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from sdmetrics.analysis import analyze
+from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.results import Results
 from sdmetrics.clips import Clip
 from sdmetrics.clips.styles import ink, oil
 from sdmetrics.clips.world import MOTIONS, world_batch, world_clips
-from sdmetrics.compare import layer_values
+from sdmetrics.comparison.compare import layer_values
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.exporters.torch import export
-from sdmetrics.results import Results
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from sdmetrics.runners.torch import TorchRunner
 from sdmetrics.torch import BiasTracker

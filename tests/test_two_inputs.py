@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from sdmetrics.analysis import analyze
+from sdmetrics.analysis.measure import analyze
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.exporters.torch import export
 from sdmetrics.runners.onnxruntime import OnnxRunner

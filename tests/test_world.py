@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 import sdmetrics
-from sdmetrics.analysis import analyze
+from sdmetrics.analysis.measure import analyze
 from sdmetrics.clips.world import APPEARANCES, MOTIONS, scene, world_batch, world_clips
 from sdmetrics.demo import demo_model
 from sdmetrics.errors import InputError
-from sdmetrics.opening import open_model
+from sdmetrics.loading.open import open_model
 
 DATA = Path(sdmetrics.__file__).parent / "data"
 STAGES = ["stem", "stage1", "stage2", "stage3", "stage4"]

@@ -14,8 +14,8 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import nn
 
-from sdmetrics.files import replacing
-from sdmetrics.progress import progress_bar
+from sdmetrics._files import replacing
+from sdmetrics._progress import progress_bar
 
 
 class Recipe(Protocol):

@@ -12,7 +12,7 @@ import vl_convert
 from benchmarks.studies.datasets import CLASSES
 from benchmarks.studies.dose import DECORRELATED, SHUFFLED, SPECIALISED
 from benchmarks.studies.study import Study
-from sdmetrics.files import replacing
+from sdmetrics._files import replacing
 from sdmetrics.report.charts import COLOURS
 
 GREY, LIGHT_GREY = "#7d838c", "#c3c7cd"

@@ -20,11 +20,11 @@ from benchmarks.studies.segmenter import Segmenter
 from benchmarks.studies.segmenter_training import INPUTS, SIZE, WORLDS, measuring_clips
 from benchmarks.studies.study import FAILS, HOLDS, OPEN, Finding, Plan, Scale, Study, Table, smaller
 from benchmarks.studies.training import TEST_SEED
-from sdmetrics.ablation import ablate
-from sdmetrics.analysis import analyze
+from sdmetrics.ablation.ablate import ablate
+from sdmetrics.ablation.result import Ablation
+from sdmetrics.analysis.measure import analyze
 from sdmetrics.clips.camouflage import camouflage_clips
-from sdmetrics.mask_scores import region_score
-from sdmetrics.removal_curves import Ablation
+from sdmetrics.evaluation.protocols import region_score
 from sdmetrics.runners.torch import TorchRunner
 
 SCORE = "iou"

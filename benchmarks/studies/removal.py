@@ -16,11 +16,11 @@ from benchmarks.studies.over_training import LABELS, LAST, arm, recipes
 from benchmarks.studies.recipe import Recipe
 from benchmarks.studies.study import FAILS, HOLDS, OPEN, Finding, Plan, Scale, Study, Table, smaller
 from benchmarks.studies.training import TEST_SEED, measuring_clips
-from sdmetrics.ablation import ablate
-from sdmetrics.analysis import analyze
+from sdmetrics.ablation.ablate import ablate
+from sdmetrics.ablation.result import Ablation
+from sdmetrics.analysis.measure import analyze
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.world import APPEARANCES, world_clips
-from sdmetrics.removal_curves import Ablation
 from sdmetrics.runners.torch import TorchRunner
 
 FRACTIONS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.studies.figures import draw
 from benchmarks.studies.study import Study, Table
-from sdmetrics.files import replacing
+from sdmetrics._files import replacing
 
 INTRODUCTION = """# The paper's findings, repeated on the known-answer world
 

@@ -12,8 +12,8 @@ from benchmarks.studies.segmenter import MIXED, Segmenter
 from benchmarks.studies.segmenter_training import SIZE, WORLDS
 from benchmarks.studies.study import Finding, Plan, Scale, Study, Table, larger, listed
 from benchmarks.studies.training import TRAINING_SEED
-from sdmetrics.centre_bias import centre_bias
 from sdmetrics.clips.camouflage import CamouflageVariant, camouflage_clips
+from sdmetrics.evaluation.centre_bias import centre_bias
 
 SETS: dict[str, CamouflageVariant] = {
     "mixed, anywhere": MIXED,

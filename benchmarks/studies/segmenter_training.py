@@ -19,8 +19,8 @@ from benchmarks.studies.training import BATCH, DECAY, MEASURING_SEED, TEST_SEED,
 from sdmetrics.clips.camouflage import CamouflageVariant, camouflage_batch, camouflage_clips
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.flow_colour import flow_to_rgb
+from sdmetrics.evaluation.overlap import region_similarity
 from sdmetrics.exporters.feeds import prepare
-from sdmetrics.overlap import region_similarity
 from sdmetrics.torch import BiasTracker
 from sdmetrics.torch.backbones import small_resnet
 from sdmetrics.torch.two_stream import TwoStream

@@ -17,9 +17,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.studies.networks import FRAMES, SIZE
 from benchmarks.studies.recipe import SHARES, Recipe
+from sdmetrics.analysis.results import Results
 from sdmetrics.clips.clip import Clip, Frames
 from sdmetrics.clips.world import world_batch, world_clips
-from sdmetrics.results import Results
 from sdmetrics.torch import BiasTracker, ShuffledFrames, StaticDropout, attach, finetune
 from sdmetrics.views import ModelInput, frame_order
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sdmetrics.analysis.results import Results
 from sdmetrics.cli.app import app, console, resumable
 from sdmetrics.cli.masked import WITH_MASKS, WITHOUT_MASKS, refuse
 from sdmetrics.cli.options import CLIPS, FLOW_FOLDER
-from sdmetrics.results import Results
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from sdmetrics.removal_curves import Ablation
+    from sdmetrics.ablation.result import Ablation
 
 
 @app.command()
@@ -73,14 +73,14 @@ def ablate(
     The clips need labels, of which top-1 and top-5 are counted, or masks, which a segmentation is compared with. RUN
     then holds ablation.csv and ablation.json; interrupted, the same command goes on.
     """
-    from sdmetrics.ablation import FRACTIONS
-    from sdmetrics.ablation import ablate as run_ablation
-    from sdmetrics.labels import read_classes
-    from sdmetrics.mask_scores import mask_score
-    from sdmetrics.opening import open_model
+    from sdmetrics.ablation.ablate import FRACTIONS
+    from sdmetrics.ablation.ablate import ablate as run_ablation
+    from sdmetrics.evaluation.labels import read_classes
+    from sdmetrics.evaluation.protocols import mask_score
+    from sdmetrics.loading.open import open_model
+    from sdmetrics.loading.run_source import RunSource
     from sdmetrics.probes.metadata import read_metadata
     from sdmetrics.report import write_report
-    from sdmetrics.source import RunSource
 
     results = Results.load(run)
     wanted = [row["name"] for row in (map(results.layer, layer) if layer else results.layers[-1:])]

@@ -38,8 +38,8 @@ def centre_bias(
     The number is how much likelier an object is in the central box, of half the frame's height and width, than in all
     of it: 1 where objects are everywhere alike, 4 where they are in the box only.
     """
-    from sdmetrics.centre_bias import centre_bias as measure
-    from sdmetrics.centre_bias import save_centre_biases
+    from sdmetrics.evaluation.centre_bias import centre_bias as measure
+    from sdmetrics.evaluation.centre_bias import save_centre_biases
     from sdmetrics.report.centre_chart import number_text, write_centre_figure
 
     named = _by_name(clips)

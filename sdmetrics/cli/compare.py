@@ -14,7 +14,7 @@ from sdmetrics.tables import UNIT_CLASSES, plain_table
 from sdmetrics.views import FACTORS
 
 if TYPE_CHECKING:
-    from sdmetrics.compare import Comparison, Run
+    from sdmetrics.comparison.compare import Comparison, Run
 
 STEPS_SHOWN = 12
 """Of more, the terminal shows some, evenly spread; page and CSV have them all."""
@@ -39,7 +39,7 @@ def compare(
 
     What differs is given with an interval where both runs saw the same clips with the same seed.
     """
-    from sdmetrics.compare import compare as compare_runs
+    from sdmetrics.comparison.compare import compare as compare_runs
     from sdmetrics.report.comparison import write_comparison, write_comparison_figures
 
     comparison = compare_runs(_by_name(runs))
@@ -55,7 +55,7 @@ def compare(
 
 def _by_name(folders: Sequence[Path]) -> dict[str, Run]:
     """Return the runs by their folders' names; steps of one training that are given one by one, together."""
-    from sdmetrics.steps import step_folders
+    from sdmetrics.comparison.step_folders import step_folders
 
     named: dict[str, Any] = {}
     seen: dict[str, tuple[Path, bool]] = {}

@@ -29,8 +29,8 @@ from sdmetrics.tables import plain_table
 
 if TYPE_CHECKING:
     from sdmetrics.clips.clip import Clip
-    from sdmetrics.evaluation import Evaluation
-    from sdmetrics.segmentation import SegmentationEvaluation
+    from sdmetrics.evaluation.classification import Evaluation
+    from sdmetrics.evaluation.segmentation import SegmentationEvaluation
 
 ROWS = {"in_order": "in order", "shuffled": "shuffled", "ratio": "shuffled / in order"}
 SEGMENTATION_ROWS = {"miou": "mean IoU", "success_mean": "success, mean"}
@@ -99,10 +99,10 @@ def evaluate(
     all of them in any order. Clips that come with masks are for models that segment, which are then scored by how well
     what they mark fits the masks.
     """
-    from sdmetrics.evaluation import evaluate as run_evaluation
-    from sdmetrics.labels import read_classes
-    from sdmetrics.opening import open_clips, open_model
-    from sdmetrics.segmentation import evaluate_segmentation
+    from sdmetrics.evaluation.classification import evaluate as run_evaluation
+    from sdmetrics.evaluation.labels import read_classes
+    from sdmetrics.evaluation.segmentation import evaluate_segmentation
+    from sdmetrics.loading.open import open_clips, open_model
 
     classes = read_classes(labels) if labels else None
     runner = open_model(model, layers=(), provider=provider, threads=threads, half=half, allow_tf32=tf32)

@@ -100,11 +100,11 @@ def analyze(
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Scores above it encode a factor (λ of Eq. 3).")] = 0.5,
 ) -> None:
     """Measure the biases of a model on videos, and write its report."""
-    from sdmetrics.analysis import analyze as run_analysis
+    from sdmetrics.analysis.measure import analyze as run_analysis
     from sdmetrics.clips.networks import open_styles
-    from sdmetrics.opening import open_clips, open_model
+    from sdmetrics.loading.open import open_clips, open_model
+    from sdmetrics.loading.run_source import RunSource
     from sdmetrics.report import write_report
-    from sdmetrics.source import RunSource
 
     out = out or Path("runs") / model.stem
     runner = open_model(model, layers=layer, provider=provider, threads=threads, half=half, allow_tf32=tf32)

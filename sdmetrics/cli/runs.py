@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from sdmetrics.analysis.results import Results
 from sdmetrics.cli.app import app, console
 from sdmetrics.errors import InputError
-from sdmetrics.results import Results
 
 
 @app.command()
@@ -24,7 +24,7 @@ def report(
     ] = None,
 ) -> None:
     """Write the report of one or more runs as one offline page."""
-    from sdmetrics.removal_curves import Ablation
+    from sdmetrics.ablation.result import Ablation
     from sdmetrics.report import write_figures, write_report
 
     loaded = {run.resolve().name: Results.load(run) for run in runs}

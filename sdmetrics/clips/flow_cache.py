@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from sdmetrics._files import replacing
 from sdmetrics.clips.clip import Flow
 from sdmetrics.errors import InputError
-from sdmetrics.files import replacing
 
 DIGEST = 32
 """Bytes of SHA-256, which follow the array in its file and tell damage."""

@@ -8,8 +8,8 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sdmetrics._files import replacing
 from sdmetrics.errors import InputError, require
-from sdmetrics.files import replacing
 
 if TYPE_CHECKING:
     import numpy as np

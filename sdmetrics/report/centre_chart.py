@@ -13,7 +13,7 @@ from sdmetrics.report.figures import INK, save_charts
 if TYPE_CHECKING:
     import altair as alt
 
-    from sdmetrics.centre_bias import CentreBias
+    from sdmetrics.evaluation.centre_bias import CentreBias
 
 WIDTH = 384
 """Of a map, in pixels or nearly so: each of the map's own takes a whole number, so that no seams show."""
@@ -87,7 +87,7 @@ def number_text(bias: CentreBias) -> str:
     Examples
     --------
     >>> import numpy as np
-    >>> from sdmetrics.centre_bias import CentreBias
+    >>> from sdmetrics.evaluation.centre_bias import CentreBias
     >>> number_text(CentreBias(np.ones((2, 2)), 1.0, [0.8, 1.25], clips=20, frames=20))
     '1.00 (0.80–1.25)'
     """

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sdmetrics._files import replacing
 from sdmetrics.errors import require
-from sdmetrics.files import replacing
 from sdmetrics.report.figures import INK, save_charts
 from sdmetrics.report.offline import render_page, spec
 from sdmetrics.views import FACTORS
@@ -15,7 +15,7 @@ from sdmetrics.views import FACTORS
 if TYPE_CHECKING:
     import altair as alt
 
-    from sdmetrics.compare import Comparison
+    from sdmetrics.comparison.compare import Comparison
 
 APART: dict[str, Any] = {"color": "independent", "shape": "independent", "strokeDash": "independent"}
 """Charts in one figure keep their own legends: what has a colour in one need not be in the other."""
@@ -30,7 +30,7 @@ def write_comparison(comparison: Comparison, path: str | Path) -> Path:
     Parameters
     ----------
     comparison
-        As `sdmetrics.compare.compare` gives it.
+        As `sdmetrics.comparison.compare.compare` gives it.
     path
         The file to write.
 
@@ -49,8 +49,8 @@ def write_comparison(comparison: Comparison, path: str | Path) -> Path:
     Examples
     --------
     >>> import tempfile
-    >>> from sdmetrics.compare import compare
-    >>> from sdmetrics.results import Results
+    >>> from sdmetrics.comparison.compare import compare
+    >>> from sdmetrics.analysis.results import Results
     >>> layer = {"name": "stage4", "units": 1, "pairs": {"dynamic": 9, "static": 9},
     ...          "scores": {"dynamic": 0.9, "static": 0.1}, "ci95": {},
     ...          "percent": {"dynamic": 38.5, "static": 17.3, "identical": 44.2},
@@ -98,7 +98,7 @@ def write_comparison_figures(comparison: Comparison, folder: str | Path) -> list
 
     Examples
     --------
-    >>> from sdmetrics.compare import Comparison
+    >>> from sdmetrics.comparison.compare import Comparison
     >>> write_comparison_figures(Comparison({}, [], [], []), "figures")
     []
     """

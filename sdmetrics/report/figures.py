@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sdmetrics._files import replacing
 from sdmetrics.errors import require
-from sdmetrics.files import replacing
 from sdmetrics.report.words import named_runs, removal_charts
 
 if TYPE_CHECKING:
     import altair as alt
 
-    from sdmetrics.removal_curves import Ablation
-    from sdmetrics.results import Results
+    from sdmetrics.ablation.result import Ablation
+    from sdmetrics.analysis.results import Results
 
 CURVES_NOTE = ["Bands: 95 % intervals. Dotted: both scores 0 (21.2 %) or", "both 1 (33.3 %)."]
 REMOVAL_NOTE = ["Bands: from the lowest draw to the highest."]

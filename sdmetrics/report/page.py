@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sdmetrics._files import replacing
 from sdmetrics.errors import require
-from sdmetrics.files import replacing
 from sdmetrics.report import words
 from sdmetrics.report.offline import render_page, spec
 from sdmetrics.views import FACTORS
 
 if TYPE_CHECKING:
-    from sdmetrics.removal_curves import Ablation
-    from sdmetrics.results import Results
+    from sdmetrics.ablation.result import Ablation
+    from sdmetrics.analysis.results import Results
 
 
 def write_report(
@@ -48,7 +48,7 @@ def write_report(
     Examples
     --------
     >>> import tempfile
-    >>> from sdmetrics.results import Results
+    >>> from sdmetrics.analysis.results import Results
     >>> layer = {"name": "stage4", "units": 1, "pairs": {"dynamic": 9, "static": 9},
     ...          "scores": {"dynamic": 0.9, "static": 0.1}, "ci95": {},
     ...          "percent": {"dynamic": 38.5, "static": 17.3, "identical": 44.2},

@@ -10,7 +10,7 @@ from sdmetrics.report.charts import COLOURS
 from sdmetrics.report.words import interval_text, known, number, removal_table
 
 if TYPE_CHECKING:
-    from sdmetrics.removal_curves import Ablation
+    from sdmetrics.ablation.result import Ablation
 
 LOOKS = {
     "dynamic": (COLOURS["dynamic"], [1, 0], "circle"),

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sdmetrics._files import replacing
 from sdmetrics.clips.clip import Frames
 from sdmetrics.errors import InputError, require
-from sdmetrics.files import replacing
 from sdmetrics.views import PAIRS, VIEWS_PER_CLIP
 
 Colour = tuple[int, int, int]

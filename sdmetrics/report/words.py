@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from sdmetrics.errors import InputError
 
 if TYPE_CHECKING:
-    from sdmetrics.removal_curves import Ablation
-    from sdmetrics.results import Results
+    from sdmetrics.ablation.result import Ablation
+    from sdmetrics.analysis.results import Results
 
 CLASSES = ("dynamic", "joint", "static", "residual", "dead")
 """The parts of a bar, in the order drawn; `dead` is cut out of `residual`, which counts it too."""

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from torch import nn
 
-from sdmetrics.analysis import analyze
+from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.results import Results
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.styles import Style
-from sdmetrics.compare import layer_values
+from sdmetrics.comparison.compare import layer_values
+from sdmetrics.comparison.step_folders import step_folder, step_folders
 from sdmetrics.errors import InputError
 from sdmetrics.probes.torch_hooks import place_of
 from sdmetrics.report.words import differences
-from sdmetrics.results import Results
 from sdmetrics.runners.torch import TorchRunner
-from sdmetrics.steps import step_folder, step_folders
 from sdmetrics.torch.kept import keep
 from sdmetrics.torch.live import bare_module, is_first_process, leaving_no_trace
 from sdmetrics.views import FACTORS, ModelInput
@@ -121,7 +121,7 @@ class BiasTracker:
 
     @property
     def history(self) -> list[dict[str, Any]]:
-        """One row per step and layer, ready for any data frame: see `sdmetrics.compare.layer_values`."""
+        """One row per step and layer, ready for any data frame: see `sdmetrics.comparison.compare.layer_values`."""
         return [
             {"step": step, "layer": layer["name"], **layer_values(layer)}
             for step, results in sorted(self.results.items())

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sdmetrics.ablation.scoring import Outputs, Score
 from sdmetrics.clips.clip import Clip, Masks
 from sdmetrics.errors import InputError
-from sdmetrics.foreground_maps import MapReader, Maps, resized
-from sdmetrics.metrics.intervals import Floats
-from sdmetrics.overlap import (
+from sdmetrics.evaluation.foreground_maps import MapReader, Maps, resized
+from sdmetrics.evaluation.overlap import (
     MOCA_THRESHOLD,
     REGION_THRESHOLD,
     box_around,
@@ -21,7 +21,7 @@ from sdmetrics.overlap import (
     prominent_box,
     region_similarity,
 )
-from sdmetrics.removal_scores import Outputs, Score
+from sdmetrics.metrics.intervals import Floats
 
 
 def region_score(

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from sdmetrics._files import replacing
 from sdmetrics.clips.clip import Clip
 from sdmetrics.errors import InputError
-from sdmetrics.files import replacing
 from sdmetrics.metrics.moments import PairMoments
 
 GROUPS = 20

@@ -11,15 +11,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sdmetrics._files import write_json
+from sdmetrics._progress import progress_bar
+from sdmetrics.analysis.shards import group_of
 from sdmetrics.clips.ahead import Unusable, rendered_ahead
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.render import Shown, feeds, plain, reordered
 from sdmetrics.errors import InputError
-from sdmetrics.files import write_json
-from sdmetrics.labels import class_indices
+from sdmetrics.evaluation.labels import class_indices
 from sdmetrics.metrics.intervals import mean_replicates, with_interval
-from sdmetrics.progress import progress_bar
-from sdmetrics.shards import group_of
 from sdmetrics.views import ModelInput, View
 
 SCHEMA = 1
@@ -127,7 +127,7 @@ def evaluate(
     --------
     >>> from sdmetrics.clips.world import APPEARANCES, world_clips
     >>> from sdmetrics.demo import demo_model
-    >>> from sdmetrics.opening import open_model
+    >>> from sdmetrics.loading.open import open_model
     >>> with demo_model("appearance") as path:
     ...     runner = open_model(path, provider="cpu")
     >>> classes = {name: index for index, name in enumerate(APPEARANCES)}

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sdmetrics.analysis.results import Results
+from sdmetrics.analysis.shards import LayerMoments, load_shard
 from sdmetrics.metrics.estimators import Stack, layer_scores, percent
 from sdmetrics.metrics.intervals import jackknife, leave_one_out
 from sdmetrics.metrics.moments import PairMoments
-from sdmetrics.results import Results
-from sdmetrics.shards import LayerMoments, load_shard
 from sdmetrics.views import FACTORS
 
 Groups = Sequence[Sequence[LayerMoments]]

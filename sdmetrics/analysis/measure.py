@@ -10,18 +10,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sdmetrics._files import writable_folder
+from sdmetrics._progress import progress_bar
 from sdmetrics._version import __version__, installed_version
-from sdmetrics.clips.ahead import Unusable, rendered_ahead
-from sdmetrics.clips.clip import Clip
-from sdmetrics.clips.render import Shown, check_styles, feeds, render
-from sdmetrics.clips.styles import STYLES, Style, style_identity
-from sdmetrics.errors import InputError
-from sdmetrics.files import writable_folder
-from sdmetrics.metrics.bias import unit_bias
-from sdmetrics.metrics.moments import PairMoments
-from sdmetrics.progress import progress_bar
-from sdmetrics.results import Results
-from sdmetrics.shards import (
+from sdmetrics.analysis.results import Results
+from sdmetrics.analysis.shards import (
     GROUPS,
     LayerMoments,
     Shard,
@@ -32,7 +25,14 @@ from sdmetrics.shards import (
     save_shard,
     slices,
 )
-from sdmetrics.summary import summarize
+from sdmetrics.analysis.summary import summarize
+from sdmetrics.clips.ahead import Unusable, rendered_ahead
+from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.render import Shown, check_styles, feeds, render
+from sdmetrics.clips.styles import STYLES, Style, style_identity
+from sdmetrics.errors import InputError
+from sdmetrics.metrics.bias import unit_bias
+from sdmetrics.metrics.moments import PairMoments
 from sdmetrics.views import PAIRS, VIEWS_PER_CLIP, ModelInput, View, to_shuffle
 
 DECIDING = ("numpy", "numba", "av", "opencv-python-headless")
@@ -108,7 +108,7 @@ def analyze(
     --------
     >>> from sdmetrics.clips.world import world_clips
     >>> from sdmetrics.demo import demo_model
-    >>> from sdmetrics.opening import open_model
+    >>> from sdmetrics.loading.open import open_model
     >>> with demo_model("appearance") as path:
     ...     runner = open_model(path, provider="cpu")
     >>> results = analyze(runner, world_clips(40), batch=48)

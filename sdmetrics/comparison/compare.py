@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sdmetrics.alike import warnings
+from sdmetrics._files import replacing
+from sdmetrics.analysis.requirements import CLASSES
+from sdmetrics.analysis.results import Results
+from sdmetrics.comparison.cautions import warnings
+from sdmetrics.comparison.paired import Groups, difference, load_groups, why_unpaired
+from sdmetrics.comparison.step_folders import step_folders
 from sdmetrics.errors import InputError
-from sdmetrics.files import replacing
-from sdmetrics.paired import Groups, difference, load_groups, why_unpaired
-from sdmetrics.requirements import CLASSES
-from sdmetrics.results import Results
-from sdmetrics.steps import step_folders
 from sdmetrics.views import FACTORS
 
 Row = dict[str, Any]
@@ -102,9 +102,9 @@ def compare(runs: Mapping[str, Run]) -> Comparison:
     Examples
     --------
     >>> from sdmetrics.clips.world import world_clips
-    >>> from sdmetrics.analysis import analyze
+    >>> from sdmetrics.analysis.measure import analyze
     >>> from sdmetrics.demo import demo_model
-    >>> from sdmetrics.opening import open_model
+    >>> from sdmetrics.loading.open import open_model
     >>> found = {}
     >>> for name in ("motion", "appearance"):
     ...     with demo_model(name) as path:

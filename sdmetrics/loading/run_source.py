@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sdmetrics._files import replacing
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.generated import is_generated
 from sdmetrics.errors import InputError
-from sdmetrics.files import replacing
-from sdmetrics.opening import open_clips
+from sdmetrics.loading.open import open_clips
 
 if TYPE_CHECKING:
-    from sdmetrics.analysis import Runner
+    from sdmetrics.analysis.measure import Runner
 
 FILE_NAME = "source.json"
 SCHEMA = 1

@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 
+from sdmetrics._files import write_json
+from sdmetrics._progress import progress_bar
+from sdmetrics.analysis.shards import group_of
 from sdmetrics.clips.ahead import Unusable, rendered_ahead
 from sdmetrics.clips.clip import Clip, Masks
 from sdmetrics.clips.render import Feeds, Shown, feeds, plain
 from sdmetrics.errors import InputError
-from sdmetrics.evaluation import Classifier
-from sdmetrics.files import write_json
-from sdmetrics.foreground_maps import MapReader, Maps
-from sdmetrics.mask_scores import PROTOCOLS
+from sdmetrics.evaluation.classification import Classifier
+from sdmetrics.evaluation.foreground_maps import MapReader, Maps
+from sdmetrics.evaluation.overlap import SUCCESS_THRESHOLDS, successes
+from sdmetrics.evaluation.protocols import PROTOCOLS
 from sdmetrics.metrics.intervals import Floats, mean_replicates, with_interval
-from sdmetrics.overlap import SUCCESS_THRESHOLDS, successes
-from sdmetrics.progress import progress_bar
-from sdmetrics.shards import group_of
 from sdmetrics.views import View
 
 SCHEMA = 1

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sdmetrics._files import replacing
+from sdmetrics.analysis.requirements import Requirement
 from sdmetrics.errors import InputError
-from sdmetrics.files import replacing
-from sdmetrics.requirements import Requirement
 
 SCHEMA = 1
 UNIT_COLUMNS = (

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sdmetrics._files import replacing
+from sdmetrics.ablation.plan import BASELINES, Plan, Removal
 from sdmetrics.errors import InputError
-from sdmetrics.files import replacing
 from sdmetrics.metrics.intervals import jackknife, mean_replicates
-from sdmetrics.removals import BASELINES, Plan, Removal
 
 SCHEMA = 1
 ROW_COLUMNS = ("layer", "ranking", "fraction", "seed", "removed", "score", "mean")

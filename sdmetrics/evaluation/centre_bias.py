@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sdmetrics._files import write_json
+from sdmetrics._progress import progress_bar
+from sdmetrics.analysis.shards import GROUPS, group_of
 from sdmetrics.clips.ahead import Unusable, rendered_ahead
 from sdmetrics.clips.clip import VOID, Clip, Masks
 from sdmetrics.errors import InputError, require
-from sdmetrics.files import write_json
+from sdmetrics.evaluation.overlap import foreground
 from sdmetrics.metrics.intervals import Floats, with_interval
-from sdmetrics.overlap import foreground
-from sdmetrics.progress import progress_bar
-from sdmetrics.shards import GROUPS, group_of
 
 SCHEMA = 1
 SIZE = (54, 96)

@@ -11,13 +11,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics.analysis import Runner
+from sdmetrics._files import replacing
+from sdmetrics.ablation.plan import Masks, Plan
+from sdmetrics.analysis.measure import Runner
 from sdmetrics.clips.ahead import Unusable
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.render import Feeds, Shown, feeds
 from sdmetrics.errors import InputError
-from sdmetrics.files import replacing
-from sdmetrics.removals import Masks, Plan
 from sdmetrics.views import View
 
 Outputs = Mapping[str, NDArray[Any]]

@@ -11,7 +11,7 @@ from sdmetrics.clips.clip import Clip
 from sdmetrics.views import ModelInput, reads_flow
 
 if TYPE_CHECKING:
-    from sdmetrics.analysis import Runner
+    from sdmetrics.analysis.measure import Runner
     from sdmetrics.runners.onnxruntime import OnnxRunner
 
 

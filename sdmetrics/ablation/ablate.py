@@ -12,23 +12,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sdmetrics._files import writable_folder
+from sdmetrics._progress import progress_bar
 from sdmetrics._version import __version__, installed_version
-from sdmetrics.analysis import DECIDING
+from sdmetrics.ablation.plan import Plan, plan_removals, stored_scores
+from sdmetrics.ablation.result import Ablation
+from sdmetrics.ablation.scoring import MaskedRunner, Outputs, Part, Score, load_part, measure_part, save_part
+from sdmetrics.analysis.measure import DECIDING
+from sdmetrics.analysis.results import Results
+from sdmetrics.analysis.shards import Slice, agree_on_settings, clips_digest, slices
 from sdmetrics.clips.ahead import rendered_ahead
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.render import plain
 from sdmetrics.errors import InputError
-from sdmetrics.evaluation import TOPS, class_scores, top_k
-from sdmetrics.files import writable_folder
-from sdmetrics.labels import class_indices
+from sdmetrics.evaluation.classification import TOPS, class_scores, top_k
+from sdmetrics.evaluation.labels import class_indices
 from sdmetrics.metrics.bias import UnitBias
 from sdmetrics.metrics.removal_mask import dominant_factor
-from sdmetrics.progress import progress_bar
-from sdmetrics.removal_curves import Ablation
-from sdmetrics.removal_scores import MaskedRunner, Outputs, Part, Score, load_part, measure_part, save_part
-from sdmetrics.removals import Plan, plan_removals, stored_scores
-from sdmetrics.results import Results
-from sdmetrics.shards import Slice, agree_on_settings, clips_digest, slices
 from sdmetrics.views import FACTORS
 
 FRACTIONS = (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -102,9 +102,9 @@ def ablate(
     Examples
     --------
     >>> from sdmetrics.clips.world import MOTIONS, world_clips
-    >>> from sdmetrics.analysis import analyze
+    >>> from sdmetrics.analysis.measure import analyze
     >>> from sdmetrics.demo import demo_model
-    >>> from sdmetrics.opening import open_model
+    >>> from sdmetrics.loading.open import open_model
     >>> with demo_model("motion") as path:
     ...     runner = open_model(path, provider="cpu", masks=True)
     >>> clips = world_clips(40)

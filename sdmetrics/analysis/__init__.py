@@ -1,0 +1,1 @@
+"""Measuring the biases of a model: shards, settings, results, requirements."""

@@ -1,0 +1,1 @@
+"""Comparing runs: models, checkpoints, steps of a training."""

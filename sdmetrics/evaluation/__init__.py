@@ -1,0 +1,1 @@
+"""Scoring a model: accuracy, segmentation, centre bias of a data set."""

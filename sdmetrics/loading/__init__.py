@@ -1,0 +1,1 @@
+"""Opening models and clips, and what a run was made of."""
