@@ -8,7 +8,7 @@ import sys
 import tempfile
 
 from sdmetrics.analysis.measure import analyze
-from sdmetrics.clips.world import world_clips
+from sdmetrics.clips.generated.world import world_clips
 from sdmetrics.demo import demo_model
 from sdmetrics.loading.open import open_model
 

@@ -23,7 +23,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.readme import write_between
 from sdmetrics.analysis.measure import analyze
 from sdmetrics.analysis.results import Results
-from sdmetrics.clips.world import world_clips
+from sdmetrics.clips.generated.world import world_clips
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.architectures.architecture import Architecture
 from sdmetrics.exporters.catalogue import build_random, export_module, find_architecture

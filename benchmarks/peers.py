@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics.views import PAIRS
+from sdmetrics.clips.views import PAIRS
 
 Video = NDArray[np.float32]
 """Views as the model reads them: float32 `(N, 3, T, H, W)`, scaled and shifted."""

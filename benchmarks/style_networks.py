@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sdmetrics.clips.styles import STYLES
-from sdmetrics.clips.world import world_batch
+from sdmetrics.clips.generated.world import world_batch
+from sdmetrics.clips.styles.built_in import STYLES
 from sdmetrics.probes.onnx_file import save_model
 
 NETWORKS = {"learned-ink": ("ink", 1.0), "learned-neon": ("neon", 255.0)}

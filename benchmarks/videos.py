@@ -6,7 +6,7 @@ from pathlib import Path
 
 import av
 
-from sdmetrics.clips.world import world_clips
+from sdmetrics.clips.generated.world import world_clips
 
 
 def write_videos(folder: Path, count: int, frames: int = 96, size: int = 256) -> Path:

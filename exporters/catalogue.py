@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sdmetrics.clips.views import FLOWS, ModelInput
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.architectures import pytorchvideo, segmentation, torchvision, transformers, vistr
 from sdmetrics.exporters.architectures.architecture import Architecture
 from sdmetrics.exporters.layers import suggest
-from sdmetrics.views import FLOWS, ModelInput
 
 if TYPE_CHECKING:
     from torch import nn

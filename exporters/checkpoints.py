@@ -18,8 +18,8 @@ from sdmetrics.exporters.layouts import rgb_first
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from sdmetrics.clips.views import ModelInput
     from sdmetrics.exporters.architectures.architecture import Architecture
-    from sdmetrics.views import ModelInput
 
 # Where training code keeps the weights beside its optimizer: SlowFast and PyTorchVideo; Lightning and timm; PyTorch's
 # tutorials; torchvision. Otherwise the file holds nothing else.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.axes import axis_of, label_axes
 from sdmetrics.exporters.batches import fixed_batch
@@ -18,7 +19,6 @@ from sdmetrics.exporters.verify import floats, place_batch, relative_error, run,
 from sdmetrics.probes.metadata import Layer, Metadata, write_metadata
 from sdmetrics.probes.onnx_file import Shape, check_model, save_model, shapes
 from sdmetrics.probes.session import open_session
-from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
     from onnx import ModelProto

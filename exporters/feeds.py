@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sdmetrics.clips.views import SOURCES, ModelInput
 from sdmetrics.errors import InputError, require
 from sdmetrics.probes.onnx_file import Shape, fed_inputs, shapes
-from sdmetrics.views import SOURCES, ModelInput
 
 if TYPE_CHECKING:
     from onnx import ModelProto

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.batches import fixed_batch
 from sdmetrics.exporters.feeds import prepare, random_feeds
 from sdmetrics.exporters.verify import run
 from sdmetrics.probes.onnx_file import fed_inputs
 from sdmetrics.probes.session import open_session
-from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
     from onnx import ModelProto

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.verify import Arrays, check_feeds, relative_error, run
 from sdmetrics.probes.onnx_file import element_types, fed_inputs, one_line, set_nodes, sort_nodes, subgraphs
 from sdmetrics.probes.session import open_session
-from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.declare import CLIPS, LAYER, declare
 from sdmetrics.exporters.feeds import check_sources, prepare, random_feeds
@@ -22,7 +23,6 @@ from sdmetrics.exporters.flax_pooling import any_pooling
 from sdmetrics.exporters.gates import GATE, close_gates
 from sdmetrics.exporters.layers import suggest
 from sdmetrics.probes.onnx_file import LIMIT, one_line
-from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
     import jax

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.batches import fixed_batch
 from sdmetrics.exporters.feeds import prepare, random_feeds
@@ -12,7 +13,6 @@ from sdmetrics.exporters.parts import size_of
 from sdmetrics.exporters.verify import run_once
 from sdmetrics.probes.onnx_file import Shape, fed_inputs, shapes
 from sdmetrics.probes.session import open_session
-from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
     from onnx import ModelProto

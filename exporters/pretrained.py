@@ -20,8 +20,8 @@ from sdmetrics.probes.onnx_file import one_line
 if TYPE_CHECKING:
     from torch import nn
 
+    from sdmetrics.clips.views import ModelInput
     from sdmetrics.exporters.architectures.architecture import Architecture
-    from sdmetrics.views import ModelInput
 
 SECONDS = 15
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.assemble import assemble
 from sdmetrics.exporters.feeds import check_inputs, infer_inputs
@@ -21,7 +22,6 @@ from sdmetrics.probes.onnx_file import (
     load_model,
     save_model,
 )
-from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
     from onnx import ModelProto

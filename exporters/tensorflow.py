@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import require
 from sdmetrics.exporters.declare import CLIPS, declare
 from sdmetrics.exporters.feeds import check_sources, prepare, random_feeds
 from sdmetrics.exporters.keras_layers import keras_source
 from sdmetrics.exporters.saved_functions import function_source
 from sdmetrics.exporters.tensorflow_graph import forward, to_onnx
-from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
     import keras

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.feeds import describe_inputs
 from sdmetrics.exporters.keras_layers import check_backend
 from sdmetrics.exporters.saved_functions import concrete_function, input_specs
 from sdmetrics.probes.onnx_file import one_line
-from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
     import keras

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import NDArray
 
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.declare import CLIPS, LAYER, declare
 from sdmetrics.exporters.feeds import check_sources, prepare, random_feeds
@@ -26,7 +27,6 @@ from sdmetrics.probes.torch_hooks import (
     runs_per_frame,
     weights_sha256,
 )
-from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
     from onnx import ModelProto

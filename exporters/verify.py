@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.batches import fixed_batch, in_batches, session_batch
 from sdmetrics.exporters.feeds import Feeds, prepare, random_feeds, select
 from sdmetrics.probes.metadata import Layer
 from sdmetrics.probes.session import open_session
-from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
     from onnx import ModelProto

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
-from sdmetrics.views import ModelInput
 
 
 def check_feeds(feeds: Mapping[str, NDArray[Any]], inputs: Sequence[ModelInput]) -> dict[str, NDArray[Any]]:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.batches import in_batches, session_batch
 from sdmetrics.probes.metadata import KEY, Metadata
 from sdmetrics.probes.session import available_threads, open_session
 from sdmetrics.runners.feeds import check_feeds, check_masks, clips_in
-from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

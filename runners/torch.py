@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.feeds import check_sources, order_name
 from sdmetrics.exporters.verify import CLIPS, one_by_one, place_batch
@@ -25,7 +26,6 @@ from sdmetrics.probes.torch_hooks import (
     weights_sha256,
 )
 from sdmetrics.runners.feeds import check_feeds, check_masks, clips_in
-from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

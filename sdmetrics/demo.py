@@ -10,7 +10,7 @@ from pathlib import Path
 from sdmetrics._files import replacing
 from sdmetrics.analysis.measure import analyze
 from sdmetrics.analysis.results import Results
-from sdmetrics.clips.world import APPEARANCES, MOTIONS, world_clips
+from sdmetrics.clips.generated.world import APPEARANCES, MOTIONS, world_clips
 from sdmetrics.errors import InputError
 from sdmetrics.loading.open import open_model
 from sdmetrics.loading.run_source import RunSource

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sdmetrics.clips.views import FACTORS, ModelInput
 from sdmetrics.errors import require
-from sdmetrics.views import FACTORS, ModelInput
 
 if TYPE_CHECKING:
     from sdmetrics.analysis.results import Results
@@ -215,7 +215,7 @@ def four_files(folder: Path) -> dict[str, Path]:
 def four_results(files: Mapping[str, Path], clips: int) -> dict[str, Results]:
     """Analyse the files on the same generated clips, with the same seed."""
     import sdmetrics as sd
-    from sdmetrics.clips.world import world_clips
+    from sdmetrics.clips.generated.world import world_clips
 
     results = {}
     for name, file in files.items():

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from sdmetrics.clips.networks import VALUES
+from sdmetrics.clips.styles.networks import VALUES
 
 IMITATED = {"learned-ink": "ink", "learned-neon": "neon"}
 """The networks that `benchmarks/style_networks.py` trained, and the built-in styles that they imitate."""

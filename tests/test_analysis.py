@@ -7,8 +7,8 @@ import pytest
 from sdmetrics.analysis.measure import analyze
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips import Clip
+from sdmetrics.clips.views import PAIRS
 from sdmetrics.errors import InputError
-from sdmetrics.views import PAIRS
 from tests.fakes import NumpyRunner, broken_clip, changes, colours, noise_clip
 
 CLIPS = [noise_clip(i, video=f"video {i // 2}") for i in range(60)]

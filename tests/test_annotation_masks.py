@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from sdmetrics.clips.masks import decode_runs, fill_box, fill_polygons, painted, read_mask
+from sdmetrics.clips.segmentation.mask_decoding import decode_runs, fill_box, fill_polygons, painted, read_mask
 from sdmetrics.errors import InputError
 from tests.segmentation_files import compressed, runs, write_png
 

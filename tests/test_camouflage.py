@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 
-from sdmetrics.clips.camouflage import HIDDEN, CamouflageVariant, camouflage_batch, camouflage_clips
-from sdmetrics.clips.camouflage_scenes import hidden_scene
-from sdmetrics.clips.hidden import REACH
+from sdmetrics.clips.generated.camouflage import HIDDEN, CamouflageVariant, camouflage_batch, camouflage_clips
+from sdmetrics.clips.generated.camouflage_scenes import hidden_scene
+from sdmetrics.clips.generated.hidden_objects import REACH
 from sdmetrics.errors import InputError
 
 VISIBLE = CamouflageVariant(camouflaged=0)

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.architectures import pytorchvideo, torchvision
 from sdmetrics.exporters.architectures.architecture import Architecture
@@ -21,7 +22,6 @@ from sdmetrics.exporters.catalogue import find_architecture
 from sdmetrics.exporters.checkpoints import open_checkpoint, read_checkpoint
 from sdmetrics.exporters.fitting import build_fitted, fit
 from sdmetrics.exporters.layouts import translated
-from sdmetrics.views import ModelInput
 from tests.slowfast_pairs import record, weights
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")

@@ -10,9 +10,9 @@ import pytest
 from sdmetrics.analysis.measure import analyze
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips.clip import Clip, Frames
-from sdmetrics.clips.networks import NetworkStyle, open_styles
 from sdmetrics.clips.render import render
-from sdmetrics.clips.styles import STYLES
+from sdmetrics.clips.styles.built_in import STYLES
+from sdmetrics.clips.styles.networks import NetworkStyle, open_styles
 from sdmetrics.demo import demo_model
 from sdmetrics.errors import InputError
 from tests.fakes import NumpyRunner, changes, colours, noise_clip

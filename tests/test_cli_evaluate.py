@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 
-from sdmetrics.clips.world import APPEARANCES, MOTIONS, world_clips
+from sdmetrics.clips.generated.world import APPEARANCES, MOTIONS, world_clips
 from sdmetrics.demo import demo_model
 from tests.videos import write_video
 

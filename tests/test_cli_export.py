@@ -7,11 +7,11 @@ import sys
 import pytest
 import torch
 
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.exporters.architectures.architecture import Architecture
 from sdmetrics.exporters.catalogue import ARCHITECTURES, build_random
 from sdmetrics.probes.metadata import read_metadata
 from sdmetrics.probes.torch_hooks import weights_sha256
-from sdmetrics.views import ModelInput
 
 
 def build(_inputs, classes):

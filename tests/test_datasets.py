@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import sdmetrics.clips.footage as footage
-import sdmetrics.clips.listing as listing
+import sdmetrics.clips.videos.footage as footage
+import sdmetrics.clips.videos.listing as listing
 from sdmetrics.clips.clip import Clip
-from sdmetrics.clips.datasets import open_clips
+from sdmetrics.clips.videos.datasets import open_clips
 from sdmetrics.errors import InputError
 from tests.videos import numbered, numbers_of, write_audio, write_video
 

@@ -15,7 +15,8 @@ from torch import nn
 from sdmetrics.analysis.measure import analyze
 from sdmetrics.analysis.shards import group_of
 from sdmetrics.clips import Clip
-from sdmetrics.clips.world import APPEARANCES, MOTIONS, world_clips
+from sdmetrics.clips.generated.world import APPEARANCES, MOTIONS, world_clips
+from sdmetrics.clips.views import ModelInput, clip_generator
 from sdmetrics.demo import demo_model
 from sdmetrics.errors import InputError
 from sdmetrics.evaluation.classification import class_scores, evaluate, top_k
@@ -25,7 +26,6 @@ from sdmetrics.loading.open import open_model
 from sdmetrics.metrics.intervals import jackknife, mean_replicates
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from sdmetrics.runners.torch import TorchRunner
-from sdmetrics.views import ModelInput, clip_generator
 from tests import naive
 from tests.fakes import NumpyRunner, broken_clip
 

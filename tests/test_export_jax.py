@@ -8,10 +8,10 @@ import onnx
 import onnxruntime
 import pytest
 
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.feeds import prepare, random_feeds
 from sdmetrics.probes.metadata import metadata_of, read_metadata
-from sdmetrics.views import ModelInput
 from tests.flax_models import CASES, changed, exported, linen_resnet, nnx_framewise, nnx_resnet, probed
 
 pytestmark = pytest.mark.all
@@ -347,7 +347,7 @@ def test_too_many_weights_for_one_file_are_an_error_before_the_export(export, fl
 
 def test_an_exported_model_is_analysed(tmp_path):
     import sdmetrics as sd
-    from sdmetrics.clips.world import world_clips
+    from sdmetrics.clips.generated.world import world_clips
 
     model = tmp_path / "model.onnx"
     model.write_bytes(exported("nnx-two"))

@@ -6,10 +6,10 @@ import onnx
 import onnxruntime
 import pytest
 
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.exporters.feeds import prepare, random_feeds
 from sdmetrics.probes.metadata import metadata_of, read_metadata
 from sdmetrics.runners.onnxruntime import OnnxRunner
-from sdmetrics.views import ModelInput
 from tests.keras_models import CASES, FRAMES, SIZE, exported, made, probed, run
 
 pytestmark = [pytest.mark.all]
@@ -143,7 +143,7 @@ def test_the_example_of_the_docstring_runs(tmp_path, monkeypatch):
 
 def test_a_keras_model_is_analysed(tmp_path):
     import sdmetrics as sd
-    from sdmetrics.clips.world import world_clips
+    from sdmetrics.clips.generated.world import world_clips
 
     (tmp_path / "m.onnx").write_bytes(exported("resnet"))
     runner = sd.open_model(tmp_path / "m.onnx", layers=["stem", "sum", "stage"], provider="cpu")

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import nn
 
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.feeds import prepare, random_feeds
 from sdmetrics.exporters.torch import export
 from sdmetrics.probes.metadata import metadata_of, read_metadata
 from sdmetrics.probes.torch_hooks import replacing_outputs
 from sdmetrics.probes.torch_stages import find_stages
-from sdmetrics.views import ModelInput
 from tests.models import CASES, Framewise, ResNet3d, Transformer, exported, hooked, seeded, video_input
 
 SMALL = ModelInput("video", frames=2, size=(8, 8))

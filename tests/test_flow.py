@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-import sdmetrics.clips.flow as room
-from sdmetrics.clips.datasets import open_clips
-from sdmetrics.clips.flow import estimate_flow, estimator, resized_flow
-from sdmetrics.clips.flow_colour import flow_to_rgb
+import sdmetrics.clips.flow.estimate as room
+from sdmetrics.clips.flow.colour import flow_to_rgb
+from sdmetrics.clips.flow.estimate import estimate_flow, estimator, resized_flow
+from sdmetrics.clips.videos.datasets import open_clips
 from sdmetrics.errors import InputError
 
 CLIPS = ["arm_wrestling.mp4", "bikes.mp4", "carphone.mp4", "flipping_a_pancake.mkv", "test.mp4"]

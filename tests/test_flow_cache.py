@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdmetrics.clips.flow_cache import cached
+from sdmetrics.clips.flow.cache import cached
 from sdmetrics.errors import InputError
 
 VECTORS = np.random.default_rng(0).normal(0, 3, (2, 5, 4, 2)).astype(np.float32)

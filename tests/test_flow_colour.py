@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torchvision.utils import flow_to_image
 
-from sdmetrics.clips.flow_colour import flow_to_rgb, rgb_to_flow
+from sdmetrics.clips.flow.colour import flow_to_rgb, rgb_to_flow
 from sdmetrics.errors import InputError
 
 FLOWS = arrays(np.float32, (2, 3, 5, 2), elements=st.floats(-50, 50, width=32))

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from sdmetrics.clips.flow_colour import flow_to_rgb, rgb_to_flow
-from sdmetrics.clips.flow_files import read_flow
+from sdmetrics.clips.flow.colour import flow_to_rgb, rgb_to_flow
+from sdmetrics.clips.flow.files import read_flow
 from sdmetrics.errors import InputError
 
 

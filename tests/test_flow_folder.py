@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import sdmetrics.clips.footage as footage
+import sdmetrics.clips.videos.footage as footage
 from sdmetrics.clips.clip import Clip
-from sdmetrics.clips.datasets import open_clips
-from sdmetrics.clips.flow import estimate_flow
-from sdmetrics.clips.flow_colour import flow_to_rgb
+from sdmetrics.clips.flow.colour import flow_to_rgb
+from sdmetrics.clips.flow.estimate import estimate_flow
 from sdmetrics.clips.render import plain, render
-from sdmetrics.clips.styles import STYLES
+from sdmetrics.clips.styles.built_in import STYLES
+from sdmetrics.clips.videos.datasets import open_clips
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
-from sdmetrics.views import ModelInput
 from tests.segmentation_files import write_flo, write_png
 from tests.videos import write_video
 

@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from sdmetrics.analysis.measure import analyze
-from sdmetrics.clips.flow_colour import flow_to_rgb, rgb_to_flow
+from sdmetrics.clips.flow.colour import flow_to_rgb, rgb_to_flow
 from sdmetrics.clips.render import plain, render
+from sdmetrics.clips.views import PAIRS, ModelInput
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.feeds import prepare, random_feeds
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.exporters.torch import export
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from sdmetrics.runners.torch import TorchRunner
-from sdmetrics.views import PAIRS, ModelInput
 from tests.flow_models import FLOW, IMAGE, LAYERS, SIZE, VECTORS, VIDEO, moving_clip, two_streams
 
 CLIPS = [moving_clip(number) for number in range(24)]

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from sdmetrics.clips.datasets import open_clips
-from sdmetrics.clips.flow import estimate_flow
-from sdmetrics.clips.window import Neighbours, Window
+from sdmetrics.clips.flow.estimate import estimate_flow
+from sdmetrics.clips.sampling import Neighbours, Window
+from sdmetrics.clips.videos.datasets import open_clips
 from sdmetrics.errors import InputError
 
 SIZE = (48, 64)

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from onnx import TensorProto, helper, numpy_helper
 
 from sdmetrics.analysis.measure import analyze
-from sdmetrics.clips.world import world_clips
+from sdmetrics.clips.generated.world import world_clips
 from sdmetrics.demo import MODELS, demo_model
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.feeds import random_feeds

@@ -20,7 +20,7 @@ def loaded_by(statement):
     [
         "import sdmetrics",
         "from sdmetrics import *",
-        "import sdmetrics.metrics.moments, sdmetrics.metrics.bias, sdmetrics.metrics.removal_mask, sdmetrics.views",
+        "import sdmetrics.metrics.moments, sdmetrics.metrics.bias, sdmetrics.metrics.removal_mask, sdmetrics.clips.views",
         "import sdmetrics.analysis.measure, sdmetrics.analysis.results, sdmetrics.loading.open, sdmetrics.demo",
         "import sdmetrics.exporters, sdmetrics.runners, sdmetrics.clips, sdmetrics.report",
         "import sdmetrics.exporters.torch, sdmetrics.exporters.jax",

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import binomtest, kstest
 
-from sdmetrics.clips.flow_colour import flow_to_rgb, rgb_to_flow
-from sdmetrics.clips.jitter import Jitter, draw_jitter, jittered, jittered_vectors
+from sdmetrics.clips.flow.colour import flow_to_rgb, rgb_to_flow
+from sdmetrics.clips.flow.jitter import Jitter, draw_jitter, jittered, jittered_vectors
 from sdmetrics.errors import InputError
 
 DRAWS = 20_000

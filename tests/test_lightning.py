@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from sdmetrics.clips.world import world_batch
+from sdmetrics.clips.generated.world import world_batch
 from sdmetrics.errors import InputError
 from sdmetrics.torch.tracker import scalars
 from tests.test_imports import HEAVY, loaded_by

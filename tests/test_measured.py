@@ -13,7 +13,7 @@ RUN = """
 import resource, sys
 import onnx
 from sdmetrics.exporters.measured import known_shapes
-from sdmetrics.views import ModelInput
+from sdmetrics.clips.views import ModelInput
 
 model = onnx.load(sys.argv[1])
 video = ModelInput("video", frames=1, size=(512, 512), layout="NTCHW")

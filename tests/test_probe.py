@@ -5,6 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.assemble import assemble
 from sdmetrics.exporters.feeds import prepare, random_feeds
@@ -12,7 +13,6 @@ from sdmetrics.exporters.layers import list_layers
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.probes.metadata import metadata_of, read_metadata
 from sdmetrics.runners.onnxruntime import OnnxRunner
-from sdmetrics.views import ModelInput
 from tests.graphs import FRAMES, RELU, SIZE, TWO, TWO_W, W, described, graph_model
 from tests.models import CASES, exported, hooked, probed
 

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.feeds import prepare, random_feeds
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.runners import onnxruntime as module
 from sdmetrics.runners.onnxruntime import CPU, CUDA, OnnxRunner, available_providers, loadable_providers
 from sdmetrics.runners.torch import TorchRunner
-from sdmetrics.views import ModelInput
 from tests.models import CASES, Framewise, exported, hooked, probed, seeded, video_input
 
 RNG = np.random.default_rng(3)

@@ -12,6 +12,7 @@ from sdmetrics.ablation.ablate import ablate
 from sdmetrics.analysis.measure import analyze
 from sdmetrics.analysis.shards import group_of
 from sdmetrics.clips import Clip
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
 from sdmetrics.evaluation.foreground_maps import MapReader, map_output
 from sdmetrics.evaluation.protocols import moca_score, region_score
@@ -20,7 +21,6 @@ from sdmetrics.exporters.torch import export
 from sdmetrics.loading.open import open_model
 from sdmetrics.metrics.intervals import jackknife
 from sdmetrics.runners.torch import TorchRunner
-from sdmetrics.views import ModelInput
 from tests import naive
 from tests.fakes import broken_clip
 

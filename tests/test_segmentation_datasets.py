@@ -11,14 +11,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import sdmetrics.clips.annotated as annotated
-import sdmetrics.clips.segmentation as segmentation_clips
+import sdmetrics.clips.segmentation.annotated_video as annotated
+import sdmetrics.clips.segmentation.datasets as segmentation_clips
 from sdmetrics.clips.clip import VOID
-from sdmetrics.clips.datasets import open_clips
-from sdmetrics.clips.segmentation import open_segmentation
+from sdmetrics.clips.segmentation.datasets import open_segmentation
+from sdmetrics.clips.videos.datasets import open_clips
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
 from sdmetrics.loading.open import open_clips as open_model_clips
-from sdmetrics.views import ModelInput
 from tests.segmentation_files import (
     HEIGHT,
     SIZE,

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import sdmetrics.clips.segmentation as segmentation_clips
-from sdmetrics.clips.flow import estimate_flow
-from sdmetrics.clips.segmentation import open_segmentation
-from sdmetrics.clips.video import read_video
-from sdmetrics.clips.window import Window
+import sdmetrics.clips.segmentation.datasets as segmentation_clips
+from sdmetrics.clips.decode import read_video
+from sdmetrics.clips.flow.estimate import estimate_flow
+from sdmetrics.clips.sampling import Window
+from sdmetrics.clips.segmentation.datasets import open_segmentation
 from sdmetrics.errors import InputError
 from tests.segmentation_files import (
     HEIGHT,

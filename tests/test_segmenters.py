@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.architectures import segmentation
 from sdmetrics.exporters.catalogue import find_architecture
@@ -22,7 +23,6 @@ from sdmetrics.torch.cross_connections import CoAttention, ReciprocalTransformat
 from sdmetrics.torch.decoders import DeepLabDecoder, RefiningDecoder
 from sdmetrics.torch.fusion import Concatenation, ConvexGated, Gated
 from sdmetrics.torch.two_stream import TwoStream
-from sdmetrics.views import ModelInput
 
 torch.set_num_threads(1)
 

@@ -13,8 +13,9 @@ from torch.nn import functional
 from sdmetrics.analysis.measure import analyze
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips import Clip
-from sdmetrics.clips.styles import ink, oil
-from sdmetrics.clips.world import MOTIONS, world_batch, world_clips
+from sdmetrics.clips.generated.world import MOTIONS, world_batch, world_clips
+from sdmetrics.clips.styles.built_in import ink, oil
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.comparison.compare import layer_values
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.probe import build_probe
@@ -24,7 +25,6 @@ from sdmetrics.runners.torch import TorchRunner
 from sdmetrics.torch import BiasTracker
 from sdmetrics.torch.live import bare_module
 from sdmetrics.torch.tracker import scalars
-from sdmetrics.views import ModelInput
 from tests.fakes import broken_clip, noise_clip
 
 VIDEO = ModelInput("video", frames=4, stride=1, size=(16, 16))

@@ -6,11 +6,11 @@ import torch
 from torch import nn
 
 from sdmetrics.analysis.measure import analyze
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.exporters.torch import export
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from sdmetrics.runners.torch import TorchRunner
-from sdmetrics.views import ModelInput
 from tests.fakes import noise_clip
 
 SLOW = ModelInput("slow", frames=2, stride=4, size=(16, 16))

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from av.video.reformatter import Interpolation
 
-from sdmetrics.clips.video import read_image, read_video
-from sdmetrics.clips.window import Window
+from sdmetrics.clips.decode import read_image, read_video
+from sdmetrics.clips.sampling import Window
 from sdmetrics.errors import InputError
 from tests.videos import damaged, number_of, numbered, numbers_of, truncated, write_audio, write_video
 

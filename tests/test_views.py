@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sdmetrics.clips.views import PAIRS, ModelInput, clip_generator, draw_styles, draw_views, frame_order, shuffled
 from sdmetrics.errors import InputError
-from sdmetrics.views import PAIRS, ModelInput, clip_generator, draw_styles, draw_views, frame_order, shuffled
 
 STYLES = ("a", "b", "c", "d")
 VIDEO = ModelInput("video", frames=8)

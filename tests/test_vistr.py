@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.architectures.vistr import ROWS
 from sdmetrics.exporters.batches import fixed_batch
@@ -24,7 +25,6 @@ from sdmetrics.runners.onnxruntime import OnnxRunner
 from sdmetrics.torch.instance_masks import InstanceMasks
 from sdmetrics.torch.transformer import sine_positions
 from sdmetrics.torch.vistr import VisTR
-from sdmetrics.views import ModelInput
 from tests.attention import joint, tensors
 from tests.catalogue import reduced
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdmetrics.clips.window import Window
+from sdmetrics.clips.sampling import Window
 from sdmetrics.errors import InputError
 
 

@@ -13,7 +13,7 @@ import pytest
 
 import sdmetrics
 from sdmetrics.analysis.measure import analyze
-from sdmetrics.clips.world import APPEARANCES, MOTIONS, scene, world_batch, world_clips
+from sdmetrics.clips.generated.world import APPEARANCES, MOTIONS, scene, world_batch, world_clips
 from sdmetrics.demo import demo_model
 from sdmetrics.errors import InputError
 from sdmetrics.loading.open import open_model

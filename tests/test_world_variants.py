@@ -7,7 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sdmetrics.clips.world import APPEARANCES, MOTIONS, ORDERS, PLAIN, Variant, scene, world_batch, world_clips
+from sdmetrics.clips.generated.world import (
+    APPEARANCES,
+    MOTIONS,
+    ORDERS,
+    PLAIN,
+    Variant,
+    scene,
+    world_batch,
+    world_clips,
+)
 from sdmetrics.errors import InputError
 
 

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from benchmarks.studies.finder import APART, OBJECTS, Finder
 from benchmarks.studies.matching import Objects, match, overlap, vistr_loss
 from benchmarks.studies.training import BATCH, MEASURING_SEED, TEST_SEED, TRAINING_SEED
-from sdmetrics.clips.camouflage import CamouflageVariant, camouflage_batch, camouflage_clips
+from sdmetrics.clips.generated.camouflage import CamouflageVariant, camouflage_batch, camouflage_clips
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.exporters.feeds import prepare
 from sdmetrics.torch import BiasTracker
 from sdmetrics.torch.vistr import VisTR
-from sdmetrics.views import ModelInput
 
 FRAMES, SIZE = 4, 48
 RATE, DECAY, LONGEST = 1e-3, 1e-4, 1.0

@@ -23,7 +23,7 @@ from benchmarks.studies.training import TEST_SEED
 from sdmetrics.ablation.ablate import ablate
 from sdmetrics.ablation.result import Ablation
 from sdmetrics.analysis.measure import analyze
-from sdmetrics.clips.camouflage import camouflage_clips
+from sdmetrics.clips.generated.camouflage import camouflage_clips
 from sdmetrics.evaluation.protocols import region_score
 from sdmetrics.runners.torch import TorchRunner
 

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from sdmetrics.clips.world import APPEARANCES, Variant
+from sdmetrics.clips.generated.world import APPEARANCES, Variant
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -20,7 +20,7 @@ from sdmetrics.ablation.ablate import ablate
 from sdmetrics.ablation.result import Ablation
 from sdmetrics.analysis.measure import analyze
 from sdmetrics.clips.clip import Clip
-from sdmetrics.clips.world import APPEARANCES, world_clips
+from sdmetrics.clips.generated.world import APPEARANCES, world_clips
 from sdmetrics.runners.torch import TorchRunner
 
 FRACTIONS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9)

@@ -12,7 +12,7 @@ from benchmarks.studies.segmenter import MIXED, Segmenter
 from benchmarks.studies.segmenter_training import SIZE, WORLDS
 from benchmarks.studies.study import Finding, Plan, Scale, Study, Table, larger, listed
 from benchmarks.studies.training import TRAINING_SEED
-from sdmetrics.clips.camouflage import CamouflageVariant, camouflage_clips
+from sdmetrics.clips.generated.camouflage import CamouflageVariant, camouflage_clips
 from sdmetrics.evaluation.centre_bias import centre_bias
 
 SETS: dict[str, CamouflageVariant] = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.studies.recipe import STANDARD, Budget, digest
-from sdmetrics.clips.camouflage import CamouflageVariant
+from sdmetrics.clips.generated.camouflage import CamouflageVariant
 
 if TYPE_CHECKING:
     from torch import nn

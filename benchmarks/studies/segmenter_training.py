@@ -16,15 +16,15 @@ from torch.utils.data import DataLoader, TensorDataset
 from benchmarks.studies.recipe import SHARES, Budget
 from benchmarks.studies.segmenter import MIXED, Segmenter
 from benchmarks.studies.training import BATCH, DECAY, MEASURING_SEED, TEST_SEED, TRAINING_SEED
-from sdmetrics.clips.camouflage import CamouflageVariant, camouflage_batch, camouflage_clips
 from sdmetrics.clips.clip import Clip
-from sdmetrics.clips.flow_colour import flow_to_rgb
+from sdmetrics.clips.flow.colour import flow_to_rgb
+from sdmetrics.clips.generated.camouflage import CamouflageVariant, camouflage_batch, camouflage_clips
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.evaluation.overlap import region_similarity
 from sdmetrics.exporters.feeds import prepare
 from sdmetrics.torch import BiasTracker
 from sdmetrics.torch.backbones import small_resnet
 from sdmetrics.torch.two_stream import TwoStream
-from sdmetrics.views import ModelInput
 
 SIZE = 48
 RATE = 2e-3

@@ -19,9 +19,9 @@ from benchmarks.studies.networks import FRAMES, SIZE
 from benchmarks.studies.recipe import SHARES, Recipe
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips.clip import Clip, Frames
-from sdmetrics.clips.world import world_batch, world_clips
+from sdmetrics.clips.generated.world import world_batch, world_clips
+from sdmetrics.clips.views import ModelInput, frame_order
 from sdmetrics.torch import BiasTracker, ShuffledFrames, StaticDropout, attach, finetune
-from sdmetrics.views import ModelInput, frame_order
 
 BATCH = 16
 RATES = {"timesformer": 1e-3}

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.architectures.architecture import Architecture, load_library
 from sdmetrics.probes.torch_hooks import PER_FRAME
-from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

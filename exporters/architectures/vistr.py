@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.exporters.architectures.architecture import Architecture, load_library
 from sdmetrics.exporters.architectures.torchvision import IMAGENET
-from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -21,15 +21,15 @@ from sdmetrics.ablation.scoring import MaskedRunner, Outputs, Part, Score, load_
 from sdmetrics.analysis.measure import DECIDING
 from sdmetrics.analysis.results import Results
 from sdmetrics.analysis.shards import Slice, agree_on_settings, clips_digest, slices
-from sdmetrics.clips.ahead import rendered_ahead
 from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.prefetch import rendered_ahead
 from sdmetrics.clips.render import plain
+from sdmetrics.clips.views import FACTORS
 from sdmetrics.errors import InputError
 from sdmetrics.evaluation.classification import TOPS, class_scores, top_k
 from sdmetrics.evaluation.labels import class_indices
 from sdmetrics.metrics.bias import UnitBias
 from sdmetrics.metrics.removal_mask import dominant_factor
-from sdmetrics.views import FACTORS
 
 FRACTIONS = (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -101,7 +101,7 @@ def ablate(
 
     Examples
     --------
-    >>> from sdmetrics.clips.world import MOTIONS, world_clips
+    >>> from sdmetrics.clips.generated.world import MOTIONS, world_clips
     >>> from sdmetrics.analysis.measure import analyze
     >>> from sdmetrics.demo import demo_model
     >>> from sdmetrics.loading.open import open_model

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sdmetrics.clips.views import FACTORS
 from sdmetrics.metrics.bias import UnitBias
 from sdmetrics.metrics.removal_mask import removal_mask
-from sdmetrics.views import FACTORS
 
 Masks = Mapping[str, NDArray[np.float64]]
 """For some layers a mask `(units,)`; 0 removes a unit."""

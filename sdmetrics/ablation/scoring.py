@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from sdmetrics._files import replacing
 from sdmetrics.ablation.plan import Masks, Plan
 from sdmetrics.analysis.measure import Runner
-from sdmetrics.clips.ahead import Unusable
 from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.prefetch import Unusable
 from sdmetrics.clips.render import Feeds, Shown, feeds
+from sdmetrics.clips.views import View
 from sdmetrics.errors import InputError
-from sdmetrics.views import View
 
 Outputs = Mapping[str, NDArray[Any]]
 Score = Callable[[Outputs, Sequence[Clip]], Any]

@@ -26,14 +26,14 @@ from sdmetrics.analysis.shards import (
     slices,
 )
 from sdmetrics.analysis.summary import summarize
-from sdmetrics.clips.ahead import Unusable, rendered_ahead
 from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.prefetch import Unusable, rendered_ahead
 from sdmetrics.clips.render import Shown, check_styles, feeds, render
-from sdmetrics.clips.styles import STYLES, Style, style_identity
+from sdmetrics.clips.styles.built_in import STYLES, Style, style_identity
+from sdmetrics.clips.views import PAIRS, VIEWS_PER_CLIP, ModelInput, View, to_shuffle
 from sdmetrics.errors import InputError
 from sdmetrics.metrics.bias import unit_bias
 from sdmetrics.metrics.moments import PairMoments
-from sdmetrics.views import PAIRS, VIEWS_PER_CLIP, ModelInput, View, to_shuffle
 
 DECIDING = ("numpy", "numba", "av", "opencv-python-headless")
 """Packages whose version may change the last bits of a result."""
@@ -106,7 +106,7 @@ def analyze(
 
     Examples
     --------
-    >>> from sdmetrics.clips.world import world_clips
+    >>> from sdmetrics.clips.generated.world import world_clips
     >>> from sdmetrics.demo import demo_model
     >>> from sdmetrics.loading.open import open_model
     >>> with demo_model("appearance") as path:

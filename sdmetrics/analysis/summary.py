@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from sdmetrics.clips.views import FACTORS
 from sdmetrics.metrics.bias import layer_bias, unit_bias
 from sdmetrics.metrics.moments import PairMoments
-from sdmetrics.views import FACTORS
 
 Row = dict[str, Any]
 

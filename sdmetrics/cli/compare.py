@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sdmetrics.cli.app import app, console
+from sdmetrics.clips.views import FACTORS
 from sdmetrics.errors import InputError
 from sdmetrics.tables import UNIT_CLASSES, plain_table
-from sdmetrics.views import FACTORS
 
 if TYPE_CHECKING:
     from sdmetrics.comparison.compare import Comparison, Run

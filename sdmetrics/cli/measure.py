@@ -27,8 +27,8 @@ from sdmetrics.cli.options import (
     THREADS,
     VIDEOS,
 )
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.tables import results_table
-from sdmetrics.views import ModelInput
 
 
 @app.command()
@@ -47,9 +47,9 @@ def sample(
     seed: Annotated[int, SEED] = 0,
 ) -> None:
     """Draw the pairs of some clips, to see what is being compared."""
-    from sdmetrics.clips.datasets import open_clips
-    from sdmetrics.clips.networks import open_styles
     from sdmetrics.clips.render import check_styles, render
+    from sdmetrics.clips.styles.networks import open_styles
+    from sdmetrics.clips.videos.datasets import open_clips
     from sdmetrics.report.sheet import SheetRow, contact_sheet
 
     shape: dict[str, Any] = {"frames": 1 if flow else frames, "stride": stride, "size": (size, size)}
@@ -101,7 +101,7 @@ def analyze(
 ) -> None:
     """Measure the biases of a model on videos, and write its report."""
     from sdmetrics.analysis.measure import analyze as run_analysis
-    from sdmetrics.clips.networks import open_styles
+    from sdmetrics.clips.styles.networks import open_styles
     from sdmetrics.loading.open import open_clips, open_model
     from sdmetrics.loading.run_source import RunSource
     from sdmetrics.report import write_report

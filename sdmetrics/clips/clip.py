@@ -16,7 +16,7 @@ Frames = NDArray[np.uint8]
 
 Flow = NDArray[Any]
 """Optical flow to the next frame of the video: float32 `(T, H, W, 2)`, pixels right and down; or coded by colour, uint8
-`(T, H, W, 3)`, see `sdmetrics.clips.flow_colour.flow_to_rgb`."""
+`(T, H, W, 3)`, see `sdmetrics.clips.flow.colour.flow_to_rgb`."""
 
 Masks = NDArray[np.uint8]
 """What is annotated, uint8 `(T, h, w)`: 0 background, 1 to 254 objects, 255 nobody knows."""

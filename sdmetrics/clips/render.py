@@ -9,11 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.clips.clip import Clip, Frames, checked
-from sdmetrics.clips.flow_colour import flow_to_rgb, rgb_to_flow
-from sdmetrics.clips.jitter import draw_jitter, jittered, jittered_vectors
-from sdmetrics.clips.styles import STYLES, Style
+from sdmetrics.clips.flow.colour import flow_to_rgb, rgb_to_flow
+from sdmetrics.clips.flow.jitter import draw_jitter, jittered, jittered_vectors
+from sdmetrics.clips.styles.built_in import STYLES, Style
+from sdmetrics.clips.views import (
+    FLOWS,
+    ModelInput,
+    View,
+    clip_generator,
+    draw_styles,
+    draw_views,
+    frame_order,
+    shuffled,
+)
 from sdmetrics.errors import InputError
-from sdmetrics.views import FLOWS, ModelInput, View, clip_generator, draw_styles, draw_views, frame_order, shuffled
 
 Feeds = dict[str, NDArray[Any]]
 
@@ -37,7 +46,7 @@ def render(
 
     Examples
     --------
-    >>> from sdmetrics.clips.world import world_clips
+    >>> from sdmetrics.clips.generated.world import world_clips
     >>> views, shown = render(world_clips(1)[0], seed=0, inputs=[ModelInput("video", size=(40, 40))])
     >>> len(views), shown[0]["rgb"].shape
     (3, (8, 40, 40, 3))
@@ -74,7 +83,7 @@ def plain(clip: Clip, inputs: Sequence[ModelInput]) -> tuple[View, Shown]:
 
     Examples
     --------
-    >>> from sdmetrics.clips.world import world_clips
+    >>> from sdmetrics.clips.generated.world import world_clips
     >>> view, shown = plain(world_clips(1)[0], [ModelInput("video", size=(40, 40))])
     >>> view.orders["video"].tolist(), shown["rgb"].shape
     ([0, 1, 2, 3, 4, 5, 6, 7], (8, 40, 40, 3))
@@ -97,7 +106,7 @@ def reordered(clip: Clip, seed: int, inputs: Sequence[ModelInput]) -> tuple[View
 
     Examples
     --------
-    >>> from sdmetrics.clips.world import world_clips
+    >>> from sdmetrics.clips.generated.world import world_clips
     >>> view, _ = reordered(world_clips(1)[0], 0, [ModelInput("video", size=(40, 40))])
     >>> sorted(view.orders["video"].tolist()), view.orders["video"].tolist() == sorted(view.orders["video"].tolist())
     ([0, 1, 2, 3, 4, 5, 6, 7], False)
@@ -118,7 +127,7 @@ def check_styles(styles: Mapping[str, Style], clips: Iterable[Clip], inputs: Seq
 
     Examples
     --------
-    >>> from sdmetrics.clips.styles import ink
+    >>> from sdmetrics.clips.styles.built_in import ink
     >>> check_styles({"ink": ink}, [], [ModelInput("video")])
     Traceback (most recent call last):
     sdmetrics.errors.InputError: styles are ['ink']; a dynamic pair needs at least two different styles

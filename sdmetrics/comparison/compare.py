@@ -12,11 +12,11 @@ from typing import Any
 from sdmetrics._files import replacing
 from sdmetrics.analysis.requirements import CLASSES
 from sdmetrics.analysis.results import Results
+from sdmetrics.clips.views import FACTORS
 from sdmetrics.comparison.cautions import warnings
 from sdmetrics.comparison.paired import Groups, difference, load_groups, why_unpaired
 from sdmetrics.comparison.step_folders import step_folders
 from sdmetrics.errors import InputError
-from sdmetrics.views import FACTORS
 
 Row = dict[str, Any]
 Run = Results | str | Path | Mapping[int, Results | str | Path]
@@ -101,7 +101,7 @@ def compare(runs: Mapping[str, Run]) -> Comparison:
 
     Examples
     --------
-    >>> from sdmetrics.clips.world import world_clips
+    >>> from sdmetrics.clips.generated.world import world_clips
     >>> from sdmetrics.analysis.measure import analyze
     >>> from sdmetrics.demo import demo_model
     >>> from sdmetrics.loading.open import open_model

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from sdmetrics._files import write_json
 from sdmetrics._progress import progress_bar
 from sdmetrics.analysis.shards import group_of
-from sdmetrics.clips.ahead import Unusable, rendered_ahead
 from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.prefetch import Unusable, rendered_ahead
 from sdmetrics.clips.render import Shown, feeds, plain, reordered
+from sdmetrics.clips.views import ModelInput, View
 from sdmetrics.errors import InputError
 from sdmetrics.evaluation.labels import class_indices
 from sdmetrics.metrics.intervals import mean_replicates, with_interval
-from sdmetrics.views import ModelInput, View
 
 SCHEMA = 1
 TOPS = {"top1": 1, "top5": 5}
@@ -125,7 +125,7 @@ def evaluate(
 
     Examples
     --------
-    >>> from sdmetrics.clips.world import APPEARANCES, world_clips
+    >>> from sdmetrics.clips.generated.world import APPEARANCES, world_clips
     >>> from sdmetrics.demo import demo_model
     >>> from sdmetrics.loading.open import open_model
     >>> with demo_model("appearance") as path:

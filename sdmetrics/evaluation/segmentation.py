@@ -13,16 +13,16 @@ import numpy as np
 from sdmetrics._files import write_json
 from sdmetrics._progress import progress_bar
 from sdmetrics.analysis.shards import group_of
-from sdmetrics.clips.ahead import Unusable, rendered_ahead
 from sdmetrics.clips.clip import Clip, Masks
+from sdmetrics.clips.prefetch import Unusable, rendered_ahead
 from sdmetrics.clips.render import Feeds, Shown, feeds, plain
+from sdmetrics.clips.views import View
 from sdmetrics.errors import InputError
 from sdmetrics.evaluation.classification import Classifier
 from sdmetrics.evaluation.foreground_maps import MapReader, Maps
 from sdmetrics.evaluation.overlap import SUCCESS_THRESHOLDS, successes
 from sdmetrics.evaluation.protocols import PROTOCOLS
 from sdmetrics.metrics.intervals import Floats, mean_replicates, with_interval
-from sdmetrics.views import View
 
 SCHEMA = 1
 
@@ -114,7 +114,7 @@ def evaluate_segmentation(
 
     Examples
     --------
-    >>> from sdmetrics.views import ModelInput
+    >>> from sdmetrics.clips.views import ModelInput
     >>> class Bright:
     ...     identity = {"name": "bright is foreground"}
     ...     inputs = [ModelInput("image", frames=1, size=(4, 4), layout="NCHW")]

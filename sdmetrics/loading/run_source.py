@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sdmetrics._files import replacing
 from sdmetrics.clips.clip import Clip
-from sdmetrics.clips.generated import is_generated
+from sdmetrics.clips.generated.names import is_generated
 from sdmetrics.errors import InputError
 from sdmetrics.loading.open import open_clips
 

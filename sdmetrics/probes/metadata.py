@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
 from sdmetrics.probes.onnx_file import load_graph
-from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
     from onnx import ModelProto

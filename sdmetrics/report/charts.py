@@ -8,8 +8,8 @@ from typing import Any
 
 import altair as alt
 
+from sdmetrics.clips.views import FACTORS
 from sdmetrics.report.words import CLASSES, interval, interval_text, measurable, parts, percent, share, streams
-from sdmetrics.views import FACTORS
 
 COLOURS = {
     "dynamic": "#2f7bbd",

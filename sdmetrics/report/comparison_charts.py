@@ -7,9 +7,9 @@ from typing import Any
 
 import altair as alt
 
+from sdmetrics.clips.views import FACTORS
 from sdmetrics.report.charts import COLOURS
 from sdmetrics.report.words import CLASSES, interval_text, percent
-from sdmetrics.views import FACTORS
 
 Row = Mapping[str, Any]
 """As in `Comparison.rows`."""

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdmetrics._files import replacing
+from sdmetrics.clips.views import FACTORS
 from sdmetrics.errors import require
 from sdmetrics.report import words
 from sdmetrics.report.offline import render_page, spec
-from sdmetrics.views import FACTORS
 
 if TYPE_CHECKING:
     from sdmetrics.ablation.result import Ablation

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from sdmetrics._files import replacing
 from sdmetrics.clips.clip import Frames
+from sdmetrics.clips.views import PAIRS, VIEWS_PER_CLIP
 from sdmetrics.errors import InputError, require
-from sdmetrics.views import PAIRS, VIEWS_PER_CLIP
 
 Colour = tuple[int, int, int]
 Canvas = NDArray[np.uint8]

@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from sdmetrics.clips.clip import Clip, Frames
-from sdmetrics.clips.styles import STYLES, Style, style_identity
-from sdmetrics.views import ModelInput
+from sdmetrics.clips.styles.built_in import STYLES, Style, style_identity
+from sdmetrics.clips.views import ModelInput
 
 COPIES = 3
 """A clip's own frames and those in its two styles."""
@@ -26,7 +26,7 @@ def keep(
 
     Examples
     --------
-    >>> from sdmetrics.clips.world import world_clips
+    >>> from sdmetrics.clips.generated.world import world_clips
     >>> clips, _ = keep(world_clips(2), None, [ModelInput("video", size=(40, 40))], limit=10**6)
     >>> clips[0].frames is clips[0].frames
     True

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError, require
 from sdmetrics.torch.tracker import BiasTracker, scalars
-from sdmetrics.views import ModelInput
 
 if TYPE_CHECKING:
     from pytorch_lightning import Callback, LightningModule, Trainer
@@ -43,7 +43,7 @@ class BiasCallback(Callback):
 
     Examples
     --------
-    >>> from sdmetrics.clips.world import world_clips
+    >>> from sdmetrics.clips.generated.world import world_clips
     >>> video = ModelInput("video", frames=8, size=(40, 40))
     >>> callback = BiasCallback([video], ["net.stage4"], world_clips(100), every=500, unit="steps")
     >>> callback.tracker is None  # until Trainer(callbacks=[callback]).fit(...)

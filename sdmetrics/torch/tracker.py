@@ -12,7 +12,8 @@ from torch import nn
 from sdmetrics.analysis.measure import analyze
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips.clip import Clip
-from sdmetrics.clips.styles import Style
+from sdmetrics.clips.styles.built_in import Style
+from sdmetrics.clips.views import FACTORS, ModelInput
 from sdmetrics.comparison.compare import layer_values
 from sdmetrics.comparison.step_folders import step_folder, step_folders
 from sdmetrics.errors import InputError
@@ -21,7 +22,6 @@ from sdmetrics.report.words import differences
 from sdmetrics.runners.torch import TorchRunner
 from sdmetrics.torch.kept import keep
 from sdmetrics.torch.live import bare_module, is_first_process, leaving_no_trace
-from sdmetrics.views import FACTORS, ModelInput
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -72,7 +72,7 @@ class BiasTracker:
     Examples
     --------
     >>> import torch
-    >>> from sdmetrics.clips.world import world_clips
+    >>> from sdmetrics.clips.generated.world import world_clips
     >>> model = nn.Sequential(nn.Conv3d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 8))
     >>> video = ModelInput("video", frames=4, stride=1, size=(16, 16))
     >>> tracker = BiasTracker(model, [video], ["1"], world_clips(20, frames=4, size=16), every=2)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from sdmetrics.clips.clip import Flow
-from sdmetrics.clips.flow import resized_flow
-from sdmetrics.clips.flow_files import read_flow
-from sdmetrics.clips.video import image_size
+from sdmetrics.clips.decode import image_size
+from sdmetrics.clips.flow.estimate import resized_flow
+from sdmetrics.clips.flow.files import read_flow
 from sdmetrics.errors import InputError
 
 FLOW_SUFFIXES = (".flo", ".png", ".jpg", ".jpeg")
@@ -34,13 +34,13 @@ def flow_of_images(folder: Path, images: Sequence[Path], size: tuple[int, int], 
     Parameters
     ----------
     folder
-        With files as `sdmetrics.clips.flow_files.read_flow` reads them.
+        With files as `sdmetrics.clips.flow.files.read_flow` reads them.
     images
         Each tells the name of its file; they need be there only where nothing is stretched.
     size
         `(height, width)`, pixels.
     stretched
-        As of `sdmetrics.clips.video.read_image`: the flow is scaled, and cropped where it is not stretched, as the
+        As of `sdmetrics.clips.decode.read_image`: the flow is scaled, and cropped where it is not stretched, as the
         images are.
 
     Returns
@@ -76,6 +76,6 @@ def flow_of_images(folder: Path, images: Sequence[Path], size: tuple[int, int], 
 
 
 def _covering(image: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
-    """Return the size of an image that just covers another, as `sdmetrics.clips.video` scales images."""
+    """Return the size of an image that just covers another, as `sdmetrics.clips.decode` scales images."""
     scale = max(size[0] / image[0], size[1] / image[1])
     return max(size[0], round(image[0] * scale)), max(size[1], round(image[1] * scale))

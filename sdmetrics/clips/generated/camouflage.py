@@ -1,7 +1,7 @@
 """The camouflage world: generated clips whose objects have the ground's own texture and are seen by their motion alone.
 
 A model that finds them has to be dynamic. In its visible clips the objects have other colours, and one frame is enough.
-`sdmetrics.clips.hidden` says what the clips show and why a frame tells nothing; masks and flow are exact.
+`sdmetrics.clips.generated.hidden_objects` says what the clips show and why a frame tells nothing; masks and flow are exact.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics.clips.camouflage_scenes import HIDDEN, CamouflageVariant, hidden_scene
 from sdmetrics.clips.clip import Clip, Flow, Frames, Masks
-from sdmetrics.clips.hidden import HiddenScene
+from sdmetrics.clips.generated.camouflage_scenes import HIDDEN, CamouflageVariant, hidden_scene
+from sdmetrics.clips.generated.hidden_objects import HiddenScene
 from sdmetrics.errors import InputError
 
 __all__ = ["HIDDEN", "CamouflageBatch", "CamouflageVariant", "HiddenScene", "camouflage_batch", "camouflage_clips"]
@@ -88,7 +88,7 @@ def camouflage_clips(
     _check(n, frames, size, seed, variant, flow)
     origin: str = flow
     if flow == "estimated":
-        from sdmetrics.clips.flow import estimator
+        from sdmetrics.clips.flow.estimate import estimator
 
         origin = estimator()
     scenes = [hidden_scene(k, frames, size, seed, variant) for k in range(n)]
@@ -149,7 +149,7 @@ def _check(n: int, frames: int, size: int, seed: int, variant: CamouflageVariant
 
 def _estimated(scene: HiddenScene) -> Flow:
     """Return the flow that is estimated from every frame and its next."""
-    from sdmetrics.clips.flow import estimate_flow
+    from sdmetrics.clips.flow.estimate import estimate_flow
 
     frames = scene.render(following=True)
     return estimate_flow(frames[:-1], frames[1:])

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.clips.clip import Flow
-from sdmetrics.clips.flow_colour import LARGEST
-from sdmetrics.clips.video import decoded_image
+from sdmetrics.clips.decode import decoded_image
+from sdmetrics.clips.flow.colour import LARGEST
 from sdmetrics.errors import InputError
 
 MAGIC = np.float32(202021.25)

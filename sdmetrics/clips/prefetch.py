@@ -33,7 +33,7 @@ def rendered_ahead(
 
     Examples
     --------
-    >>> from sdmetrics.clips.world import world_clips
+    >>> from sdmetrics.clips.generated.world import world_clips
     >>> with rendered_ahead(lambda clip: clip.frames, world_clips(3)) as rendered:
     ...     [frames.shape for frames in rendered]
     [(8, 40, 40, 3), (8, 40, 40, 3), (8, 40, 40, 3)]

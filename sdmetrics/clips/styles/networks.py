@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.clips.clip import Frames
-from sdmetrics.clips.styles import STYLES, Picture, Plane, Style
+from sdmetrics.clips.styles.built_in import STYLES, Picture, Plane, Style
 from sdmetrics.errors import InputError, require
 from sdmetrics.probes.onnx_file import file_sha256, load_model, one_line
 from sdmetrics.probes.session import available_threads, open_session

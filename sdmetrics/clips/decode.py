@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.clips.clip import Frames
-from sdmetrics.clips.window import Window
+from sdmetrics.clips.sampling import Window
 from sdmetrics.errors import InputError, require
 
 if TYPE_CHECKING:

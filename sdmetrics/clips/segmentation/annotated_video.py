@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from sdmetrics.clips.clip import VOID
-from sdmetrics.clips.listing import IMAGE_SUFFIXES, as_id, files_below, in_order
-from sdmetrics.clips.masks import Mask
-from sdmetrics.clips.video import image_size
+from sdmetrics.clips.decode import image_size
+from sdmetrics.clips.segmentation.mask_decoding import Mask
+from sdmetrics.clips.videos.listing import IMAGE_SUFFIXES, as_id, files_below, in_order
 from sdmetrics.errors import InputError
 
 

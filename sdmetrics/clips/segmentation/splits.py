@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from sdmetrics.clips.annotated import AnnotatedVideo
-from sdmetrics.clips.listing import IMAGE_SUFFIXES
-from sdmetrics.clips.masks import Mask
+from sdmetrics.clips.segmentation.annotated_video import AnnotatedVideo
+from sdmetrics.clips.segmentation.mask_decoding import Mask
+from sdmetrics.clips.videos.listing import IMAGE_SUFFIXES
 from sdmetrics.errors import InputError
 
 LISTS = tuple(Path("ImageSets", version) for version in ("480p", "2016", "2017", ""))

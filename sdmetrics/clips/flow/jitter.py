@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics.clips.flow_colour import (
+from sdmetrics.clips.flow.colour import (
     checked_picture,
     checked_vectors,
     hsv_of,

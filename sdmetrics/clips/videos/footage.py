@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from sdmetrics.clips.clip import Flow, Frames
-from sdmetrics.clips.flow import estimate_flow
-from sdmetrics.clips.flow_folder import flow_file, flow_of_images
-from sdmetrics.clips.listing import in_order
-from sdmetrics.clips.video import read_image, read_video
-from sdmetrics.clips.window import Neighbours, Window
+from sdmetrics.clips.decode import read_image, read_video
+from sdmetrics.clips.flow.estimate import estimate_flow
+from sdmetrics.clips.flow.folder import flow_file, flow_of_images
+from sdmetrics.clips.sampling import Neighbours, Window
+from sdmetrics.clips.videos.listing import in_order
 from sdmetrics.errors import InputError
 
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from sdmetrics.clips.camouflage import camouflage_clips
 from sdmetrics.clips.clip import Clip
-from sdmetrics.clips.world import world_clips
+from sdmetrics.clips.generated.camouflage import camouflage_clips
+from sdmetrics.clips.generated.world import world_clips
 from sdmetrics.errors import InputError
 
 WORLDS: Mapping[str, Callable[..., list[Clip]]] = {"world": world_clips, "camouflage": camouflage_clips}

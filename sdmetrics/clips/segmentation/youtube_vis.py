@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from sdmetrics.clips.annotated import AnnotatedVideo
-from sdmetrics.clips.masks import Mask, Region, decode_runs, fill_polygons, painted
-from sdmetrics.clips.records import as_record, list_of, number_of, text_of, wrong_field
-from sdmetrics.clips.segmentation_folders import only_label
+from sdmetrics.clips.segmentation.annotated_video import AnnotatedVideo
+from sdmetrics.clips.segmentation.mask_decoding import Mask, Region, decode_runs, fill_polygons, painted
+from sdmetrics.clips.segmentation.mask_folders import only_label
+from sdmetrics.clips.videos.records import as_record, list_of, number_of, text_of, wrong_field
 from sdmetrics.errors import InputError
 
 Record = Mapping[str, object]

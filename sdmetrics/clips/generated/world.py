@@ -1,7 +1,7 @@
 """The known-answer world: generated clips whose motion and appearance are independent of each other.
 
 A model that is trained to name the motion has to be dynamic, a model that is trained to name the texture has to be
-static: the measure must say so. `sdmetrics.clips.scenes` says what the clips show; a `Variant` makes the world harder:
+static: the measure must say so. `sdmetrics.clips.generated.world_scenes` says what the clips show; a `Variant` makes the world harder:
 a textured background, a camera that pans, labels that are the order of two motions, rare labels, and labels that an
 appearance gives away.
 """
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.clips.clip import Clip, Frames
-from sdmetrics.clips.scenes import APPEARANCES, MOTIONS, ORDERS, PLAIN, Scene, Variant, scene
+from sdmetrics.clips.generated.world_scenes import APPEARANCES, MOTIONS, ORDERS, PLAIN, Scene, Variant, scene
 from sdmetrics.errors import InputError
 
 __all__ = ["APPEARANCES", "MOTIONS", "ORDERS", "PLAIN", "Scene", "Variant", "scene", "world_batch", "world_clips"]

@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics.clips.annotated import AnnotatedVideo
 from sdmetrics.clips.clip import Clip, Flow, Frames, Masks
-from sdmetrics.clips.flow import estimate_flow, estimator
-from sdmetrics.clips.flow_cache import cached
-from sdmetrics.clips.flow_folder import flow_file, flow_of_images
-from sdmetrics.clips.moca_annotations import read_moca, read_moca_list
-from sdmetrics.clips.segmentation_folders import read_imagenet_vid, read_mask_folders
-from sdmetrics.clips.splits import in_split
-from sdmetrics.clips.video import read_image
-from sdmetrics.clips.vis_annotations import read_vis
-from sdmetrics.clips.window import Window
+from sdmetrics.clips.decode import read_image
+from sdmetrics.clips.flow.cache import cached
+from sdmetrics.clips.flow.estimate import estimate_flow, estimator
+from sdmetrics.clips.flow.folder import flow_file, flow_of_images
+from sdmetrics.clips.sampling import Window
+from sdmetrics.clips.segmentation.annotated_video import AnnotatedVideo
+from sdmetrics.clips.segmentation.mask_folders import read_imagenet_vid, read_mask_folders
+from sdmetrics.clips.segmentation.moca import read_moca, read_moca_list
+from sdmetrics.clips.segmentation.splits import in_split
+from sdmetrics.clips.segmentation.youtube_vis import read_vis
 from sdmetrics.errors import InputError
 
 FOLDERS = (read_moca, read_imagenet_vid, read_mask_folders)

@@ -8,8 +8,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from sdmetrics.clips.annotated import AnnotatedVideo, paired
-from sdmetrics.clips.masks import Mask, fill_box, painted
+from sdmetrics.clips.segmentation.annotated_video import AnnotatedVideo, paired
+from sdmetrics.clips.segmentation.mask_decoding import Mask, fill_box, painted
 from sdmetrics.errors import InputError
 
 Box = tuple[str, tuple[float, float, float, float]]

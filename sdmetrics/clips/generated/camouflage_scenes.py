@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics.clips.hidden import HiddenScene
+from sdmetrics.clips.generated.hidden_objects import HiddenScene
 from sdmetrics.errors import InputError
 
 Points = NDArray[np.float64]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sdmetrics.clips.clip import VOID
-from sdmetrics.clips.video import decoded_image
+from sdmetrics.clips.decode import decoded_image
 from sdmetrics.errors import InputError
 
 Mask = NDArray[np.uint8]

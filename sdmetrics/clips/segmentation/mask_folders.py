@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sdmetrics.clips.annotated import AnnotatedVideo, by_folder, paired
-from sdmetrics.clips.masks import Mask, fill_box, painted, read_mask
-from sdmetrics.clips.records import as_record
+from sdmetrics.clips.segmentation.annotated_video import AnnotatedVideo, by_folder, paired
+from sdmetrics.clips.segmentation.mask_decoding import Mask, fill_box, painted, read_mask
+from sdmetrics.clips.videos.records import as_record
 from sdmetrics.errors import InputError
 
 if TYPE_CHECKING:

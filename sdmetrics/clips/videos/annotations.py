@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sdmetrics.clips.records import as_record, list_of, text_of, wrong_field
+from sdmetrics.clips.videos.records import as_record, list_of, text_of, wrong_field
 from sdmetrics.errors import InputError
 
 UNDERSTOOD = (

@@ -13,16 +13,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from sdmetrics.clips.annotations import Annotation, read_annotations
 from sdmetrics.clips.clip import Clip
-from sdmetrics.clips.flow import estimator
-from sdmetrics.clips.flow_cache import cached
-from sdmetrics.clips.footage import Footage, frame_folder, unusable, video_file
-from sdmetrics.clips.generated import is_generated, open_generated
-from sdmetrics.clips.listing import IMAGE_SUFFIXES, VIDEO_SUFFIXES, as_id, files_below
-from sdmetrics.clips.manifest import read_manifest
-from sdmetrics.clips.segmentation import open_segmentation
-from sdmetrics.clips.window import Window
+from sdmetrics.clips.flow.cache import cached
+from sdmetrics.clips.flow.estimate import estimator
+from sdmetrics.clips.generated.names import is_generated, open_generated
+from sdmetrics.clips.sampling import Window
+from sdmetrics.clips.segmentation.datasets import open_segmentation
+from sdmetrics.clips.videos.annotations import Annotation, read_annotations
+from sdmetrics.clips.videos.footage import Footage, frame_folder, unusable, video_file
+from sdmetrics.clips.videos.listing import IMAGE_SUFFIXES, VIDEO_SUFFIXES, as_id, files_below
+from sdmetrics.clips.videos.manifest import read_manifest
 from sdmetrics.errors import InputError
 
 LIST_SUFFIXES = (".csv", ".json")

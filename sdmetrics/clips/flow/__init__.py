@@ -1,0 +1,1 @@
+"""Optical flow: estimated, read, cached, coded by colour and jittered."""

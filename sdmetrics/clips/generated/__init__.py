@@ -1,0 +1,1 @@
+"""Generated clips whose motion, appearance and objects are known."""

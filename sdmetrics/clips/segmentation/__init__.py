@@ -1,0 +1,1 @@
+"""Clips of data sets with segmentation masks."""

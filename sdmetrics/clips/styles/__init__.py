@@ -1,0 +1,1 @@
+"""Styles: the built-in ones and ONNX networks."""

@@ -1,0 +1,1 @@
+"""Clips of videos without masks: files, folders of frames, manifests, published annotations."""
