@@ -24,9 +24,9 @@ import onnx
 from benchmarks.machine import describe_machine
 from benchmarks.readme import write_between
 from sdmetrics.exporters import catalogue
-from sdmetrics.exporters.assemble import MASK_NODE
-from sdmetrics.exporters.declare import LAYER
-from sdmetrics.exporters.feeds import prepare, random_feeds
+from sdmetrics.exporters._build.assemble import MASK_NODE
+from sdmetrics.exporters._build.finish import LAYER
+from sdmetrics.exporters._graph.describe_inputs import prepare, random_feeds
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.probes.metadata import read_metadata
 from sdmetrics.probes.onnx_file import rename_uses

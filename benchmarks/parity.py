@@ -25,9 +25,9 @@ from sdmetrics.analysis.measure import analyze
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips.generated.world import world_clips
 from sdmetrics.errors import InputError
+from sdmetrics.exporters._build.half import rounded
 from sdmetrics.exporters.architectures.architecture import Architecture
 from sdmetrics.exporters.catalogue import build_random, export_module, find_architecture
-from sdmetrics.exporters.half import rounded
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.runners.onnxruntime import CUDA, OnnxRunner, loadable_providers
 

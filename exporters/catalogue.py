@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from sdmetrics.clips.views import FLOWS, ModelInput
 from sdmetrics.errors import InputError, require
-from sdmetrics.exporters.architectures import pytorchvideo, segmentation, torchvision, transformers, vistr
+from sdmetrics.exporters.architectures import pytorchvideo, torchvision, transformers, vistr
+from sdmetrics.exporters.architectures import two_stream as segmentation
 from sdmetrics.exporters.architectures.architecture import Architecture
 from sdmetrics.exporters.layers import suggest
 
@@ -69,8 +70,8 @@ def export(name: str, path: Path, *, checkpoint: Path | None = None, pretrained:
     sdmetrics.errors.InputError: the catalogue has no architecture 'slowfast'. The nearest names: slowfast_r50_8x8, \
 slowfast_r18_8x8, slowfast_r50_4x16, slowfast_r50_16x8, slowfast_r18_4x16
     """
-    from sdmetrics.exporters.checkpoints import open_checkpoint
-    from sdmetrics.exporters.pretrained import open_pretrained
+    from sdmetrics.exporters._weights.checkpoints import open_checkpoint
+    from sdmetrics.exporters._weights.pretrained import open_pretrained
 
     architecture = find_architecture(name)
     if checkpoint is not None and pretrained:

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdmetrics.errors import InputError, require
-from sdmetrics.exporters.axes import axis_of, label_axes
+from sdmetrics.exporters._build.batch_size import with_working_batch
+from sdmetrics.exporters._graph.axes import axis_of, label_axes
+from sdmetrics.exporters._graph.describe_inputs import guess_layout, infer_inputs
+from sdmetrics.exporters._graph.layer_candidates import worth_listing
+from sdmetrics.exporters._graph.module_scopes import module_outputs
+from sdmetrics.exporters._graph.tensor_shapes import known_shapes
 from sdmetrics.exporters.batches import fixed_batch
-from sdmetrics.exporters.feeds import guess_layout, infer_inputs
-from sdmetrics.exporters.fixed import with_working_batch
-from sdmetrics.exporters.measured import known_shapes
-from sdmetrics.exporters.scopes import module_outputs
-from sdmetrics.exporters.worth import worth_listing
 from sdmetrics.probes.metadata import Layer, metadata_of
 from sdmetrics.probes.onnx_file import Shape, element_types, fed_inputs, load_graph, load_model, shapes
 

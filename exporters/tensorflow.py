@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import require
-from sdmetrics.exporters.declare import CLIPS, declare
-from sdmetrics.exporters.feeds import check_sources, prepare, random_feeds
-from sdmetrics.exporters.keras_layers import keras_source
-from sdmetrics.exporters.saved_functions import function_source
-from sdmetrics.exporters.tensorflow_graph import forward, to_onnx
+from sdmetrics.exporters._build.finish import CLIPS, declare
+from sdmetrics.exporters._graph.describe_inputs import check_sources, prepare, random_feeds
+from sdmetrics.exporters._tensorflow.convert import forward, to_onnx
+from sdmetrics.exporters._tensorflow.functions import function_source
+from sdmetrics.exporters._tensorflow.keras_layers import keras_source
 
 if TYPE_CHECKING:
     import keras

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError, require
-from sdmetrics.exporters.declare import CLIPS, LAYER, declare
-from sdmetrics.exporters.feeds import check_sources, prepare, random_feeds
-from sdmetrics.exporters.gates import GATE, close_gates
+from sdmetrics.exporters._build.finish import CLIPS, LAYER, declare
+from sdmetrics.exporters._build.gates import GATE, close_gates
+from sdmetrics.exporters._graph.describe_inputs import check_sources, prepare, random_feeds
 from sdmetrics.probes.onnx_file import LIMIT, one_line
 from sdmetrics.probes.torch_hooks import (
     evaluating,

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError, require
-from sdmetrics.exporters.feeds import check_sources, order_name
-from sdmetrics.exporters.verify import CLIPS, one_by_one, place_batch
-from sdmetrics.exporters.verify import check_feeds as example_feeds
+from sdmetrics.exporters._build.verify import CLIPS, one_by_one, place_batch
+from sdmetrics.exporters._build.verify import check_feeds as example_feeds
+from sdmetrics.exporters._graph.describe_inputs import check_sources, order_name
 from sdmetrics.probes.metadata import Layer
 from sdmetrics.probes.onnx_file import one_line
 from sdmetrics.probes.torch_hooks import (

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sdmetrics.clips.views import ModelInput
-from sdmetrics.exporters.feeds import prepare, random_feeds
+from sdmetrics.exporters._graph.describe_inputs import prepare, random_feeds
 
 CLIPS, FRAMES, SIZE = 2, 4, 16
 

@@ -7,7 +7,7 @@ import pytest
 
 from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
-from sdmetrics.exporters.feeds import prepare, random_feeds
+from sdmetrics.exporters._graph.describe_inputs import prepare, random_feeds
 from sdmetrics.probes.metadata import read_metadata
 from tests.keras_models import CASES, CLIP, made, two_inputs, video_input
 
@@ -223,7 +223,7 @@ def test_half_precision_models_export_and_bfloat16_is_refused(tmp_path, export):
 
 
 def test_too_many_weights_for_one_file_are_an_error_before_the_export(tmp_path, export, monkeypatch):
-    monkeypatch.setattr(sys.modules["sdmetrics.exporters.keras_layers"], "LIMIT", 100)
+    monkeypatch.setattr(sys.modules["sdmetrics.exporters._tensorflow.keras_layers"], "LIMIT", 100)
     with pytest.raises(InputError, match="less than 2 GiB"):
         export(tiny(same), [video_input()], ["conv"], tmp_path / "m.onnx")
 

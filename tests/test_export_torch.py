@@ -12,7 +12,7 @@ from torch import nn
 
 from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
-from sdmetrics.exporters.feeds import prepare, random_feeds
+from sdmetrics.exporters._graph.describe_inputs import prepare, random_feeds
 from sdmetrics.exporters.torch import export
 from sdmetrics.probes.metadata import metadata_of, read_metadata
 from sdmetrics.probes.torch_hooks import replacing_outputs

@@ -12,7 +12,7 @@ from sdmetrics.clips.flow.colour import flow_to_rgb, rgb_to_flow
 from sdmetrics.clips.render import plain, render
 from sdmetrics.clips.views import PAIRS, ModelInput
 from sdmetrics.errors import InputError
-from sdmetrics.exporters.feeds import prepare, random_feeds
+from sdmetrics.exporters._graph.describe_inputs import prepare, random_feeds
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.exporters.torch import export
 from sdmetrics.runners.onnxruntime import OnnxRunner

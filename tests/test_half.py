@@ -15,8 +15,8 @@ from sdmetrics.analysis.measure import analyze
 from sdmetrics.clips.generated.world import world_clips
 from sdmetrics.demo import MODELS, demo_model
 from sdmetrics.errors import InputError
-from sdmetrics.exporters.feeds import random_feeds
-from sdmetrics.exporters.half import halve, precision, rounded
+from sdmetrics.exporters._build.half import halve, precision, rounded
+from sdmetrics.exporters._graph.describe_inputs import random_feeds
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.loading.open import open_model
 from sdmetrics.probes.metadata import KEY, metadata_of, read_metadata

@@ -24,7 +24,7 @@ def loaded_by(statement):
         "import sdmetrics.analysis.measure, sdmetrics.analysis.results, sdmetrics.loading.open, sdmetrics.demo",
         "import sdmetrics.exporters, sdmetrics.runners, sdmetrics.clips, sdmetrics.report",
         "import sdmetrics.exporters.torch, sdmetrics.exporters.jax",
-        "import sdmetrics.exporters.tensorflow, sdmetrics.exporters.tensorflow_files",
+        "import sdmetrics.exporters.tensorflow, sdmetrics.exporters.saved_models",
     ],
 )
 def test_no_heavy_package_is_loaded_before_it_is_used(statement):

@@ -13,10 +13,10 @@ from onnx import TensorProto, helper
 from torch import nn
 
 from sdmetrics.errors import InputError
-from sdmetrics.exporters.axes import axis_of, label_axes
-from sdmetrics.exporters.feeds import prepare, random_feeds
+from sdmetrics.exporters._graph.axes import axis_of, label_axes
+from sdmetrics.exporters._graph.axis_factors import label_of, reshaped, whole_axis
+from sdmetrics.exporters._graph.describe_inputs import prepare, random_feeds
 from sdmetrics.exporters.layers import list_layers, understood_inputs
-from sdmetrics.exporters.parts import label_of, reshaped, whole_axis
 from sdmetrics.probes.onnx_file import shapes
 from tests.graphs import graph_model
 from tests.models import CASES, exported, hooked, probed, video_input

@@ -12,7 +12,7 @@ TENSORS = 48
 RUN = """
 import resource, sys
 import onnx
-from sdmetrics.exporters.measured import known_shapes
+from sdmetrics.exporters._graph.tensor_shapes import known_shapes
 from sdmetrics.clips.views import ModelInput
 
 model = onnx.load(sys.argv[1])

@@ -7,11 +7,11 @@ import onnx
 import pytest
 
 from sdmetrics.errors import InputError
-from sdmetrics.exporters.feeds import infer_inputs, prepare, random_feeds
+from sdmetrics.exporters._build.verify import measure, relative_error, run
+from sdmetrics.exporters._graph.describe_inputs import infer_inputs, prepare, random_feeds
+from sdmetrics.exporters._graph.tensor_shapes import known_shapes
 from sdmetrics.exporters.layers import candidates, list_layers
-from sdmetrics.exporters.measured import known_shapes
 from sdmetrics.exporters.probe import build_probe
-from sdmetrics.exporters.verify import measure, relative_error, run
 from sdmetrics.probes.session import open_session
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from tests.graphs import FRAMES, TWO, TWO_W, graph_model

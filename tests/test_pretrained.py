@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from sdmetrics.errors import InputError
-from sdmetrics.exporters import pretrained
+from sdmetrics.exporters._weights import pretrained
+from sdmetrics.exporters._weights.pretrained import open_pretrained
 from sdmetrics.exporters.architectures import pytorchvideo, torchvision
 from sdmetrics.exporters.architectures.architecture import Architecture
-from sdmetrics.exporters.pretrained import open_pretrained
 from tests.test_checkpoints import TINY, message, network, same
 
 

@@ -7,8 +7,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
-from sdmetrics.exporters.assemble import assemble
-from sdmetrics.exporters.feeds import prepare, random_feeds
+from sdmetrics.exporters._build.assemble import assemble
+from sdmetrics.exporters._graph.describe_inputs import prepare, random_feeds
 from sdmetrics.exporters.layers import list_layers
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.probes.metadata import metadata_of, read_metadata

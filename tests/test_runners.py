@@ -11,7 +11,7 @@ from torch import nn
 
 from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
-from sdmetrics.exporters.feeds import prepare, random_feeds
+from sdmetrics.exporters._graph.describe_inputs import prepare, random_feeds
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.runners import onnxruntime as module
 from sdmetrics.runners.onnxruntime import CPU, CUDA, OnnxRunner, available_providers, loadable_providers

@@ -6,7 +6,7 @@ import onnxruntime
 import pytest
 
 from sdmetrics.errors import InputError
-from sdmetrics.exporters.feeds import prepare, random_feeds
+from sdmetrics.exporters._graph.describe_inputs import prepare, random_feeds
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.probes.metadata import read_metadata
 from sdmetrics.runners.onnxruntime import OnnxRunner
@@ -63,7 +63,7 @@ def two_convolutions():
 
 @pytest.mark.parametrize("file", ["model.keras", "model.h5"])
 def test_a_keras_file_gives_what_the_model_gives(tmp_path, export, saved, file):
-    from sdmetrics.exporters.tensorflow_files import export_saved
+    from sdmetrics.exporters.saved_models import export_saved
 
     path = export_saved(saved / file, tmp_path / "m.onnx", ["block0", "norm"], stride=2)
     own = export(made("transformer"), CASES["transformer"].inputs, ["block0", "norm"], tmp_path / "own" / "m.onnx")
@@ -76,7 +76,7 @@ def test_a_keras_file_gives_what_the_model_gives(tmp_path, export, saved, file):
 
 @pytest.mark.parametrize("folder", ["exported", "saved"])
 def test_a_saved_model_has_its_operations_for_layers(tmp_path, saved, folder):
-    from sdmetrics.exporters.tensorflow_files import export_saved
+    from sdmetrics.exporters.saved_models import export_saved
 
     layers = {"transformer_1/block0_1/Add": "block0", "transformer_1/embed_1/BiasAdd": "embed"}
     path = export_saved(saved / folder, tmp_path / "m.onnx", list(layers))
@@ -104,7 +104,7 @@ def test_a_saved_model_has_its_operations_for_layers(tmp_path, saved, folder):
 def test_a_module_of_plain_tensorflow(tmp_path, export, saved, given):
     import tensorflow as tf
 
-    from sdmetrics.exporters.tensorflow_files import open_saved
+    from sdmetrics.exporters.saved_models import open_saved
 
     module = two_convolutions()
     model = {
@@ -157,7 +157,7 @@ def test_a_saved_model_with_parts_compiled_by_xla_says_what_to_export(tmp_path, 
 def test_files_that_cannot_be_opened(tmp_path):
     import keras
 
-    from sdmetrics.exporters.tensorflow_files import open_saved
+    from sdmetrics.exporters.saved_models import open_saved
 
     class Own(keras.layers.Layer):
         def call(self, x):

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from sdmetrics.errors import InputError
+from sdmetrics.exporters._weights.checkpoints import open_checkpoint
+from sdmetrics.exporters._weights.load_state import fit
+from sdmetrics.exporters._weights.rename_slowfast import translated
 from sdmetrics.exporters.catalogue import build_random, find_architecture
-from sdmetrics.exporters.checkpoints import open_checkpoint
-from sdmetrics.exporters.fitting import fit
-from sdmetrics.exporters.layouts import translated
 from sdmetrics.torch.segmenters import matnet
 
 torch.set_num_threads(1)

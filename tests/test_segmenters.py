@@ -9,9 +9,9 @@ from torch import nn
 
 from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
-from sdmetrics.exporters.architectures import segmentation
+from sdmetrics.exporters._graph.describe_inputs import random_feeds
+from sdmetrics.exporters.architectures import two_stream as segmentation
 from sdmetrics.exporters.catalogue import find_architecture
-from sdmetrics.exporters.feeds import random_feeds
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.exporters.torch import export
 from sdmetrics.probes.metadata import read_metadata

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from sdmetrics.exporters.checkpoints import open_checkpoint
-from sdmetrics.exporters.fitting import build_fitted
+from sdmetrics.exporters._weights.checkpoints import open_checkpoint
+from sdmetrics.exporters._weights.load_state import build_fitted
 from tests import slowfast_code
 from tests.slowfast_pairs import CLASSES, PAIRS, Pair, record, weights
 

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from sdmetrics.errors import InputError
-from sdmetrics.exporters import folders
+from sdmetrics.exporters._weights import transformers_folder as folders
+from sdmetrics.exporters._weights.transformers_folder import open_folder, open_repository
 from sdmetrics.exporters.architectures.transformers import ROWS, SOURCES
 from sdmetrics.exporters.catalogue import build_random, find_architecture
-from sdmetrics.exporters.folders import open_folder, open_repository
 from tests.catalogue import reduced
 
 NAMES = [row.name for row in ROWS]

@@ -14,10 +14,10 @@ from torch import nn
 
 from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
+from sdmetrics.exporters._weights.checkpoints import open_checkpoint
 from sdmetrics.exporters.architectures.vistr import ROWS
 from sdmetrics.exporters.batches import fixed_batch
 from sdmetrics.exporters.catalogue import find_architecture
-from sdmetrics.exporters.checkpoints import open_checkpoint
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.exporters.torch import export
 from sdmetrics.probes.metadata import read_metadata

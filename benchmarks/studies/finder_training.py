@@ -16,7 +16,7 @@ from benchmarks.studies.matching import Objects, match, overlap, vistr_loss
 from benchmarks.studies.training import BATCH, MEASURING_SEED, TEST_SEED, TRAINING_SEED
 from sdmetrics.clips.generated.camouflage import CamouflageVariant, camouflage_batch, camouflage_clips
 from sdmetrics.clips.views import ModelInput
-from sdmetrics.exporters.feeds import prepare
+from sdmetrics.exporters._graph.describe_inputs import prepare
 from sdmetrics.torch import BiasTracker
 from sdmetrics.torch.vistr import VisTR
 

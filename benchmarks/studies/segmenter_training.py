@@ -21,7 +21,7 @@ from sdmetrics.clips.flow.colour import flow_to_rgb
 from sdmetrics.clips.generated.camouflage import CamouflageVariant, camouflage_batch, camouflage_clips
 from sdmetrics.clips.views import ModelInput
 from sdmetrics.evaluation.overlap import region_similarity
-from sdmetrics.exporters.feeds import prepare
+from sdmetrics.exporters._graph.describe_inputs import prepare
 from sdmetrics.torch import BiasTracker
 from sdmetrics.torch.backbones import small_resnet
 from sdmetrics.torch.two_stream import TwoStream

@@ -1,4 +1,4 @@
-"""Architectures that Transformers builds; `sdmetrics.exporters.folders` opens their weights."""
+"""Architectures that Transformers builds; `sdmetrics.exporters._weights.transformers_folder` opens their weights."""
 
 from __future__ import annotations
 

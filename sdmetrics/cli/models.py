@@ -81,7 +81,7 @@ def probe(
     lists them) and say how it is fed, as far as its input's shape doesn't: layout, frames, stride, size, mean and std;
     of a model with several inputs, --input says it for each.
     """
-    from sdmetrics.exporters.feeds import check_known, infer_inputs
+    from sdmetrics.exporters._graph.describe_inputs import check_known, infer_inputs
     from sdmetrics.exporters.probe import build_probe
     from sdmetrics.probes.metadata import read_metadata
     from sdmetrics.probes.onnx_file import load_model
@@ -146,7 +146,7 @@ def export(
     frames, stride, size, mean and std.
     """
     from sdmetrics.exporters import catalogue
-    from sdmetrics.exporters.tensorflow_files import export_saved, is_saved
+    from sdmetrics.exporters.saved_models import export_saved, is_saved
 
     if listed:
         columns = ("name", "frames × stride, pixels", "layers", "labels", "weights")

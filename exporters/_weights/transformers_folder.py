@@ -14,9 +14,9 @@ import numpy as np
 
 from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
+from sdmetrics.exporters._weights.load_state import listed
 from sdmetrics.exporters.architectures.architecture import Architecture, load_library
 from sdmetrics.exporters.architectures.transformers import SOURCES, Source, as_video_model, check_tokens
-from sdmetrics.exporters.fitting import listed
 from sdmetrics.probes.onnx_file import one_line
 
 if TYPE_CHECKING:

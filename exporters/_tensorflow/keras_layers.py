@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sdmetrics.errors import InputError
+from sdmetrics.exporters._tensorflow.convert import Arrays, Source, Tensors, mark
 from sdmetrics.exporters.layers import suggest
-from sdmetrics.exporters.tensorflow_graph import Arrays, Source, Tensors, mark
 from sdmetrics.probes.onnx_file import LIMIT
 
 if TYPE_CHECKING:

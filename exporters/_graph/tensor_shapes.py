@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError, require
+from sdmetrics.exporters._build.verify import run_once
+from sdmetrics.exporters._graph.axis_factors import size_of
+from sdmetrics.exporters._graph.describe_inputs import prepare, random_feeds
 from sdmetrics.exporters.batches import fixed_batch
-from sdmetrics.exporters.feeds import prepare, random_feeds
-from sdmetrics.exporters.parts import size_of
-from sdmetrics.exporters.verify import run_once
 from sdmetrics.probes.onnx_file import Shape, fed_inputs, shapes
 from sdmetrics.probes.session import open_session
 

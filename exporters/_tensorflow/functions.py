@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sdmetrics.errors import InputError
+from sdmetrics.exporters._tensorflow.convert import MARK, Arrays, Source, Tensors
+from sdmetrics.exporters._tensorflow.tf2onnx_fixes import mark_text
 from sdmetrics.exporters.layers import suggest
-from sdmetrics.exporters.tensorflow_graph import MARK, Arrays, Source, Tensors
-from sdmetrics.exporters.tf2onnx_output import mark_text
 from sdmetrics.probes.onnx_file import LIMIT, one_line
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import numpy as np
 
 from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError, require
-from sdmetrics.exporters.verify import Arrays, check_feeds, relative_error, run
+from sdmetrics.exporters._build.verify import Arrays, check_feeds, relative_error, run
 from sdmetrics.probes.onnx_file import element_types, fed_inputs, one_line, set_nodes, sort_nodes, subgraphs
 from sdmetrics.probes.session import open_session
 

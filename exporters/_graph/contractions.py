@@ -6,7 +6,7 @@ import string
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sdmetrics.exporters.parts import Axes, Axis, Part, holds, met, size_of, times, whole_axis, without
+from sdmetrics.exporters._graph.axis_factors import Axes, Axis, Part, holds, met, size_of, times, whole_axis, without
 from sdmetrics.probes.onnx_file import Shape, attribute
 
 if TYPE_CHECKING:

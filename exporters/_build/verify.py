@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.batches import fixed_batch, in_batches, session_batch
-from sdmetrics.exporters.feeds import Feeds, prepare, random_feeds, select
+from sdmetrics.exporters._graph.describe_inputs import Feeds, prepare, random_feeds, select
 from sdmetrics.probes.metadata import Layer
 from sdmetrics.probes.session import open_session
 

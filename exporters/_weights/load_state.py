@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sdmetrics.errors import InputError
-from sdmetrics.exporters.layouts import translated
+from sdmetrics.exporters._weights.rename_slowfast import translated
 
 if TYPE_CHECKING:
     from torch import nn

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError, require
-from sdmetrics.exporters.feeds import describe_inputs
-from sdmetrics.exporters.keras_layers import check_backend
-from sdmetrics.exporters.saved_functions import concrete_function, input_specs
+from sdmetrics.exporters._graph.describe_inputs import describe_inputs
+from sdmetrics.exporters._tensorflow.functions import concrete_function, input_specs
+from sdmetrics.exporters._tensorflow.keras_layers import check_backend
 from sdmetrics.probes.onnx_file import one_line
 
 if TYPE_CHECKING:

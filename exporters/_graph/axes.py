@@ -2,8 +2,8 @@
 
 A tensor's axes carry labels: `N`, `C`, `T`, `H`, `W`, or None where nothing is proven. Convolutions and
 normalisations put the channels first, linear layers last; everything else carries, moves, splits, joins or drops
-the labels it is given (`sdmetrics.exporters.parts`). Where the clips lie is not followed but measured
-(`sdmetrics.exporters.verify`).
+the labels it is given (`sdmetrics.exporters._graph.axis_factors`). Where the clips lie is not followed but measured
+(`sdmetrics.exporters._build.verify`).
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from sdmetrics.exporters.contraction import contracted, equation_of
-from sdmetrics.exporters.parts import (
+from sdmetrics.exporters._graph.axis_factors import (
     Axes,
     dropped,
     fitted,
@@ -23,6 +22,7 @@ from sdmetrics.exporters.parts import (
     whole_axis,
     without,
 )
+from sdmetrics.exporters._graph.contractions import contracted, equation_of
 from sdmetrics.probes.onnx_file import Shape, attribute, constants, fed_inputs
 
 if TYPE_CHECKING:

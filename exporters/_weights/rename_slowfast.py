@@ -10,7 +10,8 @@ import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from sdmetrics.exporters.architectures import segmentation_names, vistr
+from sdmetrics.exporters._weights import rename_segmenters as segmentation_names
+from sdmetrics.exporters.architectures import vistr
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.batches import fixed_batch
-from sdmetrics.exporters.feeds import prepare, random_feeds
-from sdmetrics.exporters.verify import run
+from sdmetrics.exporters._graph.describe_inputs import prepare, random_feeds
+from sdmetrics.exporters._build.verify import run
 from sdmetrics.probes.onnx_file import fed_inputs
 from sdmetrics.probes.session import open_session
 

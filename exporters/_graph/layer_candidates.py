@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from sdmetrics.exporters.axes import (
+from sdmetrics.exporters._graph.axes import (
     ACTIVATIONS,
     BROADCAST,
     CARRIES,

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError, require
-from sdmetrics.exporters.declare import LAYER
-from sdmetrics.exporters.tf2onnx_output import DOMAIN, finish, mark_text
+from sdmetrics.exporters._build.finish import LAYER
+from sdmetrics.exporters._tensorflow.tf2onnx_fixes import DOMAIN, finish, mark_text
 from sdmetrics.probes.onnx_file import one_line
 
 if TYPE_CHECKING:

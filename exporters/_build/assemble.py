@@ -12,7 +12,7 @@ import numpy as np
 from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters.batches import fixed_batch
-from sdmetrics.exporters.feeds import order_name
+from sdmetrics.exporters._graph.describe_inputs import order_name
 from sdmetrics.probes.metadata import Layer, Metadata, write_metadata
 from sdmetrics.probes.onnx_file import Shape, element_types, fed_inputs, rename_uses, set_nodes, shapes
 

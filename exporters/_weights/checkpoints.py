@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdmetrics.errors import InputError, require
-from sdmetrics.exporters.fitting import build_fitted
-from sdmetrics.exporters.folders import open_folder
-from sdmetrics.exporters.layouts import rgb_first
+from sdmetrics.exporters._weights.load_state import build_fitted
+from sdmetrics.exporters._weights.rename_slowfast import rgb_first
+from sdmetrics.exporters._weights.transformers_folder import open_folder
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

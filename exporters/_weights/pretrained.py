@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from sdmetrics.errors import InputError, require
+from sdmetrics.exporters._weights.checkpoints import find_weights
+from sdmetrics.exporters._weights.load_state import build_fitted
+from sdmetrics.exporters._weights.transformers_folder import open_repository
 from sdmetrics.exporters.architectures.architecture import load_library
 from sdmetrics.exporters.architectures.transformers import SOURCES
-from sdmetrics.exporters.checkpoints import find_weights
-from sdmetrics.exporters.fitting import build_fitted
-from sdmetrics.exporters.folders import open_repository
 from sdmetrics.probes.onnx_file import one_line
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
-from sdmetrics.exporters.axes import axis_of, label_axes
+from sdmetrics.exporters._graph.axes import axis_of, label_axes
 from sdmetrics.exporters.batches import fixed_batch
-from sdmetrics.exporters.feeds import check_inputs, prepare, random_feeds, select
+from sdmetrics.exporters._graph.describe_inputs import check_inputs, prepare, random_feeds, select
 from sdmetrics.exporters.layers import find_layers
-from sdmetrics.exporters.measured import known_shapes
-from sdmetrics.exporters.verify import floats, place_batch, relative_error, run, tolerance
+from sdmetrics.exporters._graph.tensor_shapes import known_shapes
+from sdmetrics.exporters._build.verify import floats, place_batch, relative_error, run, tolerance
 from sdmetrics.probes.metadata import Layer, Metadata, write_metadata
 from sdmetrics.probes.onnx_file import Shape, check_model, save_model, shapes
 from sdmetrics.probes.session import open_session

@@ -1,0 +1,1 @@
+"""Building probes: taps, masks, verification."""

@@ -1,0 +1,1 @@
+"""Hooks and replacements for Flax models."""

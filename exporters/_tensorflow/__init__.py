@@ -1,0 +1,1 @@
+"""Converting Keras and TensorFlow models."""

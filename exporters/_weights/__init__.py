@@ -1,0 +1,1 @@
+"""Checkpoints: reading, renaming and loading weights."""
