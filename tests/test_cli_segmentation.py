@@ -11,8 +11,8 @@ from sdmetrics.ablation.result import Ablation
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips.views import ModelInput
 from sdmetrics.exporters.torch import export
-from sdmetrics.torch.backbones import small_resnet
-from sdmetrics.torch.two_stream import TwoStream
+from sdmetrics.torch.segmenters.backbones import small_resnet
+from sdmetrics.torch.segmenters.two_stream import TwoStream
 from tests.segmentation_files import write_flo, write_png
 
 CLIPS = "camouflage:24"

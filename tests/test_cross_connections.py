@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from torch.nn.functional import max_pool2d, scaled_dot_product_attention
 
 from sdmetrics.errors import InputError
-from sdmetrics.torch.cross_connections import CoAttention, ReciprocalTransformation, make_cross
+from sdmetrics.torch.segmenters.cross_connections import CoAttention, ReciprocalTransformation, make_cross
 
 torch.set_num_threads(1)
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from sdmetrics.torch.decoders import DeepLabDecoder, RefiningDecoder, make_decoder
-from sdmetrics.torch.refinement import BoundaryRefinement
+from sdmetrics.torch.segmenters.decoders import DeepLabDecoder, RefiningDecoder, make_decoder
+from sdmetrics.torch.segmenters.refinement import BoundaryRefinement
 
 torch.set_num_threads(1)
 

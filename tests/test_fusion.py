@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from sdmetrics.errors import InputError
-from sdmetrics.torch.fusion import ConvexGated, Gated, make_fusion
+from sdmetrics.torch.segmenters.fusion import ConvexGated, Gated, make_fusion
 
 torch.set_num_threads(1)
 

@@ -7,12 +7,12 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from sdmetrics.clips.generated.world import world_batch
 from sdmetrics.errors import InputError
-from sdmetrics.torch.tracker import scalars
+from sdmetrics.torch.training.tracker import scalars
 from tests.test_imports import HEAVY, loaded_by
 from tests.test_tracker import CLIPS, VIDEO, Net, made
 
 lightning = pytest.importorskip("pytorch_lightning")
-from sdmetrics.torch.lightning import BiasCallback  # noqa: E402
+from sdmetrics.torch.training.lightning import BiasCallback  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::pytorch_lightning.utilities.warnings.PossibleUserWarning"),

@@ -11,7 +11,7 @@ from sdmetrics.exporters._weights.checkpoints import open_checkpoint
 from sdmetrics.exporters._weights.load_state import fit
 from sdmetrics.exporters._weights.rename_slowfast import translated
 from sdmetrics.exporters.catalogue import build_random, find_architecture
-from sdmetrics.torch.segmenters import matnet
+from sdmetrics.torch.segmenters.published import matnet
 
 torch.set_num_threads(1)
 

@@ -17,12 +17,12 @@ from sdmetrics.exporters.torch import export
 from sdmetrics.probes.metadata import read_metadata
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from sdmetrics.runners.torch import TorchRunner
-from sdmetrics.torch import segmenters
-from sdmetrics.torch.backbones import small_resnet
-from sdmetrics.torch.cross_connections import CoAttention, ReciprocalTransformation
-from sdmetrics.torch.decoders import DeepLabDecoder, RefiningDecoder
-from sdmetrics.torch.fusion import Concatenation, ConvexGated, Gated
-from sdmetrics.torch.two_stream import TwoStream
+from sdmetrics.torch.segmenters import published as segmenters
+from sdmetrics.torch.segmenters.backbones import small_resnet
+from sdmetrics.torch.segmenters.cross_connections import CoAttention, ReciprocalTransformation
+from sdmetrics.torch.segmenters.decoders import DeepLabDecoder, RefiningDecoder
+from sdmetrics.torch.segmenters.fusion import Concatenation, ConvexGated, Gated
+from sdmetrics.torch.segmenters.two_stream import TwoStream
 
 torch.set_num_threads(1)
 

@@ -11,7 +11,7 @@ from torch import nn
 import sdmetrics as sd
 from sdmetrics.errors import InputError
 from sdmetrics.torch import StaticDropout, finetune
-from sdmetrics.torch.moments import merge, no_moments, pair_moments, pearson
+from sdmetrics.torch.training.moments import merge, no_moments, pair_moments, pearson
 from tests import naive
 
 SCORES = [0.9, 0.5, 0.0, -0.3, -1.0]

@@ -23,8 +23,8 @@ from sdmetrics.exporters.torch import export
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from sdmetrics.runners.torch import TorchRunner
 from sdmetrics.torch import BiasTracker
-from sdmetrics.torch.live import bare_module
-from sdmetrics.torch.tracker import scalars
+from sdmetrics.torch.training.measuring import bare_module
+from sdmetrics.torch.training.tracker import scalars
 from tests.fakes import broken_clip, noise_clip
 
 VIDEO = ModelInput("video", frames=4, stride=1, size=(16, 16))

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from sdmetrics.torch.transformer import Attention, DecoderLayer, EncoderLayer, sine_positions
+from sdmetrics.torch.segmenters.transformer import Attention, DecoderLayer, EncoderLayer, sine_positions
 from tests.attention import joint, tensors
 
 # --- positions

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from sdmetrics.errors import InputError
-from sdmetrics.torch.backbones import small_resnet, stage_shapes, take_apart
-from sdmetrics.torch.two_stream import TwoStream
+from sdmetrics.torch.segmenters.backbones import small_resnet, stage_shapes, take_apart
+from sdmetrics.torch.segmenters.two_stream import TwoStream
 
 torch.set_num_threads(1)
 

@@ -22,9 +22,9 @@ from sdmetrics.exporters.probe import build_probe
 from sdmetrics.exporters.torch import export
 from sdmetrics.probes.metadata import read_metadata
 from sdmetrics.runners.onnxruntime import OnnxRunner
-from sdmetrics.torch.instance_masks import InstanceMasks
-from sdmetrics.torch.transformer import sine_positions
-from sdmetrics.torch.vistr import VisTR
+from sdmetrics.torch.segmenters.instance_masks import InstanceMasks
+from sdmetrics.torch.segmenters.transformer import sine_positions
+from sdmetrics.torch.segmenters.vistr import VisTR
 from tests.attention import joint, tensors
 from tests.catalogue import reduced
 
@@ -92,7 +92,9 @@ def test_it_tells_the_order_of_frames_by_their_positions_alone(monkeypatch):
     model, video = small(), clips()
     turned = video[:, [2, 0, 1]]
     assert not torch.allclose(model(video)["logits"], model(turned)["logits"], atol=1e-3)
-    monkeypatch.setattr("sdmetrics.torch.vistr.sine_positions", lambda *shape: torch.zeros(math.prod(shape[:3]), 12))
+    monkeypatch.setattr(
+        "sdmetrics.torch.segmenters.vistr.sine_positions", lambda *shape: torch.zeros(math.prod(shape[:3]), 12)
+    )
     torch.testing.assert_close(model(video)["logits"], model(turned)["logits"])
 
 

@@ -18,7 +18,7 @@ from sdmetrics.clips.generated.camouflage import CamouflageVariant, camouflage_b
 from sdmetrics.clips.views import ModelInput
 from sdmetrics.exporters._graph.describe_inputs import prepare
 from sdmetrics.torch import BiasTracker
-from sdmetrics.torch.vistr import VisTR
+from sdmetrics.torch.segmenters.vistr import VisTR
 
 FRAMES, SIZE = 4, 48
 RATE, DECAY, LONGEST = 1e-3, 1e-4, 1.0

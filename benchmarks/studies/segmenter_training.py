@@ -23,8 +23,8 @@ from sdmetrics.clips.views import ModelInput
 from sdmetrics.evaluation.overlap import region_similarity
 from sdmetrics.exporters._graph.describe_inputs import prepare
 from sdmetrics.torch import BiasTracker
-from sdmetrics.torch.backbones import small_resnet
-from sdmetrics.torch.two_stream import TwoStream
+from sdmetrics.torch.segmenters.backbones import small_resnet
+from sdmetrics.torch.segmenters.two_stream import TwoStream
 
 SIZE = 48
 RATE = 2e-3

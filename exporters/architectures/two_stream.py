@@ -1,4 +1,4 @@
-"""Two-stream video object segmenters, built here on torchvision's ResNets; see `sdmetrics.torch.segmenters`."""
+"""Two-stream video object segmenters, built here on torchvision's ResNets; see `sdmetrics.torch.segmenters.published`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def build(
     Parameters
     ----------
     name
-        A function of `sdmetrics.torch.segmenters`.
+        A function of `sdmetrics.torch.segmenters.published`.
     inputs, classes
         As the catalogue has them: a segmenter takes any size, and always has one class.
     options
@@ -38,7 +38,7 @@ def build(
     >>> build("matnet", ROWS[1].inputs, 1, backbone="resnet18", refinement=False).layers[0]
     'appearance.res2'
     """
-    from sdmetrics.torch import segmenters
+    from sdmetrics.torch.segmenters import published as segmenters
 
     module: nn.Module = getattr(segmenters, name)(**options)
     return module

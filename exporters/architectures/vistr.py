@@ -68,7 +68,7 @@ def build(
     >>> module.classes.out_features, module.queries.num_embeddings
     (4, 20)
     """
-    from sdmetrics.torch.vistr import VisTR
+    from sdmetrics.torch.segmenters.vistr import VisTR
 
     (video,) = inputs
     network = getattr(load_library("torchvision.models"), backbone)(

@@ -34,14 +34,14 @@ from sdmetrics.errors import require
 
 require("torch", extra="torch")
 
-from sdmetrics.torch.attachment import Attachment, attach  # noqa: E402
-from sdmetrics.torch.backbones import small_resnet  # noqa: E402
-from sdmetrics.torch.segmenters import fusionseg, matnet, rtnet  # noqa: E402
-from sdmetrics.torch.shuffle import ShuffledFrames  # noqa: E402
-from sdmetrics.torch.static_dropout import StaticDropout, finetune  # noqa: E402
-from sdmetrics.torch.tracker import BiasTracker  # noqa: E402
-from sdmetrics.torch.two_stream import TwoStream  # noqa: E402
-from sdmetrics.torch.vistr import VisTR  # noqa: E402
+from sdmetrics.torch.segmenters.backbones import small_resnet  # noqa: E402
+from sdmetrics.torch.segmenters.published import fusionseg, matnet, rtnet  # noqa: E402
+from sdmetrics.torch.segmenters.two_stream import TwoStream  # noqa: E402
+from sdmetrics.torch.segmenters.vistr import VisTR  # noqa: E402
+from sdmetrics.torch.training.attachment import Attachment, attach  # noqa: E402
+from sdmetrics.torch.training.shuffled_frames import ShuffledFrames  # noqa: E402
+from sdmetrics.torch.training.static_dropout import StaticDropout, finetune  # noqa: E402
+from sdmetrics.torch.training.tracker import BiasTracker  # noqa: E402
 
 __all__ = [
     "Attachment",

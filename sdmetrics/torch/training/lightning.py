@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError, require
-from sdmetrics.torch.tracker import BiasTracker, scalars
+from sdmetrics.torch.training.tracker import BiasTracker, scalars
 
 if TYPE_CHECKING:
     from pytorch_lightning import Callback, LightningModule, Trainer

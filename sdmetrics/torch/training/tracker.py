@@ -20,8 +20,8 @@ from sdmetrics.errors import InputError
 from sdmetrics.probes.torch_hooks import place_of
 from sdmetrics.report.words import differences
 from sdmetrics.runners.torch import TorchRunner
-from sdmetrics.torch.kept import keep
-from sdmetrics.torch.live import bare_module, is_first_process, leaving_no_trace
+from sdmetrics.torch.training.clip_cache import keep
+from sdmetrics.torch.training.measuring import bare_module, is_first_process, leaving_no_trace
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

@@ -12,11 +12,11 @@ from torch.utils.hooks import RemovableHandle
 
 from sdmetrics.errors import InputError
 from sdmetrics.probes.torch_hooks import layer_names, place_of, with_first_tensor
-from sdmetrics.torch.moments import pooled
-from sdmetrics.torch.processes import gathered, rank
-from sdmetrics.torch.shuffled_call import Call, Layout, understand
-from sdmetrics.torch.static_dropout import Per, StaticDropout
-from sdmetrics.torch.unnoticed import run_unnoticed
+from sdmetrics.torch.training.moments import pooled
+from sdmetrics.torch.training.processes import gathered, rank
+from sdmetrics.torch.training.shuffled_call import Call, Layout, understand
+from sdmetrics.torch.training.silent_forward import run_unnoticed
+from sdmetrics.torch.training.static_dropout import Per, StaticDropout
 
 NAME = "static_dropout"
 """What the module that `attach` adds to a layer is called there."""

@@ -9,10 +9,10 @@ from torch import nn
 
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.architectures.architecture import load_library
-from sdmetrics.torch.backbones import STAGES, take_apart
-from sdmetrics.torch.cross_connections import Cross
-from sdmetrics.torch.fusion import Fusion
-from sdmetrics.torch.two_stream import TwoStream
+from sdmetrics.torch.segmenters.backbones import STAGES, take_apart
+from sdmetrics.torch.segmenters.cross_connections import Cross
+from sdmetrics.torch.segmenters.fusion import Fusion
+from sdmetrics.torch.segmenters.two_stream import TwoStream
 
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "resnext101_32x8d")
 DILATABLE = RESNETS[2:]

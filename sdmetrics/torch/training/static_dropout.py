@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sdmetrics.errors import InputError
 from sdmetrics.metrics.removal_mask import half_up
-from sdmetrics.torch.moments import merge, merge_processes, no_moments, pair_moments, pearson
+from sdmetrics.torch.training.moments import merge, merge_processes, no_moments, pair_moments, pearson
 
 Per = Literal["sample", "batch"]
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from sdmetrics.errors import InputError
-from sdmetrics.torch.instance_masks import InstanceMasks
-from sdmetrics.torch.transformer import DecoderLayer, EncoderLayer, sine_positions
+from sdmetrics.torch.segmenters.instance_masks import InstanceMasks
+from sdmetrics.torch.segmenters.transformer import DecoderLayer, EncoderLayer, sine_positions
 
 
 class VisTR(nn.Module):

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from sdmetrics.errors import InputError
-from sdmetrics.torch.backbones import STAGES, stage_shapes, take_apart
-from sdmetrics.torch.cross_connections import Cross, make_cross
-from sdmetrics.torch.decoders import Decoder, make_decoder
-from sdmetrics.torch.fusion import Fusion, make_fusion
-from sdmetrics.torch.refinement import BoundaryRefinement
+from sdmetrics.torch.segmenters.backbones import STAGES, stage_shapes, take_apart
+from sdmetrics.torch.segmenters.cross_connections import Cross, make_cross
+from sdmetrics.torch.segmenters.decoders import Decoder, make_decoder
+from sdmetrics.torch.segmenters.fusion import Fusion, make_fusion
+from sdmetrics.torch.segmenters.refinement import BoundaryRefinement
 
 
 class TwoStream(nn.Module):
@@ -28,19 +28,19 @@ class TwoStream(nn.Module):
     Parameters
     ----------
     appearance, motion
-        The backbones of the frame and of the flow; see `sdmetrics.torch.backbones.take_apart`. Their parts become the
+        The backbones of the frame and of the flow; see `sdmetrics.torch.segmenters.backbones.take_apart`. Their parts become the
         model's; they must have the same number of channels after every stage.
     cross
         Which way cross connections go: `"none"`, `"motion_to_appearance"` or `"both_ways"` by co-attention, or
-        `"reciprocal"`, RTNet's own; see `sdmetrics.torch.cross_connections`.
+        `"reciprocal"`, RTNet's own; see `sdmetrics.torch.segmenters.cross_connections`.
     fusion
-        `"concatenation"`, `"gated"` or `"convex_gated"`; see `sdmetrics.torch.fusion`.
+        `"concatenation"`, `"gated"` or `"convex_gated"`; see `sdmetrics.torch.segmenters.fusion`.
     refinement
-        Whether boundaries are drawn and refine the mask; see `sdmetrics.torch.refinement`.
+        Whether boundaries are drawn and refine the mask; see `sdmetrics.torch.segmenters.refinement`.
     fused_stages, crossed_stages
         After which stages, of 2 to 5, the streams are fused and connected. Stage 5 is always fused.
     decoder, width
-        `"refining"` or `"deeplab"`, and its number of channels; see `sdmetrics.torch.decoders`.
+        `"refining"` or `"deeplab"`, and its number of channels; see `sdmetrics.torch.segmenters.decoders`.
     published
         Whether fusions and decoder compute what the authors' code does, where that is not what the paper's equations
         say; what differs stands there.
@@ -53,7 +53,7 @@ class TwoStream(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from sdmetrics.torch.backbones import small_resnet
+    >>> from sdmetrics.torch.segmenters.backbones import small_resnet
     >>> model = TwoStream(small_resnet(), small_resnet(), cross="motion_to_appearance", refinement=True, width=16)
     >>> found = model(torch.zeros(2, 3, 64, 64), torch.zeros(2, 3, 64, 64))
     >>> {name: tuple(logits.shape) for name, logits in found.items()}

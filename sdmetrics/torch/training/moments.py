@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sdmetrics.torch.processes import gathered
+from sdmetrics.torch.training.processes import gathered
 
 ROWS = ("n", "eps", "mean1", "mean2", "m11", "m22", "m12")
 

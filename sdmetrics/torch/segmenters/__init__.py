@@ -1,0 +1,1 @@
+"""Segmenters: two-stream networks and VisTR."""

@@ -1,0 +1,1 @@
+"""Training against static bias, and measuring while a model trains."""
