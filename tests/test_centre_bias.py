@@ -13,7 +13,7 @@ from sdmetrics.clips import Clip
 from sdmetrics.errors import InputError
 from sdmetrics.evaluation.centre_bias import centre_bias, save_centre_biases
 from sdmetrics.metrics.intervals import jackknife
-from sdmetrics.report.centre_chart import number_text, write_centre_figure
+from sdmetrics.report.centre_bias_chart import number_text, write_centre_figure
 from tests import naive
 from tests.fakes import broken_clip
 

@@ -20,7 +20,8 @@ import pytest
 from sdmetrics.ablation.plan import plan_removals, stored_scores
 from sdmetrics.ablation.result import Ablation
 from sdmetrics.errors import InputError
-from sdmetrics.report import charts, removal_chart, words, write_figures, write_report
+from sdmetrics.report import ablation_chart as removal_chart
+from sdmetrics.report import charts, words, write_figures, write_report
 from tests import runs
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'{{ 7 * 7 }}"

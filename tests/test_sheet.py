@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sdmetrics.errors import InputError
-from sdmetrics.report.sheet import COLOURS, SheetRow, contact_sheet
+from sdmetrics.report.contact_sheet import COLOURS, SheetRow, contact_sheet
 
 
 def row(clip_id: str = "wave", frames: int = 4, size: tuple[int, int] = (40, 40)) -> SheetRow:

@@ -4,7 +4,7 @@ import re
 import pytest
 from rich.console import Console
 
-from sdmetrics.tables import plain_table, results_table
+from sdmetrics.cli.tables import plain_table, results_table
 from tests.runs import run
 
 

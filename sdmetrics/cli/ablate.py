@@ -9,7 +9,7 @@ import typer
 
 from sdmetrics.analysis.results import Results
 from sdmetrics.cli.app import app, console, resumable
-from sdmetrics.cli.masked import WITH_MASKS, WITHOUT_MASKS, refuse
+from sdmetrics.cli.conflicts import WITH_MASKS, WITHOUT_MASKS, refuse
 from sdmetrics.cli.options import CLIPS, FLOW_FOLDER
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sdmetrics.cli.app import app, console
-from sdmetrics.cli.masked import WITH_MASKS, WITHOUT_MASKS, refuse
+from sdmetrics.cli.conflicts import WITH_MASKS, WITHOUT_MASKS, refuse
 from sdmetrics.cli.options import (
     BATCH,
     CLIP_STRIDE,
@@ -25,7 +25,7 @@ from sdmetrics.cli.options import (
     THREADS,
     VIDEOS,
 )
-from sdmetrics.tables import plain_table
+from sdmetrics.cli.tables import plain_table
 
 if TYPE_CHECKING:
     from sdmetrics.clips.clip import Clip

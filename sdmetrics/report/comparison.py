@@ -10,7 +10,7 @@ from sdmetrics._files import replacing
 from sdmetrics.clips.views import FACTORS
 from sdmetrics.errors import require
 from sdmetrics.report.figures import INK, save_charts
-from sdmetrics.report.offline import render_page, spec
+from sdmetrics.report.html import render_page, spec
 
 if TYPE_CHECKING:
     import altair as alt

@@ -82,7 +82,7 @@ def _figures(
     import altair as alt
 
     from sdmetrics.report import charts
-    from sdmetrics.report.removal_chart import removal_chart
+    from sdmetrics.report.ablation_chart import removal_chart
 
     look: dict[str, Any] = {**charts.theme(INK), "background": "white"}
     top = charts.top(layer for run in runs.values() for layer in run.layers)

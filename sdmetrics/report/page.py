@@ -10,7 +10,7 @@ from sdmetrics._files import replacing
 from sdmetrics.clips.views import FACTORS
 from sdmetrics.errors import require
 from sdmetrics.report import words
-from sdmetrics.report.offline import render_page, spec
+from sdmetrics.report.html import render_page, spec
 
 if TYPE_CHECKING:
     from sdmetrics.ablation.result import Ablation
@@ -105,7 +105,7 @@ def _curves(layers: list[dict[str, Any]], top: float) -> dict[str, Any]:
 
 def _removal(ablation: Ablation, layer: str, score: str) -> dict[str, Any]:
     """Return the chart of an ablation as wide as its place."""
-    from sdmetrics.report.removal_chart import removal_chart
+    from sdmetrics.report.ablation_chart import removal_chart
 
     return spec(removal_chart(ablation, layer, score).properties(width="container", height=280))
 

@@ -9,7 +9,7 @@ import typer
 
 from sdmetrics.cli.app import app, console, resumable
 from sdmetrics.cli.options import SEED
-from sdmetrics.tables import plain_table, results_table
+from sdmetrics.cli.tables import plain_table, results_table
 
 
 @app.command()
@@ -32,7 +32,7 @@ def demo(
 @app.command()
 def doctor() -> None:
     """Say what is installed, what of it really loads, and what to mend; exit with 1 if something is wrong."""
-    from sdmetrics.doctor import diagnose
+    from sdmetrics.cli.diagnosis import diagnose
 
     findings = diagnose()
     console.print(plain_table("sdmetrics doctor", ("what", "found"), [(f.what, f.found) for f in findings]))

@@ -27,8 +27,8 @@ from sdmetrics.cli.options import (
     THREADS,
     VIDEOS,
 )
+from sdmetrics.cli.tables import results_table
 from sdmetrics.clips.views import ModelInput
-from sdmetrics.tables import results_table
 
 
 @app.command()
@@ -50,7 +50,7 @@ def sample(
     from sdmetrics.clips.render import check_styles, render
     from sdmetrics.clips.styles.networks import open_styles
     from sdmetrics.clips.videos.datasets import open_clips
-    from sdmetrics.report.sheet import SheetRow, contact_sheet
+    from sdmetrics.report.contact_sheet import SheetRow, contact_sheet
 
     shape: dict[str, Any] = {"frames": 1 if flow else frames, "stride": stride, "size": (size, size)}
     found = open_clips(clips, **shape)

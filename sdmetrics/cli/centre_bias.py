@@ -10,8 +10,8 @@ import typer
 
 from sdmetrics.cli.app import app, console
 from sdmetrics.cli.options import SPLIT, VIDEOS
+from sdmetrics.cli.tables import plain_table
 from sdmetrics.errors import InputError
-from sdmetrics.tables import plain_table
 
 if TYPE_CHECKING:
     from sdmetrics.clips.clip import Clip
@@ -40,7 +40,7 @@ def centre_bias(
     """
     from sdmetrics.evaluation.centre_bias import centre_bias as measure
     from sdmetrics.evaluation.centre_bias import save_centre_biases
-    from sdmetrics.report.centre_chart import number_text, write_centre_figure
+    from sdmetrics.report.centre_bias_chart import number_text, write_centre_figure
 
     named = _by_name(clips)
     opened = {name: _annotated_clips(path, clips_per_video, videos, split) for name, path in named.items()}

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from sdmetrics.cli.app import app, console
-from sdmetrics.cli.inputs import parse_inputs
+from sdmetrics.cli.input_option import parse_inputs
 from sdmetrics.cli.options import (
     FRAMES,
     HALF,
@@ -25,8 +25,8 @@ from sdmetrics.cli.options import (
     Channels,
     given_options,
 )
+from sdmetrics.cli.tables import plain_table
 from sdmetrics.errors import InputError
-from sdmetrics.tables import plain_table
 
 
 @app.command()
