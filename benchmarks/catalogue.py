@@ -26,10 +26,10 @@ from benchmarks.readme import write_between
 from sdmetrics.exporters import catalogue
 from sdmetrics.exporters._build.assemble import MASK_NODE
 from sdmetrics.exporters._build.finish import LAYER
-from sdmetrics.exporters._graph.describe_inputs import prepare, random_feeds
+from sdmetrics.exporters._graph.nodes import rename_uses
 from sdmetrics.exporters.probe import build_probe
+from sdmetrics.probes.feeds import prepare, random_feeds
 from sdmetrics.probes.metadata import read_metadata
-from sdmetrics.probes.onnx_file import rename_uses
 from sdmetrics.probes.session import open_session
 from sdmetrics.runners.onnxruntime import OnnxRunner
 

@@ -17,8 +17,8 @@ from benchmarks.slowonly import INPUT, LAYERS, slowonly
 from benchmarks.videos import write_videos
 from sdmetrics.analysis.measure import analyze
 from sdmetrics.clips import Clip
+from sdmetrics.clips.open import open_clips
 from sdmetrics.clips.render import render
-from sdmetrics.clips.videos.datasets import open_clips
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.exporters.torch import export
 from sdmetrics.runners.onnxruntime import OnnxRunner

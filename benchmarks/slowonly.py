@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from sdmetrics.clips.views import ModelInput
 from sdmetrics.exporters.torch import export
+from sdmetrics.probes.inputs import ModelInput
 
 INPUT = ModelInput("video", frames=8, stride=8, size=(224, 224))
 LAYERS = ("stem", "stage1", "stage2", "stage3", "stage4")

@@ -23,9 +23,9 @@ import torch
 from benchmarks.machine import describe_machine
 from benchmarks.moments import PAUSE
 from benchmarks.parity import at_side
-from sdmetrics.exporters._graph.describe_inputs import prepare, random_feeds
 from sdmetrics.exporters.catalogue import build_random, export_module, find_architecture
 from sdmetrics.exporters.probe import build_probe
+from sdmetrics.probes.feeds import prepare, random_feeds
 from sdmetrics.runners.onnxruntime import CUDA, OnnxRunner, loadable_providers
 from sdmetrics.runners.torch import without_tf32
 

@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.clips.clip import Frames
+from sdmetrics.clips.open import open_clips
 from sdmetrics.clips.styles.built_in import STYLES, Style
 from sdmetrics.clips.styles.networks import open_styles
-from sdmetrics.clips.videos.datasets import open_clips
 
 STEADY, STRONG = 2.5, 0.12
 """Bounds: greatest warp error relative to the unstyled clip, least difference in parts of the value range."""

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sdmetrics.clips.generated.world import APPEARANCES, MOTIONS, world_batch
-from sdmetrics.clips.views import ModelInput
 from sdmetrics.exporters.torch import export
+from sdmetrics.probes.inputs import ModelInput
 
 VIDEO = ModelInput("video", frames=8, stride=1, size=(40, 40))
 LAYERS = ["stem", "stage1", "stage2", "stage3", "stage4"]

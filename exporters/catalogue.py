@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sdmetrics.clips.views import FLOWS, ModelInput
-from sdmetrics.errors import InputError, require
+from sdmetrics.errors import InputError, require, suggest
 from sdmetrics.exporters.architectures import pytorchvideo, torchvision, transformers, vistr
 from sdmetrics.exporters.architectures import two_stream as segmentation
 from sdmetrics.exporters.architectures.architecture import Architecture
-from sdmetrics.exporters.layers import suggest
+from sdmetrics.probes.inputs import FLOWS, ModelInput
 
 if TYPE_CHECKING:
     from torch import nn

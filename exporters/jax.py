@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics.clips.views import ModelInput
-from sdmetrics.errors import InputError, require
+from sdmetrics.errors import InputError, one_line, require, suggest
 from sdmetrics.exporters._build.finish import CLIPS, LAYER, declare
 from sdmetrics.exporters._build.gates import GATE, close_gates
 from sdmetrics.exporters._flax.modules import FlaxModel, flax_model, named_arrays, running
 from sdmetrics.exporters._flax.pooling import any_pooling
-from sdmetrics.exporters._graph.describe_inputs import check_sources, prepare, random_feeds
-from sdmetrics.exporters.layers import suggest
-from sdmetrics.probes.onnx_file import LIMIT, one_line
+from sdmetrics.probes.feeds import check_sources, prepare, random_feeds
+from sdmetrics.probes.inputs import ModelInput
+from sdmetrics.probes.onnx_file import LIMIT
 
 if TYPE_CHECKING:
     import jax

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
 from sdmetrics.exporters._build.assemble import assemble
 from sdmetrics.exporters._build.batch_size import with_working_batch
 from sdmetrics.exporters._build.half import check_half, halve, precision
 from sdmetrics.exporters._build.verify import measure, verify_probe
 from sdmetrics.exporters._graph.describe_inputs import check_inputs, infer_inputs
+from sdmetrics.exporters._graph.find_layers import candidates, find_layers
 from sdmetrics.exporters._graph.tensor_shapes import known_shapes
-from sdmetrics.exporters.layers import candidates, find_layers
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.metadata import Layer, Metadata, metadata_of
 from sdmetrics.probes.onnx_file import (
     check_model,

@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sdmetrics.clips.views import ModelInput
-from sdmetrics.errors import InputError, require
+from sdmetrics.errors import InputError, one_line, require
 from sdmetrics.exporters._graph.describe_inputs import describe_inputs
 from sdmetrics.exporters._tensorflow.functions import concrete_function, input_specs
 from sdmetrics.exporters._tensorflow.keras_layers import check_backend
-from sdmetrics.probes.onnx_file import one_line
+from sdmetrics.probes.inputs import ModelInput
 
 if TYPE_CHECKING:
     import keras

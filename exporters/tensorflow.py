@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import require
 from sdmetrics.exporters._build.finish import CLIPS, declare
-from sdmetrics.exporters._graph.describe_inputs import check_sources, prepare, random_feeds
 from sdmetrics.exporters._tensorflow.convert import forward, to_onnx
 from sdmetrics.exporters._tensorflow.functions import function_source
 from sdmetrics.exporters._tensorflow.keras_layers import keras_source
+from sdmetrics.probes.feeds import check_sources, prepare, random_feeds
+from sdmetrics.probes.inputs import ModelInput
 
 if TYPE_CHECKING:
     import keras

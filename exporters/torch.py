@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import NDArray
 
-from sdmetrics.clips.views import ModelInput
-from sdmetrics.errors import InputError, require
+from sdmetrics.errors import InputError, one_line, require
 from sdmetrics.exporters._build.finish import CLIPS, LAYER, declare
 from sdmetrics.exporters._build.gates import GATE, close_gates
-from sdmetrics.exporters._graph.describe_inputs import check_sources, prepare, random_feeds
-from sdmetrics.probes.onnx_file import LIMIT, one_line
+from sdmetrics.probes.feeds import check_sources, prepare, random_feeds
+from sdmetrics.probes.inputs import ModelInput
+from sdmetrics.probes.onnx_file import LIMIT
 from sdmetrics.probes.torch_hooks import (
     evaluating,
     in_one,

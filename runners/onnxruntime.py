@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError, require
-from sdmetrics.exporters.batches import in_batches, session_batch
+from sdmetrics.probes.feeds import check_feeds, check_masks, clips_in
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.metadata import KEY, Metadata
-from sdmetrics.probes.session import available_threads, open_session
-from sdmetrics.runners.feeds import check_feeds, check_masks, clips_in
+from sdmetrics.probes.session import available_threads, in_batches, open_session, session_batch
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

@@ -9,13 +9,20 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics.clips.views import ModelInput
-from sdmetrics.errors import InputError, require
-from sdmetrics.exporters._build.verify import CLIPS, one_by_one, place_batch
-from sdmetrics.exporters._build.verify import check_feeds as example_feeds
-from sdmetrics.exporters._graph.describe_inputs import check_sources, order_name
+from sdmetrics.errors import InputError, one_line, require
+from sdmetrics.probes.feeds import (
+    CLIPS,
+    check_feeds,
+    check_masks,
+    check_sources,
+    clips_in,
+    example_feeds,
+    one_by_one,
+    order_name,
+)
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.metadata import Layer
-from sdmetrics.probes.onnx_file import one_line
+from sdmetrics.probes.placement import place_batch
 from sdmetrics.probes.torch_hooks import (
     evaluating,
     in_one,
@@ -25,7 +32,6 @@ from sdmetrics.probes.torch_hooks import (
     replacing_outputs,
     weights_sha256,
 )
-from sdmetrics.runners.feeds import check_feeds, check_masks, clips_in
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

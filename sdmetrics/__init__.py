@@ -3,11 +3,10 @@
 from sdmetrics._version import __version__
 from sdmetrics.ablation.ablate import ablate
 from sdmetrics.ablation.result import Ablation
-from sdmetrics.analysis.measure import Runner, analyze
+from sdmetrics.analysis.measure import analyze
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips import Clip
 from sdmetrics.clips.styles.networks import open_styles
-from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError, MissingExtra
 from sdmetrics.evaluation.classification import Evaluation, evaluate
 from sdmetrics.evaluation.segmentation import SegmentationEvaluation, evaluate_segmentation
@@ -15,6 +14,8 @@ from sdmetrics.loading.open import open_clips, open_model
 from sdmetrics.metrics.bias import LayerBias, UnitBias, layer_bias, unit_bias
 from sdmetrics.metrics.moments import PairMoments
 from sdmetrics.metrics.removal_mask import removal_mask
+from sdmetrics.probes.inputs import ModelInput
+from sdmetrics.runners.protocols import Runner
 
 __all__ = [
     "Ablation",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
+from collections.abc import Iterable
 from types import ModuleType
 
 
@@ -40,3 +42,54 @@ def require(module: str, extra: str) -> ModuleType:
         raise MissingExtra(
             f"{module} cannot be imported ({error}). Install it: pip install 'static-dynamic-metrics[{extra}]'"
         ) from error
+
+
+def one_line(error: BaseException) -> str:
+    """Return the first line of an error's message, to be quoted in ours."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:300] if lines else type(error).__name__
+
+
+def suggest(name: str, offered: Iterable[str]) -> str:
+    """Return a sentence with the offered names nearest to `name`.
+
+    Examples
+    --------
+    >>> suggest("layer5", ["stem", "layer1", "layer2"])
+    'The nearest names: layer2, layer1'
+    >>> suggest("x", ["stem", "layer1"])
+    'The names: stem, layer1'
+    """
+    names = [item for item in offered if item]
+    near = difflib.get_close_matches(name, names, n=5, cutoff=0.5)
+    if near:
+        return f"The nearest names: {', '.join(near)}"
+    more = f" and {len(names) - 12} more" if len(names) > 12 else ""
+    return f"The names: {', '.join(names[:12])}{more}"
+
+
+def load_library(module: str) -> ModuleType:
+    """Import a module of a library that builds architectures.
+
+    Raises
+    ------
+    MissingExtra
+        If the library is not installed.
+    InputError
+        If it does not load beside the torch that is installed.
+
+    Examples
+    --------
+    >>> load_library("json").__name__
+    'json'
+    """
+    try:
+        return require(module, extra="catalogue")
+    # torchvision says so, with this, when its compiled operators were built for another torch.
+    except RuntimeError as error:
+        torch = require("torch", extra="catalogue")
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{module} cannot be imported beside torch {torch.__version__} ({reason}). Install a torch and a "
+            "torchvision that belong together, both from one place: pip install --force-reinstall torch torchvision"
+        ) from None

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.clips import Clip, Frames
-from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
+from sdmetrics.probes.inputs import ModelInput
 
 Ordered = NDArray[np.float64]
 """Frames in the order that a view shows them, `(N, T', H, W, 3)`."""

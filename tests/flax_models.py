@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics.clips.views import ModelInput
+from sdmetrics.probes.inputs import ModelInput
 
 Arrays = dict[str, NDArray[np.float32]]
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from sdmetrics.clips.clip import Clip
-from sdmetrics.clips.views import ModelInput
+from sdmetrics.probes.inputs import ModelInput
 
 SIZE = (16, 24)
 IMAGE = ModelInput("image", frames=1, stride=1, size=SIZE, layout="NCHW")

@@ -3,7 +3,7 @@
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from sdmetrics.clips.views import ModelInput
+from sdmetrics.probes.inputs import ModelInput
 
 FRAMES, SIZE = 2, 8
 DIMS = {"N": "n", "C": 3, "T": FRAMES, "H": SIZE, "W": SIZE}

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics.clips.views import ModelInput
+from sdmetrics.probes.inputs import ModelInput
 
 FRAMES, SIZE = 4, 16
 CLIP = (FRAMES, SIZE, SIZE, 3)

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sdmetrics.clips.views import ModelInput
-from sdmetrics.exporters._graph.describe_inputs import prepare, random_feeds
+from sdmetrics.probes.feeds import prepare, random_feeds
+from sdmetrics.probes.inputs import ModelInput
 
 CLIPS, FRAMES, SIZE = 2, 4, 16
 

@@ -10,7 +10,7 @@ import numpy as np
 from sdmetrics.ablation.ablate import ablate
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips import Clip
-from sdmetrics.clips.views import ModelInput
+from sdmetrics.probes.inputs import ModelInput
 
 CLASSES, UNITS = 4, 20
 SIGNAL = 7

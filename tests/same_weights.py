@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics.clips.views import FACTORS, ModelInput
 from sdmetrics.errors import require
+from sdmetrics.metrics.classes import FACTORS
+from sdmetrics.probes.inputs import ModelInput
 
 if TYPE_CHECKING:
     from sdmetrics.analysis.results import Results

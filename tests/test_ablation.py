@@ -11,8 +11,8 @@ from sdmetrics.ablation.ablate import FRACTIONS
 from sdmetrics.ablation.plan import plan_removals, stored_scores
 from sdmetrics.ablation.result import Ablation
 from sdmetrics.analysis.results import Results
-from sdmetrics.analysis.shards import group_of
 from sdmetrics.clips.render import feeds, plain
+from sdmetrics.metrics.groups import group_of
 from sdmetrics.metrics.removal_mask import removal_mask
 from tests.fakes import broken_clip
 from tests.removable import CLASSES, CLIPS, SIGNAL, UNITS, Linear, clips_of, curve, quickly, results_of

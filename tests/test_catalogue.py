@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from sdmetrics.errors import InputError, MissingExtra
-from sdmetrics.exporters._graph.describe_inputs import prepare, random_feeds
 from sdmetrics.exporters.architectures import pytorchvideo, torchvision
-from sdmetrics.exporters.batches import fixed_batch
 from sdmetrics.exporters.catalogue import ARCHITECTURES, build_random, export, export_module, find_architecture
 from sdmetrics.exporters.probe import build_probe
+from sdmetrics.probes.feeds import prepare, random_feeds
 from sdmetrics.probes.metadata import read_metadata
+from sdmetrics.probes.session import fixed_batch
 from tests.catalogue import reduced
 
 # PyTorchVideo asks for a name of fvcore's that has moved.

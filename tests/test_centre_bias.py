@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from sdmetrics.analysis.shards import group_of
 from sdmetrics.clips import Clip
 from sdmetrics.errors import InputError
 from sdmetrics.evaluation.centre_bias import centre_bias, save_centre_biases
+from sdmetrics.metrics.groups import group_of
 from sdmetrics.metrics.intervals import jackknife
 from sdmetrics.report.centre_bias_chart import number_text, write_centre_figure
 from tests import naive

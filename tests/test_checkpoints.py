@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
 from sdmetrics.exporters._weights.checkpoints import open_checkpoint, read_checkpoint
 from sdmetrics.exporters._weights.load_state import build_fitted, fit
@@ -22,6 +21,7 @@ from sdmetrics.exporters._weights.rename_slowfast import translated
 from sdmetrics.exporters.architectures import pytorchvideo, torchvision
 from sdmetrics.exporters.architectures.architecture import Architecture
 from sdmetrics.exporters.catalogue import find_architecture
+from sdmetrics.probes.inputs import ModelInput
 from tests.slowfast_pairs import record, weights
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")

@@ -7,9 +7,9 @@ import sys
 import pytest
 import torch
 
-from sdmetrics.clips.views import ModelInput
 from sdmetrics.exporters.architectures.architecture import Architecture
 from sdmetrics.exporters.catalogue import ARCHITECTURES, build_random
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.metadata import read_metadata
 from sdmetrics.probes.torch_hooks import weights_sha256
 

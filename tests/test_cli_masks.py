@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from sdmetrics.clips.views import ModelInput
 from sdmetrics.exporters.torch import export
+from sdmetrics.probes.inputs import ModelInput
 from tests.segmentation_files import HEIGHT, WIDTH, write_davis, write_youtube_vos
 
 CPU = ("--provider", "cpu", "--threads", 1)

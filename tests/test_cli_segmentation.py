@@ -9,8 +9,8 @@ import torch
 
 from sdmetrics.ablation.result import Ablation
 from sdmetrics.analysis.results import Results
-from sdmetrics.clips.views import ModelInput
 from sdmetrics.exporters.torch import export
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.torch.segmenters.backbones import small_resnet
 from sdmetrics.torch.segmenters.two_stream import TwoStream
 from tests.segmentation_files import write_flo, write_png

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from sdmetrics.analysis.measure import analyze
 from sdmetrics.analysis.results import Results
-from sdmetrics.analysis.shards import group_of
 from sdmetrics.clips.render import feeds, render
 from sdmetrics.comparison.compare import compare, depths, layer_values, matched
 from sdmetrics.comparison.step_folders import step_folder, step_folders
 from sdmetrics.errors import InputError
+from sdmetrics.metrics.groups import group_of
 from sdmetrics.metrics.intervals import jackknife
 from sdmetrics.report.comparison import write_comparison, write_comparison_figures
 from tests import runs

@@ -11,7 +11,7 @@ import pytest
 import sdmetrics.clips.videos.footage as footage
 import sdmetrics.clips.videos.listing as listing
 from sdmetrics.clips.clip import Clip
-from sdmetrics.clips.videos.datasets import open_clips
+from sdmetrics.clips.open import open_clips
 from sdmetrics.errors import InputError
 from tests.videos import numbered, numbers_of, write_audio, write_video
 

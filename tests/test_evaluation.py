@@ -13,17 +13,18 @@ from hypothesis.extra import numpy as hnp
 from torch import nn
 
 from sdmetrics.analysis.measure import analyze
-from sdmetrics.analysis.shards import group_of
 from sdmetrics.clips import Clip
 from sdmetrics.clips.generated.world import APPEARANCES, MOTIONS, world_clips
-from sdmetrics.clips.views import ModelInput, clip_generator
+from sdmetrics.clips.views import clip_generator
 from sdmetrics.demo import demo_model
 from sdmetrics.errors import InputError
 from sdmetrics.evaluation.classification import class_scores, evaluate, top_k
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.exporters.torch import export
 from sdmetrics.loading.open import open_model
+from sdmetrics.metrics.groups import group_of
 from sdmetrics.metrics.intervals import jackknife, mean_replicates
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from sdmetrics.runners.torch import TorchRunner
 from tests import naive

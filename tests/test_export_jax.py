@@ -8,9 +8,9 @@ import onnx
 import onnxruntime
 import pytest
 
-from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
-from sdmetrics.exporters._graph.describe_inputs import prepare, random_feeds
+from sdmetrics.probes.feeds import prepare, random_feeds
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.metadata import metadata_of, read_metadata
 from tests.flax_models import CASES, changed, exported, linen_resnet, nnx_framewise, nnx_resnet, probed
 

@@ -6,8 +6,8 @@ import onnx
 import onnxruntime
 import pytest
 
-from sdmetrics.clips.views import ModelInput
-from sdmetrics.exporters._graph.describe_inputs import prepare, random_feeds
+from sdmetrics.probes.feeds import prepare, random_feeds
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.metadata import metadata_of, read_metadata
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from tests.keras_models import CASES, FRAMES, SIZE, exported, made, probed, run

@@ -5,9 +5,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
-from sdmetrics.exporters._graph.describe_inputs import prepare, random_feeds
+from sdmetrics.probes.feeds import prepare, random_feeds
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.metadata import read_metadata
 from tests.keras_models import CASES, CLIP, made, two_inputs, video_input
 
@@ -230,7 +230,7 @@ def test_too_many_weights_for_one_file_are_an_error_before_the_export(tmp_path, 
 
 def test_another_backend_is_refused_with_what_to_set():
     code = (
-        "import keras; from sdmetrics.exporters.tensorflow import export; from sdmetrics.clips.views import ModelInput\n"
+        "import keras; from sdmetrics import ModelInput; from sdmetrics.exporters.tensorflow import export\n"
         "model = keras.Sequential([keras.layers.Conv3D(2, 1, name='conv')])\n"
         "export(model, [ModelInput('video', frames=2, size=(4, 4), layout='NTHWC')], ['conv'], 'm.onnx')"
     )

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
-from sdmetrics.exporters._graph.describe_inputs import prepare, random_feeds
 from sdmetrics.exporters.torch import export
+from sdmetrics.probes.feeds import prepare, random_feeds
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.metadata import metadata_of, read_metadata
 from sdmetrics.probes.torch_hooks import replacing_outputs
 from sdmetrics.probes.torch_stages import find_stages

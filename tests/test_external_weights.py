@@ -4,8 +4,8 @@ import onnx
 import pytest
 
 from sdmetrics.errors import InputError
-from sdmetrics.exporters._graph.describe_inputs import random_feeds
 from sdmetrics.exporters.probe import build_probe
+from sdmetrics.probes.feeds import random_feeds
 from sdmetrics.probes.metadata import read_metadata
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from tests.graphs import TWO, TWO_W, graph_model

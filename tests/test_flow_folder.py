@@ -11,11 +11,11 @@ import sdmetrics.clips.videos.footage as footage
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.flow.colour import flow_to_rgb
 from sdmetrics.clips.flow.estimate import estimate_flow
+from sdmetrics.clips.open import open_clips
 from sdmetrics.clips.render import plain, render
 from sdmetrics.clips.styles.built_in import STYLES
-from sdmetrics.clips.videos.datasets import open_clips
-from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
+from sdmetrics.probes.inputs import ModelInput
 from tests.segmentation_files import write_flo, write_png
 from tests.videos import write_video
 

@@ -10,11 +10,12 @@ import torch
 from sdmetrics.analysis.measure import analyze
 from sdmetrics.clips.flow.colour import flow_to_rgb, rgb_to_flow
 from sdmetrics.clips.render import plain, render
-from sdmetrics.clips.views import PAIRS, ModelInput
+from sdmetrics.clips.views import PAIRS
 from sdmetrics.errors import InputError
-from sdmetrics.exporters._graph.describe_inputs import prepare, random_feeds
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.exporters.torch import export
+from sdmetrics.probes.feeds import prepare, random_feeds
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from sdmetrics.runners.torch import TorchRunner
 from tests.flow_models import FLOW, IMAGE, LAYERS, SIZE, VECTORS, VIDEO, moving_clip, two_streams

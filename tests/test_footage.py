@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from sdmetrics.clips.flow.estimate import estimate_flow
+from sdmetrics.clips.open import open_clips
 from sdmetrics.clips.sampling import Neighbours, Window
-from sdmetrics.clips.videos.datasets import open_clips
 from sdmetrics.errors import InputError
 
 SIZE = (48, 64)

@@ -10,8 +10,8 @@ from benchmarks.parity import _compare, parity
 from benchmarks.readme import write_between
 from sdmetrics.analysis.results import Results
 from sdmetrics.demo import demo_model
-from sdmetrics.exporters._graph.describe_inputs import prepare, random_feeds
 from sdmetrics.exporters.catalogue import find_architecture
+from sdmetrics.probes.feeds import prepare, random_feeds
 from sdmetrics.runners.onnxruntime import CUDA, OnnxRunner, loadable_providers
 from tests.models import CASES, hooked, probed
 

@@ -16,11 +16,11 @@ from sdmetrics.clips.generated.world import world_clips
 from sdmetrics.demo import MODELS, demo_model
 from sdmetrics.errors import InputError
 from sdmetrics.exporters._build.half import halve, precision, rounded
-from sdmetrics.exporters._graph.describe_inputs import random_feeds
+from sdmetrics.exporters._graph.nodes import element_types
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.loading.open import open_model
+from sdmetrics.probes.feeds import random_feeds
 from sdmetrics.probes.metadata import KEY, metadata_of, read_metadata
-from sdmetrics.probes.onnx_file import element_types
 from sdmetrics.probes.session import open_session
 from sdmetrics.runners.onnxruntime import CUDA, OnnxRunner, loadable_providers
 from tests.graphs import RELU, TWO, TWO_W, W, graph_model

@@ -20,7 +20,8 @@ def loaded_by(statement):
     [
         "import sdmetrics",
         "from sdmetrics import *",
-        "import sdmetrics.metrics.moments, sdmetrics.metrics.bias, sdmetrics.metrics.removal_mask, sdmetrics.clips.views",
+        "import sdmetrics.metrics.moments, sdmetrics.metrics.bias, sdmetrics.metrics.removal_mask",
+        "import sdmetrics.clips.views, sdmetrics.probes.feeds, sdmetrics.probes.session, sdmetrics.probes.metadata",
         "import sdmetrics.analysis.measure, sdmetrics.analysis.results, sdmetrics.loading.open, sdmetrics.demo",
         "import sdmetrics.exporters, sdmetrics.runners, sdmetrics.clips, sdmetrics.report",
         "import sdmetrics.exporters.torch, sdmetrics.exporters.jax",

@@ -15,9 +15,9 @@ from torch import nn
 from sdmetrics.errors import InputError
 from sdmetrics.exporters._graph.axes import axis_of, label_axes
 from sdmetrics.exporters._graph.axis_factors import label_of, reshaped, whole_axis
-from sdmetrics.exporters._graph.describe_inputs import prepare, random_feeds
+from sdmetrics.exporters._graph.nodes import shapes
 from sdmetrics.exporters.layers import list_layers, understood_inputs
-from sdmetrics.probes.onnx_file import shapes
+from sdmetrics.probes.feeds import prepare, random_feeds
 from tests.graphs import graph_model
 from tests.models import CASES, exported, hooked, probed, video_input
 

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from sdmetrics.errors import InputError
-from sdmetrics.exporters._graph.describe_inputs import prepare, random_feeds
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.exporters.torch import export
+from sdmetrics.probes.feeds import prepare, random_feeds
 from sdmetrics.probes.metadata import read_metadata
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from sdmetrics.runners.torch import TorchRunner

@@ -7,12 +7,15 @@ import onnx
 import pytest
 
 from sdmetrics.errors import InputError
-from sdmetrics.exporters._build.verify import measure, relative_error, run
-from sdmetrics.exporters._graph.describe_inputs import infer_inputs, prepare, random_feeds
+from sdmetrics.exporters._build.verify import measure
+from sdmetrics.exporters._graph.describe_inputs import infer_inputs
+from sdmetrics.exporters._graph.find_layers import candidates
 from sdmetrics.exporters._graph.tensor_shapes import known_shapes
-from sdmetrics.exporters.layers import candidates, list_layers
+from sdmetrics.exporters.layers import list_layers
 from sdmetrics.exporters.probe import build_probe
-from sdmetrics.probes.session import open_session
+from sdmetrics.probes.feeds import prepare, random_feeds
+from sdmetrics.probes.placement import relative_error
+from sdmetrics.probes.session import open_session, run
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from tests.graphs import FRAMES, TWO, TWO_W, graph_model
 from tests.graphs import SIZE as GRAPH_SIZE

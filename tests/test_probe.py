@@ -5,12 +5,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
 from sdmetrics.exporters._build.assemble import assemble
-from sdmetrics.exporters._graph.describe_inputs import prepare, random_feeds
 from sdmetrics.exporters.layers import list_layers
 from sdmetrics.exporters.probe import build_probe
+from sdmetrics.probes.feeds import prepare, random_feeds
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.metadata import metadata_of, read_metadata
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from tests.graphs import FRAMES, RELU, SIZE, TWO, TWO_W, W, described, graph_model

@@ -6,8 +6,8 @@ import onnxruntime
 import pytest
 
 from sdmetrics.errors import InputError
-from sdmetrics.exporters._graph.describe_inputs import prepare, random_feeds
 from sdmetrics.exporters.probe import build_probe
+from sdmetrics.probes.feeds import prepare, random_feeds
 from sdmetrics.probes.metadata import read_metadata
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from tests.keras_models import CASES, CLIP, made, run, video_input

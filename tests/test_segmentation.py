@@ -9,17 +9,17 @@ import torch
 from torch import nn
 
 from sdmetrics.ablation.ablate import ablate
+from sdmetrics.ablation.segmentation_scores import moca_score, region_score
 from sdmetrics.analysis.measure import analyze
-from sdmetrics.analysis.shards import group_of
 from sdmetrics.clips import Clip
-from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
 from sdmetrics.evaluation.foreground_maps import MapReader, map_output
-from sdmetrics.evaluation.protocols import moca_score, region_score
 from sdmetrics.evaluation.segmentation import evaluate_segmentation, mirrored
 from sdmetrics.exporters.torch import export
 from sdmetrics.loading.open import open_model
+from sdmetrics.metrics.groups import group_of
 from sdmetrics.metrics.intervals import jackknife
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.runners.torch import TorchRunner
 from tests import naive
 from tests.fakes import broken_clip

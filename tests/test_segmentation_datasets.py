@@ -14,11 +14,11 @@ import pytest
 import sdmetrics.clips.segmentation.annotated_video as annotated
 import sdmetrics.clips.segmentation.datasets as segmentation_clips
 from sdmetrics.clips.clip import VOID
+from sdmetrics.clips.open import open_clips
 from sdmetrics.clips.segmentation.datasets import open_segmentation
-from sdmetrics.clips.videos.datasets import open_clips
-from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
 from sdmetrics.loading.open import open_clips as open_model_clips
+from sdmetrics.probes.inputs import ModelInput
 from tests.segmentation_files import (
     HEIGHT,
     SIZE,

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
-from sdmetrics.exporters._graph.describe_inputs import random_feeds
 from sdmetrics.exporters.architectures import two_stream as segmentation
 from sdmetrics.exporters.catalogue import find_architecture
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.exporters.torch import export
+from sdmetrics.probes.feeds import random_feeds
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.metadata import read_metadata
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from sdmetrics.runners.torch import TorchRunner

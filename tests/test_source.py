@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sdmetrics.clips.generated.world import APPEARANCES, MOTIONS, world_clips
-from sdmetrics.clips.videos.datasets import open_clips
+from sdmetrics.clips.open import open_clips
 from sdmetrics.demo import demo_model, run_demo
 from sdmetrics.errors import InputError
 from sdmetrics.evaluation.labels import class_indices, read_classes

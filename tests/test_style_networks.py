@@ -17,9 +17,9 @@ from onnx.version_converter import convert_version
 from benchmarks.styles import STEADY, STRONG, difference, texture_difference, warp_error, warps
 from sdmetrics.clips.clip import Frames
 from sdmetrics.clips.generated.world import world_clips
+from sdmetrics.clips.open import open_clips
 from sdmetrics.clips.styles.built_in import STYLES
 from sdmetrics.clips.styles.networks import NetworkStyle, open_styles
-from sdmetrics.clips.videos.datasets import open_clips
 from sdmetrics.errors import InputError
 from tests.style_networks import FILES, IMITATED, network, wrapped
 

@@ -13,8 +13,8 @@ import pytest
 from benchmarks.styles import STEADY, STRONG, difference, texture_difference, warp_error, warps
 from sdmetrics.clips.clip import Frames
 from sdmetrics.clips.generated.world import world_clips
+from sdmetrics.clips.open import open_clips
 from sdmetrics.clips.styles.built_in import STYLES
-from sdmetrics.clips.videos.datasets import open_clips
 
 PAIRS = list(itertools.combinations(STYLES, 2))
 CLIPS = ["arm_wrestling.mp4", "bikes.mp4", "carphone.mp4", "flipping_a_pancake.mkv", "test.mp4"]

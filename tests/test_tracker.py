@@ -15,11 +15,11 @@ from sdmetrics.analysis.results import Results
 from sdmetrics.clips import Clip
 from sdmetrics.clips.generated.world import MOTIONS, world_batch, world_clips
 from sdmetrics.clips.styles.built_in import ink, oil
-from sdmetrics.clips.views import ModelInput
 from sdmetrics.comparison.compare import layer_values
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.exporters.torch import export
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from sdmetrics.runners.torch import TorchRunner
 from sdmetrics.torch import BiasTracker

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from sdmetrics.analysis.measure import analyze
-from sdmetrics.clips.views import ModelInput
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.exporters.torch import export
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from sdmetrics.runners.torch import TorchRunner
 from tests.fakes import noise_clip

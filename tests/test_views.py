@@ -3,8 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdmetrics.clips.views import PAIRS, ModelInput, clip_generator, draw_styles, draw_views, frame_order, shuffled
+from sdmetrics.clips.sampling import frame_order
+from sdmetrics.clips.views import PAIRS, clip_generator, draw_styles, draw_views, shuffled
 from sdmetrics.errors import InputError
+from sdmetrics.probes.inputs import ModelInput
 
 STYLES = ("a", "b", "c", "d")
 VIDEO = ModelInput("video", frames=8)

@@ -12,15 +12,15 @@ import pytest
 import torch
 from torch import nn
 
-from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
 from sdmetrics.exporters._weights.checkpoints import open_checkpoint
 from sdmetrics.exporters.architectures.vistr import ROWS
-from sdmetrics.exporters.batches import fixed_batch
 from sdmetrics.exporters.catalogue import find_architecture
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.exporters.torch import export
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.metadata import read_metadata
+from sdmetrics.probes.session import fixed_batch
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from sdmetrics.torch.segmenters.instance_masks import InstanceMasks
 from sdmetrics.torch.segmenters.transformer import sine_positions

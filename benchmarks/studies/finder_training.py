@@ -15,8 +15,8 @@ from benchmarks.studies.finder import APART, OBJECTS, Finder
 from benchmarks.studies.matching import Objects, match, overlap, vistr_loss
 from benchmarks.studies.training import BATCH, MEASURING_SEED, TEST_SEED, TRAINING_SEED
 from sdmetrics.clips.generated.camouflage import CamouflageVariant, camouflage_batch, camouflage_clips
-from sdmetrics.clips.views import ModelInput
-from sdmetrics.exporters._graph.describe_inputs import prepare
+from sdmetrics.probes.feeds import prepare
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.torch import BiasTracker
 from sdmetrics.torch.segmenters.vistr import VisTR
 

@@ -22,9 +22,9 @@ from benchmarks.studies.study import FAILS, HOLDS, OPEN, Finding, Plan, Scale, S
 from benchmarks.studies.training import TEST_SEED
 from sdmetrics.ablation.ablate import ablate
 from sdmetrics.ablation.result import Ablation
+from sdmetrics.ablation.segmentation_scores import region_score
 from sdmetrics.analysis.measure import analyze
 from sdmetrics.clips.generated.camouflage import camouflage_clips
-from sdmetrics.evaluation.protocols import region_score
 from sdmetrics.runners.torch import TorchRunner
 
 SCORE = "iou"

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sdmetrics.clips.views import ModelInput
+from sdmetrics.probes.inputs import ModelInput
 
 FRAMES, SIZE = 8, 32
 CHANNELS = (16, 16, 24, 48, 96)

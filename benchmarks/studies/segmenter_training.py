@@ -19,9 +19,9 @@ from benchmarks.studies.training import BATCH, DECAY, MEASURING_SEED, TEST_SEED,
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.flow.colour import flow_to_rgb
 from sdmetrics.clips.generated.camouflage import CamouflageVariant, camouflage_batch, camouflage_clips
-from sdmetrics.clips.views import ModelInput
 from sdmetrics.evaluation.overlap import region_similarity
-from sdmetrics.exporters._graph.describe_inputs import prepare
+from sdmetrics.probes.feeds import prepare
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.torch import BiasTracker
 from sdmetrics.torch.segmenters.backbones import small_resnet
 from sdmetrics.torch.segmenters.two_stream import TwoStream

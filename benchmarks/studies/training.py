@@ -20,7 +20,8 @@ from benchmarks.studies.recipe import SHARES, Recipe
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips.clip import Clip, Frames
 from sdmetrics.clips.generated.world import world_batch, world_clips
-from sdmetrics.clips.views import ModelInput, frame_order
+from sdmetrics.clips.sampling import frame_order
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.torch import BiasTracker, ShuffledFrames, StaticDropout, attach, finetune
 
 BATCH = 16

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sdmetrics.clips.views import ModelInput
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.errors import InputError, require
-from sdmetrics.exporters.batches import fixed_batch
-from sdmetrics.exporters._graph.describe_inputs import order_name
+from sdmetrics.probes.session import fixed_batch
+from sdmetrics.probes.feeds import order_name
 from sdmetrics.probes.metadata import Layer, Metadata, write_metadata
-from sdmetrics.probes.onnx_file import Shape, element_types, fed_inputs, rename_uses, set_nodes, shapes
+from sdmetrics.exporters._graph.nodes import Shape, element_types, fed_inputs, rename_uses, shapes
+from sdmetrics.probes.onnx_file import set_nodes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

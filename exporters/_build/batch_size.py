@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sdmetrics.clips.views import ModelInput
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.errors import InputError, require
-from sdmetrics.exporters.batches import fixed_batch
-from sdmetrics.exporters._graph.describe_inputs import prepare, random_feeds
-from sdmetrics.exporters._build.verify import run
-from sdmetrics.probes.onnx_file import fed_inputs
+from sdmetrics.probes.session import fixed_batch
+from sdmetrics.probes.feeds import prepare, random_feeds
+from sdmetrics.probes.session import run
+from sdmetrics.exporters._graph.nodes import fed_inputs
 from sdmetrics.probes.session import open_session
 
 if TYPE_CHECKING:

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sdmetrics.clips.views import ModelInput
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.errors import InputError, require
-from sdmetrics.exporters._build.verify import Arrays, check_feeds, relative_error, run
-from sdmetrics.probes.onnx_file import element_types, fed_inputs, one_line, set_nodes, sort_nodes, subgraphs
+from sdmetrics.probes.session import Arrays, run
+from sdmetrics.probes.feeds import example_feeds
+from sdmetrics.probes.placement import relative_error
+from sdmetrics.exporters._graph.nodes import element_types, fed_inputs
+from sdmetrics.probes.onnx_file import set_nodes, sort_nodes, subgraphs
+from sdmetrics.errors import one_line
 from sdmetrics.probes.session import open_session
 
 if TYPE_CHECKING:
@@ -79,7 +83,7 @@ def check_half(probe: ModelProto, units: Arrays, inputs: Sequence[ModelInput]) -
         If a layer is not finite in half precision, or its units differ by more than 5e-3 of their scale.
     """
     session = open_session(rounded(probe).SerializeToString())
-    found = run(session, check_feeds(inputs), [f"units/{layer}" for layer in units])
+    found = run(session, example_feeds(inputs), [f"units/{layer}" for layer in units])
     for layer, expected in units.items():
         values = found[f"units/{layer}"]
         if not np.isfinite(values).all():

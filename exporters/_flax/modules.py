@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sdmetrics.errors import InputError, require
-from sdmetrics.probes.onnx_file import one_line
+from sdmetrics.errors import InputError, one_line, require
 
 if TYPE_CHECKING:
     import jax

@@ -23,7 +23,8 @@ from sdmetrics.exporters._graph.axis_factors import (
     without,
 )
 from sdmetrics.exporters._graph.contractions import contracted, equation_of
-from sdmetrics.probes.onnx_file import Shape, attribute, constants, fed_inputs
+from sdmetrics.exporters._graph.nodes import Shape, constants, fed_inputs
+from sdmetrics.probes.onnx_file import attribute
 
 if TYPE_CHECKING:
     import numpy as np

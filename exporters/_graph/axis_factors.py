@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from sdmetrics.probes.onnx_file import Shape
+from sdmetrics.exporters._graph.nodes import Shape
 
 Size = tuple[int, tuple[str, ...]]
 """A product: a number and symbols, `4*batch` is `(4, ("batch",))`."""

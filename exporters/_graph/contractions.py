@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sdmetrics.exporters._graph.axis_factors import Axes, Axis, Part, holds, met, size_of, times, whole_axis, without
-from sdmetrics.probes.onnx_file import Shape, attribute
+from sdmetrics.exporters._graph.nodes import Shape
+from sdmetrics.probes.onnx_file import attribute
 
 if TYPE_CHECKING:
     from onnx import NodeProto

@@ -5,24 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from sdmetrics.clips.views import SOURCES, ModelInput
 from sdmetrics.errors import InputError, require
-from sdmetrics.probes.onnx_file import Shape, fed_inputs, shapes
+from sdmetrics.exporters._graph.nodes import Shape, fed_inputs, shapes
+from sdmetrics.probes.feeds import check_sources
+from sdmetrics.probes.inputs import SOURCES, ModelInput
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
 LAYOUTS = ("NCTHW", "NTCHW", "NTHWC", "NCHW", "NHWC")
 FLOATS = ("FLOAT", "FLOAT16", "DOUBLE")
-Feeds = Mapping[str, NDArray[Any]]
-
-
-def order_name(model_input: ModelInput) -> str:
-    """Return the name of the probe's input that says which frames a model input reads, in which order."""
-    return f"{model_input.name}/order"
 
 
 def guess_layout(shape: Shape, channels: int = 3) -> str | None:
@@ -123,75 +115,3 @@ def check_inputs(model: ModelProto, inputs: Sequence[ModelInput]) -> None:
                 f"{wanted}. Mend its layout, frames or size"
             )
     check_sources(inputs)
-
-
-def check_sources(inputs: Sequence[ModelInput]) -> None:
-    """Raise an `InputError` unless the inputs are asked for in one size."""
-    if not inputs:
-        raise InputError("no model input is described; give at least one ModelInput")
-    for item in inputs:
-        if item.size != inputs[0].size:
-            raise InputError(
-                f"model inputs {inputs[0].name!r} and {item.name!r} read a clip in sizes {inputs[0].size} and "
-                f"{item.size}; a clip has one size"
-            )
-
-
-def random_feeds(inputs: Sequence[ModelInput], clips: int, seed: int = 0) -> dict[str, NDArray[Any]]:
-    """Return random clips, coarse-grained so that pooled units differ, each with its own order of frames.
-
-    The clips are by source, such as `"rgb"`, uint8 `(clips, T, H, W, 3)`, and the orders `"<input>/order"`, int64
-    `(clips, T')`.
-    """
-    rng = np.random.default_rng(seed)
-    total = max(item.frames for item in inputs) + 1
-    sources = dict.fromkeys(item.source for item in inputs)
-    found = {source: _random_source(source, (clips, total, *inputs[0].size), rng) for source in sources}
-    orders = {
-        order_name(item): np.stack([rng.permutation(total)[: item.frames] for _ in range(clips)]) for item in inputs
-    }
-    return found | orders
-
-
-def _random_source(source: str, shape: tuple[int, int, int, int], rng: np.random.Generator) -> NDArray[Any]:
-    """Return what one source of random clips holds: patches of one colour, or of one motion."""
-    grain = 8
-    clips, total, height, width = shape
-    coarse = (clips, total, -(-height // grain), -(-width // grain), SOURCES[source])
-    values: NDArray[Any] = (
-        rng.normal(scale=4, size=coarse).astype(np.float32)
-        if source == "flow_vectors"
-        else rng.integers(0, 256, coarse, dtype=np.uint8)
-    )
-    return np.ascontiguousarray(values.repeat(grain, 2).repeat(grain, 3)[:, :, :height, :width])
-
-
-def select(feeds: Feeds, clips: slice) -> dict[str, NDArray[Any]]:
-    """Return some of the clips of `feeds`."""
-    return {name: array[clips] for name, array in feeds.items()}
-
-
-def prepare(feeds: Feeds, inputs: Sequence[ModelInput]) -> dict[str, NDArray[Any]]:
-    """Return what the model itself reads: frames put in order, scaled, shifted and transposed, float32.
-
-    Vectors of flow are put in order and transposed.
-
-    Examples
-    --------
-    >>> video = ModelInput("video", frames=2, size=(4, 4), mean=(0.5,) * 3, std=(0.5,) * 3)
-    >>> feeds = {"rgb": np.full((1, 3, 4, 4, 3), 255, np.uint8), "video/order": np.array([[2, 0]])}
-    >>> array = prepare(feeds, [video])["video"]
-    >>> array.shape, array.max()
-    ((1, 3, 2, 4, 4), np.float32(1.0))
-    """
-    prepared = {}
-    for item in inputs:
-        order = feeds[order_name(item)].astype(np.int64)
-        frames = np.take_along_axis(feeds[item.source], order[:, :, None, None, None], axis=1)
-        mean, std = np.array(item.mean, np.float32), np.array(item.std, np.float32)
-        values = frames if item.source == "flow_vectors" else (frames / np.float32(255) - mean) / std
-        axes = "NTHWC"
-        if "T" not in item.layout:
-            values, axes = values[:, 0], "NHWC"
-        prepared[item.name] = np.ascontiguousarray(values.transpose([axes.index(axis) for axis in item.layout]))
-    return prepared

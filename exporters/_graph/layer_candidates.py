@@ -21,7 +21,7 @@ from sdmetrics.exporters._graph.axes import (
     CONVOLUTIONS,
     RESHAPES,
 )
-from sdmetrics.probes.onnx_file import Shape, constants
+from sdmetrics.exporters._graph.nodes import Shape, constants
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto

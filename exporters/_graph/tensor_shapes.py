@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError, require
-from sdmetrics.exporters._build.verify import run_once
 from sdmetrics.exporters._graph.axis_factors import size_of
-from sdmetrics.exporters._graph.describe_inputs import prepare, random_feeds
-from sdmetrics.exporters.batches import fixed_batch
-from sdmetrics.probes.onnx_file import Shape, fed_inputs, shapes
-from sdmetrics.probes.session import open_session
+from sdmetrics.exporters._graph.nodes import Shape, fed_inputs, shapes
+from sdmetrics.probes.feeds import prepare, random_feeds
+from sdmetrics.probes.inputs import ModelInput
+from sdmetrics.probes.session import fixed_batch, open_session, run_once
 
 if TYPE_CHECKING:
     from onnx import ModelProto

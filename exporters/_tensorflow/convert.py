@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics.errors import InputError, require
+from sdmetrics.errors import InputError, one_line, require
 from sdmetrics.exporters._build.finish import LAYER
 from sdmetrics.exporters._tensorflow.tf2onnx_fixes import DOMAIN, finish, mark_text
-from sdmetrics.probes.onnx_file import one_line
 
 if TYPE_CHECKING:
     from onnx import ModelProto

@@ -7,11 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sdmetrics.errors import InputError
+from sdmetrics.errors import InputError, one_line, suggest
 from sdmetrics.exporters._tensorflow.convert import MARK, Arrays, Source, Tensors
 from sdmetrics.exporters._tensorflow.tf2onnx_fixes import mark_text
-from sdmetrics.exporters.layers import suggest
-from sdmetrics.probes.onnx_file import LIMIT, one_line
+from sdmetrics.probes.onnx_file import LIMIT
 
 if TYPE_CHECKING:
     from tensorflow import GraphDef, Operation, Tensor

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sdmetrics.errors import InputError
+from sdmetrics.errors import InputError, suggest
 from sdmetrics.exporters._tensorflow.convert import Arrays, Source, Tensors, mark
-from sdmetrics.exporters.layers import suggest
 from sdmetrics.probes.onnx_file import LIMIT
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters._build.assemble import MASK_NODE
 from sdmetrics.exporters._build.finish import LAYER
-from sdmetrics.probes.onnx_file import attribute, rename_uses, shapes
+from sdmetrics.exporters._graph.nodes import rename_uses, shapes
+from sdmetrics.probes.onnx_file import attribute
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto

@@ -18,8 +18,8 @@ from sdmetrics.exporters._weights.transformers_folder import open_folder
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from sdmetrics.clips.views import ModelInput
     from sdmetrics.exporters.architectures.architecture import Architecture
+    from sdmetrics.probes.inputs import ModelInput
 
 # Where training code keeps the weights beside its optimizer: SlowFast and PyTorchVideo; Lightning and timm; PyTorch's
 # tutorials; torchvision. Otherwise the file holds nothing else.

@@ -9,19 +9,17 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from sdmetrics.errors import InputError, require
+from sdmetrics.errors import InputError, load_library, one_line, require
 from sdmetrics.exporters._weights.checkpoints import find_weights
 from sdmetrics.exporters._weights.load_state import build_fitted
 from sdmetrics.exporters._weights.transformers_folder import open_repository
-from sdmetrics.exporters.architectures.architecture import load_library
 from sdmetrics.exporters.architectures.transformers import SOURCES
-from sdmetrics.probes.onnx_file import one_line
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from sdmetrics.clips.views import ModelInput
     from sdmetrics.exporters.architectures.architecture import Architecture
+    from sdmetrics.probes.inputs import ModelInput
 
 SECONDS = 15
 

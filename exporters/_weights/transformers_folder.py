@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sdmetrics.clips.views import ModelInput
-from sdmetrics.errors import InputError
+from sdmetrics.errors import InputError, load_library, one_line
 from sdmetrics.exporters._weights.load_state import listed
-from sdmetrics.exporters.architectures.architecture import Architecture, load_library
+from sdmetrics.exporters.architectures.architecture import Architecture
 from sdmetrics.exporters.architectures.transformers import SOURCES, Source, as_video_model, check_tokens
-from sdmetrics.probes.onnx_file import one_line
+from sdmetrics.probes.inputs import ModelInput
 
 if TYPE_CHECKING:
     from torch import nn

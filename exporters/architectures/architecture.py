@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import ModuleType
 from typing import TYPE_CHECKING
 
-from sdmetrics.clips.views import ModelInput
-from sdmetrics.errors import InputError, require
+from sdmetrics.probes.inputs import ModelInput
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -50,30 +48,3 @@ class Architecture:
     build: Callable[[Sequence[ModelInput], int], nn.Module]
     layers: Mapping[str, str]
     weights: str = ""
-
-
-def load_library(module: str) -> ModuleType:
-    """Import a module of a library that builds architectures.
-
-    Raises
-    ------
-    MissingExtra
-        If the library is not installed.
-    InputError
-        If it does not load beside the torch that is installed.
-
-    Examples
-    --------
-    >>> load_library("json").__name__
-    'json'
-    """
-    try:
-        return require(module, extra="catalogue")
-    # torchvision says so, with this, when its compiled operators were built for another torch.
-    except RuntimeError as error:
-        torch = require("torch", extra="catalogue")
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"{module} cannot be imported beside torch {torch.__version__} ({reason}). Install a torch and a "
-            "torchvision that belong together, both from one place: pip install --force-reinstall torch torchvision"
-        ) from None

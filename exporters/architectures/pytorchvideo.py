@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sdmetrics.clips.views import ModelInput
-from sdmetrics.exporters.architectures.architecture import Architecture, load_library
+from sdmetrics.errors import load_library
+from sdmetrics.exporters.architectures.architecture import Architecture
+from sdmetrics.probes.inputs import ModelInput
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

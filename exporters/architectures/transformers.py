@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sdmetrics.clips.views import ModelInput
-from sdmetrics.errors import InputError
-from sdmetrics.exporters.architectures.architecture import Architecture, load_library
+from sdmetrics.errors import InputError, load_library
+from sdmetrics.exporters.architectures.architecture import Architecture
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.torch_hooks import PER_FRAME
 
 if TYPE_CHECKING:

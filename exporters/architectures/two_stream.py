@@ -1,4 +1,4 @@
-"""Two-stream video object segmenters, built here on torchvision's ResNets; see `sdmetrics.torch.segmenters.published`."""
+"""Two-stream video object segmenters on torchvision's ResNets; see `sdmetrics.torch.segmenters.published`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sdmetrics.clips.views import ModelInput
 from sdmetrics.exporters.architectures.architecture import Architecture
 from sdmetrics.exporters.architectures.torchvision import IMAGENET
+from sdmetrics.probes.inputs import ModelInput
 
 if TYPE_CHECKING:
     from torch import nn

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sdmetrics.clips.views import ModelInput
-from sdmetrics.exporters.architectures.architecture import Architecture, load_library
+from sdmetrics.errors import load_library
+from sdmetrics.exporters.architectures.architecture import Architecture
 from sdmetrics.exporters.architectures.torchvision import IMAGENET
+from sdmetrics.probes.inputs import ModelInput
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -17,19 +17,20 @@ from sdmetrics._progress import progress_bar
 from sdmetrics._version import __version__, installed_version
 from sdmetrics.ablation.plan import Plan, plan_removals, stored_scores
 from sdmetrics.ablation.result import Ablation
-from sdmetrics.ablation.scoring import MaskedRunner, Outputs, Part, Score, load_part, measure_part, save_part
-from sdmetrics.analysis.measure import DECIDING
+from sdmetrics.ablation.scoring import Part, Score, load_part, measure_part, save_part
 from sdmetrics.analysis.results import Results
-from sdmetrics.analysis.shards import Slice, agree_on_settings, clips_digest, slices
+from sdmetrics.analysis.settings import DECIDING, agree_on_settings, clips_digest
+from sdmetrics.analysis.shards import Slice, slices
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.prefetch import rendered_ahead
 from sdmetrics.clips.render import plain
-from sdmetrics.clips.views import FACTORS
 from sdmetrics.errors import InputError
 from sdmetrics.evaluation.classification import TOPS, class_scores, top_k
 from sdmetrics.evaluation.labels import class_indices
 from sdmetrics.metrics.bias import UnitBias
+from sdmetrics.metrics.classes import FACTORS
 from sdmetrics.metrics.removal_mask import dominant_factor
+from sdmetrics.runners.protocols import MaskedRunner, Outputs
 
 FRACTIONS = (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 

@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sdmetrics.clips.views import FACTORS
 from sdmetrics.metrics.bias import UnitBias
+from sdmetrics.metrics.classes import FACTORS
 from sdmetrics.metrics.removal_mask import removal_mask
-
-Masks = Mapping[str, NDArray[np.float64]]
-"""For some layers a mask `(units,)`; 0 removes a unit."""
+from sdmetrics.runners.protocols import UnitMasks
 
 BASELINES = ("random", "least")
 """The paper's two: any units; and units among those least biased to the layer's dominant factor."""
@@ -52,7 +49,7 @@ class Plan:
     """
 
     removals: tuple[Removal, ...]
-    masks: tuple[Masks, ...]
+    masks: tuple[UnitMasks, ...]
     units: Mapping[str, int]
 
 
@@ -85,7 +82,7 @@ def plan_removals(
     ([(0, None, 0), (0.5, None, 1)], array([1., 0.]))
     """
     removals = []
-    masks: list[Masks] = [{}]
+    masks: list[UnitMasks] = [{}]
     known: dict[tuple[str, bytes], int] = {}
     for layer, units in layers.items():
         for ranking in (*factors, *BASELINES):

@@ -6,30 +6,22 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics._files import replacing
-from sdmetrics.ablation.plan import Masks, Plan
-from sdmetrics.analysis.measure import Runner
+from sdmetrics.ablation.plan import Plan
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.prefetch import Unusable
 from sdmetrics.clips.render import Feeds, Shown, feeds
 from sdmetrics.clips.views import View
 from sdmetrics.errors import InputError
+from sdmetrics.runners.protocols import MaskedRunner, Outputs
 
-Outputs = Mapping[str, NDArray[Any]]
 Score = Callable[[Outputs, Sequence[Clip]], Any]
 """Takes the model's outputs by name and the `N` clips that they are of; returns `(N,)` numbers, higher is better."""
-
-
-class MaskedRunner(Runner, Protocol):
-    """What runs a probe that has masks."""
-
-    def run(self, feeds: Mapping[str, NDArray[Any]], masks: Masks | None = None) -> Outputs:
-        """Return the model's own outputs; a layer's mask `(units,)` multiplies what the layer's consumers read."""
 
 
 @dataclass

@@ -5,59 +5,30 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics._files import writable_folder
 from sdmetrics._progress import progress_bar
-from sdmetrics._version import __version__, installed_version
 from sdmetrics.analysis.results import Results
-from sdmetrics.analysis.shards import (
-    GROUPS,
-    LayerMoments,
-    Shard,
-    Slice,
-    agree_on_settings,
-    clips_digest,
-    load_shard,
-    save_shard,
-    slices,
-)
+from sdmetrics.analysis.settings import _settings, agree_on_settings
+from sdmetrics.analysis.shards import LayerMoments, Shard, Slice, load_shard, save_shard, slices
 from sdmetrics.analysis.summary import summarize
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.prefetch import Unusable, rendered_ahead
 from sdmetrics.clips.render import Shown, check_styles, feeds, render
-from sdmetrics.clips.styles.built_in import STYLES, Style, style_identity
-from sdmetrics.clips.views import PAIRS, VIEWS_PER_CLIP, ModelInput, View, to_shuffle
+from sdmetrics.clips.styles.built_in import Style
+from sdmetrics.clips.views import PAIRS, VIEWS_PER_CLIP, View
 from sdmetrics.errors import InputError
 from sdmetrics.metrics.bias import unit_bias
+from sdmetrics.metrics.groups import GROUPS
 from sdmetrics.metrics.moments import PairMoments
-
-DECIDING = ("numpy", "numba", "av", "opencv-python-headless")
-"""Packages whose version may change the last bits of a result."""
+from sdmetrics.probes.inputs import to_shuffle
+from sdmetrics.runners.protocols import Runner
 
 Rendered = tuple[tuple[View, ...], list[Shown]]
-
-
-class Runner(Protocol):
-    """What runs a probe."""
-
-    @property
-    def inputs(self) -> Sequence[ModelInput]:
-        """The model's inputs."""
-
-    @property
-    def layers(self) -> Sequence[str]:
-        """The layers whose units come out."""
-
-    @property
-    def identity(self) -> Mapping[str, Any]:
-        """All that tells this runner's numbers from another's; enters the run's settings."""
-
-    def __call__(self, feeds: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[np.floating[Any]]]:
-        """Return for each layer the pooled units `(N, units)` of `N` views."""
 
 
 def analyze(
@@ -152,29 +123,6 @@ def analyze(
     if out is not None:
         results.save(out)
     return results
-
-
-def _settings(
-    runner: Runner, clips: Sequence[Clip], seed: int, batch: int, styles: Mapping[str, Style] | None
-) -> dict[str, Any]:
-    """Return all that must be equal for shards to belong to one run."""
-    first = min(clips, key=lambda clip: clip.id)
-    return {
-        "runner": dict(runner.identity),
-        "inputs": [{**vars(i), "size": list(i.size), "mean": list(i.mean), "std": list(i.std)} for i in runner.inputs],
-        "seed": seed,
-        "batch": batch,
-        "styles": _styles(clips, styles),
-        "clips": {"count": len(clips), "first": f"{first.id}: {first.stamp}", "sha256": clips_digest(clips)},
-        "versions": {"sdmetrics": __version__} | {name: installed_version(name) for name in DECIDING},
-    }
-
-
-def _styles(clips: Sequence[Clip], styles: Mapping[str, Style] | None) -> dict[str, Any]:
-    """Say of each style what it is: those that clips come in, and those that the others are restyled with."""
-    given = {name: {"given": "with the clips"} for clip in clips for name in clip.styled}
-    restyled = {} if all(clip.styled for clip in clips) else STYLES if styles is None else styles
-    return given | {name: style_identity(style) for name, style in restyled.items()}
 
 
 def _check(runner: Runner, clips: Sequence[Clip], seed: int, batch: int, estimator: str, threshold: float) -> None:

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from sdmetrics.errors import InputError
+from sdmetrics.metrics.classes import COUNTS, PERCENTS
 
-PERCENTS = ("dynamic", "static", "identical")
-CLASSES = ("dynamic", "static", "joint", "residual", "dead")
 _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt,
 }  # fmt: skip
 _PATTERN = re.compile(
-    rf"\s*(?P<layer>.+?)\.(?P<units>units\.)?(?P<name>{'|'.join(dict.fromkeys(PERCENTS + CLASSES))})"
+    rf"\s*(?P<layer>.+?)\.(?P<units>units\.)?(?P<name>{'|'.join(dict.fromkeys(PERCENTS + COUNTS))})"
     r"\s*(?P<operator>>=|<=|>|<)\s*(?P<limit>[-+]?\d+(?:\.\d*)?)\s*%?\s*"
 )
 
@@ -49,10 +48,10 @@ class Requirement:
             If the text says neither.
         """
         match = _PATTERN.fullmatch(text)
-        if match is None or match["name"] not in (CLASSES if match["units"] else PERCENTS):
+        if match is None or match["name"] not in (COUNTS if match["units"] else PERCENTS):
             raise InputError(
                 f"requirement {text!r} is not understood; write 'LAYER.MEASURE OPERATOR NUMBER', where MEASURE is "
-                f"{', '.join(PERCENTS)} (percent of Eq. 1) or {', '.join('units.' + c for c in CLASSES)} "
+                f"{', '.join(PERCENTS)} (percent of Eq. 1) or {', '.join('units.' + c for c in COUNTS)} "
                 "(percent of the units, Eq. 3) and OPERATOR is >=, <=, > or <"
             )
         return cls(match["layer"], bool(match["units"]), match["name"], match["operator"], float(match["limit"]))

@@ -6,9 +6,8 @@ A shard's file holds the moments of its pairs and nothing else, so the parts of 
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -19,9 +18,9 @@ import numpy as np
 from sdmetrics._files import replacing
 from sdmetrics.clips.clip import Clip
 from sdmetrics.errors import InputError
+from sdmetrics.metrics.groups import GROUPS, group_of
 from sdmetrics.metrics.moments import PairMoments
 
-GROUPS = 20
 CLIPS_PER_SHARD = 16
 
 LayerMoments = dict[str, dict[str, PairMoments]]
@@ -51,17 +50,6 @@ class Slice:
         return f"{self.group:02d}-{self.index:05d}.npz"
 
 
-def group_of(video: str) -> int:
-    """Return the group, 0–19, of a video: the same wherever and in whatever company it is analysed.
-
-    Examples
-    --------
-    >>> group_of("surfing.mp4") == group_of("surfing.mp4")
-    True
-    """
-    return int.from_bytes(hashlib.sha256(video.encode()).digest()[:8], "big") % GROUPS
-
-
 def slices(clips: Sequence[Clip]) -> list[Slice]:
     """Return the fixed slices of the clips; the order of `clips` does not matter.
 
@@ -82,12 +70,6 @@ def slices(clips: Sequence[Clip]) -> list[Slice]:
         for number, group in enumerate(groups)
         for start in range(0, len(group), CLIPS_PER_SHARD)
     ]
-
-
-def clips_digest(clips: Sequence[Clip]) -> str:
-    """Return a hash of which clips, of which content, are analysed."""
-    rows = sorted((c.id, c.video, c.stamp, sorted(c.styled)) for c in clips)
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 def save_shard(shard: Shard, path: Path) -> None:
@@ -115,39 +97,3 @@ def load_shard(path: Path) -> Shard | None:
             return shard
     except Exception:  # whatever is wrong with the file, the remedy is the same
         return None
-
-
-def agree_on_settings(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Write the settings of a new run; of an existing run, insist that they are the same.
-
-    Raises
-    ------
-    InputError
-        If they differ; the message says in what.
-    """
-    path = folder / "settings.json"
-    text = json.dumps(settings, indent=1, sort_keys=True)
-    if not path.exists():
-        with replacing(path) as temporary:
-            temporary.write_text(text + "\n", encoding="utf-8")
-        return
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path} cannot be read ({error}); remove the folder {folder.parent} or give another"
-        ) from None
-    changes = list(_differences(before, json.loads(text)))
-    if changes:
-        raise InputError(
-            f"{folder.parent} holds a run with other settings: {'; '.join(changes)}. "
-            "Give another output folder, or the settings of before to resume"
-        )
-
-
-def _differences(before: object, now: object, name: str = "") -> list[str]:
-    """Say in words where two JSON values differ."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        keys = sorted(before.keys() | now.keys())
-        return [d for key in keys for d in _differences(before.get(key), now.get(key), f"{name}.{key}".lstrip("."))]
-    return [] if before == now else [f"{name} was {json.dumps(before)}, is {json.dumps(now)}"]

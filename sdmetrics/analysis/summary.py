@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sdmetrics.clips.views import FACTORS
 from sdmetrics.metrics.bias import layer_bias, unit_bias
+from sdmetrics.metrics.classes import FACTORS
 from sdmetrics.metrics.moments import PairMoments
 
 Row = dict[str, Any]

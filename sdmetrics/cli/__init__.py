@@ -7,14 +7,19 @@ from typing import Annotated
 import typer
 
 # Each import adds its commands, in the order in which `--help` lists them.
-from sdmetrics.cli import demo as start  # noqa: F401  isort: skip
-from sdmetrics.cli import export as models  # noqa: F401  isort: skip
-from sdmetrics.cli import analyze as measure  # noqa: F401  isort: skip
-from sdmetrics.cli import report as runs  # noqa: F401  isort: skip
+from sdmetrics.cli import demo  # noqa: F401  isort: skip
+from sdmetrics.cli import doctor  # noqa: F401  isort: skip
+from sdmetrics.cli import layers  # noqa: F401  isort: skip
+from sdmetrics.cli import probe  # noqa: F401  isort: skip
+from sdmetrics.cli import export  # noqa: F401  isort: skip
+from sdmetrics.cli import sample  # noqa: F401  isort: skip
+from sdmetrics.cli import analyze  # noqa: F401  isort: skip
+from sdmetrics.cli import report  # noqa: F401  isort: skip
+from sdmetrics.cli import check  # noqa: F401  isort: skip
 from sdmetrics.cli import compare  # noqa: F401  isort: skip
 from sdmetrics.cli import ablate  # noqa: F401  isort: skip
 from sdmetrics.cli import evaluate  # noqa: F401  isort: skip
-from sdmetrics.cli import centre_bias as centre  # noqa: F401  isort: skip
+from sdmetrics.cli import centre_bias  # noqa: F401  isort: skip
 from sdmetrics.cli.app import app, console
 
 __all__ = ["app"]

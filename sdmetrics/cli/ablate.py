@@ -75,8 +75,8 @@ def ablate(
     """
     from sdmetrics.ablation.ablate import FRACTIONS
     from sdmetrics.ablation.ablate import ablate as run_ablation
+    from sdmetrics.ablation.segmentation_scores import mask_score
     from sdmetrics.evaluation.labels import read_classes
-    from sdmetrics.evaluation.protocols import mask_score
     from sdmetrics.loading.open import open_model
     from sdmetrics.loading.run_source import RunSource
     from sdmetrics.probes.metadata import read_metadata

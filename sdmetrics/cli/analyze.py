@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
 import typer
 
 from sdmetrics.cli.app import app, console, resumable
@@ -28,44 +27,6 @@ from sdmetrics.cli.options import (
     VIDEOS,
 )
 from sdmetrics.cli.tables import results_table
-from sdmetrics.clips.views import ModelInput
-
-
-@app.command()
-def sample(
-    clips: Annotated[Path, CLIPS],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The picture to write.")] = Path("pairs.png"),
-    count: Annotated[int, typer.Option(min=1, help="Clips to show, evenly spread over all.")] = 4,
-    frames: Annotated[int, typer.Option(min=2, help="Frames of a clip.")] = 8,
-    stride: Annotated[int, typer.Option(min=1, help="Distance between them in the video.")] = 8,
-    size: Annotated[int, typer.Option(min=8, help="Height and width in pixels.")] = 224,
-    styles: Annotated[list[str] | None, STYLES] = None,
-    flow: Annotated[
-        bool,
-        typer.Option("--flow", help="Pairs of models that read a frame and its optical flow: one frame of each clip."),
-    ] = False,
-    seed: Annotated[int, SEED] = 0,
-) -> None:
-    """Draw the pairs of some clips, to see what is being compared."""
-    from sdmetrics.clips.render import check_styles, render
-    from sdmetrics.clips.styles.networks import open_styles
-    from sdmetrics.clips.videos.datasets import open_clips
-    from sdmetrics.report.contact_sheet import SheetRow, contact_sheet
-
-    shape: dict[str, Any] = {"frames": 1 if flow else frames, "stride": stride, "size": (size, size)}
-    found = open_clips(clips, **shape)
-    inputs = [ModelInput(source, source, **shape) for source in (("rgb", "flow") if flow else ("rgb",))]
-    opened = open_styles(styles) if styles else None
-    if opened is not None:
-        check_styles(opened, found, inputs)
-    rows = []
-    for clip in found[:: max(1, len(found) // count)][:count]:
-        strips = [
-            (view.style, np.concatenate([shown[item.source][view.orders[item.name]] for item in inputs]))
-            for view, shown in zip(*render(clip, seed, inputs, opened), strict=True)
-        ]
-        rows.append(SheetRow(clip.id, strips, motion="flow" if flow else "order"))
-    console.print(f"picture: {contact_sheet(rows, out)}", soft_wrap=True)
 
 
 @app.command()

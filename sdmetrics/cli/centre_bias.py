@@ -70,7 +70,7 @@ def _by_name(paths: Sequence[Path]) -> dict[str, Path]:
 
 def _annotated_clips(path: Path, clips_per_video: int | None, videos: Path | None, split: str | None) -> list[Clip]:
     """Return clips of one frame each, which is annotated."""
-    from sdmetrics.clips.videos.datasets import open_clips
+    from sdmetrics.clips.open import open_clips
 
     def opened(per_video: int) -> list[Clip]:
         return open_clips(

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sdmetrics.cli.app import app, console
-from sdmetrics.cli.tables import UNIT_CLASSES, plain_table
-from sdmetrics.clips.views import FACTORS
+from sdmetrics.cli.tables import plain_table
 from sdmetrics.errors import InputError
+from sdmetrics.metrics.classes import FACTORS, UNIT_CLASSES
 
 if TYPE_CHECKING:
     from sdmetrics.comparison.compare import Comparison, Run

@@ -1,4 +1,4 @@
-"""`demo` and `doctor`: what to try first."""
+"""`demo`: what to try first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from sdmetrics.cli.app import app, console, resumable
 from sdmetrics.cli.options import SEED
-from sdmetrics.cli.tables import plain_table, results_table
+from sdmetrics.cli.tables import results_table
 
 
 @app.command()
@@ -27,17 +27,3 @@ def demo(
     for name, results in runs.items():
         console.print(results_table(results, f"trained to tell {name}s"))
     console.print(f"report: {write_report(runs, out / 'report.html')}", soft_wrap=True)
-
-
-@app.command()
-def doctor() -> None:
-    """Say what is installed, what of it really loads, and what to mend; exit with 1 if something is wrong."""
-    from sdmetrics.cli.diagnosis import diagnose
-
-    findings = diagnose()
-    console.print(plain_table("sdmetrics doctor", ("what", "found"), [(f.what, f.found) for f in findings]))
-    problems = [f for f in findings if f.remedy]
-    for finding in problems:
-        console.print(f"{finding.what}: {finding.remedy}", style="red", soft_wrap=True, markup=False)
-    if problems:
-        raise typer.Exit(1)

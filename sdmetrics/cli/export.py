@@ -1,24 +1,17 @@
-"""`layers`, `probe` and `export`: from a model to a file that can be measured."""
+"""`export`: from a named architecture or a saved model to an ONNX file that knows its layers."""
 
 from __future__ import annotations
 
-import shlex
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sdmetrics.cli.app import app, console
-from sdmetrics.cli.input_option import parse_inputs
 from sdmetrics.cli.options import (
     FRAMES,
-    HALF,
-    INPUT,
-    LAYER,
     LAYOUT,
     MEAN,
-    MODEL,
     SIZE,
     STD,
     STRIDE,
@@ -27,75 +20,6 @@ from sdmetrics.cli.options import (
 )
 from sdmetrics.cli.tables import plain_table
 from sdmetrics.errors import InputError
-
-
-@app.command()
-def layers(model: Annotated[Path, MODEL]) -> None:
-    """List the layers of a model that can be measured."""
-    from sdmetrics.exporters.layers import list_layers, understood_inputs
-
-    found = list_layers(model)
-    rows = [
-        (
-            layer.name,
-            " × ".join(map(str, layer.shape)),
-            *("–" if value is None else value for value in (layer.channel_axis, layer.units, layer.module)),
-        )
-        for layer in found
-    ]
-    console.print(plain_table(str(model), ("layer", "shape", "channel axis", "units", "module"), rows))
-    for line in understood_inputs(model):
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
-    if found:
-        example = f"sdmetrics probe {model} -l {shlex.quote(found[-1].name)} -o probe.onnx"
-        console.print(f"next: {example}", soft_wrap=True, markup=False, highlight=False)
-    else:
-        console.print(
-            "no layer with a certain channel axis was found; name a tensor and its axis in Python: "
-            "build_probe(MODEL, PROBE, layers={TENSOR: AXIS})",
-            soft_wrap=True,
-            markup=False,
-        )
-
-
-@app.command()
-def probe(
-    model: Annotated[Path, MODEL],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The probe to write.")],
-    layer: Annotated[list[str] | None, LAYER] = None,
-    masks: Annotated[
-        bool, typer.Option("--masks", help="Give every layer an input mask/LAYER that removes units.")
-    ] = False,
-    half: Annotated[bool, HALF] = False,
-    layout: Annotated[str | None, LAYOUT] = None,
-    frames: Annotated[int | None, FRAMES] = None,
-    stride: Annotated[int | None, STRIDE] = None,
-    size: Annotated[tuple[int, int] | None, SIZE] = None,
-    mean: Annotated[Channels | None, MEAN] = None,
-    std: Annotated[Channels | None, STD] = None,
-    described: Annotated[list[str] | None, INPUT] = None,
-) -> None:
-    """Turn a model into a probe: bytes in, pooled units out.
-
-    A file that this package exported says itself how it is fed. For any other, name the layers (sdmetrics layers MODEL
-    lists them) and say how it is fed, as far as its input's shape doesn't: layout, frames, stride, size, mean and std;
-    of a model with several inputs, --input says it for each.
-    """
-    from sdmetrics.exporters._graph.describe_inputs import check_known, infer_inputs
-    from sdmetrics.exporters.probe import build_probe
-    from sdmetrics.probes.metadata import read_metadata
-    from sdmetrics.probes.onnx_file import load_model
-
-    given = given_options(layout=layout, frames=frames, stride=stride, size=size, mean=mean, std=std)
-    by_input = parse_inputs(described or [])
-    declared = read_metadata(model)
-    if declared:
-        check_known(by_input, [item.name for item in declared.inputs])
-        inputs = tuple(replace(item, **{**given, **by_input.get(item.name, {})}) for item in declared.inputs)
-    else:
-        inputs = infer_inputs(load_model(model), by_input, **given)
-    path = build_probe(model, out, layers=layer, inputs=inputs, masks=masks, half=half)
-    console.print(f"probe: {path}", soft_wrap=True)
 
 
 @app.command()

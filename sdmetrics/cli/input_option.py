@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sdmetrics.clips.views import SOURCES
 from sdmetrics.errors import InputError
+from sdmetrics.probes.inputs import SOURCES
 
 EXAMPLE = "flow source=flow layout=NCHW frames=1 size=224,224 mean=0.5,0.5,0.5"
 

@@ -9,8 +9,8 @@ from rich import box
 from rich.table import Table
 
 from sdmetrics.analysis.results import Results
+from sdmetrics.metrics.classes import UNIT_CLASSES
 
-UNIT_CLASSES = ("dynamic", "static", "joint", "residual")
 NAME_WIDTH, COMMAND_WIDTH = 12, 20
 """Names of layers, and what people copy from a plain table, stay whole where none has more characters."""
 

@@ -11,18 +11,11 @@ from numpy.typing import NDArray
 from sdmetrics.clips.clip import Clip, Frames, checked
 from sdmetrics.clips.flow.colour import flow_to_rgb, rgb_to_flow
 from sdmetrics.clips.flow.jitter import draw_jitter, jittered, jittered_vectors
+from sdmetrics.clips.sampling import frame_order
 from sdmetrics.clips.styles.built_in import STYLES, Style
-from sdmetrics.clips.views import (
-    FLOWS,
-    ModelInput,
-    View,
-    clip_generator,
-    draw_styles,
-    draw_views,
-    frame_order,
-    shuffled,
-)
+from sdmetrics.clips.views import View, clip_generator, draw_styles, draw_views, shuffled
 from sdmetrics.errors import InputError
+from sdmetrics.probes.inputs import FLOWS, ModelInput
 
 Feeds = dict[str, NDArray[Any]]
 

@@ -88,3 +88,14 @@ class Neighbours(Window):
         if len(seconds) < 2:
             raise InputError("the video has a single frame, which has no optical flow; give a longer one, or its flow")
         return np.stack([first, first + 1], axis=1).ravel()
+
+
+def frame_order(total: int, frames: int) -> NDArray[np.int64]:
+    """Return the `frames` indices, evenly spread over a clip of `total` frames, that one model input reads.
+
+    Examples
+    --------
+    >>> frame_order(32, 8).tolist()
+    [0, 4, 8, 13, 17, 22, 26, 31]
+    """
+    return np.linspace(0, total - 1, frames).astype(np.int64)

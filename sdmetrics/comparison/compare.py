@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from sdmetrics._files import replacing
-from sdmetrics.analysis.requirements import CLASSES
 from sdmetrics.analysis.results import Results
-from sdmetrics.clips.views import FACTORS
 from sdmetrics.comparison.cautions import warnings
 from sdmetrics.comparison.paired import Groups, difference, load_groups, why_unpaired
 from sdmetrics.comparison.step_folders import step_folders
 from sdmetrics.errors import InputError
+from sdmetrics.metrics.classes import COUNTS, FACTORS
 
 Row = dict[str, Any]
 Run = Results | str | Path | Mapping[int, Results | str | Path]
@@ -155,7 +154,7 @@ def layer_values(layer: Mapping[str, Any]) -> Row:
                 f"{name}_{factor}_low": low,
                 f"{name}_{factor}_high": high,
             }
-    return values | {f"units_{label}": layer["counts"][label] for label in CLASSES}
+    return values | {f"units_{label}": layer["counts"][label] for label in COUNTS}
 
 
 def depths(results: Results) -> list[float]:
@@ -262,7 +261,7 @@ def _differences(one: Point, other: Point, read: _Reader) -> list[Row]:
             defined = before[name] is not None and after[name] is not None
             row[name] = after[name] - before[name] if defined else None
             row[f"{name}_low"], row[f"{name}_high"] = _ends(changes.get(name))
-        for label in CLASSES:
+        for label in COUNTS:
             shares = [100 * values[f"units_{label}"] / values["units"] for values in (before, after)]
             row[f"share_{label}"] = shares[1] - shares[0]
         rows.append({**row, "intervals": both if isinstance(both, str) else ""})

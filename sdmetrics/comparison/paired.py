@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sdmetrics.analysis.results import Results
 from sdmetrics.analysis.shards import LayerMoments, load_shard
-from sdmetrics.clips.views import FACTORS
+from sdmetrics.metrics.classes import FACTORS
 from sdmetrics.metrics.estimators import Stack, layer_scores, percent
 from sdmetrics.metrics.intervals import jackknife, leave_one_out
 from sdmetrics.metrics.moments import PairMoments

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from sdmetrics._files import write_json
 from sdmetrics._progress import progress_bar
-from sdmetrics.analysis.shards import GROUPS, group_of
 from sdmetrics.clips.clip import VOID, Clip, Masks
 from sdmetrics.clips.prefetch import Unusable, rendered_ahead
 from sdmetrics.errors import InputError, require
 from sdmetrics.evaluation.overlap import foreground
+from sdmetrics.metrics.groups import GROUPS, group_of
 from sdmetrics.metrics.intervals import Floats, with_interval
 
 SCHEMA = 1

@@ -6,40 +6,26 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics._files import write_json
 from sdmetrics._progress import progress_bar
-from sdmetrics.analysis.shards import group_of
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.prefetch import Unusable, rendered_ahead
 from sdmetrics.clips.render import Shown, feeds, plain, reordered
-from sdmetrics.clips.views import ModelInput, View
+from sdmetrics.clips.views import View
 from sdmetrics.errors import InputError
 from sdmetrics.evaluation.labels import class_indices
+from sdmetrics.metrics.groups import group_of
 from sdmetrics.metrics.intervals import mean_replicates, with_interval
+from sdmetrics.runners.protocols import OutputRunner
 
 SCHEMA = 1
 TOPS = {"top1": 1, "top5": 5}
 ORDERS = ("in_order", "shuffled")
-
-
-class Classifier(Protocol):
-    """A runner that also gives the model's own outputs."""
-
-    @property
-    def inputs(self) -> Sequence[ModelInput]:
-        """The model's inputs."""
-
-    @property
-    def identity(self) -> Mapping[str, Any]:
-        """All that tells this runner's numbers from another's."""
-
-    def run(self, feeds: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
-        """Return the model's own outputs by name."""
 
 
 @dataclass
@@ -73,7 +59,7 @@ class Evaluation:
 
 
 def evaluate(
-    runner: Classifier,
+    runner: OutputRunner,
     clips: Iterable[Clip],
     classes: Mapping[str, int] | None = None,
     *,
@@ -264,7 +250,7 @@ def _insist_outputs(labels: NDArray[np.int64], outputs: NDArray[Any]) -> None:
         )
 
 
-def _check(runner: Classifier, clips: Sequence[Clip], shuffle: bool, seed: int, batch: int) -> None:
+def _check(runner: OutputRunner, clips: Sequence[Clip], shuffle: bool, seed: int, batch: int) -> None:
     """Refuse at once what would only fail after hours."""
     if not clips:
         raise InputError("there are no clips; give at least one")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics.ablation.scoring import Outputs, Score
-from sdmetrics.clips.clip import Clip, Masks
+from sdmetrics.clips.clip import Masks
 from sdmetrics.errors import InputError
-from sdmetrics.evaluation.foreground_maps import MapReader, Maps, resized
+from sdmetrics.evaluation.foreground_maps import Maps, resized
 from sdmetrics.evaluation.overlap import (
     MOCA_THRESHOLD,
     REGION_THRESHOLD,
@@ -22,65 +21,6 @@ from sdmetrics.evaluation.overlap import (
     region_similarity,
 )
 from sdmetrics.metrics.intervals import Floats
-
-
-def region_score(
-    output: str | None = None, *, logits: bool | None = None, threshold: float = REGION_THRESHOLD
-) -> Score:
-    """Return the score that `ablate` takes to watch region similarity: each clip's mean over its annotated frames.
-
-    Parameters
-    ----------
-    output, logits, threshold
-        As in `evaluate_segmentation`.
-
-    Examples
-    --------
-    >>> score = region_score()
-    >>> frames, masks = np.zeros((1, 2, 2, 3), np.uint8), np.ones((1, 2, 2), np.uint8)
-    >>> clip = Clip("bear", lambda: frames, load_masks=lambda: masks)
-    >>> score({"mask": np.array([[[[0.9, 0.8], [0.7, 0.1]]]])}, [clip]).tolist()
-    [0.75]
-    """
-    return _score("iou", PROTOCOLS["region"], output, logits, threshold)
-
-
-def moca_score(output: str | None = None, *, logits: bool | None = None, threshold: float = MOCA_THRESHOLD) -> Score:
-    """Return the score that `ablate` takes to watch the overlap of boxes, as on MoCA (Fig. 11, bottom).
-
-    Parameters
-    ----------
-    output, logits, threshold
-        As in `evaluate_segmentation`.
-
-    Examples
-    --------
-    >>> score = moca_score()
-    >>> frames, masks = np.zeros((1, 2, 2, 3), np.uint8), np.eye(2, dtype=np.uint8)[None]
-    >>> clip = Clip("moth", lambda: frames, load_masks=lambda: masks)
-    >>> score({"mask": np.array([[[[0.1, 0.8], [0.1, 0.1]]]])}, [clip]).tolist()
-    [0.25]
-    """
-    return _score("box_iou", PROTOCOLS["moca"], output, logits, threshold)
-
-
-def mask_score(protocol: str, output: str | None = None) -> Score:
-    """Return the score of a protocol, `"region"` or `"moca"`, with its usual threshold.
-
-    Raises
-    ------
-    InputError
-        If there is no such protocol.
-
-    Examples
-    --------
-    >>> mask_score("moca").__name__
-    'box_iou'
-    """
-    scores = {"region": region_score, "moca": moca_score}
-    if protocol not in scores:
-        raise InputError(f"protocol is {protocol!r}; allowed: {', '.join(scores)}")
-    return scores[protocol](output)
 
 
 @dataclass(frozen=True)
@@ -138,26 +78,3 @@ PROTOCOLS: Mapping[str, FrameProtocol] = {
     "region": FrameProtocol(_region, REGION_THRESHOLD),
     "moca": FrameProtocol(_moca, MOCA_THRESHOLD),
 }
-
-
-def _score(name: str, protocol: FrameProtocol, output: str | None, logits: bool | None, threshold: float) -> Score:
-    """Return a score of this name, which the curves of an ablation then have."""
-    read = MapReader(output, logits)
-
-    def score(outputs: Outputs, clips: Sequence[Clip]) -> Floats:
-        maps = read(outputs, [clip.id for clip in clips])
-        return np.array(
-            [
-                _mean(protocol.overlaps(one, clip.masks, threshold, clip.id))
-                for one, clip in zip(maps, clips, strict=True)
-            ]
-        )
-
-    score.__name__ = name
-    return score
-
-
-def _mean(overlaps: Floats) -> float:
-    """Return the mean over the frames that are annotated."""
-    known = overlaps[~np.isnan(overlaps)]
-    return float(known.mean()) if len(known) else np.nan

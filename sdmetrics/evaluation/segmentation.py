@@ -12,17 +12,17 @@ import numpy as np
 
 from sdmetrics._files import write_json
 from sdmetrics._progress import progress_bar
-from sdmetrics.analysis.shards import group_of
 from sdmetrics.clips.clip import Clip, Masks
 from sdmetrics.clips.prefetch import Unusable, rendered_ahead
 from sdmetrics.clips.render import Feeds, Shown, feeds, plain
 from sdmetrics.clips.views import View
 from sdmetrics.errors import InputError
-from sdmetrics.evaluation.classification import Classifier
 from sdmetrics.evaluation.foreground_maps import MapReader, Maps
 from sdmetrics.evaluation.overlap import SUCCESS_THRESHOLDS, successes
 from sdmetrics.evaluation.protocols import PROTOCOLS
+from sdmetrics.metrics.groups import group_of
 from sdmetrics.metrics.intervals import Floats, mean_replicates, with_interval
+from sdmetrics.runners.protocols import OutputRunner
 
 SCHEMA = 1
 
@@ -58,7 +58,7 @@ class SegmentationEvaluation:
 
 
 def evaluate_segmentation(
-    runner: Classifier,
+    runner: OutputRunner,
     clips: Iterable[Clip],
     *,
     protocol: str = "region",

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdmetrics.clips.clip import Clip
-from sdmetrics.clips.views import ModelInput, reads_flow
+from sdmetrics.probes.inputs import ModelInput, reads_flow
 
 if TYPE_CHECKING:
-    from sdmetrics.analysis.measure import Runner
     from sdmetrics.runners.onnxruntime import OnnxRunner
+    from sdmetrics.runners.protocols import Runner
 
 
 def open_model(
@@ -123,7 +123,7 @@ def open_clips(
     Traceback (most recent call last):
     sdmetrics.errors.InputError: holiday.mp4 does not exist; give a video, a folder or a CSV manifest
     """
-    from sdmetrics.clips.videos.datasets import open_clips as open_dataset
+    from sdmetrics.clips.open import open_clips as open_dataset
 
     widest = max(runner.inputs, key=lambda model_input: model_input.frames)
     return open_dataset(

@@ -14,7 +14,7 @@ from sdmetrics.errors import InputError
 from sdmetrics.loading.open import open_clips
 
 if TYPE_CHECKING:
-    from sdmetrics.analysis.measure import Runner
+    from sdmetrics.runners.protocols import Runner
 
 FILE_NAME = "source.json"
 SCHEMA = 1

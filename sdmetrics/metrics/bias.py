@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError
+from sdmetrics.metrics.classes import COUNTS, FACTORS, PERCENTS
 from sdmetrics.metrics.estimators import ESTIMATORS, Stack, dead_units, layer_scores, percent, unit_scores
 from sdmetrics.metrics.intervals import MIN_GROUPS, correlation_jackknife, jackknife, leave_one_out
 from sdmetrics.metrics.moments import PairMoments
@@ -22,7 +23,7 @@ Moments = PairMoments | Sequence[PairMoments]
 SCORE_RANGE = {"pearson": (-1, 1), "icc": (-1, 1), "reference": (-math.inf, math.inf)}
 """What a layer's score can be: with `reference` a unit may outweigh the pooled variance."""
 
-RESERVED = ("identical", "joint", "residual", "dead")
+RESERVED = tuple(name for name in (*PERCENTS, *COUNTS) if name not in FACTORS)
 """Names that a factor cannot have: they name other things in the results."""
 
 

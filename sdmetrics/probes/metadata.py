@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.onnx_file import load_graph
 
 if TYPE_CHECKING:

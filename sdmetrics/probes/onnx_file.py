@@ -9,17 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdmetrics._files import replacing
-from sdmetrics.errors import InputError, require
+from sdmetrics.errors import InputError, one_line, require
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-    from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
+    from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 
 LIMIT = 2**31 - 1
 """Bytes that one ONNX file without external data can hold."""
-
-Shape = tuple[int | str, ...]
 
 
 def load_graph(path: Path) -> ModelProto:
@@ -125,65 +121,10 @@ def external_files(model: ModelProto, folder: Path) -> list[Path]:
     return [root / location for location in sorted(locations)]
 
 
-def fed_inputs(graph: GraphProto) -> list[ValueInfoProto]:
-    """Return the inputs that have to be fed: old files list their weights as inputs too."""
-    weights = {tensor.name for tensor in graph.initializer}
-    return [value for value in graph.input if value.name not in weights]
-
-
-def shapes(model: ModelProto) -> dict[str, Shape]:
-    """Return the shape of every tensor whose rank is known; an unknown dimension is `"?"`."""
-    found: dict[str, Shape] = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
-    for value in _values(model):
-        if value.type.tensor_type.HasField("shape"):
-            found[value.name] = tuple(
-                dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?"
-                for dim in value.type.tensor_type.shape.dim
-            )
-    return found
-
-
-def element_types(model: ModelProto) -> dict[str, int]:
-    """Return ONNX's number of the element type of every tensor that is not a weight, as far as known."""
-    types = ((value.name, value.type.tensor_type.elem_type) for value in _values(model))
-    return {name: kind for name, kind in types if kind}
-
-
 def attribute(node: NodeProto, name: str, default: object) -> Any:  # noqa: ANN401 (as ONNX)
     """Return a node's attribute."""
     helper = require("onnx", extra="cpu").helper
     return next((helper.get_attribute_value(a) for a in node.attribute if a.name == name), default)
-
-
-def constants(model: ModelProto) -> dict[str, NDArray[np.int64] | None]:
-    """Return the tensors that no input reaches, with the value of the short ones."""
-    numpy_helper = require("onnx", extra="cpu").numpy_helper
-    small = 64
-    found: dict[str, NDArray[np.int64] | None] = {}
-    for tensor in model.graph.initializer:
-        short = len(tensor.dims) == 1 and tensor.dims[0] <= small
-        found[tensor.name] = numpy_helper.to_array(tensor) if short else None
-    for node in model.graph.node:
-        if node.op_type == "Constant":
-            value = attribute(node, "value", None)
-            short = value is not None and len(value.dims) == 1 and value.dims[0] <= small
-            found[node.output[0]] = numpy_helper.to_array(value) if short else None
-        elif node.input and all(not name or name in found for name in node.input):
-            found.update(dict.fromkeys(node.output))
-    return found
-
-
-def rename_uses(graph: GraphProto, old: str, new: str) -> None:
-    """Make every consumer of the tensor `old`, in sub-graphs too, read `new`; producers keep their names."""
-    for node in graph.node:
-        for index, name in enumerate(node.input):
-            if name == old:
-                node.input[index] = new
-        for inner in subgraphs(node):
-            rename_uses(inner, old, new)
-            for output in inner.output:
-                if output.name == old:
-                    output.name = new
 
 
 def set_nodes(graph: GraphProto, nodes: Sequence[NodeProto]) -> None:
@@ -206,26 +147,6 @@ def sort_nodes(graph: GraphProto) -> None:
     }
     if any(maker >= index for index, found in needs.items() for maker in found):
         set_nodes(graph, [graph.node[index] for index in TopologicalSorter(needs).static_order()])
-
-
-def one_line(error: BaseException) -> str:
-    """Return the first line of an error's message, to be quoted in ours."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:300] if lines else type(error).__name__
-
-
-def _values(model: ModelProto) -> list[ValueInfoProto]:
-    """Return what the file says of its tensors, behind what ONNX infers of those it is silent about."""
-    declared = [*model.graph.input, *model.graph.output, *model.graph.value_info]
-    names = {value.name for value in declared if value.type.tensor_type.HasField("shape")}
-    if all(output in names for node in model.graph.node for output in node.output if output):
-        return declared
-    onnx = require("onnx", extra="cpu")
-    try:
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-    except Exception as error:
-        raise InputError(f"the model is not valid ONNX: {one_line(error)}") from None
-    return [*inferred.output, *inferred.value_info, *declared]
 
 
 def subgraphs(node: NodeProto) -> Iterator[GraphProto]:

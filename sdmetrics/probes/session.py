@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sdmetrics.errors import InputError, require
+from sdmetrics.probes.feeds import Feeds
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
     from onnxruntime import InferenceSession
 
 ERRORS_ONLY = 3
@@ -50,3 +55,80 @@ def open_session(
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         raise InputError(f"ONNX Runtime {ort.__version__} cannot load the model: {reason}") from None
+
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+FLOAT_TYPES = {"tensor(float16)": np.float16, "tensor(double)": np.float64}
+
+
+def floats(arrays: Arrays) -> Arrays:
+    """Return the arrays of floating-point numbers: class indices and the like cannot be compared by tolerance."""
+    return {name: array for name, array in arrays.items() if np.issubdtype(array.dtype, np.floating)}
+
+
+def run(session: InferenceSession, feeds: Feeds, outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Run a session, in batches of the size that it is fixed to; its failure is an `InputError`."""
+    batch = session_batch(session)
+    if batch is None:
+        return run_once(session, feeds, outputs)
+    return in_batches(lambda fed: run_once(session, fed, outputs), feeds, batch)
+
+
+def run_once(session: InferenceSession, feeds: Feeds, outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Run a session; its failure is an `InputError` that names the number of clips."""
+    if not outputs:  # asked for none, the runtime gives all
+        return {}
+    types = {value.name: FLOAT_TYPES.get(value.type) for value in session.get_inputs()}
+    fed = {name: array.astype(types.get(name) or array.dtype, copy=False) for name, array in feeds.items()}
+    try:
+        return dict(zip(outputs, session.run(list(outputs), fed), strict=True))
+    except Exception as error:
+        clips = len(next(iter(feeds.values())))
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(
+            f"the model fails on a batch of {clips} clip(s): {reason}. Export it with a dynamic batch; if its inputs "
+            "were described, check their frames and size"
+        ) from None
+
+
+def fixed_batch(model: ModelProto) -> int | None:
+    """Return the number of clips that a model's or a probe's inputs are fixed to, or None."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    shapes = [value.type.tensor_type.shape.dim for value in model.graph.input if value.name not in weights]
+    return next((shape[0].dim_value for shape in shapes if len(shape) > 1 and shape[0].dim_value), None)
+
+
+def session_batch(session: InferenceSession) -> int | None:
+    """Return the number of clips that an opened model or probe is fixed to, or None; masks have one axis."""
+    shapes = [value.shape for value in session.get_inputs() if len(value.shape) > 1]
+    return next((shape[0] for shape in shapes if isinstance(shape[0], int)), None)
+
+
+def in_batches(call: Callable[[Arrays], Arrays], feeds: Arrays, batch: int) -> dict[str, NDArray[Any]]:
+    """Call a model on `batch` clips at a time, the last ones filled up by repetition; return what the clips gave.
+
+    Examples
+    --------
+    >>> doubled = in_batches(lambda fed: {"y": 2 * fed["x"]}, {"x": np.arange(6).reshape(3, 2)}, batch=2)
+    >>> doubled["y"].tolist()
+    [[0, 2], [4, 6], [8, 10]]
+    """
+    fed = {name: array for name, array in feeds.items() if array.ndim > 1}
+    other = {name: array for name, array in feeds.items() if array.ndim == 1}
+    clips = len(next(iter(fed.values())))
+    parts: dict[str, list[NDArray[Any]]] = {}
+    for start in range(0, clips, batch):
+        chosen = np.minimum(np.arange(start, start + batch), clips - 1)
+        used = min(batch, clips - start)
+        for name, value in call({**other, **{name: array[chosen] for name, array in fed.items()}}).items():
+            parts.setdefault(name, []).append(_of_clips(value, used, batch))
+    return {name: np.concatenate(values) for name, values in parts.items()}
+
+
+def _of_clips(value: NDArray[Any], used: int, batch: int) -> NDArray[Any]:
+    """Return an output's rows that belong to the first `used` clips of a batch; without any, all as one entry."""
+    if value.ndim == 0 or len(value) % batch or (batch == 1 and len(value) != 1):
+        return value[None]
+    return value[: used * (len(value) // batch)]

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Literal
 
-from sdmetrics.errors import InputError
-from sdmetrics.exporters.layers import suggest
+from sdmetrics.errors import InputError, suggest
 from sdmetrics.probes.torch_stages import find_stages
 
 if TYPE_CHECKING:

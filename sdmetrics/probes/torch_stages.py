@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sdmetrics.errors import InputError
-from sdmetrics.exporters.layers import suggest
+from sdmetrics.errors import InputError, suggest
 
 if TYPE_CHECKING:
     from torch import nn

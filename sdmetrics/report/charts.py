@@ -8,8 +8,8 @@ from typing import Any
 
 import altair as alt
 
-from sdmetrics.clips.views import FACTORS
-from sdmetrics.report.words import CLASSES, interval, interval_text, measurable, parts, percent, share, streams
+from sdmetrics.metrics.classes import FACTORS
+from sdmetrics.report.words import BAR_ORDER, interval, interval_text, measurable, parts, percent, share, streams
 
 COLOURS = {
     "dynamic": "#2f7bbd",
@@ -130,7 +130,7 @@ def bars(layers: Sequence[Row]) -> alt.LayerChart:
         y=alt.Y("layer:N", title=None, sort=None, axis=alt.Axis(domain=False, ticks=False)),
     )
     x = alt.X("start:Q", title="percent of units (Eq. 3)", scale=alt.Scale(domain=[0, 100]))
-    colour = alt.Color("class:N", scale=_scale(CLASSES), title=None, legend=alt.Legend(orient="bottom"))
+    colour = alt.Color("class:N", scale=_scale(BAR_ORDER), title=None, legend=alt.Legend(orient="bottom"))
     light = alt.when("datum.class == 'residual' || datum.class == 'undefined'").then(alt.value("black"))
     return alt.LayerChart(
         layer=[
@@ -168,7 +168,7 @@ def _scatter(
         .encode(
             x=alt.X("static:Q", title="static score", scale=scale, axis=axis),
             y=alt.Y("dynamic:Q", title="dynamic score", scale=scale, axis=axis),
-            color=alt.Color("class:N", scale=_scale(CLASSES), legend=None),
+            color=alt.Color("class:N", scale=_scale(BAR_ORDER), legend=None),
             tooltip=["unit:N", "class:N"]
             + [
                 tip

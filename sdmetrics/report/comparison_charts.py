@@ -7,9 +7,9 @@ from typing import Any
 
 import altair as alt
 
-from sdmetrics.clips.views import FACTORS
+from sdmetrics.metrics.classes import FACTORS
 from sdmetrics.report.charts import COLOURS
-from sdmetrics.report.words import CLASSES, interval_text, percent
+from sdmetrics.report.words import BAR_ORDER, interval_text, percent
 
 Row = Mapping[str, Any]
 """As in `Comparison.rows`."""
@@ -35,7 +35,7 @@ def classes_over_steps(rows: Sequence[Row]) -> alt.Chart:
     values = []
     for row in rows:
         start = 0.0
-        for name in CLASSES:
+        for name in BAR_ORDER:
             count = row[f"units_{name}"] - (row["units_dead"] if name == "residual" else 0)
             end = start + 100 * count / row["units"]
             values.append({"step": row["step"], "class": name, "start": start, "end": end, "units": count})
@@ -47,7 +47,7 @@ def classes_over_steps(rows: Sequence[Row]) -> alt.Chart:
             x=alt.X("step:Q", title="step", axis=alt.Axis(tickCount=5, tickMinStep=1, format=",d")),
             y=alt.Y("start:Q", title="percent of units (Eq. 3)", scale=alt.Scale(domain=[0, 100])),
             y2="end:Q",
-            color=alt.Color("class:N", scale=_scale(CLASSES), title=None, legend=alt.Legend(orient="bottom")),
+            color=alt.Color("class:N", scale=_scale(BAR_ORDER), title=None, legend=alt.Legend(orient="bottom")),
             tooltip=["step:Q", "class:N", "units:Q"],
         )
     )

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdmetrics._files import replacing
-from sdmetrics.clips.views import FACTORS
 from sdmetrics.errors import require
+from sdmetrics.metrics.classes import FACTORS
 from sdmetrics.report import words
 from sdmetrics.report.html import render_page, spec
 

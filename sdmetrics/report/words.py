@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sdmetrics.ablation.result import Ablation
     from sdmetrics.analysis.results import Results
 
-CLASSES = ("dynamic", "joint", "static", "residual", "dead")
+BAR_ORDER = ("dynamic", "joint", "static", "residual", "dead")
 """The parts of a bar, in the order drawn; `dead` is cut out of `residual`, which counts it too."""
 
 UNDEFINED = "–"
@@ -126,7 +126,7 @@ def parts(layer: Mapping[str, Any]) -> dict[str, int]:
     >>> parts({"counts": {"dynamic": 1, "static": 2, "joint": 3, "residual": 4, "dead": 1}})
     {'dynamic': 1, 'joint': 3, 'static': 2, 'residual': 3, 'dead': 1}
     """
-    counts = {name: layer["counts"][name] for name in CLASSES}
+    counts = {name: layer["counts"][name] for name in BAR_ORDER}
     return {**counts, "residual": counts["residual"] - counts["dead"]}
 
 

@@ -1,7 +1,7 @@
 """The camouflage world: generated clips whose objects have the ground's own texture and are seen by their motion alone.
 
 A model that finds them has to be dynamic. In its visible clips the objects have other colours, and one frame is enough.
-`sdmetrics.clips.generated.hidden_objects` says what the clips show and why a frame tells nothing; masks and flow are exact.
+`hidden_objects` beside this file says what the clips show and why a frame tells nothing; masks and flow are exact.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The known-answer world: generated clips whose motion and appearance are independent of each other.
 
 A model that is trained to name the motion has to be dynamic, a model that is trained to name the texture has to be
-static: the measure must say so. `sdmetrics.clips.generated.world_scenes` says what the clips show; a `Variant` makes the world harder:
-a textured background, a camera that pans, labels that are the order of two motions, rare labels, and labels that an
-appearance gives away.
+static: the measure must say so. `world_scenes` beside this file says what the clips show; a `Variant` makes the world
+harder: a textured background, a camera that pans, labels that are the order of two motions, rare labels, and labels
+that an appearance gives away.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from sdmetrics.clips.clip import Frames
 from sdmetrics.clips.styles.built_in import STYLES, Picture, Plane, Style
-from sdmetrics.errors import InputError, require
-from sdmetrics.probes.onnx_file import file_sha256, load_model, one_line
+from sdmetrics.errors import InputError, one_line, require
+from sdmetrics.probes.onnx_file import file_sha256, load_model
 from sdmetrics.probes.session import available_threads, open_session
 
 VALUES: Mapping[str, tuple[float, float]] = {"0..1": (0, 1), "0..255": (0, 255), "-1..1": (-1, 1)}

@@ -7,8 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from sdmetrics.errors import InputError
-from sdmetrics.exporters.architectures.architecture import load_library
+from sdmetrics.errors import InputError, load_library
 from sdmetrics.torch.segmenters.backbones import STAGES, take_apart
 from sdmetrics.torch.segmenters.cross_connections import Cross
 from sdmetrics.torch.segmenters.fusion import Fusion

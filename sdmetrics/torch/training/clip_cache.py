@@ -11,7 +11,7 @@ import numpy as np
 
 from sdmetrics.clips.clip import Clip, Frames
 from sdmetrics.clips.styles.built_in import STYLES, Style, style_identity
-from sdmetrics.clips.views import ModelInput
+from sdmetrics.probes.inputs import ModelInput
 
 COPIES = 3
 """A clip's own frames and those in its two styles."""

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from sdmetrics.clips.clip import Clip
-from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError, require
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.torch.training.tracker import BiasTracker, scalars
 
 if TYPE_CHECKING:

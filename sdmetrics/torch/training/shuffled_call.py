@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sdmetrics.clips.views import ModelInput
 from sdmetrics.errors import InputError
+from sdmetrics.probes.inputs import ModelInput
 
 Layout = str | ModelInput
 """The axes of an input by letter, as in `"NCTHW"`; T is time, N (the first) the clips."""

@@ -13,10 +13,11 @@ from sdmetrics.analysis.measure import analyze
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.styles.built_in import Style
-from sdmetrics.clips.views import FACTORS, ModelInput
 from sdmetrics.comparison.compare import layer_values
 from sdmetrics.comparison.step_folders import step_folder, step_folders
 from sdmetrics.errors import InputError
+from sdmetrics.metrics.classes import FACTORS
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.torch_hooks import place_of
 from sdmetrics.report.words import differences
 from sdmetrics.runners.torch import TorchRunner

@@ -1,0 +1,54 @@
+"""What analysis, evaluation and ablation need of a runner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sdmetrics.probes.inputs import ModelInput
+
+UnitMasks = Mapping[str, NDArray[np.float64]]
+"""For some layers a mask `(units,)`; 0 removes a unit."""
+
+Outputs = Mapping[str, NDArray[Any]]
+"""The model's own outputs by name."""
+
+
+class _ModelRunner(Protocol):
+    """What all runners have in common."""
+
+    @property
+    def inputs(self) -> Sequence[ModelInput]:
+        """The model's inputs."""
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """All that tells this runner's numbers from another's; enters the run's settings."""
+
+
+class Runner(_ModelRunner, Protocol):
+    """Runs a probe."""
+
+    @property
+    def layers(self) -> Sequence[str]:
+        """The layers whose units come out."""
+
+    def __call__(self, feeds: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[np.floating[Any]]]:
+        """Return for each layer the pooled units `(N, units)` of `N` views."""
+
+
+class OutputRunner(_ModelRunner, Protocol):
+    """Runs a model for its own outputs: class scores, or maps of the foreground."""
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> Outputs:
+        """Return the model's own outputs by name."""
+
+
+class MaskedRunner(Runner, Protocol):
+    """Runs a probe that has unit masks."""
+
+    def run(self, feeds: Mapping[str, NDArray[Any]], masks: UnitMasks | None = None) -> Outputs:
+        """Return the model's own outputs; a layer's mask `(units,)` multiplies what the layer's consumers read."""

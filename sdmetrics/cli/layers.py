@@ -1,0 +1,40 @@
+"""`layers`: what can be measured in an ONNX file."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+from sdmetrics.cli.app import app, console
+from sdmetrics.cli.options import MODEL
+from sdmetrics.cli.tables import plain_table
+
+
+@app.command()
+def layers(model: Annotated[Path, MODEL]) -> None:
+    """List the layers of a model that can be measured."""
+    from sdmetrics.exporters.layers import list_layers, understood_inputs
+
+    found = list_layers(model)
+    rows = [
+        (
+            layer.name,
+            " × ".join(map(str, layer.shape)),
+            *("–" if value is None else value for value in (layer.channel_axis, layer.units, layer.module)),
+        )
+        for layer in found
+    ]
+    console.print(plain_table(str(model), ("layer", "shape", "channel axis", "units", "module"), rows))
+    for line in understood_inputs(model):
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+    if found:
+        example = f"sdmetrics probe {model} -l {shlex.quote(found[-1].name)} -o probe.onnx"
+        console.print(f"next: {example}", soft_wrap=True, markup=False, highlight=False)
+    else:
+        console.print(
+            "no layer with a certain channel axis was found; name a tensor and its axis in Python: "
+            "build_probe(MODEL, PROBE, layers={TENSOR: AXIS})",
+            soft_wrap=True,
+            markup=False,
+        )
