@@ -5,10 +5,10 @@ RUNTIME := $(if $(shell nvidia-smi -L 2>/dev/null),gpu,cpu)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-# See tests/torchvision_operators.py.
+# See tests/helpers/torchvision_operators.py.
 define let_torchvision_load
 	packages=$$($(1)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
-		cp tests/torchvision_operators.py "$$packages" && \
+		cp tests/helpers/torchvision_operators.py "$$packages" && \
 		echo 'import torchvision_operators' > "$$packages/torchvision_operators.pth"
 endef
 
@@ -77,12 +77,12 @@ picture: demo .venv/for-developers ## take the README's picture of the demo's re
 	$(PIP) --editable '.[$(RUNTIME)]'
 	touch $@
 
-.venv/for-developers: pyproject.toml constraints.txt tests/torchvision_operators.py | .venv/bin/python
+.venv/for-developers: pyproject.toml constraints.txt tests/helpers/torchvision_operators.py | .venv/bin/python
 	$(PIP) --editable '.[$(RUNTIME),catalogue,dev]'
 	$(call let_torchvision_load,.venv)
 	touch $@ .venv/for-users
 
-.venv-all/for-all: pyproject.toml constraints.txt tests/torchvision_operators.py
+.venv-all/for-all: pyproject.toml constraints.txt tests/helpers/torchvision_operators.py
 	$(PYTHON) -m venv .venv-all
 	.venv-all/bin/python -m pip install --quiet --constraint constraints.txt \
 		--editable '.[$(RUNTIME),catalogue,tensorflow,jax,dev]'

@@ -11,8 +11,8 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks.readme import write_between
+from benchmarks.same_weights import BARE, LAYERS, four_files, four_results, largest_difference
 from sdmetrics.probes.metadata import read_metadata
-from tests.same_weights import BARE, LAYERS, four_files, four_results, largest_difference
 
 CLASSES = ("static", "dynamic", "joint", "residual")
 

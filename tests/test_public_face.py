@@ -29,8 +29,8 @@ from sdmetrics.torch import (
     rtnet,
     small_resnet,
 )
-from tests.models import ResNet3d, seeded
-from tests.videos import write_video
+from tests.helpers.torch_models import ResNet3d, seeded
+from tests.helpers.videos import write_video
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
 ROOMS = [

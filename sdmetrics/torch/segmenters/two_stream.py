@@ -28,7 +28,8 @@ class TwoStream(nn.Module):
     Parameters
     ----------
     appearance, motion
-        The backbones of the frame and of the flow; see `backbones.take_apart`. Their parts become the model's; they must have the same number of channels after every stage.
+        The backbones of the frame and of the flow; see `backbones.take_apart`. Their parts become the model's; they
+        must have the same number of channels after every stage.
     cross
         Which way cross connections go: `"none"`, `"motion_to_appearance"` or `"both_ways"` by co-attention, or
         `"reciprocal"`, RTNet's own; see `sdmetrics.torch.segmenters.cross_connections`.

@@ -1,0 +1,141 @@
+"""`sdmetrics ablate` as a person meets it, on the demo's two models."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+
+import pytest
+
+from sdmetrics.ablation.result import Ablation
+from sdmetrics.demo import run_demo
+from tests.cli.test_commands import failed
+
+QUICK = ("--fraction", 0.2, "--fraction", 0.8, "--repeats", 2, "--provider", "cpu", "--threads", 1)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """Runs of both models on few clips; a test that writes copies them."""
+    out = tmp_path_factory.mktemp("demo")
+    run_demo(out, clips=24)
+    return out
+
+
+@pytest.fixture
+def run(demo, tmp_path):
+    return shutil.copytree(demo / "motion", tmp_path / "motion")
+
+
+def ablate(command, run, *options):
+    return command("ablate", run, "--labels", run / "classes.txt", *QUICK, *options)
+
+
+@pytest.mark.parametrize("name", ["motion", "appearance"])
+def test_the_models_of_the_demo_lose_what_they_know(command, demo, name, tmp_path):
+    run = shutil.copytree(demo / name, tmp_path / name)
+    code, out, err = ablate(command, run)
+    assert code == 0, err
+    assert "stage4, top1: 24 clips used, 0 skipped" in out
+    assert out.count("minus random") == 2 * 2
+    assert "units are missed" in out
+    assert "random draws are higher" in out
+    found = Ablation.load(run)
+    assert found.scores == ["top1", "top5"]
+    whole = {p["mean"] for p in found.curves if p["fraction"] == 0 and p["score"] == "top1"}
+    assert len(whole) == 1
+    assert whole.pop() > 0.9
+    assert min(p["mean"] for p in found.curves if p["score"] == "top1") < 0.8
+    assert {(d["factor"], d["against"]) for d in found.differences} == {
+        (factor, against) for factor in ("dynamic", "static") for against in ("random", "least")
+    }
+    for point in found.curves:
+        if (point["fraction"], point["score"]) == (0.8, "top1"):
+            assert f"{point['mean']:.2f}" in next(line for line in out.splitlines() if line.startswith(" 80 %"))
+    with (run / "ablation.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == len(found.rows)
+    assert "Without some units" in (run / "report.html").read_text()
+
+
+def test_the_report_of_a_run_shows_what_was_stored(command, demo, run, tmp_path):
+    page = tmp_path / "page.html"
+    assert command("report", run, "-o", page)[0] == 0
+    assert "Without some units" not in page.read_text()
+    assert ablate(command, run)[0] == 0
+    assert command("report", run, demo / "appearance", "-o", page)[0] == 0
+    assert "Without some units" in page.read_text()
+    (run / "ablation.json").write_text("half a {")
+    assert failed(command("report", run, "-o", page), "ablation.json is damaged", "ablate again")
+
+
+def test_layers_clips_and_model_can_be_chosen(command, run, tmp_path):
+    model = shutil.move(run / "model.onnx", tmp_path / "elsewhere.onnx")
+    assert failed(ablate(command, run), "model.onnx", "--model FILE")
+    options = ("--model", model, "--clips", "world:6:3", "--layer", "stage2", "-l", "stage3", "--by", "score")
+    code, out, err = ablate(command, run, *options)
+    assert code == 0, err
+    assert "stage2, top1: 6 clips used" in out
+    assert "stage3, top5: 6 clips used" in out
+    found = Ablation.load(run)
+    assert [layer["name"] for layer in found.layers] == ["stage2", "stage3"]
+    assert (found.by, found.clips["used"], found.repeats) == ("score", 6, 2)
+
+
+def test_a_probe_with_masks_stands_in_for_the_model(command, run, tmp_path):
+    probe = tmp_path / "probe.onnx"
+    assert command("probe", run / "model.onnx", "-o", probe, "--masks")[0] == 0
+    assert ablate(command, run, "--model", probe, "--output", "output")[0] == 0
+    assert command("probe", run / "model.onnx", "-o", probe)[0] == 0
+    assert failed(ablate(command, run, "--model", probe), "has no masks", "--masks -o PROBE")
+
+
+def test_interrupted_it_says_how_to_go_on_and_goes_on(command, run, monkeypatch):
+    from sdmetrics.ablation import ablate as ablation
+
+    store = ablation.save_part
+    stored = []
+
+    def interrupt(part, path):
+        if len(stored) == 4:
+            raise KeyboardInterrupt
+        store(part, path)
+        stored.append(path)
+
+    monkeypatch.setattr(ablation, "save_part", interrupt)
+    code, out, _ = ablate(command, run)
+    assert code == 130
+    assert "the same command goes on" in out
+    before = {path: path.stat().st_mtime_ns for path in stored}
+    monkeypatch.setattr(ablation, "save_part", store)
+    assert ablate(command, run)[0] == 0
+    assert {path: path.stat().st_mtime_ns for path in stored} == before
+    assert json.loads((run / "ablation.json").read_text())["clips"]["used"] == 24
+
+
+class TestBadInput:
+    def test_labels(self, command, run, tmp_path):
+        assert failed(command("ablate", run), "has the label", "without a list of classes only numbers")
+        assert failed(command("ablate", run, "--labels", tmp_path / "none.txt"), "none.txt", "cannot be read")
+        (tmp_path / "other.txt").write_text("walking\nrunning\n")
+        assert failed(command("ablate", run, "--labels", tmp_path / "other.txt"), "none of the 2 classes")
+
+    def test_another_model_than_the_run_s(self, command, demo, run):
+        outcome = ablate(command, run, "--model", demo / "appearance" / "model.onnx")
+        assert failed(outcome, "the run is of the model 'world-motion'", "give the model that was analysed")
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            (("--layer", "stage9"), ("stage9", "stage4")),
+            (("--fraction", 30), ("fraction is 30.0", "For 10 % give 0.1")),
+            (("--by", "rank"), ("by is 'rank'", "softmax, score")),
+            (("--output", "logits"), ("no output 'logits'", "output")),
+            (("--clips", "nowhere"), ("nowhere",)),
+        ],
+    )
+    def test_options(self, command, run, options, words):
+        assert failed(ablate(command, run, *options), *words)
+
+    def test_a_folder_that_is_no_run(self, command, tmp_path):
+        assert failed(command("ablate", tmp_path), "results.json")

@@ -1,0 +1,116 @@
+"""`sdmetrics evaluate` as a person meets it."""
+
+import json
+import shutil
+
+import numpy as np
+import onnx
+import pytest
+
+from sdmetrics.clips.generated.world import APPEARANCES, MOTIONS, world_clips
+from sdmetrics.demo import demo_model
+from tests.helpers.videos import write_video
+
+CPU = ("--provider", "cpu", "--threads", 1)
+
+
+@pytest.fixture
+def model(tmp_path):
+    with demo_model("motion") as path:
+        return shutil.copy(path, tmp_path / "motion.onnx")
+
+
+@pytest.fixture
+def labels(tmp_path):
+    path = tmp_path / "classes.txt"
+    path.write_text("\n".join(MOTIONS))
+    return path
+
+
+def test_the_table_says_what_the_file_says(command, model, labels, tmp_path):
+    file = tmp_path / "new" / "evaluation.json"
+    options = ("--labels", labels, "--shuffle", "--seed", 3, "--batch", 16, "-o", file, *CPU)
+    code, out, err = command("evaluate", model, "world:30:2", *options)
+    assert (code, err) == (0, "")
+    assert "motion: 30 clips used, 0 skipped" in out
+    document = json.loads(file.read_text())
+    assert document["seed"] == 3
+    assert len(document["clips"]) == 30
+    for row, order in (("in order", "in_order"), ("shuffled", "shuffled"), ("shuffled / in order", "ratio")):
+        line = next(line for line in out.splitlines() if line.strip().startswith(f"{row}  "))
+        for score in document["scores"][order].values():
+            low, high = score["ci95"]
+            assert f"{100 * score['value']:.1f} ({100 * low:.1f}–{100 * high:.1f})" in line
+    assert f"evaluation: {file}" in out
+
+
+def test_without_shuffling_there_is_one_row_and_without_groups_no_interval(command, model, labels):
+    code, out, _ = command("evaluate", model, "world:2", "--labels", labels, *CPU)
+    assert code == 0
+    assert "shuffled" not in out
+    assert "(" not in out
+
+
+def test_labels_of_a_manifest_are_numbers_or_names_and_broken_videos_are_listed(command, model, tmp_path):
+    lines = ["path,label"]
+    for number, clip in enumerate(world_clips(4)):
+        frames = [np.kron(frame, np.ones((2, 2, 1), np.uint8)) for frame in clip.frames]
+        write_video(tmp_path / f"{number}.mp4", frames)
+        lines.append(f"{number}.mp4,{MOTIONS.index(clip.label.split('/')[0])}")
+    (tmp_path / "torn.mp4").write_bytes(b"")
+    (tmp_path / "list.csv").write_text("\n".join([*lines, "torn.mp4,3"]))
+    code, out, err = command("evaluate", model, tmp_path / "list.csv", "--shuffle", *CPU)
+    assert (code, err) == (0, "")
+    assert "4 clips used, 1 skipped" in out
+    assert "skipped torn.mp4: " in out
+    names = "\n".join(f"number {k}" for k in range(8))
+    (tmp_path / "names.txt").write_text(names)
+    code, _, err = command("evaluate", model, tmp_path / "list.csv", "--labels", tmp_path / "names.txt", *CPU)
+    assert code == 2
+    assert "has the label" in err
+    assert "'number 0', 'number 1'" in err
+
+
+def test_a_probe_and_a_file_that_says_nothing_of_itself_are_evaluated_alike(command, model, labels, tmp_path):
+    assert command("probe", model, "-o", tmp_path / "probe.onnx", "--masks")[0] == 0
+    plain = onnx.load(model)
+    del plain.metadata_props[:]
+    del plain.graph.output[1:]
+    assert [output.name for output in plain.graph.output] == ["output"]
+    onnx.save(plain, tmp_path / "plain.onnx")
+    tables = []
+    for name in ("motion", "probe", "plain"):
+        file = tmp_path / f"{name}.json"
+        path = tmp_path / f"{name}.onnx"
+        code, _, err = command("evaluate", path, "world:12", "--labels", labels, "--shuffle", "-o", file, *CPU)
+        assert (code, err) == (0, "")
+        tables.append(json.loads(file.read_text())["clips"])
+    assert tables[0] == tables[1] == tables[2]
+
+
+def test_what_is_wrong_is_said_in_one_line(command, model, labels, tmp_path):
+    (tmp_path / "few.txt").write_text("\n".join(MOTIONS[:3]))
+    (tmp_path / "many.txt").write_text("\n".join([*(f"class {k}" for k in range(8)), *MOTIONS]))
+    (tmp_path / "looks.txt").write_text("\n".join(MOTIONS + APPEARANCES))
+    for words, arguments in (
+        ("cannot be read", ("--labels", tmp_path / "gone.txt")),
+        ("only numbers are allowed", ()),
+        ("none of the 3 classes: 'right', 'left', 'down'", ("--labels", tmp_path / "few.txt")),
+        ("the model's output scores 8 classes", ("--labels", tmp_path / "many.txt")),
+        ("are classes; one must be", ("--labels", tmp_path / "looks.txt")),
+        ("the model has no output 'logits'; allowed: output", ("--labels", labels, "--output", "logits")),
+        ("TF32 is asked for", ("--labels", labels, "--tf32")),
+    ):
+        code, _, err = command("evaluate", model, "world:9", *arguments, *CPU)
+        assert code == 2
+        assert words in err
+        assert err.startswith("error: ")
+        assert err.count("\n") == 1
+
+
+def test_help_says_what_is_counted_and_how_worlds_are_named(command):
+    assert "evaluate" in command("--help")[1]
+    code, out, _ = command("evaluate", "--help")
+    assert code == 0
+    for word in ("--shuffle", "--labels", "world:N", "--output", "needs motion"):
+        assert word in out

@@ -1,0 +1,16 @@
+"""Analyses slow clips into the folder given, so that a test can kill it in the middle."""
+
+import sys
+import time
+
+from sdmetrics.analysis.measure import analyze
+from tests.helpers.fakes import NumpyRunner, changes, colours, noise_clip
+
+if __name__ == "__main__":
+
+    def slowly(frames):
+        time.sleep(0.01)
+        return colours(frames)
+
+    clips = [noise_clip(i) for i in range(60)]
+    analyze(NumpyRunner({"colours": slowly, "changes": changes}), clips, out=sys.argv[1], batch=2)
