@@ -24,8 +24,8 @@ import onnx
 from benchmarks.machine import describe_machine
 from benchmarks.readme import write_between
 from sdmetrics.exporters import catalogue
-from sdmetrics.exporters._build.assemble import MASK_NODE
-from sdmetrics.exporters._build.finish import LAYER
+from sdmetrics.exporters._assembly.assemble import MASK_NODE
+from sdmetrics.exporters._assembly.finish import LAYER
 from sdmetrics.exporters._graph.nodes import rename_uses
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.probes.feeds import prepare, random_feeds

@@ -25,7 +25,7 @@ from sdmetrics.analysis.measure import analyze
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips.generated.world import world_clips
 from sdmetrics.errors import InputError
-from sdmetrics.exporters._build.half import rounded
+from sdmetrics.exporters._assembly.half import rounded
 from sdmetrics.exporters.architectures.architecture import Architecture
 from sdmetrics.exporters.catalogue import build_random, export_module, find_architecture
 from sdmetrics.exporters.probe import build_probe

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError, one_line, require, suggest
-from sdmetrics.exporters._build.finish import CLIPS, LAYER, declare
-from sdmetrics.exporters._build.gates import GATE, close_gates
+from sdmetrics.exporters._assembly.finish import CLIPS, LAYER, declare
+from sdmetrics.exporters._assembly.gates import GATE, close_gates
 from sdmetrics.exporters._flax.modules import FlaxModel, flax_model, named_arrays, running
 from sdmetrics.exporters._flax.pooling import any_pooling
 from sdmetrics.probes.feeds import check_sources, prepare, random_feeds

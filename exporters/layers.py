@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdmetrics.errors import InputError
-from sdmetrics.exporters._build.batch_size import with_working_batch
+from sdmetrics.exporters._assembly.batch_size import with_working_batch
 from sdmetrics.exporters._graph.describe_inputs import infer_inputs
 from sdmetrics.exporters._graph.find_layers import candidates
 from sdmetrics.exporters._graph.tensor_shapes import known_shapes

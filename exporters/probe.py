@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdmetrics.errors import InputError
-from sdmetrics.exporters._build.assemble import assemble
-from sdmetrics.exporters._build.batch_size import with_working_batch
-from sdmetrics.exporters._build.half import check_half, halve, precision
-from sdmetrics.exporters._build.verify import measure, verify_probe
+from sdmetrics.exporters._assembly.assemble import assemble
+from sdmetrics.exporters._assembly.batch_size import with_working_batch
+from sdmetrics.exporters._assembly.half import check_half, halve, precision
+from sdmetrics.exporters._assembly.verify import measure, verify_probe
 from sdmetrics.exporters._graph.describe_inputs import check_inputs, infer_inputs
 from sdmetrics.exporters._graph.find_layers import candidates, find_layers
 from sdmetrics.exporters._graph.tensor_shapes import known_shapes

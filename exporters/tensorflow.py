@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdmetrics.errors import require
-from sdmetrics.exporters._build.finish import CLIPS, declare
+from sdmetrics.exporters._assembly.finish import CLIPS, declare
 from sdmetrics.exporters._tensorflow.convert import forward, to_onnx
 from sdmetrics.exporters._tensorflow.functions import function_source
 from sdmetrics.exporters._tensorflow.keras_layers import keras_source

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError, one_line, require
-from sdmetrics.exporters._build.finish import CLIPS, LAYER, declare
-from sdmetrics.exporters._build.gates import GATE, close_gates
+from sdmetrics.exporters._assembly.finish import CLIPS, LAYER, declare
+from sdmetrics.exporters._assembly.gates import GATE, close_gates
 from sdmetrics.probes.feeds import check_sources, prepare, random_feeds
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.onnx_file import LIMIT

@@ -3,7 +3,7 @@
 A tensor's axes carry labels: `N`, `C`, `T`, `H`, `W`, or None where nothing is proven. Convolutions and
 normalisations put the channels first, linear layers last; everything else carries, moves, splits, joins or drops
 the labels it is given (`sdmetrics.exporters._graph.axis_factors`). Where the clips lie is not followed but measured
-(`sdmetrics.exporters._build.verify`).
+(`sdmetrics.exporters._assembly.verify`).
 """
 
 from __future__ import annotations

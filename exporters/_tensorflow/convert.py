@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError, one_line, require
-from sdmetrics.exporters._build.finish import LAYER
+from sdmetrics.exporters._assembly.finish import LAYER
 from sdmetrics.exporters._tensorflow.tf2onnx_fixes import DOMAIN, finish, mark_text
 
 if TYPE_CHECKING:

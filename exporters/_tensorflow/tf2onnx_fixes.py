@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError, require
-from sdmetrics.exporters._build.assemble import MASK_NODE
-from sdmetrics.exporters._build.finish import LAYER
+from sdmetrics.exporters._assembly.assemble import MASK_NODE
+from sdmetrics.exporters._assembly.finish import LAYER
 from sdmetrics.exporters._graph.nodes import rename_uses, shapes
 from sdmetrics.probes.onnx_file import attribute
 

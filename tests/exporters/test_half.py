@@ -15,7 +15,7 @@ from sdmetrics.analysis.measure import analyze
 from sdmetrics.clips.generated.world import world_clips
 from sdmetrics.demo import MODELS, demo_model
 from sdmetrics.errors import InputError
-from sdmetrics.exporters._build.half import halve, precision, rounded
+from sdmetrics.exporters._assembly.half import halve, precision, rounded
 from sdmetrics.exporters._graph.nodes import element_types
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.loading.open import open_model

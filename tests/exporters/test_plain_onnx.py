@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from sdmetrics.errors import InputError
-from sdmetrics.exporters._build.verify import measure
+from sdmetrics.exporters._assembly.verify import measure
 from sdmetrics.exporters._graph.describe_inputs import infer_inputs
 from sdmetrics.exporters._graph.find_layers import candidates
 from sdmetrics.exporters._graph.tensor_shapes import known_shapes

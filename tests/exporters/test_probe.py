@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from sdmetrics.errors import InputError
-from sdmetrics.exporters._build.assemble import assemble
+from sdmetrics.exporters._assembly.assemble import assemble
 from sdmetrics.exporters.layers import list_layers
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.probes.feeds import prepare, random_feeds

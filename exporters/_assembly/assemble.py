@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.errors import InputError, require
-from sdmetrics.probes.session import fixed_batch
-from sdmetrics.probes.feeds import order_name
-from sdmetrics.probes.metadata import Layer, Metadata, write_metadata
 from sdmetrics.exporters._graph.nodes import Shape, element_types, fed_inputs, rename_uses, shapes
+from sdmetrics.probes.feeds import order_name
+from sdmetrics.probes.inputs import ModelInput
+from sdmetrics.probes.metadata import Layer, Metadata, write_metadata
 from sdmetrics.probes.onnx_file import set_nodes
+from sdmetrics.probes.session import fixed_batch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

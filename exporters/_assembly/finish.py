@@ -8,20 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.errors import InputError
 from sdmetrics.exporters._graph.axes import axis_of, label_axes
-from sdmetrics.probes.session import fixed_batch
 from sdmetrics.exporters._graph.describe_inputs import check_inputs
-from sdmetrics.probes.feeds import prepare, random_feeds, select
 from sdmetrics.exporters._graph.find_layers import find_layers
-from sdmetrics.exporters._graph.tensor_shapes import known_shapes
-from sdmetrics.probes.session import floats, run
-from sdmetrics.probes.placement import place_batch, relative_error, tolerance
-from sdmetrics.probes.metadata import Layer, Metadata, write_metadata
 from sdmetrics.exporters._graph.nodes import Shape, shapes
+from sdmetrics.exporters._graph.tensor_shapes import known_shapes
+from sdmetrics.probes.feeds import prepare, random_feeds, select
+from sdmetrics.probes.inputs import ModelInput
+from sdmetrics.probes.metadata import Layer, Metadata, write_metadata
 from sdmetrics.probes.onnx_file import check_model, save_model
-from sdmetrics.probes.session import open_session
+from sdmetrics.probes.placement import place_batch, relative_error, tolerance
+from sdmetrics.probes.session import fixed_batch, floats, open_session, run
 
 if TYPE_CHECKING:
     from onnx import ModelProto

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from sdmetrics.errors import InputError
-from sdmetrics.exporters._build.assemble import mask_node
+from sdmetrics.exporters._assembly.assemble import mask_node
 
 if TYPE_CHECKING:
     from onnx import ModelProto

@@ -1,32 +1,19 @@
 """Proofs that a layer is what it is said to be: two different clips, alone and together, against NumPy."""
 
 from __future__ import annotations
-from sdmetrics.probes.placement import place_batch
-from sdmetrics.probes.placement import place_in_fixed_batch
-from sdmetrics.probes.placement import pool
-from sdmetrics.probes.placement import relative_error
-from sdmetrics.probes.placement import tolerance
-from sdmetrics.probes.feeds import CLIPS
-from sdmetrics.probes.feeds import example_feeds
-from sdmetrics.probes.feeds import one_by_one
-from sdmetrics.probes.session import Arrays
-from sdmetrics.probes.session import floats
-from sdmetrics.probes.session import run
-from sdmetrics.probes.session import run_once
 
-import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.errors import InputError, require
-from sdmetrics.probes.session import fixed_batch, in_batches, session_batch
-from sdmetrics.probes.feeds import Feeds, prepare, random_feeds, select
+from sdmetrics.probes.feeds import CLIPS, example_feeds, one_by_one, prepare, random_feeds, select
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.metadata import Layer
-from sdmetrics.probes.session import open_session
+from sdmetrics.probes.placement import place_batch, place_in_fixed_batch, pool, relative_error, tolerance
+from sdmetrics.probes.session import Arrays, fixed_batch, floats, in_batches, open_session, run, run_once
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -38,22 +25,6 @@ QUANTISED_TOLERANCE = 5e-2
 """The runtime fuses a quantised model's nodes and rounds less often: some values fall to the next step."""
 
 LAYERS_AT_ONCE = 16
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 
 
 def measure(
@@ -168,13 +139,3 @@ def _rounding(model: ModelProto) -> float:
         return QUANTISED_TOLERANCE
     half = any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in model.graph.initializer)
     return tolerance(np.dtype(np.float16)) if half else 0.0
-
-
-
-
-
-
-
-
-
-

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.errors import InputError, require
-from sdmetrics.probes.session import fixed_batch
-from sdmetrics.probes.feeds import prepare, random_feeds
-from sdmetrics.probes.session import run
 from sdmetrics.exporters._graph.nodes import fed_inputs
-from sdmetrics.probes.session import open_session
+from sdmetrics.probes.feeds import prepare, random_feeds
+from sdmetrics.probes.inputs import ModelInput
+from sdmetrics.probes.session import fixed_batch, open_session, run
 
 if TYPE_CHECKING:
     from onnx import ModelProto

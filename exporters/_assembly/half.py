@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sdmetrics.probes.inputs import ModelInput
-from sdmetrics.errors import InputError, require
-from sdmetrics.probes.session import Arrays, run
-from sdmetrics.probes.feeds import example_feeds
-from sdmetrics.probes.placement import relative_error
+from sdmetrics.errors import InputError, one_line, require
 from sdmetrics.exporters._graph.nodes import element_types, fed_inputs
+from sdmetrics.probes.feeds import example_feeds
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.onnx_file import set_nodes, sort_nodes, subgraphs
-from sdmetrics.errors import one_line
-from sdmetrics.probes.session import open_session
+from sdmetrics.probes.placement import relative_error
+from sdmetrics.probes.session import Arrays, open_session, run
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
