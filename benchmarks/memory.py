@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 
-from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.clips.generated.world import world_clips
 from sdmetrics.demo import demo_model
 from sdmetrics.loading.open import open_model
@@ -28,7 +28,7 @@ def _peak(clips: int) -> int:
 
 if __name__ == "__main__":
     with demo_model("motion") as model, tempfile.TemporaryDirectory() as out:
-        analyze(
+        measure_biases(
             open_model(model, provider="cpu"),
             world_clips(int(sys.argv[1])),
             out=out,

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from benchmarks.machine import describe_machine
 from benchmarks.readme import write_between
-from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips.generated.world import world_clips
 from sdmetrics.errors import InputError
@@ -110,7 +110,7 @@ def _run(runner: OnnxRunner, clips: int, batch: int) -> tuple[Results, dict[str,
     height, width = runner.inputs[0].size
     if height != width:
         raise InputError(f"{runner.metadata.name} reads {height} × {width} pixels; generated clips are square")
-    results = analyze(recorder, world_clips(clips, frames=frames, size=height), batch=batch, progress=False)
+    results = measure_biases(recorder, world_clips(clips, frames=frames, size=height), batch=batch, progress=False)
     return results, {layer: np.concatenate([units[layer] for units in recorder.units]) for layer in runner.layers}
 
 

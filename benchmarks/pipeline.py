@@ -15,7 +15,7 @@ import torch
 from benchmarks.peers import Forward, Video, plain_forwards, reference_procedure
 from benchmarks.slowonly import INPUT, LAYERS, slowonly
 from benchmarks.videos import write_videos
-from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.clips import Clip
 from sdmetrics.clips.open import open_clips
 from sdmetrics.clips.render import render
@@ -50,7 +50,7 @@ def pipeline_ratios(
         views = np.concatenate([rendered_views(clip) for clip in clips])
         session, tapped = _session(bare), _session(model)
         contenders: dict[str, Callable[[], object]] = {
-            "analysis": lambda: analyze(runner, clips, batch=BATCH, progress=False),
+            "analysis": lambda: measure_biases(runner, clips, batch=BATCH, progress=False),
             "plain": lambda: plain_forwards(_layer(session, 0), views, BATCH),
             "reference": lambda: reference_procedure([_layer(tapped, i + 1) for i in range(len(LAYERS))], views, BATCH),
         }

@@ -3,7 +3,7 @@
 from sdmetrics._version import __version__
 from sdmetrics.ablation.ablate import ablate
 from sdmetrics.ablation.result import Ablation
-from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.measure import measure_biases as analyze
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips import Clip
 from sdmetrics.clips.styles.networks import open_styles

@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from sdmetrics._files import replacing
-from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips.generated.world import APPEARANCES, MOTIONS, world_clips
 from sdmetrics.errors import InputError
@@ -52,7 +52,7 @@ def run_demo(out: str | Path, clips: int = 320, seed: int = 0) -> dict[str, Resu
         with demo_model(name) as model:
             runner = open_model(model)
             weights = model.read_bytes()
-        results[name] = analyze(runner, world_clips(clips, seed=seed), seed=seed, out=run, batch=48)
+        results[name] = measure_biases(runner, world_clips(clips, seed=seed), seed=seed, out=run, batch=48)
         with replacing(run / "model.onnx") as path:
             path.write_bytes(weights)
         with replacing(run / "classes.txt") as path:

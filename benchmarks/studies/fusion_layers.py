@@ -23,7 +23,7 @@ from benchmarks.studies.training import TEST_SEED
 from sdmetrics.ablation.ablate import ablate
 from sdmetrics.ablation.result import Ablation
 from sdmetrics.ablation.segmentation_scores import region_score
-from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.clips.generated.camouflage import camouflage_clips
 from sdmetrics.runners.torch import TorchRunner
 
@@ -51,7 +51,7 @@ def measure(recipe: Segmenter, folder: Path) -> None:
     model: Any = bank.model(recipe)
     layers = [layer for layer in model.layers if layer.startswith("fusion.")]
     runner = TorchRunner(model, INPUTS, layers)
-    results = analyze(runner, measuring_clips(recipe.budget, recipe.flow), batch=48, progress=False)
+    results = measure_biases(runner, measuring_clips(recipe.budget, recipe.flow), batch=48, progress=False)
     flow: Any = recipe.flow
     world = WORLDS["camouflaged"]
     clips = camouflage_clips(recipe.budget.measured, frames=1, size=SIZE, seed=TEST_SEED, variant=world, flow=flow)

@@ -18,7 +18,7 @@ from benchmarks.studies.study import FAILS, HOLDS, OPEN, Finding, Plan, Scale, S
 from benchmarks.studies.training import TEST_SEED, measuring_clips
 from sdmetrics.ablation.ablate import ablate
 from sdmetrics.ablation.result import Ablation
-from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.generated.world import APPEARANCES, world_clips
 from sdmetrics.runners.torch import TorchRunner
@@ -60,7 +60,7 @@ def measure(recipe: Recipe, folder: Path) -> None:
     layers = LAST[recipe.network]
     model = bank.model(recipe)
     runner = TorchRunner(model, model.inputs, layers)
-    results = analyze(runner, measuring_clips(recipe, model.inputs), batch=48, progress=False)
+    results = measure_biases(runner, measuring_clips(recipe, model.inputs), batch=48, progress=False)
     clips = world_clips(recipe.budget.measured, frames=FRAMES, size=SIZE, seed=TEST_SEED, variant=recipe.variant)
     asked: dict[str, Any] = {"score": right(recipe), "layers": layers, "fractions": FRACTIONS, "repeats": DRAWS}
     ablate(runner, clips, results, **asked, batch=50, out=run, progress=False)

@@ -103,13 +103,13 @@ def ablate(
     Examples
     --------
     >>> from sdmetrics.clips.generated.world import MOTIONS, world_clips
-    >>> from sdmetrics.analysis.measure import analyze
+    >>> from sdmetrics.analysis.measure import measure_biases
     >>> from sdmetrics.demo import demo_model
     >>> from sdmetrics.loading.open import open_model
     >>> with demo_model("motion") as path:
     ...     runner = open_model(path, provider="cpu", masks=True)
     >>> clips = world_clips(40)
-    >>> results = analyze(runner, clips, batch=48)
+    >>> results = measure_biases(runner, clips, batch=48)
     >>> classes = {name: index for index, name in enumerate(MOTIONS)}
     >>> ablation = ablate(runner, clips, results, classes=classes, fractions=[0.5], repeats=2)
     >>> [(row["factor"], row["difference"] < 0) for row in ablation.overall if row["against"] == "random"][:1]

@@ -1,4 +1,4 @@
-"""analyze(): clips → views → runner → moments, shard by shard, and the biases that they add up to."""
+"""measure_biases(): clips → views → runner → moments, shard by shard, and the biases that they add up to."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from sdmetrics.runners.protocols import Runner
 Rendered = tuple[tuple[View, ...], list[Shown]]
 
 
-def analyze(
+def measure_biases(
     runner: Runner,
     clips: Iterable[Clip],
     *,
@@ -82,7 +82,7 @@ def analyze(
     >>> from sdmetrics.loading.open import open_model
     >>> with demo_model("appearance") as path:
     ...     runner = open_model(path, provider="cpu")
-    >>> results = analyze(runner, world_clips(40), batch=48)
+    >>> results = measure_biases(runner, world_clips(40), batch=48)
     >>> results.layer("stage4")["counts"]["static"] > results.layer("stage4")["counts"]["dynamic"]
     True
     """

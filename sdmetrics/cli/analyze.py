@@ -1,4 +1,4 @@
-"""`sample` and `analyze`: the pairs of clips, and what a model makes of them."""
+"""`analyze`: what a model encodes, measured on clips."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def analyze(
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Scores above it encode a factor (λ of Eq. 3).")] = 0.5,
 ) -> None:
     """Measure the biases of a model on videos, and write its report."""
-    from sdmetrics.analysis.measure import analyze as run_analysis
+    from sdmetrics.analysis.measure import measure_biases
     from sdmetrics.clips.styles.networks import open_styles
     from sdmetrics.loading.open import open_clips, open_model
     from sdmetrics.loading.run_source import RunSource
@@ -84,7 +84,7 @@ def analyze(
     )
     opened = open_styles(styles, threads=threads) if styles else None
     with resumable():
-        results = run_analysis(
+        results = measure_biases(
             runner,
             found,
             seed=seed,

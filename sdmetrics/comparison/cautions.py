@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from sdmetrics.analysis.facts import differences
 from sdmetrics.analysis.results import Results
-from sdmetrics.report.words import differences
 
 UNKNOWN = "unknown"
 

@@ -101,13 +101,13 @@ def compare(runs: Mapping[str, Run]) -> Comparison:
     Examples
     --------
     >>> from sdmetrics.clips.generated.world import world_clips
-    >>> from sdmetrics.analysis.measure import analyze
+    >>> from sdmetrics.analysis.measure import measure_biases
     >>> from sdmetrics.demo import demo_model
     >>> from sdmetrics.loading.open import open_model
     >>> found = {}
     >>> for name in ("motion", "appearance"):
     ...     with demo_model(name) as path:
-    ...         found[name] = analyze(open_model(path, provider="cpu"), world_clips(30), batch=45)
+    ...         found[name] = measure_biases(open_model(path, provider="cpu"), world_clips(30), batch=45)
     >>> comparison = compare(found)
     >>> last = comparison.differences[-1]
     >>> last["from"], last["to"], last["to_layer"], last["percent_static"] > 0, last["intervals"]

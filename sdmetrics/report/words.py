@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sdmetrics.analysis.facts import UNDEFINED
 from sdmetrics.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 BAR_ORDER = ("dynamic", "joint", "static", "residual", "dead")
 """The parts of a bar, in the order drawn; `dead` is cut out of `residual`, which counts it too."""
 
-UNDEFINED = "–"
 _THIN = "\N{NARROW NO-BREAK SPACE}"
 _MINUS = "\N{MINUS SIGN}"
 
@@ -220,37 +220,3 @@ def footnotes(run: Results) -> list[str]:
     if not all(interval(layer, "scores", "dynamic") for layer in scored):
         notes.append("An interval needs clips in at least 5 of the 20 groups that videos are dealt to.")
     return notes
-
-
-def facts(run: Results) -> list[tuple[str, str]]:
-    """Return how a run was made as terms and values, nested ones as `outer · inner`."""
-    own = {
-        "seed": run.seed,
-        "estimator": run.estimator,
-        "threshold λ": run.threshold,
-        "clips used": run.clips["used"],
-        "clips skipped": len(run.clips["skipped"]),
-    }
-    # The runner's identity and the seed are settings too; once is enough.
-    settings = {key: value for key, value in run.settings.items() if value != run.model and key not in own}
-    return [*_flat(run.model, "model"), *_flat(own), *_flat(settings)]
-
-
-def differences(runs: Mapping[str, Results]) -> list[str]:
-    """Return the terms, the model's aside, in which the runs were made differently."""
-    made = [dict(fact for fact in facts(run) if not fact[0].startswith("model")) for run in runs.values()]
-    terms = dict.fromkeys(term for facts_of_run in made for term in facts_of_run)
-    return [term for term in terms if len({facts_of_run.get(term) for facts_of_run in made}) > 1]
-
-
-def _flat(value: object, term: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the leaves of nested mappings and of lists of mappings."""
-    if isinstance(value, list | tuple) and value and all(isinstance(item, Mapping) for item in value):
-        value = {item.get("name", index): item for index, item in enumerate(value)}
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _flat(inner, f"{term} · {key}" if term else str(key))
-    elif isinstance(value, list | tuple):
-        yield term, ", ".join(map(str, value)) or UNDEFINED
-    else:
-        yield term, UNDEFINED if value is None or value == "" else str(value)

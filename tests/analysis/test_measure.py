@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips import Clip
 from sdmetrics.clips.views import PAIRS
@@ -20,7 +20,7 @@ def both():
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    return analyze(both(), CLIPS, out=tmp_path_factory.mktemp("run"))
+    return measure_biases(both(), CLIPS, out=tmp_path_factory.mktemp("run"))
 
 
 def test_a_model_blind_to_frame_order_is_static(results):
@@ -46,22 +46,22 @@ def test_results_count_every_pair_and_unit(results):
 
 @pytest.mark.parametrize("batch", [1, 5, 64])
 def test_the_batch_size_changes_no_number(results, batch):
-    again = analyze(both(), CLIPS, batch=batch)
+    again = measure_biases(both(), CLIPS, batch=batch)
     assert again.layers == results.layers
     assert again.units == results.units
 
 
 def test_the_order_of_the_clips_changes_no_number(results):
-    assert analyze(both(), CLIPS[::-1]).layers == results.layers
+    assert measure_biases(both(), CLIPS[::-1]).layers == results.layers
 
 
 def test_the_seed_changes_the_numbers(results):
-    assert analyze(both(), CLIPS, seed=1).layers != results.layers
+    assert measure_biases(both(), CLIPS, seed=1).layers != results.layers
 
 
 def test_a_batch_is_never_larger_than_asked_for():
     runner = both()
-    analyze(runner, CLIPS[:20], batch=4)
+    measure_biases(runner, CLIPS[:20], batch=4)
     assert max(runner.batches) <= 4
     assert sum(runner.batches) == 60
 
@@ -84,7 +84,7 @@ def test_a_clip_that_cannot_be_used_is_listed_and_not_fatal(results):
 
     still = Clip("still", lambda: np.full((6, 16, 16, 3), 7, np.uint8))
     small = Clip("small", lambda: np.zeros((6, 8, 8, 3), np.uint8))
-    found = analyze(both(), [*CLIPS, broken_clip(), Clip("crash", crash), still, small])
+    found = measure_biases(both(), [*CLIPS, broken_clip(), Clip("crash", crash), still, small])
     reasons = {row["id"]: row["reason"] for row in found.clips["skipped"]}
     assert reasons["broken"] == "the file is damaged; remove it"
     assert reasons["crash"] == "RuntimeError: out of luck"
@@ -101,12 +101,12 @@ def test_pre_rendered_styles_stand_in_for_the_built_in_ones():
         raise AssertionError("the unstyled clip was read")
 
     clips = [Clip(f"c{i}", never, styled={"dim": styled(i, 0.3), "dark": styled(i, 0.1)}) for i in range(8)]
-    assert analyze(both(), clips).clips["used"] == 8
+    assert measure_biases(both(), clips).clips["used"] == 8
 
 
 def test_one_usable_clip_is_too_few(tmp_path):
     with pytest.raises(InputError, match=r"1 of 2 clips could be used.*broken: the file is damaged"):
-        analyze(both(), [CLIPS[0], broken_clip()], out=tmp_path)
+        measure_biases(both(), [CLIPS[0], broken_clip()], out=tmp_path)
     assert list((tmp_path / "shards").glob("*.npz"))
 
 
@@ -121,7 +121,7 @@ def test_an_activation_that_is_not_finite_names_layer_unit_and_clip(tmp_path, ba
 
     clips = [Clip(c.id, c.load, styled={"as it is": c.load, "shifted": lambda c=c: c.frames // 2 + 1}) for c in CLIPS]
     with pytest.raises(InputError, match=rf"layer 'poisoned', unit 1, clip '{CLIPS[17].id}': the activation is {bad}"):
-        analyze(NumpyRunner({"poisoned": poisoned}), clips, out=tmp_path)
+        measure_biases(NumpyRunner({"poisoned": poisoned}), clips, out=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -139,25 +139,25 @@ def test_an_activation_that_is_not_finite_names_layer_unit_and_clip(tmp_path, ba
 def test_bad_arguments_are_refused_before_any_work(arguments, words):
     runner = arguments.setdefault("runner", both())
     with pytest.raises(InputError, match=words):
-        analyze(**{"clips": CLIPS, **arguments})
+        measure_biases(**{"clips": CLIPS, **arguments})
     assert not runner.batches
 
 
 def test_a_finished_run_is_not_computed_again(tmp_path):
-    first = analyze(both(), CLIPS, out=tmp_path)
+    first = measure_biases(both(), CLIPS, out=tmp_path)
     runner = both()
-    assert analyze(runner, CLIPS, out=tmp_path) == first
+    assert measure_biases(runner, CLIPS, out=tmp_path) == first
     assert not runner.batches
     assert Results.load(tmp_path) == first
 
 
 def test_a_damaged_shard_is_computed_again(tmp_path):
-    analyze(both(), CLIPS, out=tmp_path)
+    measure_biases(both(), CLIPS, out=tmp_path)
     before = (tmp_path / "results.json").read_bytes()
     for shard in sorted((tmp_path / "shards").glob("*.npz"))[:2]:
         shard.write_bytes(shard.read_bytes()[:-40])
     runner = both()
-    analyze(runner, CLIPS, out=tmp_path)
+    measure_biases(runner, CLIPS, out=tmp_path)
     assert runner.batches
     assert (tmp_path / "results.json").read_bytes() == before
 
@@ -173,27 +173,27 @@ def test_a_damaged_shard_is_computed_again(tmp_path):
     ],
 )
 def test_another_run_under_the_same_folder_is_refused(tmp_path, change, words):
-    analyze(both(), CLIPS, out=tmp_path)
+    measure_biases(both(), CLIPS, out=tmp_path)
     with pytest.raises(InputError, match=rf"other settings: .*{words}"):
-        analyze(**{"runner": both(), "clips": CLIPS, "out": tmp_path, **change})
+        measure_biases(**{"runner": both(), "clips": CLIPS, "out": tmp_path, **change})
 
 
 def test_another_window_of_the_same_clips_is_told_apart(tmp_path):
-    analyze(both(), CLIPS, out=tmp_path)
+    measure_biases(both(), CLIPS, out=tmp_path)
     other = [replace(clip, stamp=f"{clip.stamp}, stride 4") for clip in CLIPS]
     with pytest.raises(InputError, match=r'clips.first was "clip-0000: 0", is "clip-0000: 0, stride 4"'):
-        analyze(both(), other, out=tmp_path)
+        measure_biases(both(), other, out=tmp_path)
 
 
 def test_the_threshold_may_change_under_the_same_folder(tmp_path):
-    analyze(both(), CLIPS, out=tmp_path)
-    assert analyze(both(), CLIPS, out=tmp_path, threshold=0.9).threshold == 0.9
+    measure_biases(both(), CLIPS, out=tmp_path)
+    assert measure_biases(both(), CLIPS, out=tmp_path, threshold=0.9).threshold == 0.9
     assert json.loads((tmp_path / "results.json").read_text())["threshold"] == 0.9
 
 
 def test_results_hold_no_time_and_no_undefined_number(tmp_path):
     dead = NumpyRunner({"dead": lambda frames: np.zeros((len(frames), 4))})
-    analyze(dead, CLIPS[:4], out=tmp_path)
+    measure_biases(dead, CLIPS[:4], out=tmp_path)
     text = (tmp_path / "results.json").read_text()
     assert "NaN" not in text
     row = json.loads(text)["layers"][0]

@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.comparison.step_folders import step_folder
 from tests.cli.test_commands import failed
 from tests.helpers import runs
@@ -48,7 +48,7 @@ def test_steps_that_are_given_one_by_one_are_one_training(command, trainings, tm
 
 def test_models_on_the_same_clips_have_paired_differences_and_figures(command, tmp_path):
     for name, layer in (("still", colours), ("moving", changes)):
-        analyze(NumpyRunner({"deep": layer}), CLIPS, out=tmp_path / name, progress=False)
+        measure_biases(NumpyRunner({"deep": layer}), CLIPS, out=tmp_path / name, progress=False)
     page, figures = tmp_path / "page.html", tmp_path / "figures"
     code, out, _ = command("compare", tmp_path / "still", tmp_path / "moving", "-o", page, "--figures", figures)
     assert code == 0

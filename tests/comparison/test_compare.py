@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips.render import feeds, render
 from sdmetrics.comparison.compare import compare, depths, layer_values, matched
@@ -49,7 +49,7 @@ def folders(tmp_path_factory):
     """Two models, analysed on the same clips."""
     out = tmp_path_factory.mktemp("runs")
     for name, runner in RUNNERS.items():
-        analyze(runner, CLIPS, out=out / name, progress=False)
+        measure_biases(runner, CLIPS, out=out / name, progress=False)
     return {name: out / name for name in RUNNERS}
 
 
@@ -105,9 +105,11 @@ def test_without_the_same_clips_and_seed_there_is_no_interval_and_the_reason_is_
     )
     assert row["percent_static_low"] is None
     others = {
-        "other seeds": analyze(RUNNERS["one"], CLIPS, seed=1, out=tmp_path / "seed", progress=False),
-        "other clips": analyze(RUNNERS["one"], CLIPS[:30], out=tmp_path / "clips", progress=False),
-        "other estimators": analyze(RUNNERS["one"], CLIPS, estimator="icc", out=tmp_path / "estimator", progress=False),
+        "other seeds": measure_biases(RUNNERS["one"], CLIPS, seed=1, out=tmp_path / "seed", progress=False),
+        "other clips": measure_biases(RUNNERS["one"], CLIPS[:30], out=tmp_path / "clips", progress=False),
+        "other estimators": measure_biases(
+            RUNNERS["one"], CLIPS, estimator="icc", out=tmp_path / "estimator", progress=False
+        ),
     }
     for (reason, _), folder in zip(others.items(), ("seed", "clips", "estimator"), strict=True):
         comparison = compare({"one": folders["one"], "new": tmp_path / folder})

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from torch import nn
 
-from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.clips import Clip
 from sdmetrics.clips.generated.world import APPEARANCES, MOTIONS, world_clips
 from sdmetrics.clips.views import clip_generator
@@ -311,7 +311,7 @@ def test_a_probe_without_layers_gives_the_outputs_alone(half):
     assert bare.layers == []
     assert bare(feeds) == {}
     with pytest.raises(InputError, match="opened without layers"):
-        analyze(bare, world_clips(2))
+        measure_biases(bare, world_clips(2))
     np.testing.assert_allclose(bare.run(feeds)["output"], full.run(feeds)["output"], rtol=1e-5, atol=1e-5)
 
 

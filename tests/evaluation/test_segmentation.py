@@ -10,7 +10,7 @@ from torch import nn
 
 from sdmetrics.ablation.ablate import ablate
 from sdmetrics.ablation.segmentation_scores import moca_score, region_score
-from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.clips import Clip
 from sdmetrics.errors import InputError
 from sdmetrics.evaluation.foreground_maps import MapReader, map_output
@@ -409,7 +409,7 @@ def test_an_ablation_watches_a_segmenter_lose_what_its_units_told():
         marked, flow = rng.random((1, SIZE, SIZE)), rng.normal(size=(1, SIZE, SIZE, 2)).astype(np.float32)
         clips.append(clip_of(f"frame-{number}", marked, square(3, 3, 9), load_flow=lambda flow=flow: flow))
     scores = {"region": region_score(), "boxes": moca_score()}
-    results = analyze(runner, clips, progress=False)
+    results = measure_biases(runner, clips, progress=False)
     found = ablate(runner, clips, results, score=scores, fractions=[0.5], repeats=1, batch=4, progress=False)
     whole = evaluate_segmentation(runner, clips)
     rows = {(row["score"], row["ranking"], row["fraction"]): row["mean"] for row in found.curves}

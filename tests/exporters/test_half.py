@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from onnx import TensorProto, helper, numpy_helper
 
-from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.clips.generated.world import world_clips
 from sdmetrics.demo import MODELS, demo_model
 from sdmetrics.errors import InputError
@@ -253,7 +253,7 @@ def test_the_answer_hardly_changes(tmp_path, name):
         half = build_probe(path, tmp_path / "half.onnx", half=True)
         full = OnnxRunner(build_probe(path, tmp_path / "full.onnx"), provider="cpu")
     as_a_gpu = OnnxRunner(rounded(onnx.load(half)).SerializeToString(), provider="cpu")
-    expected, found = (analyze(runner, world_clips(24), batch=36, progress=False) for runner in (full, as_a_gpu))
+    expected, found = (measure_biases(runner, world_clips(24), batch=36, progress=False) for runner in (full, as_a_gpu))
     assert found.units != expected.units
     for row, other in zip(found.layers, expected.layers, strict=True):
         for factor in ("dynamic", "static"):

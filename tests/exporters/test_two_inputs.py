@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.exporters.torch import export
 from sdmetrics.probes.inputs import ModelInput
@@ -59,7 +59,7 @@ def test_both_inputs_read_one_source(runner):
 
 def test_an_analysis_agrees_with_the_module_by_hooks(module, runner):
     hooked = TorchRunner(module, [SLOW, FAST], ["slow_path", "fast_path"])
-    one, two = (analyze(r, CLIPS, progress=False) for r in (runner, hooked))
+    one, two = (measure_biases(r, CLIPS, progress=False) for r in (runner, hooked))
     assert [row["name"] for row in one.layers] == ["slow_path", "fast_path"]
     for a, b in zip(one.units, two.units, strict=True):
         assert a["label"] == b["label"]
@@ -69,5 +69,5 @@ def test_an_analysis_agrees_with_the_module_by_hooks(module, runner):
 
 def test_the_pathway_without_extent_in_time_is_static(runner):
     """Shuffling cannot change what a frame-wise pathway sees, save in which frames it samples: none here."""
-    row = analyze(runner, CLIPS, progress=False).layer("slow_path")
+    row = measure_biases(runner, CLIPS, progress=False).layer("slow_path")
     assert row["scores"]["static"] == pytest.approx(1, abs=1e-6)

@@ -3,7 +3,7 @@
 import sys
 import time
 
-from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.measure import measure_biases
 from tests.helpers.fakes import NumpyRunner, changes, colours, noise_clip
 
 if __name__ == "__main__":
@@ -13,4 +13,4 @@ if __name__ == "__main__":
         return colours(frames)
 
     clips = [noise_clip(i) for i in range(60)]
-    analyze(NumpyRunner({"colours": slowly, "changes": changes}), clips, out=sys.argv[1], batch=2)
+    measure_biases(NumpyRunner({"colours": slowly, "changes": changes}), clips, out=sys.argv[1], batch=2)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from torch import nn
 
-from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.facts import differences
+from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.styles.built_in import Style
@@ -19,7 +20,6 @@ from sdmetrics.errors import InputError
 from sdmetrics.metrics.classes import FACTORS
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.torch_hooks import place_of
-from sdmetrics.report.words import differences
 from sdmetrics.runners.torch import TorchRunner
 from sdmetrics.torch.training.clip_cache import keep
 from sdmetrics.torch.training.measuring import bare_module, is_first_process, leaving_no_trace
@@ -167,7 +167,7 @@ class BiasTracker:
             shutil.rmtree(unfinished, ignore_errors=True)
         with leaving_no_trace(self.module, self._seed):
             runner = self._runner(step)
-            results = analyze(runner, self._clips, out=unfinished, progress=False, **self._arguments)
+            results = measure_biases(runner, self._clips, out=unfinished, progress=False, **self._arguments)
         self._insist_alike(results)
         if self._out and unfinished:
             folder = step_folder(self._out, step)

@@ -7,7 +7,7 @@ import onnx
 import pytest
 import torch
 
-from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.clips.flow.colour import flow_to_rgb, rgb_to_flow
 from sdmetrics.clips.render import plain, render
 from sdmetrics.clips.views import PAIRS
@@ -116,22 +116,22 @@ def test_a_mask_on_one_stream_leaves_the_other(runners):
 def test_each_stream_has_the_factor_that_it_reads(runners):
     """The exact controls: a stream of frames alone is static, one of flow alone is dynamic."""
     probe, hooked = runners
-    results = analyze(probe, CLIPS, progress=False)
+    results = measure_biases(probe, CLIPS, progress=False)
     assert results.layer("appearance")["scores"]["static"] == pytest.approx(1, abs=1e-6)
     assert results.layer("movement")["scores"]["dynamic"] == pytest.approx(1, abs=1e-6)
     assert results.layer("appearance")["scores"]["dynamic"] < 0.9
     assert results.layer("movement")["scores"]["static"] < 0.9
-    for a, b in zip(results.units, analyze(hooked, CLIPS, progress=False).units, strict=True):
+    for a, b in zip(results.units, measure_biases(hooked, CLIPS, progress=False).units, strict=True):
         assert a["label"] == b["label"]
 
 
 def test_a_run_goes_on_where_it_was_to_the_bit(runners, tmp_path):
     probe, _ = runners
-    whole = analyze(probe, CLIPS, out=tmp_path / "whole", progress=False)
-    analyze(probe, CLIPS, out=tmp_path / "parts", progress=False)
+    whole = measure_biases(probe, CLIPS, out=tmp_path / "whole", progress=False)
+    measure_biases(probe, CLIPS, out=tmp_path / "parts", progress=False)
     for shard in sorted((tmp_path / "parts/shards").glob("*.npz"))[::2]:
         shard.unlink()
-    assert analyze(probe, CLIPS, out=tmp_path / "parts", batch=6, progress=False).layers == whole.layers
+    assert measure_biases(probe, CLIPS, out=tmp_path / "parts", batch=6, progress=False).layers == whole.layers
     assert (tmp_path / "whole/units.csv").read_bytes() == (tmp_path / "parts/units.csv").read_bytes()
 
 

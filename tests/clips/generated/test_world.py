@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import sdmetrics
-from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.clips.generated.world import APPEARANCES, MOTIONS, scene, world_batch, world_clips
 from sdmetrics.demo import demo_model
 from sdmetrics.errors import InputError
@@ -180,7 +180,7 @@ def test_the_measure_finds_what_a_model_was_trained_for(task, tmp_path):
     pytest.importorskip("onnxruntime")
     with demo_model(task) as model:
         runner = open_model(model)
-    results = analyze(runner, world_clips(96, seed=3), seed=3, out=tmp_path / "run", batch=48, progress=False)
+    results = measure_biases(runner, world_clips(96, seed=3), seed=3, out=tmp_path / "run", batch=48, progress=False)
     (last,) = (layer for layer in results.layers if layer["name"] == "stage4")
     dynamic = last["counts"]["dynamic"] / last["units"]
     static = last["counts"]["static"] / last["units"]

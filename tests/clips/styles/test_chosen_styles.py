@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips.clip import Clip, Frames
 from sdmetrics.clips.render import render
@@ -29,7 +29,7 @@ def styles() -> dict[str, NetworkStyle]:
 
 @pytest.fixture(scope="module")
 def results(styles, tmp_path_factory):
-    return analyze(both(), CLIPS, styles=styles, out=tmp_path_factory.mktemp("run"))
+    return measure_biases(both(), CLIPS, styles=styles, out=tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(scope="module")
@@ -59,20 +59,20 @@ class TestAnalysis:
         assert results.layer("changes")["scores"]["static"] < 0.9
 
     def test_the_styles_are_those_asked_for(self, results, styles):
-        assert results.layers != analyze(both(), CLIPS).layers
+        assert results.layers != measure_biases(both(), CLIPS).layers
         drawn = {view.style for clip in CLIPS for view in render(clip, 0, both().inputs, styles)[0]}
         assert drawn == set(styles)
         assert results.settings["styles"] == {name: dict(style.identity) for name, style in styles.items()}
 
     def test_the_order_in_which_styles_are_given_changes_no_number(self, results, styles):
-        assert analyze(both(), CLIPS, styles=dict(reversed(styles.items()))).units == results.units
+        assert measure_biases(both(), CLIPS, styles=dict(reversed(styles.items()))).units == results.units
 
     def test_a_run_resumes_with_the_same_styles_and_with_no_others(self, styles, tmp_path):
-        analyze(both(), CLIPS, styles=styles, out=tmp_path)
+        measure_biases(both(), CLIPS, styles=styles, out=tmp_path)
         before = (tmp_path / "results.json").read_bytes()
         next((tmp_path / "shards").glob("*.npz")).unlink()
         runner = both()
-        analyze(runner, CLIPS, styles=open_styles(FILES.values()), out=tmp_path)
+        measure_biases(runner, CLIPS, styles=open_styles(FILES.values()), out=tmp_path)
         assert 0 < sum(runner.batches) < 3 * len(CLIPS)
         assert (tmp_path / "results.json").read_bytes() == before
         other = {**styles, "learned-neon": NetworkStyle(wrapped("learned-neon", tmp_path))}
@@ -82,11 +82,11 @@ class TestAnalysis:
             (None, r"styles\.ink was null"),
         ]:
             with pytest.raises(InputError, match=rf"other settings: .*{words}"):
-                analyze(both(), CLIPS, styles=changed, out=tmp_path)
+                measure_biases(both(), CLIPS, styles=changed, out=tmp_path)
 
     def test_functions_are_styles_told_by_their_names(self):
         styles = {"negative": negative, "plain": np.copy, "swapped": partial(np.flip, axis=-1)}
-        found = analyze(both(), CLIPS, styles=styles)
+        found = measure_biases(both(), CLIPS, styles=styles)
         assert found.layer("changes")["scores"]["dynamic"] == 1
         names = {name: identity["function"] for name, identity in found.settings["styles"].items()}
         assert names == {"negative": f"{__name__}.negative", "plain": "numpy.copy", "swapped": "functools.partial"}
@@ -95,7 +95,7 @@ class TestAnalysis:
     def test_a_function_that_gives_no_frames_is_refused_before_any_work(self, wrong):
         runner = both()
         with pytest.raises(InputError, match=r"style 'wrong' gives .*; needed: .* uint8 of shape \(6, 16, 16, 3\)"):
-            analyze(runner, CLIPS, styles={"wrong": wrong, "negative": negative})
+            measure_biases(runner, CLIPS, styles={"wrong": wrong, "negative": negative})
         assert not runner.batches
 
     def test_a_network_that_fails_at_the_size_of_the_clips_is_refused_before_any_work(self, styles, tmp_path):
@@ -108,10 +108,10 @@ class TestAnalysis:
             ("Mul", ["sum", "half"], ["y"], {}),
         ]
         asked = {**styles, "halving": NetworkStyle(network(tmp_path, nodes, scales))}
-        assert analyze(both(), CLIPS[:4], styles=asked).clips["used"] == 4
+        assert measure_biases(both(), CLIPS[:4], styles=asked).clips["used"] == 4
         runner = NumpyRunner({"colours": colours}, size=15)
         with pytest.raises(InputError, match=r"network\.onnx fails on a frame of 15×15: .* frames are then resized"):
-            analyze(runner, [noise_clip(i, size=15) for i in range(4)], styles=asked)
+            measure_biases(runner, [noise_clip(i, size=15) for i in range(4)], styles=asked)
         assert not runner.batches
 
     def test_a_function_may_work_in_place(self):
@@ -122,21 +122,21 @@ class TestAnalysis:
         def dimmed(frames):
             return frames // 2
 
-        one, two = (analyze(both(), CLIPS, styles={"a": negative, "b": style}) for style in (darkened, dimmed))
+        one, two = (measure_biases(both(), CLIPS, styles={"a": negative, "b": style}) for style in (darkened, dimmed))
         assert one.units == two.units
 
     def test_one_style_is_too_few(self):
         with pytest.raises(InputError, match=r"styles are \['negative'\]; .* at least two"):
-            analyze(both(), CLIPS, styles={"negative": negative})
+            measure_biases(both(), CLIPS, styles={"negative": negative})
 
     def test_clips_that_come_in_styles_take_no_others(self, styles):
         own = {"dim": lambda: CLIPS[0].frames // 2, "dark": lambda: CLIPS[0].frames // 4}
         clips = [*CLIPS, Clip("styled", CLIPS[0].load, styled=own)]
         with pytest.raises(InputError, match=r"clip 'styled' comes in styles of its own \(dark, dim\)"):
-            analyze(both(), clips, styles=styles)
-        settings = analyze(both(), clips).settings["styles"]
+            measure_biases(both(), clips, styles=styles)
+        settings = measure_biases(both(), clips).settings["styles"]
         assert settings.keys() == {*STYLES, "dark", "dim"}
-        only = analyze(both(), [Clip(f"styled {i}", CLIPS[0].load, styled=own) for i in range(2)])
+        only = measure_biases(both(), [Clip(f"styled {i}", CLIPS[0].load, styled=own) for i in range(2)])
         assert only.settings["styles"].keys() == {"dark", "dim"}
 
 

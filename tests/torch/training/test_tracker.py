@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from sdmetrics.analysis.measure import analyze
+from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips import Clip
 from sdmetrics.clips.generated.world import MOTIONS, world_batch, world_clips
@@ -138,7 +138,7 @@ def test_a_measurement_is_an_analysis_of_the_export(tmp_path):
     results = tracked(model).measure(3)
     path = export(model, [VIDEO], ["stem", "stage"], tmp_path / "model.onnx")
     runner = OnnxRunner(build_probe(path, tmp_path / "probe.onnx"), provider="cpu")
-    expected = analyze(runner, CLIPS, batch=36, progress=False)
+    expected = measure_biases(runner, CLIPS, batch=36, progress=False)
     for found, row in zip(results.layers, expected.layers, strict=True):
         assert found["name"] == row["name"]
         for factor in ("dynamic", "static"):
@@ -152,7 +152,9 @@ def test_kept_clips_give_the_bits_and_the_settings_of_the_clips_themselves(cache
     model = made()
     clips = [*CLIPS, broken_clip()]
     tracker = BiasTracker(model, [VIDEO], ["stage"], clips, batch=36, seed=3, styles=styles, cache=cache)
-    expected = analyze(TorchRunner(model, [VIDEO], ["stage"]), clips, batch=36, seed=3, styles=styles, progress=False)
+    expected = measure_biases(
+        TorchRunner(model, [VIDEO], ["stage"]), clips, batch=36, seed=3, styles=styles, progress=False
+    )
     for step in (0, 1):
         found = tracker.measure(step)
         assert found.layers == expected.layers
@@ -230,7 +232,7 @@ def test_two_inputs():
     fast = ModelInput("fast", frames=4, stride=1, size=(16, 16))
     model = made(Two)
     results = BiasTracker(model, [slow, fast], ["slow", "fast"], CLIPS).measure(0)
-    expected = analyze(TorchRunner(model, [slow, fast], ["slow", "fast"]), CLIPS, progress=False)
+    expected = measure_biases(TorchRunner(model, [slow, fast], ["slow", "fast"]), CLIPS, progress=False)
     assert results.layers == expected.layers
 
 
