@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from benchmarks.machine import describe_machine
-from benchmarks.slowonly import slowonly
+from benchmarks.models.slowonly import slowonly
 from sdmetrics.torch import attach
 
 AIM = 1.05

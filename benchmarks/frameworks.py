@@ -10,8 +10,8 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+from benchmarks.models.same_weights import BARE, LAYERS, four_files, four_results, largest_difference
 from benchmarks.readme import write_between
-from benchmarks.same_weights import BARE, LAYERS, four_files, four_results, largest_difference
 from sdmetrics.probes.metadata import read_metadata
 
 CLASSES = ("static", "dynamic", "joint", "residual")

@@ -12,8 +12,8 @@ import numpy as np
 import onnxruntime as ort
 import torch
 
+from benchmarks.models.slowonly import INPUT, LAYERS, slowonly
 from benchmarks.peers import Forward, Video, plain_forwards, reference_procedure
-from benchmarks.slowonly import INPUT, LAYERS, slowonly
 from benchmarks.videos import write_videos
 from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.clips import Clip

@@ -21,7 +21,7 @@ from benchmarks.studies import (
     segmentation_data,
 )
 from benchmarks.studies.bank import Bank
-from benchmarks.studies.recipe import Budget
+from benchmarks.studies.models.recipe import Budget
 from benchmarks.studies.results import write_results
 from benchmarks.studies.study import Plan, Scale, Study
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from benchmarks.studies.arm import Arm
 from benchmarks.studies.bank import Bank
 from benchmarks.studies.means import Mean, paired
-from benchmarks.studies.networks import NETWORKS
+from benchmarks.studies.models.networks import NETWORKS
+from benchmarks.studies.models.recipe import Recipe
 from benchmarks.studies.over_training import LAST
-from benchmarks.studies.recipe import Recipe
 from benchmarks.studies.study import Finding, Plan, Scale, Study, Table, larger, listed, similar
 
 SINGLE_STREAM = ("c2d", "i3d", "slowonly", "fastonly", "timesformer")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from benchmarks.studies.bank import Bank
-from benchmarks.studies.recipe import Recipe
+from benchmarks.studies.models.recipe import Recipe
 
 Record = Mapping[str, Any]
 

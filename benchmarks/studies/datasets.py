@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks.studies.arm import Arm
 from benchmarks.studies.bank import Bank
 from benchmarks.studies.means import Mean, paired, relative
-from benchmarks.studies.recipe import ORDERED, WORLD, Recipe
+from benchmarks.studies.models.recipe import ORDERED, WORLD, Recipe
 from benchmarks.studies.study import Finding, Plan, Scale, Study, Table, larger, listed, smaller
 
 NETWORKS = ("slowonly", "fastonly")

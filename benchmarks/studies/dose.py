@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.studies.arm import Arm
 from benchmarks.studies.bank import Bank
 from benchmarks.studies.means import Mean, paired, relative
-from benchmarks.studies.recipe import NO_DROPOUT, WORLD, Dropout, Recipe
+from benchmarks.studies.models.recipe import NO_DROPOUT, WORLD, Dropout, Recipe
 from benchmarks.studies.study import FAILS, HOLDS, OPEN, Finding, Plan, Scale, Study, Table, larger, listed, smaller
 
 SHORTCUT_WORLD = replace(WORLD, shortcut=0.9, tail=1.0, speed=0.35)

@@ -9,8 +9,8 @@ from typing import Any
 from benchmarks.studies.arm import Arm
 from benchmarks.studies.bank import Bank
 from benchmarks.studies.means import Mean, paired
-from benchmarks.studies.recipe import Budget
-from benchmarks.studies.segmenter import CROSS, FUSIONS, Segmenter
+from benchmarks.studies.models.recipe import Budget
+from benchmarks.studies.models.segmenter import CROSS, FUSIONS, Segmenter
 from benchmarks.studies.study import Finding, Plan, Scale, Study, Table, larger, listed, smaller
 
 SEEDS = 3

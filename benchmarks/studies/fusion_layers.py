@@ -13,13 +13,13 @@ from benchmarks.studies.arm import Arm
 from benchmarks.studies.bank import Bank
 from benchmarks.studies.fusion import EARLY, LATE, Variant, arm, best_and_worst, budget, in_words, overlaps, recipes
 from benchmarks.studies.means import Mean, paired
+from benchmarks.studies.models.recipe import SHARES
+from benchmarks.studies.models.segmenter import Segmenter
+from benchmarks.studies.models.segmenter_training import INPUTS, SIZE, WORLDS, measuring_clips
+from benchmarks.studies.models.training import TEST_SEED
 from benchmarks.studies.over_training import FACTORS, reached
-from benchmarks.studies.recipe import SHARES
 from benchmarks.studies.removal import DRAWS, FRACTIONS, OTHER, curve, leaning, overall
-from benchmarks.studies.segmenter import Segmenter
-from benchmarks.studies.segmenter_training import INPUTS, SIZE, WORLDS, measuring_clips
 from benchmarks.studies.study import FAILS, HOLDS, OPEN, Finding, Plan, Scale, Study, Table, smaller
-from benchmarks.studies.training import TEST_SEED
 from sdmetrics.ablation.ablate import ablate
 from sdmetrics.ablation.result import Ablation
 from sdmetrics.ablation.segmentation_scores import region_score

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from benchmarks.studies.arm import Arm
 from benchmarks.studies.bank import Bank
-from benchmarks.studies.finder import OBJECTS, Finder
-from benchmarks.studies.finder_training import LAYERS, WORLDS
 from benchmarks.studies.fusion import CLASSES, SEEDS, budget, overlaps
 from benchmarks.studies.means import Mean, paired
+from benchmarks.studies.models.finder import OBJECTS, Finder
+from benchmarks.studies.models.finder_training import LAYERS, WORLDS
 from benchmarks.studies.study import Finding, Plan, Scale, Study, Table, larger, listed, similar, smaller
 
 ENCODER, DECODER = "encoder.2", "decoder.2"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from benchmarks.studies.arm import Arm
 from benchmarks.studies.bank import Bank
 from benchmarks.studies.means import Mean
-from benchmarks.studies.recipe import SHARES, Recipe
+from benchmarks.studies.models.recipe import SHARES, Recipe
 from benchmarks.studies.study import FAILS, HOLDS, OPEN, Finding, Plan, Scale, Study, Table
 
 LAST = {"i3d": ("pathway.stage4",), "slowfast": ("slow.stage4", "fast.stage4")}

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from benchmarks.studies.bank import Bank
 from benchmarks.studies.means import Mean, paired
-from benchmarks.studies.networks import FRAMES, SIZE
+from benchmarks.studies.models.networks import FRAMES, SIZE
+from benchmarks.studies.models.recipe import Recipe
+from benchmarks.studies.models.training import TEST_SEED, measuring_clips
 from benchmarks.studies.over_training import LABELS, LAST, arm, recipes
-from benchmarks.studies.recipe import Recipe
 from benchmarks.studies.study import FAILS, HOLDS, OPEN, Finding, Plan, Scale, Study, Table, smaller
-from benchmarks.studies.training import TEST_SEED, measuring_clips
 from sdmetrics.ablation.ablate import ablate
 from sdmetrics.ablation.result import Ablation
 from sdmetrics.analysis.measure import measure_biases

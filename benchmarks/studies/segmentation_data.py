@@ -8,10 +8,10 @@ from benchmarks.studies.arm import Arm
 from benchmarks.studies.bank import Bank
 from benchmarks.studies.fusion import CLASSES, EARLY, LATE, arm, best_and_worst, budget, in_words, overlaps, recipes
 from benchmarks.studies.means import Mean, paired
-from benchmarks.studies.segmenter import MIXED, Segmenter
-from benchmarks.studies.segmenter_training import SIZE, WORLDS
+from benchmarks.studies.models.segmenter import MIXED, Segmenter
+from benchmarks.studies.models.segmenter_training import SIZE, WORLDS
+from benchmarks.studies.models.training import TRAINING_SEED
 from benchmarks.studies.study import Finding, Plan, Scale, Study, Table, larger, listed
-from benchmarks.studies.training import TRAINING_SEED
 from sdmetrics.clips.generated.camouflage import CamouflageVariant, camouflage_clips
 from sdmetrics.evaluation.centre_bias import centre_bias
 

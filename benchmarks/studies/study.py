@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.studies.bank import Bank, Recipe
 from benchmarks.studies.means import Mean
-from benchmarks.studies.recipe import STANDARD, Budget
+from benchmarks.studies.models.recipe import STANDARD, Budget
 from sdmetrics._files import replacing
 
 HOLDS, FAILS, OPEN = "holds", "does not hold", "undecided"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 from torchvision.ops import box_convert, generalized_box_iou, sigmoid_focal_loss
 
-from benchmarks.studies.matching import Objects, match, overlap, vistr_loss
+from benchmarks.studies.models.matching import Objects, match, overlap, vistr_loss
 
 FRAMES, SIDE, CLASSES = 3, 16, 4
 

@@ -13,11 +13,11 @@ from benchmarks.studies import dose, over_training
 from benchmarks.studies.__main__ import PLANS, run
 from benchmarks.studies.bank import Bank
 from benchmarks.studies.means import Mean, paired
-from benchmarks.studies.networks import FRAMES, NETWORKS, SIZE
-from benchmarks.studies.recipe import ORDERED, Budget, Dropout, Recipe
+from benchmarks.studies.models.networks import FRAMES, NETWORKS, SIZE
+from benchmarks.studies.models.recipe import ORDERED, Budget, Dropout, Recipe
+from benchmarks.studies.models.training import TEST_SEED, prepared, world
 from benchmarks.studies.results import write_results
 from benchmarks.studies.study import FAILS, HOLDS, OPEN, Finding, Scale, Study, Table, larger, similar, smaller
-from benchmarks.studies.training import TEST_SEED, prepared, world
 
 TINY = Scale(seeds=(0,), budget=Budget(clips=32, epochs=1, tested=20, measured=12))
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.same_weights import BARE, LAYERS, WIDTHS, four_files, four_results, largest_difference
+from benchmarks.models.same_weights import BARE, LAYERS, WIDTHS, four_files, four_results, largest_difference
 from sdmetrics.probes.metadata import read_metadata
 
 pytestmark = pytest.mark.all

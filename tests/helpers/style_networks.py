@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from sdmetrics.clips.styles.networks import VALUES
 
 IMITATED = {"learned-ink": "ink", "learned-neon": "neon"}
-"""The networks that `benchmarks/style_networks.py` trained, and the built-in styles that they imitate."""
+"""The networks that `benchmarks/models/style_networks.py` trained, and the built-in styles that they imitate."""
 
 FILES = {name: Path(__file__).parents[1] / "data" / f"{name}.onnx" for name in IMITATED}
 TYPES = {"float": TensorProto.FLOAT, "half": TensorProto.FLOAT16, "bytes": TensorProto.UINT8}

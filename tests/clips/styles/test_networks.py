@@ -86,7 +86,7 @@ class TestTrainedNetworks:
     @pytest.mark.all
     @pytest.mark.filterwarnings("ignore::FutureWarning")
     def test_training_again_comes_near(self, tmp_path, world):
-        from benchmarks.style_networks import StyleNetwork, export, held_out_loss, train
+        from benchmarks.models.style_networks import StyleNetwork, export, held_out_loss, train
 
         trained = train("ink", 255.0, frames=128, epochs=6)
         assert held_out_loss(trained, "ink") < 0.5 * held_out_loss(StyleNetwork(255.0), "ink")

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from benchmarks.studies.networks import FRAMES, SIZE
-from benchmarks.studies.recipe import SHARES, Recipe
+from benchmarks.studies.models.networks import FRAMES, SIZE
+from benchmarks.studies.models.recipe import SHARES, Recipe
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips.clip import Clip, Frames
 from sdmetrics.clips.generated.world import world_batch, world_clips

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.studies.finder import APART, OBJECTS, Finder
-from benchmarks.studies.matching import Objects, match, overlap, vistr_loss
-from benchmarks.studies.training import BATCH, MEASURING_SEED, TEST_SEED, TRAINING_SEED
+from benchmarks.studies.models.finder import APART, OBJECTS, Finder
+from benchmarks.studies.models.matching import Objects, match, overlap, vistr_loss
+from benchmarks.studies.models.training import BATCH, MEASURING_SEED, TEST_SEED, TRAINING_SEED
 from sdmetrics.clips.generated.camouflage import CamouflageVariant, camouflage_batch, camouflage_clips
 from sdmetrics.probes.feeds import prepare
 from sdmetrics.probes.inputs import ModelInput

@@ -1,7 +1,7 @@
 """Train the two small models of the known-answer world and export them to `sdmetrics/data/`.
 
 Both are the same 3-D ResNet, trained on the same unstyled clips: one to name the motion, one to name the
-texture. A few minutes on two cores. Run from the repository root: `python benchmarks/world_models.py`.
+texture. A few minutes on two cores. Run from the repository root: `python -m benchmarks.models.world_models`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LAYERS = ["stem", "stage1", "stage2", "stage3", "stage4"]
 LABELS = {"motion": MOTIONS, "appearance": APPEARANCES}
 BATCH = 16
 TRAINING_SEED, HELD_OUT_SEED = 1000, 999
-DATA = Path(__file__).resolve().parents[1] / "sdmetrics" / "data"
+DATA = Path(__file__).resolve().parents[2] / "sdmetrics" / "data"
 
 
 class Block(nn.Module):

@@ -1,7 +1,8 @@
 """Train two small style networks on frames of the known-answer world and export them to `tests/data/`.
 
 Each learns to imitate a built-in style: one reads and writes values of 0 to 1, the other of 0 to 255, as most
-published style networks do. A minute on two cores. Run from the repository root: `python -m benchmarks.style_networks`.
+published style networks do. A minute on two cores. Run from the repository root:
+`python -m benchmarks.models.style_networks`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ NETWORKS = {"learned-ink": ("ink", 1.0), "learned-neon": ("neon", 255.0)}
 
 SIZE, BATCH = 96, 16
 TRAINING_SEED, HELD_OUT_SEED = 2000, 1999
-DATA = Path(__file__).resolve().parents[1] / "tests" / "data"
+DATA = Path(__file__).resolve().parents[2] / "tests" / "data"
 
 
 class StyleNetwork(nn.Module):

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from benchmarks.studies.recipe import SHARES, Budget
-from benchmarks.studies.segmenter import MIXED, Segmenter
-from benchmarks.studies.training import BATCH, DECAY, MEASURING_SEED, TEST_SEED, TRAINING_SEED
+from benchmarks.studies.models.recipe import SHARES, Budget
+from benchmarks.studies.models.segmenter import MIXED, Segmenter
+from benchmarks.studies.models.training import BATCH, DECAY, MEASURING_SEED, TEST_SEED, TRAINING_SEED
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.flow.colour import flow_to_rgb
 from sdmetrics.clips.generated.camouflage import CamouflageVariant, camouflage_batch, camouflage_clips

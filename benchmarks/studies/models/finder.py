@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.studies.recipe import STANDARD, Budget, digest
+from benchmarks.studies.models.recipe import STANDARD, Budget, digest
 from sdmetrics.clips.generated.camouflage import CamouflageVariant
 
 if TYPE_CHECKING:
@@ -39,12 +39,12 @@ class Finder:
 
     def build(self) -> nn.Module:
         """Return the model, untrained."""
-        from benchmarks.studies.finder_training import build
+        from benchmarks.studies.models.finder_training import build
 
         return build()
 
     def train(self) -> tuple[nn.Module, dict[str, Any]]:
         """Return the model, trained, and what was measured of it."""
-        from benchmarks.studies.finder_training import train
+        from benchmarks.studies.models.finder_training import train
 
         return train(self)

@@ -99,13 +99,13 @@ class Recipe:
 
     def build(self) -> nn.Module:
         """Return the model, untrained."""
-        from benchmarks.studies.networks import NETWORKS
+        from benchmarks.studies.models.networks import NETWORKS
 
         return NETWORKS[self.network](sum(self.classes.values()))
 
     def train(self) -> tuple[nn.Module, dict[str, Any]]:
         """Return the model, trained, and what was measured of it."""
-        from benchmarks.studies.training import train
+        from benchmarks.studies.models.training import train
 
         return train(self)
 
