@@ -14,12 +14,13 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import nn
 
+from benchmarks.studies.trainers import TRAINERS
 from sdmetrics._files import replacing
 from sdmetrics._progress import progress_bar
 
 
 class Recipe(Protocol):
-    """Everything that decides what a trained model becomes: a frozen dataclass."""
+    """Everything that determines a trained model: a frozen dataclass, whose trainer is in `TRAINERS`."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -27,18 +28,12 @@ class Recipe(Protocol):
     def key(self) -> str:
         """A name that differs where anything differs."""
 
-    def build(self) -> nn.Module:
-        """Return the model, untrained."""
-
-    def train(self) -> tuple[nn.Module, dict[str, Any]]:
-        """Return the model, trained, and what was measured of it, ready for JSON."""
-
 
 class Bank:
-    """A folder of trained models, one weights file and one record for each recipe.
+    """A folder of trained models, with one weights file and one record for each recipe.
 
-    A training that was stopped is begun anew, one that ended is never repeated: the name of its files changes with
-    anything in its recipe.
+    A training that was interrupted starts again from the beginning; a finished training is never repeated. The names of
+    the files change with anything in the recipe.
     """
 
     def __init__(self, folder: str | Path = "build/studies") -> None:
@@ -46,27 +41,27 @@ class Bank:
 
     def record(self, recipe: Recipe) -> dict[str, Any]:
         """Return what was measured of a trained model."""
-        found: dict[str, Any] = json.loads(self._record(recipe).read_text(encoding="utf-8"))
-        return found
+        record: dict[str, Any] = json.loads(self._record(recipe).read_text(encoding="utf-8"))
+        return record
 
     def model(self, recipe: Recipe) -> nn.Module:
         """Return a trained model, in evaluation mode, without its dropout."""
-        model = recipe.build()
+        model = TRAINERS[type(recipe)].build(recipe)
         weights = torch.load(self._weights(recipe), weights_only=True)
         model.load_state_dict({name: value for name, value in weights.items() if not name.startswith("dropout.")})
         return model.eval()
 
     def fill(self, recipes: Iterable[Recipe], processes: int | None = None) -> None:
         """Train what is missing, one model on one core each."""
-        wanted = {recipe.key: recipe for recipe in recipes}
-        missing = [recipe for recipe in wanted.values() if not self._record(recipe).exists()]
+        unique = {recipe.key: recipe for recipe in recipes}
+        missing = [recipe for recipe in unique.values() if not self._record(recipe).exists()]
         self.folder.mkdir(parents=True, exist_ok=True)
         self.each(_train, missing, "models trained", processes)
 
     def each(
         self, work: Callable[[Any, Path], None], recipes: Sequence[Recipe], title: str, processes: int | None = None
     ) -> None:
-        """Do work for each recipe in this folder, in processes of their own, one core each."""
+        """Call `work` with each recipe and this folder, in separate processes, one core each."""
         if not recipes:
             return
         processes = min(processes or len(os.sched_getaffinity(0)), len(recipes))
@@ -89,8 +84,8 @@ class Bank:
 
 
 def _train(recipe: Recipe, folder: Path) -> None:
-    """Train one model in a process of its own and keep it; the record is written last, and says that all is there."""
-    model, record = recipe.train()
+    """Train one model and save it. The record is written last: where it exists, the weights do too."""
+    model, record = TRAINERS[type(recipe)].train(recipe)
     with replacing(folder / f"{recipe.key}.pt") as path:
         torch.save(model.state_dict(), path)
     with replacing(folder / f"{recipe.key}.json") as path:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from benchmarks.studies.models.recipe import STANDARD, Budget, digest
 from sdmetrics.clips.generated.camouflage import CamouflageVariant
-
-if TYPE_CHECKING:
-    from torch import nn
 
 OBJECTS = 3
 APART = CamouflageVariant(camouflaged=0.0, objects=OBJECTS)
@@ -36,15 +32,3 @@ class Finder:
     def key(self) -> str:
         """A name that differs where anything differs."""
         return f"finder-occlusion{self.world.occlusion:g}-seed{self.seed}-{digest(self)}"
-
-    def build(self) -> nn.Module:
-        """Return the model, untrained."""
-        from benchmarks.studies.models.finder_training import build
-
-        return build()
-
-    def train(self) -> tuple[nn.Module, dict[str, Any]]:
-        """Return the model, trained, and what was measured of it."""
-        from benchmarks.studies.models.finder_training import train
-
-        return train(self)

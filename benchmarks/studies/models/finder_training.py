@@ -29,8 +29,8 @@ WORLDS = {"apart": APART, "occluded": replace(APART, occlusion=1.0)}
 MEASURED = replace(APART, occlusion=0.5)
 
 
-def build() -> VisTR:
-    """Return the model, untrained."""
+def build(_recipe: Finder) -> VisTR:
+    """Return the untrained model, which is the same for every recipe."""
     widths = ((3, 24, 2), (24, 32, 2), (32, 48, 2), (48, CHANNELS, 1))
     parts = [part for read, width, stride in widths for part in _convolution(read, width, stride)]
     return VisTR(
@@ -63,7 +63,7 @@ def train(recipe: Finder) -> tuple[nn.Module, dict[str, Any]]:
     """Train and measure one model; return it and its record, ready for JSON."""
     started = time.process_time()
     torch.manual_seed(recipe.seed)
-    model, budget = build(), recipe.budget
+    model, budget = build(recipe), recipe.budget
     video, objects = clips_of(budget.clips, TRAINING_SEED + recipe.seed, recipe.world)
     steps = budget.epochs * (budget.clips // BATCH)
     optimiser = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=DECAY)

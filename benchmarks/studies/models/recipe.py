@@ -11,7 +11,6 @@ from sdmetrics.clips.generated.world import APPEARANCES, Variant
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
-    from torch import nn
 
 WORLD = Variant(clutter=0.06, camera=0.1)
 """The world of the studies: a textured background and a panning camera."""
@@ -96,18 +95,6 @@ class Recipe:
         words = [self.network, self.task, *(["shuffled"] if self.shuffled else [])]
         words += [f"{self.dropout.kind}{self.dropout.rate:g}"] if self.dropout.rate else []
         return "-".join([*words, f"seed{self.seed}", digest(self)])
-
-    def build(self) -> nn.Module:
-        """Return the model, untrained."""
-        from benchmarks.studies.models.networks import NETWORKS
-
-        return NETWORKS[self.network](sum(self.classes.values()))
-
-    def train(self) -> tuple[nn.Module, dict[str, Any]]:
-        """Return the model, trained, and what was measured of it."""
-        from benchmarks.studies.models.training import train
-
-        return train(self)
 
 
 def digest(recipe: DataclassInstance) -> str:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from benchmarks.studies.models.recipe import STANDARD, Budget, digest
 from sdmetrics.clips.generated.camouflage import CamouflageVariant
-
-if TYPE_CHECKING:
-    from torch import nn
 
 CROSS = ("none", "motion_to_appearance", "both_ways")
 FUSIONS = ("concatenation", "gated", "convex_gated")
@@ -49,15 +45,3 @@ class Segmenter:
         """A name that differs where anything differs."""
         words = ["segmenter", self.cross, self.fusion, *(["refined"] if self.refinement else [])]
         return "-".join([*words, f"seed{self.seed}", digest(self)])
-
-    def build(self) -> nn.Module:
-        """Return the model, untrained."""
-        from benchmarks.studies.models.segmenter_training import build
-
-        return build(self)
-
-    def train(self) -> tuple[nn.Module, dict[str, Any]]:
-        """Return the model, trained, and what was measured of it."""
-        from benchmarks.studies.models.segmenter_training import train
-
-        return train(self)

@@ -41,7 +41,7 @@ WORLDS = {
 
 
 def build(recipe: Segmenter) -> TwoStream:
-    """Return the model, untrained."""
+    """Return the untrained model."""
     parts: Any = {"cross": recipe.cross, "fusion": recipe.fusion, "refinement": recipe.refinement}
     return TwoStream(small_resnet(WIDTHS), small_resnet(WIDTHS), width=WIDTH, **parts)
 

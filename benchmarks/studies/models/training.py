@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from benchmarks.studies.models.networks import FRAMES, SIZE
+from benchmarks.studies.models.networks import FRAMES, NETWORKS, SIZE
 from benchmarks.studies.models.recipe import SHARES, Recipe
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips.clip import Clip, Frames
@@ -30,6 +30,11 @@ RATE, DECAY = 4e-3, 0.05
 FINETUNING_RATE = 1e-5
 """The paper's."""
 TRAINING_SEED, TEST_SEED, MEASURING_SEED = 1000, 900, 901
+
+
+def build(recipe: Recipe) -> nn.Module:
+    """Return the untrained model."""
+    return NETWORKS[recipe.network](sum(recipe.classes.values()))
 
 
 def prepared(video: Tensor, inputs: Sequence[ModelInput]) -> list[Tensor]:
@@ -63,7 +68,7 @@ class Training:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         torch.manual_seed(recipe.seed)
-        model = recipe.build()
+        model = build(recipe)
         if all(item.layout == "NCTHW" for item in model.inputs):
             model = model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.model: nn.Module = model
