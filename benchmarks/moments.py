@@ -1,4 +1,4 @@
-"""The moments' speed beside its peers': merely reading the same bytes, vectorised NumPy, torchmetrics."""
+"""Compare the speed of the moments with that of merely reading the same bytes, vectorised NumPy and torchmetrics."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.peers import add_moments, numpy_moments
 from sdmetrics.metrics.moments import PairMoments
-from tests import naive
 
 Pairs = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 PAUSE = 0.03
-"""Seconds; the peers' threads spin for some of these after their work, and would slow whoever comes next."""
+"""Seconds before each run. The peers' threads spin for part of this time after their work and would slow the next."""
 
 PEERS = ("reading", "numpy", "torchmetrics")
 
@@ -29,7 +29,7 @@ def activations(rows: int = 3000, units: int = 2048) -> Pairs:
 
 
 def contestants(z1: NDArray[np.float32], z2: NDArray[np.float32], batch: int | None) -> dict[str, Callable[[], object]]:
-    """Return functions that take in all pairs, at once or in batches, each in its own best way."""
+    """Return functions that read all pairs, at once or in batches, each in its fastest way."""
     import torch
     from torchmetrics import PearsonCorrCoef
 
@@ -49,10 +49,10 @@ def contestants(z1: NDArray[np.float32], z2: NDArray[np.float32], batch: int | N
 
     def numpy() -> object:
         # The two-pass formulas of each batch, added to the total by Chan's update.
-        total = naive.pair_moments(*parts[0])
+        total = numpy_moments(*parts[0])
         n = len(parts[0][0])
         for a, b in parts[1:]:
-            total = naive.add(total, n, naive.pair_moments(a, b), len(a))
+            total = add_moments(total, n, numpy_moments(a, b), len(a))
             n += len(a)
         return total
 
@@ -68,20 +68,20 @@ def contestants(z1: NDArray[np.float32], z2: NDArray[np.float32], batch: int | N
 def moments_ratios(
     rows: int = 3000, units: int = 2048, batch: int | None = None, repeats: int = 25
 ) -> dict[str, float]:
-    """Return each peer's time by ours: the median of ratios, all measured in turn within one run."""
+    """Return each peer's time divided by ours: the median of ratios, all measured in turn within one run."""
     runs = contestants(*activations(rows, units), batch)
     for run in runs.values():
         run()
     ratios: dict[str, list[float]] = {peer: [] for peer in PEERS}
     for _ in range(repeats):
-        ours = _seconds(runs["ours"])
+        ours = seconds(runs["ours"])
         for peer in PEERS:
-            ratios[peer].append(_seconds(runs[peer]) / ours)
+            ratios[peer].append(seconds(runs[peer]) / ours)
     return {peer: median(values) for peer, values in ratios.items()}
 
 
-def _seconds(run: Callable[[], object]) -> float:
-    """Return how long a run takes, once the threads of the run before have stopped waiting for more work."""
+def seconds(run: Callable[[], object]) -> float:
+    """Return how long a run takes, after a pause in which the threads of the previous run stop spinning."""
     time.sleep(PAUSE)
     start = time.perf_counter()
     run()
@@ -89,13 +89,13 @@ def _seconds(run: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Print the ratios of both shapes."""
+    """Print the ratios for both shapes."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=25)
+    parser.add_argument("--repeats", type=int, default=25, help="Runs of each, taken in turn; default: 25.")
     repeats = parser.parse_args().repeats
     for batch in (None, 8):
-        found = moments_ratios(batch=batch, repeats=repeats)
-        print(f"batch {batch or 'of all'}: " + ", ".join(f"{peer} {ratio:.2f}×" for peer, ratio in found.items()))
+        ratios = moments_ratios(batch=batch, repeats=repeats)
+        print(f"batch {batch or 'of all'}: " + ", ".join(f"{peer} {ratio:.2f}×" for peer, ratio in ratios.items()))
 
 
 if __name__ == "__main__":

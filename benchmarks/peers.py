@@ -1,4 +1,4 @@
-"""What the analysis is measured against: bare forwards, and the procedure of the authors' code, stated anew."""
+"""What this package is measured against: vectorised NumPy, bare forwards, and the procedure of the authors' code."""
 
 from __future__ import annotations
 
@@ -15,6 +15,37 @@ Video = NDArray[np.float32]
 Forward = Callable[[Video], NDArray[np.float32]]
 """Runs the model; returns one layer's activations `(N, C, …)`."""
 
+Floats = NDArray[np.float64]
+Moments = tuple[Floats, Floats, Floats, Floats, Floats]
+"""Of pairs of vectors, per unit: both means, and the sums of squares and of products about them."""
+
+
+def numpy_moments(z1: NDArray[np.float32], z2: NDArray[np.float32]) -> Moments:
+    """Return the moments of pairs `(pairs, units)`, in two passes in float64."""
+    wide1, wide2 = np.asarray(z1, np.float64), np.asarray(z2, np.float64)
+    mean1, mean2 = wide1.mean(axis=0), wide2.mean(axis=0)
+    d1, d2 = wide1 - mean1, wide2 - mean2
+    return (
+        mean1,
+        mean2,
+        np.einsum("ij,ij->j", d1, d1),
+        np.einsum("ij,ij->j", d2, d2),
+        np.einsum("ij,ij->j", d1, d2),
+    )
+
+
+def add_moments(total: Moments, n: int, part: Moments, m: int) -> Moments:
+    """Return the moments of `n` and `m` pairs taken together (Chan et al.)."""
+    step1, step2 = part[0] - total[0], part[1] - total[1]
+    weight = n * m / (n + m)
+    return (
+        total[0] + step1 * (m / (n + m)),
+        total[1] + step2 * (m / (n + m)),
+        total[2] + part[2] + weight * step1 * step1,
+        total[3] + part[3] + weight * step2 * step2,
+        total[4] + part[4] + weight * step1 * step2,
+    )
+
 
 def plain_forwards(forward: Callable[[Video], object], views: Video, batch: int) -> None:
     """Run the model on every view, and nothing else."""
@@ -23,10 +54,10 @@ def plain_forwards(forward: Callable[[Video], object], views: Video, batch: int)
 
 
 def reference_procedure(forwards: Sequence[Forward], views: Video, batch: int) -> list[dict[str, float]]:
-    """Return each layer's scores as the authors' code finds them: layer by layer, pair by pair, features in lists.
+    """Return each layer's scores as the authors' code computes them: layer by layer, pair by pair, features in lists.
 
-    `views` holds three views per clip, already rendered, which the procedure is not charged for. For each layer the
-    whole run is made again; both members of every pair are run; their pooled features are kept until the end.
+    `views` holds three views per clip; the time to render them does not count. The whole run is repeated for each
+    layer, both members of every pair are run, and their pooled features are kept until the end.
     """
     first_of_clip = np.arange(0, len(views), 3)
     scores = []

@@ -1,17 +1,16 @@
-"""Clips per second of whole probes, beside the framework's own forward, compiled and eager, on the same device.
+"""Compare whole probes with the framework's own forward, compiled and eager, in clips per second on the same device.
 
     python -m benchmarks.speed x3d_m timesformer_8x32 --batch 1 8 --half
 
-takes names of the catalogue, with random weights. The probe is given frames as bytes in memory and returns all layers'
-pooled units as arrays in memory; the framework is given what the model reads, scaled and on its device, for nothing,
-pools no layer and leaves its output where it is. TF32 is off for all.
+takes names of the catalogue, with random weights. The probe reads frames as bytes in memory and returns the pooled
+units of all layers as arrays in memory. The framework reads inputs that are already scaled and on its device, pools no
+layer and leaves its output on the device. TF32 is off for all.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from benchmarks.machine import describe_machine
-from benchmarks.moments import PAUSE
+from benchmarks.moments import seconds
 from benchmarks.parity import at_side
 from sdmetrics.exporters.catalogue import build_random, export_module, find_architecture
 from sdmetrics.exporters.probe import build_probe
@@ -41,7 +40,7 @@ COMPILED = "compiled forward"
 
 @dataclass(frozen=True)
 class Row:
-    """How fast the contenders are, and the probe's speed over the compiled forward's in the same precision."""
+    """Clips per second of each contender, and the probe's over the compiled forward's in the same precision."""
 
     model: str
     precision: str
@@ -55,24 +54,24 @@ class Row:
 
 
 def measure(contenders: Contenders, batch: int, rounds: int) -> tuple[dict[str, float], float]:
-    """Return clips per second of each, and the first's speed over that of the compiled forward.
+    """Return clips per second of each, and the first one's speed over that of the compiled forward.
 
-    The contenders take turns; a rate is the median over the rounds, the ratio that of the ratios within a round.
+    The contenders take turns. A rate is the median over the rounds; the ratio is the median of the rounds' ratios.
     """
     for run in contenders.values():
         run()
         run()
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    times: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, run in contenders.items():
-            seconds[name].append(_seconds(run))
+            times[name].append(seconds(run))
     first = next(iter(contenders))
-    rates = {name: batch / median(values) for name, values in seconds.items()}
-    return rates, median(b / a for a, b in zip(seconds[first], seconds[COMPILED], strict=True))
+    rates = {name: batch / median(values) for name, values in times.items()}
+    return rates, median(b / a for a, b in zip(times[first], times[COMPILED], strict=True))
 
 
 def line_up(module: nn.Module, runner: OnnxRunner, batch: int, half: bool, backend: str = "inductor") -> Contenders:
-    """Return what runs a batch: the probe, the compiled module, the module; all on the probe's device."""
+    """Return functions that run a batch: the probe, the compiled module, the module; all on the probe's device."""
     feeds = random_feeds(runner.inputs, batch)
     device = runner.identity["provider"]
     dtype = torch.float16 if half else torch.float32
@@ -122,24 +121,16 @@ def table(rows: Sequence[Row], rounds: int) -> str:
     return "\n".join([f"| {' | '.join(columns)} |", "|---" * len(columns) + "|", *map(str, rows), "", note])
 
 
-def _seconds(run: Callable[[], object]) -> float:
-    """Return how long a run takes, once the threads of the run before have stopped waiting for more work."""
-    time.sleep(PAUSE)
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument("models", nargs="+", help="names of the catalogue")
-    parser.add_argument("--batch", type=int, nargs="+", default=[1, 8], help="clips at once")
-    parser.add_argument("--half", action="store_true", help="also in float16, which is made for GPUs")
-    parser.add_argument("--rounds", type=int, default=15, help="how often each takes its turn")
-    parser.add_argument("--side", type=int, help="height and width of the frames, if not the catalogue's")
+    parser.add_argument("models", nargs="+", help="names in the catalogue")
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 8], help="batch sizes, in clips")
+    parser.add_argument("--half", action="store_true", help="measure in float16 too, which is meant for GPUs")
+    parser.add_argument("--rounds", type=int, default=15, help="runs of each, taken in turn")
+    parser.add_argument("--side", type=int, help="height and width of the frames, instead of the catalogue's")
     arguments = parser.parse_args()
     halves = [False, True] if arguments.half else [False]
     rows: list[Row] = []

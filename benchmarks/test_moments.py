@@ -1,4 +1,4 @@
-"""The moments beside their peers: `pytest benchmarks/test_moments.py`, one group for each way to batch."""
+"""Compare the moments with their peers: `pytest benchmarks/test_moments.py`, one group for each batch size."""
 
 from __future__ import annotations
 

@@ -18,9 +18,9 @@ def pair_moments(z1, z2):
     return (
         mean1,
         mean2,
-        np.einsum("ij,ij->j", d1, d1),
-        np.einsum("ij,ij->j", d2, d2),
-        np.einsum("ij,ij->j", d1, d2),
+        (d1 * d1).sum(axis=0),
+        (d2 * d2).sum(axis=0),
+        (d1 * d2).sum(axis=0),
     )
 
 
@@ -54,19 +54,6 @@ def softmax_percent(scores):
 def without_each_group(z, group):
     """Return the rows left when each group is left out."""
     return [z[group != g] for g in np.unique(group)]
-
-
-def add(total, n, part, m):
-    """Return the moments of `n` and `m` pairs taken together (Chan et al.)."""
-    step1, step2 = part[0] - total[0], part[1] - total[1]
-    weight = n * m / (n + m)
-    return (
-        total[0] + step1 * (m / (n + m)),
-        total[1] + step2 * (m / (n + m)),
-        total[2] + part[2] + weight * step1 * step1,
-        total[3] + part[3] + weight * step2 * step2,
-        total[4] + part[4] + weight * step1 * step2,
-    )
 
 
 def top_k(outputs, labels, k):

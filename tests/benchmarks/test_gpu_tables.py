@@ -1,4 +1,4 @@
-"""The tables of parity and of clips per second: what makes a row works without a GPU too."""
+"""The tables of parity and of clips per second: the code that makes a row, without a GPU too."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def test_a_model_is_compared_in_every_setting_that_loads(tmp_path):
     assert all(str(row) in text for row in rows)
     assert "* x3d_l: too large" in text
     assert "older" not in text
-    assert ("There are no rows of CUDA" in text) == (CUDA not in loadable_providers())
+    assert ("There are no rows for CUDA" in text) == (CUDA not in loadable_providers())
     assert describe_machine("onnxruntime") in text
 
 
@@ -89,7 +89,7 @@ def test_rates_and_ratio_are_medians_over_rounds(monkeypatch):
         run()
         return next(times[turns[-1]])
 
-    monkeypatch.setattr(speed_table, "_seconds", seconds)
+    monkeypatch.setattr(speed_table, "seconds", seconds)
     rates, ratio = speed_table.measure(contenders, batch=4, rounds=3)
     assert rates == {"probe": 2.0, speed_table.COMPILED: 1.0, "eager": 4 / 9}
     assert ratio == 1.0  # of 4, 1 and 1/2
