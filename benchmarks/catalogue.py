@@ -1,9 +1,9 @@
-"""Every architecture of the catalogue at its full size: exported, verified, probed and timed, one line each.
+"""Export, verify, probe and time every architecture of the catalogue at its full size, one line each.
 
     python -m benchmarks.catalogue [NAME ...] [--write docs/catalogue.md]
 
-Each row runs in a process of its own and is kept in a file, so that a failure is one line of the table and a run that
-was stopped goes on where it was.
+Each row runs in its own process and is saved to a file, so that a failure is one line of the table and an interrupted
+run can be resumed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 import onnx
 
 from benchmarks.machine import describe_machine
-from benchmarks.readme import write_between
+from benchmarks.readme import add_write_option, write_between
 from sdmetrics.exporters import catalogue
 from sdmetrics.exporters._assembly.assemble import MASK_NODE
 from sdmetrics.exporters._assembly.finish import LAYER
@@ -42,7 +42,7 @@ PAIRS = 5
 
 
 def measure(name: str) -> dict[str, Any]:
-    """Export an architecture with random weights, build its probe, and time that beside the plain model."""
+    """Export an architecture with random weights, build its probe, and compare its time with the plain model's."""
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         model = catalogue.export(name, Path(folder) / "model.onnx")
@@ -65,7 +65,7 @@ def measure(name: str) -> dict[str, Any]:
 
 
 def without_layers(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model as one would export it without this package: no layer is an output, nothing is marked."""
+    """Return the model as it would be exported without this package: without layers as outputs and without masks."""
     kept = [output for output in model.graph.output if not output.name.startswith(LAYER)]
     del model.graph.output[:]
     model.graph.output.extend(kept)
@@ -76,7 +76,7 @@ def without_layers(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def paired_ratio(one: Callable[[], object], other: Callable[[], object]) -> float:
-    """Return the median ratio of times, each pair measured side by side after a run to warm up."""
+    """Return the median ratio of times, each pair measured side by side, after a warm-up run."""
     one(), other()
     return median(_seconds(one) / _seconds(other) for _ in range(PAIRS))
 
@@ -88,25 +88,25 @@ def _seconds(call: Callable[[], object]) -> float:
 
 
 def measured(name: str) -> dict[str, Any]:
-    """Return what is known of a row, measured in a process of its own where it is not yet."""
+    """Return the saved results of a row; if there are none, measure them in a separate process first."""
     file = FOLDER / f"{name}.json"
     if not file.exists():
         FOLDER.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-m", "benchmarks.catalogue", "--row", name],
             stderr=subprocess.PIPE,
             text=True,
             check=False,
         )
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1]
+        if process.returncode:
+            reason = (process.stderr.strip().splitlines() or [f"exit {process.returncode}"])[-1]
             file.write_text(json.dumps({"failed": reason}), encoding="utf-8")
     row: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return row
 
 
 def line(name: str, row: dict[str, Any]) -> str:
-    """Return the table's line of one row."""
+    """Return the line of the table for one row."""
     if "failed" in row:
         return f"| {name} | no: {row['failed']} | | | | | |"
     return (
@@ -117,9 +117,9 @@ def line(name: str, row: dict[str, Any]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="Rows to measure; default: all.")
-    parser.add_argument("--row", help="Measure this one here and keep it.")
-    parser.add_argument("--write", type=Path, help="A file with the markers of the table.")
+    parser.add_argument("names", nargs="*", help="Architectures to measure; default: all.")
+    parser.add_argument("--row", help="Architecture to measure in this process and save.")
+    add_write_option(parser, "catalogue")
     options = parser.parse_args(arguments)
     if options.row:
         (FOLDER / f"{options.row}.json").write_text(json.dumps(measure(options.row)), encoding="utf-8")

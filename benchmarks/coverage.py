@@ -1,20 +1,18 @@
-"""How often the 95 % intervals hold the truth: simulated clips whose correlations are known.
+"""Measure how often the 95 % intervals contain the true value, on simulated clips whose correlations are known.
 
 `python -m benchmarks.coverage` prints the table at full scale; the tests run a quick form.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.readme import write_between
+from benchmarks.readme import main
 from sdmetrics.metrics.bias import layer_bias, unit_bias
 from sdmetrics.metrics.moments import PairMoments
 
@@ -30,7 +28,7 @@ MAGNITUDE_R = 0.5
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of units: activation of a Gaussian signal, times a log-normal magnitude of spread `sigma`."""
+    """A kind of unit: the activation of a Gaussian signal, times a log-normal magnitude of spread `sigma`."""
 
     activation: Callable[[Floats], Floats]
     sigma: float = 0.0
@@ -43,7 +41,7 @@ def linear(signal: Floats) -> Floats:
 
 
 def rectified(share: float) -> Callable[[Floats], Floats]:
-    """Return an activation that fires in a share of the clips, by as much as a threshold is passed."""
+    """Return an activation that fires in a share of the clips, with the excess over a threshold as its value."""
     threshold = NormalDist().inv_cdf(1 - share)
     return lambda signal: np.maximum(signal - threshold, 0)
 
@@ -61,7 +59,7 @@ STATED = {
     "sparse: ReLU, fires in 20 %": Kind(rectified(0.2)),
     "clustered: 4 clips per video": Kind(linear, clips_per_video=4),
 }
-"""Kinds for which the intervals are meant to hold the truth in 93–97 % of runs."""
+"""Kinds for which the intervals should contain the true value in 93–97 % of runs."""
 
 HARDER = {
     "ReLU, fires in 20 %, 4 clips per video": Kind(rectified(0.2), clips_per_video=4),
@@ -70,14 +68,14 @@ HARDER = {
     "log-normal, sigma 1": Kind(np.exp),
     "fires in 10 %, log-normal magnitude, sigma 1": Kind(firing(0.1), sigma=1.0),
 }
-"""Kinds of which 300 clips show too little: what matters happens in a handful of them."""
+"""Kinds for which 300 clips are too few: only a handful of them decide the result."""
 
 
 def coverage(kind: Kind, repeats: int, seed: int = 0) -> dict[str, float]:
-    """Return how many percent of the intervals hold the truth.
+    """Return the percentage of intervals that contain the true value.
 
-    `"units"`: of unit scores, where defined; `"undefined"`: how many percent are not. `"scores"`,
-    `"percent"`: of the layer's. Each repeat draws 300 clips, whose videos go to the 20 groups at random.
+    `"units"`: for unit scores, where defined; `"undefined"`: the percentage of undefined unit scores. `"scores"`,
+    `"percent"`: for those of the layer. Each repeat draws 300 clips, whose videos go to the 20 groups at random.
     """
     rng = np.random.default_rng(seed)
     truth = {factor: true_r(kind, r) for factor, r in SIGNAL_R.items()}
@@ -105,7 +103,7 @@ def coverage(kind: Kind, repeats: int, seed: int = 0) -> dict[str, float]:
 
 
 def draw(kind: Kind, r: Floats, video: NDArray[np.int64], rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Return both members of every clip's pair, `(clips, units)`; clips of a video share half of it all."""
+    """Return both members of every clip's pair, `(clips, units)`; clips of a video share half of the variance."""
 
     def gaussian() -> Floats:
         own = rng.standard_normal((len(video), UNITS))
@@ -128,18 +126,18 @@ def true_r(kind: Kind, signal_r: Floats) -> Floats:
     common, own = np.linspace(-6, 6, 121), np.linspace(-6, 6, 1201)
     common_weight, own_weight = (np.exp(-(z**2) / 2) / np.exp(-(z**2) / 2).sum() for z in (common, own))
     magnitude = np.exp(kind.sigma**2 * np.array([1 / 2, 2, 1 + MAGNITUDE_R]))
-    found = []
+    result = []
     for r in signal_r:
         fires = kind.activation(np.sqrt(r) * common[:, None] + np.sqrt(1 - r) * own)
-        given = fires @ own_weight  # what they have in common; beyond it the members are independent and alike
+        given = fires @ own_weight  # given the common part, the members are independent and identically distributed
         moments = np.array([given @ common_weight, fires**2 @ own_weight @ common_weight, given**2 @ common_weight])
         mean, square, product = moments * magnitude
-        found.append((product - mean**2) / (square - mean**2))
-    return np.array(found)
+        result.append((product - mean**2) / (square - mean**2))
+    return np.array(result)
 
 
 def table(repeats: int) -> str:
-    """Return how often the intervals hold the truth, in percent, as Markdown."""
+    """Return how often the intervals contain the true value, in percent, as Markdown."""
     rows = [
         "| units | unit scores | layer scores | layer percents |",
         "|---|---|---|---|",
@@ -151,17 +149,5 @@ def table(repeats: int) -> str:
     return "\n".join([*rows, "", setting])
 
 
-def main() -> None:
-    """Print the table, and write it where that is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=400)
-    parser.add_argument("--write", type=Path, help="put the table between the markers of this file")
-    arguments = parser.parse_args()
-    text = table(arguments.repeats)
-    print(text)
-    if arguments.write:
-        write_between(arguments.write, "coverage", text)
-
-
 if __name__ == "__main__":
-    main()
+    main("coverage", __doc__, table, repeats=400)

@@ -1,8 +1,8 @@
-"""How far other processors and precisions are from the CPU's float32, per architecture, in units and in the answer.
+"""Measure how far other processors and precisions are from the CPU's float32, per architecture, in units and scores.
 
     python -m benchmarks.parity x3d_xs timesformer_8x32 model.onnx --write docs/parity.md
 
-takes names of the catalogue, with random weights, and ONNX files. What needs CUDA is measured where CUDA loads.
+takes names in the catalogue, with random weights, and ONNX files. Settings that need CUDA are measured if CUDA loads.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import onnx
 from numpy.typing import NDArray
 
 from benchmarks.machine import describe_machine
-from benchmarks.readme import write_between
+from benchmarks.readme import add_write_option, write_between
 from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips.generated.world import world_clips
@@ -40,7 +40,7 @@ HEAD = (
 
 @dataclass(frozen=True)
 class Row:
-    """Differences from the CPU's float32; those of units are relative to the largest unit of their layer."""
+    """Differences from the CPU's float32; those between units are relative to the largest unit of their layer."""
 
     model: str
     setting: str
@@ -63,7 +63,7 @@ class Row:
 
 @dataclass
 class Recorder:
-    """A runner that remembers the units it gave."""
+    """A runner that records the units it returned."""
 
     runner: OnnxRunner
     units: list[Mapping[str, NDArray[np.float32]]] = field(default_factory=list)
@@ -82,7 +82,7 @@ def parity(model: Path, clips: int, batch: int = 12) -> list[Row]:
     Raises
     ------
     InputError
-        If the model cannot be probed, or float16 does not hold it.
+        If the model cannot be probed, or is out of the range of float16.
     """
     with tempfile.TemporaryDirectory() as name:
         full = build_probe(model, Path(name) / "full.onnx")
@@ -93,7 +93,7 @@ def parity(model: Path, clips: int, batch: int = 12) -> list[Row]:
 
 
 def _settings(full: Path, half: Path) -> Iterator[tuple[str, OnnxRunner]]:
-    """Yield what is compared; the first is the reference."""
+    """Yield the settings that are compared; the first is the reference."""
     yield "CPU, float32", OnnxRunner(full, provider="cpu")
     yield "CPU, float16 weights", OnnxRunner(half, provider="cpu")
     yield "CPU, float16 as a GPU stores it", OnnxRunner(rounded(onnx.load(half)).SerializeToString(), provider="cpu")
@@ -119,15 +119,15 @@ def _compare(
     setting: str,
     expected: Results,
     expected_units: Mapping[str, NDArray[np.float32]],
-    found: Results,
-    found_units: Mapping[str, NDArray[np.float32]],
+    results: Results,
+    results_units: Mapping[str, NDArray[np.float32]],
 ) -> Row:
     """Return how far one setting is from the reference."""
     differences = np.concatenate(
-        [np.ravel(np.abs(found_units[k] - units) / (np.abs(units).max() or 1)) for k, units in expected_units.items()]
+        [np.ravel(np.abs(results_units[k] - units) / (np.abs(units).max() or 1)) for k, units in expected_units.items()]
     )
-    layers = list(zip(found.layers, expected.layers, strict=True))
-    units = list(zip(found.units, expected.units, strict=True))
+    layers = list(zip(results.layers, expected.layers, strict=True))
+    units = list(zip(results.units, expected.units, strict=True))
     return Row(
         model=model,
         setting=setting,
@@ -156,7 +156,7 @@ def at_side(architecture: Architecture, side: int | None) -> Architecture:
 
 
 def export_row(name: str, side: int | None, folder: Path) -> Path:
-    """Return the ONNX file of a row of the catalogue, or `name` itself where it is a file."""
+    """Export a row of the catalogue, and return the ONNX file; return `name` itself if it is a file."""
     if name.endswith(".onnx"):
         return Path(name)
     row = at_side(find_architecture(name), side)
@@ -164,37 +164,37 @@ def export_row(name: str, side: int | None, folder: Path) -> Path:
     return export_module(build_random(row), row, row.inputs, path)
 
 
-def table(rows: Sequence[Row], refused: Sequence[str], clips: int) -> str:
+def table(rows: Sequence[Row], failed: Sequence[str], clips: int) -> str:
     """Return the rows as Markdown, and what is missing and why."""
     notes = [
         f"Largest over {clips} generated clips, against the CPU's float32; "
         f"{describe_machine('onnxruntime', 'onnxruntime-gpu', 'torch')}."
     ]
     if not any(row.setting.startswith("CUDA") for row in rows):
-        notes.append("There are no rows of CUDA: it does not load on this machine.")
-    return "\n".join([HEAD, *map(str, rows), "", *notes, *(f"* {reason}" for reason in refused)])
+        notes.append("There are no rows for CUDA: it does not load on this machine.")
+    return "\n".join([HEAD, *map(str, rows), "", *notes, *(f"* {reason}" for reason in failed)])
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measure, print and write the table."""
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument("models", nargs="+", help="names of the catalogue, or ONNX files")
-    parser.add_argument("--clips", type=int, default=60, help="generated clips")
-    parser.add_argument("--side", type=int, help="height and width of the frames, if not the catalogue's")
-    parser.add_argument("--write", type=Path, help="put the table between the markers of this file")
+    parser.add_argument("models", nargs="+", help="names in the catalogue, or ONNX files")
+    parser.add_argument("--clips", type=int, default=60, help="number of generated clips")
+    parser.add_argument("--side", type=int, help="height and width of the frames, instead of the catalogue's")
+    add_write_option(parser, "parity")
     arguments = parser.parse_args()
     rows: list[Row] = []
-    refused: list[str] = []
+    failed: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.models:
             try:
                 rows += parity(export_row(name, arguments.side, Path(folder)), arguments.clips)
             except InputError as error:
-                refused.append(f"{Path(name).stem}: {error}")
-            text = table(rows, refused, arguments.clips)
-            # A model that takes more memory than there is takes the process with it, and leaves what was measured.
+                failed.append(f"{Path(name).stem}: {error}")
+            text = table(rows, failed, arguments.clips)
+            # Written after every model: one that needs more memory than there is ends the process.
             if arguments.write:
                 write_between(arguments.write, "parity", text)
     print(text)

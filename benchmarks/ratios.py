@@ -1,30 +1,25 @@
-"""Measures every ratio that the README states, side by side in one run, and writes its table.
+"""Measure every published ratio side by side in one run, and write the table.
 
-`--quick` takes fewer clips and repeats and fails where a ratio falls below its floor, half of what is aimed at, twice
-in a row: once may be another program's doing.
+`--quick` takes fewer clips and repeats, and fails if a ratio is below its floor, half of its aim, twice in a row: a
+single failure may be caused by another program.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
-import numba
-import numpy as np
-
+from benchmarks.machine import describe_machine
 from benchmarks.memory import memory_ratio
 from benchmarks.moments import moments_ratios
 from benchmarks.pipeline import pipeline_ratios
-from benchmarks.readme import write_between
+from benchmarks.readme import add_write_option, write_between
 
 
 @dataclass(frozen=True)
 class Row:
-    """A measured ratio and what was aimed at."""
+    """A measured ratio and its aim."""
 
     what: str
     ratio: float
@@ -39,7 +34,7 @@ class Row:
 
     @property
     def tolerable(self) -> bool:
-        """Whether at least half the aim is reached; of an upper limit, whether the excess over 1 is at most thrice."""
+        """Whether at least half the aim is reached; for an upper limit, whether at most thrice its excess over 1."""
         if self.at_most:
             return self.ratio <= 1 + 3 * (self.aim - 1)
         return self.ratio >= (self.aim / 2 if self.floor is None else self.floor)
@@ -52,25 +47,26 @@ class Row:
 def measure(quick: bool) -> list[Row]:
     """Return all ratios."""
     rows = []
-    # In batches of 8 the peers take less than 15 and 20 times what mere reading takes: no aim is in reach, so a floor.
+    # In batches of 8 the peers take less than 15 and 20 times as long as merely reading the bytes: the aims are out of
+    # reach, so there are floors.
     for batch, shape, floors in ((None, "3,000 pairs at once", (None, None)), (8, "in batches of 8", (2.0, 6.0))):
-        found = moments_ratios(batch=batch, repeats=7 if quick else 25)
+        moments = moments_ratios(batch=batch, repeats=7 if quick else 25)
         rows += [
-            Row(f"moments, {shape}: speed over merely reading (`np.sum`)", found["reading"], 0.6),
-            Row(f"moments, {shape}: speed over vectorised NumPy", found["numpy"], 15, floor=floors[0]),
+            Row(f"moments, {shape}: speed over merely reading (`np.sum`)", moments["reading"], 0.6),
+            Row(f"moments, {shape}: speed over vectorised NumPy", moments["numpy"], 15, floor=floors[0]),
             Row(
                 f"moments, {shape}: speed over `torchmetrics.PearsonCorrCoef`",
-                found["torchmetrics"],
+                moments["torchmetrics"],
                 20,
                 floor=floors[1],
             ),
         ]
     size = {"videos": 2, "clips_per_video": 2} if quick else {}
-    found = pipeline_ratios(**size, eager=not quick)
-    rows.append(Row("whole analysis: time over bare forwards", found["analysis / plain forwards"], 1.1, at_most=True))
-    rows.append(Row("reference procedure: time over the whole analysis", found["reference procedure / analysis"], 6.2))
+    whole = pipeline_ratios(**size, eager=not quick)
+    rows.append(Row("whole analysis: time over bare forwards", whole["analysis / plain forwards"], 1.1, at_most=True))
+    rows.append(Row("reference procedure: time over the whole analysis", whole["reference procedure / analysis"], 6.2))
     if not quick:
-        eager = found["reference procedure in eager PyTorch / analysis"]
+        eager = whole["reference procedure in eager PyTorch / analysis"]
         rows.append(Row("the same in eager PyTorch: time over the whole analysis", eager, 6.2))
     rows.append(Row("peak memory: 500 clips over 50", memory_ratio(), 1.05, at_most=True))
     return rows
@@ -78,17 +74,16 @@ def measure(quick: bool) -> list[Row]:
 
 def table(rows: list[Row]) -> str:
     """Return the rows as Markdown, with the machine they were measured on."""
-    machine = f"{len(os.sched_getaffinity(0))} cores, {platform.machine()}, Python {platform.python_version()}"
-    versions = f"NumPy {np.__version__}, Numba {numba.__version__}"
     head = "| what | ratio | aim | reached |\n|---|---|---|---|"
-    return "\n".join([head, *map(str, rows), "", f"Medians of ratios measured side by side; {machine}; {versions}."])
+    note = f"Medians of ratios measured side by side; {describe_machine('numpy', 'numba')}."
+    return "\n".join([head, *map(str, rows), "", note])
 
 
 def main() -> None:
-    """Measure, print, and write or judge."""
+    """Measure and print the ratios; write them, or compare them with their floors."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few clips; fail where an aim is missed by half")
-    parser.add_argument("--write", type=Path, help="put the table between the markers of this file")
+    parser.add_argument("--quick", action="store_true", help="Take few clips, and fail if a ratio misses half its aim.")
+    add_write_option(parser, "ratios")
     arguments = parser.parse_args()
     rows = measure(arguments.quick)
     text = table(rows)

@@ -1,4 +1,4 @@
-"""One small video network with the same weights in PyTorch, Keras, Flax and a bare ONNX file, and its four analyses."""
+"""Build one small video network with the same weights in PyTorch, Keras, Flax and a bare ONNX file, and analyze all."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Weights = dict[str, NDArray[np.float32]]
 
 
 def video(layout: str) -> ModelInput:
-    """What the network reads."""
+    """Return the description of the network's input."""
     return ModelInput("video", frames=FRAMES, size=(SIZE, SIZE), layout=layout)
 
 
@@ -187,7 +187,7 @@ def flax_model(w: Weights) -> Any:
 
 
 def bare_file(model: Path, path: Path) -> Path:
-    """Write an exported model as somebody else's file: no metadata, no layers among its outputs, no names of nodes."""
+    """Write an exported model without what this package adds: no metadata, no layers as outputs, no names of nodes."""
     onnx = require("onnx", extra="cpu")
     loaded = onnx.load(model)
     del loaded.metadata_props[:]
@@ -201,7 +201,7 @@ def bare_file(model: Path, path: Path) -> Path:
 
 
 def four_files(folder: Path) -> dict[str, Path]:
-    """Export the network from each framework, and strip the first file."""
+    """Export the network from each framework, and write a bare copy of the first file."""
     from sdmetrics.exporters import jax, tensorflow, torch
 
     w = weights()
@@ -214,7 +214,7 @@ def four_files(folder: Path) -> dict[str, Path]:
 
 
 def four_results(files: Mapping[str, Path], clips: int) -> dict[str, Results]:
-    """Analyse the files on the same generated clips, with the same seed."""
+    """Analyze the files on the same generated clips, with the same seed."""
     import sdmetrics as sd
     from sdmetrics.clips.generated.world import world_clips
 
@@ -226,7 +226,7 @@ def four_results(files: Mapping[str, Path], clips: int) -> dict[str, Results]:
     return results
 
 
-def largest_difference(found: Results, expected: Results) -> float:
+def largest_difference(result: Results, expected: Results) -> float:
     """Return the largest difference of a unit's score for either factor."""
-    scores = [[[unit[factor] for factor in FACTORS] for unit in result.units] for result in (found, expected)]
+    scores = [[[unit[factor] for factor in FACTORS] for unit in one.units] for one in (result, expected)]
     return float(np.abs(np.subtract(*np.array(scores, np.float64))).max())

@@ -1,4 +1,4 @@
-"""A 3-D ResNet of the size of SlowOnly-R50 (8 frames of 224²), random weights: what costs are measured on."""
+"""Build a 3-D ResNet of the size of SlowOnly-R50 (8 frames of 224²) with random weights, for measurements of speed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BLOCKS = (3, 4, 6, 3)
 
 
 def conv(width_in: int, width_out: int, kernel: tuple[int, int, int], stride: int = 1) -> nn.Sequential:
-    """A convolution that keeps the frames' number, and its batch normalisation."""
+    """Return a convolution that keeps the number of frames, with its batch normalisation."""
     padding = tuple(k // 2 for k in kernel)
     return nn.Sequential(
         nn.Conv3d(width_in, width_out, kernel, (1, stride, stride), padding, bias=False),
@@ -69,5 +69,5 @@ def slowonly(classes: int = 400, blocks: tuple[int, ...] = BLOCKS, seed: int = 0
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("-o", "--out", type=Path, default=Path("slowonly.onnx"))
+    parser.add_argument("-o", "--out", type=Path, default=Path("slowonly.onnx"), help="File to write.")
     print(export(slowonly(), [INPUT], LAYERS, parser.parse_args().out))

@@ -7,9 +7,6 @@ published style networks do. A minute on two cores. Run from the repository root
 
 from __future__ import annotations
 
-import argparse
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.models.command import main
 from sdmetrics.clips.generated.world import world_batch
 from sdmetrics.clips.styles.built_in import STYLES
 from sdmetrics.probes.onnx_file import save_model
@@ -28,7 +26,6 @@ NETWORKS = {"learned-ink": ("ink", 1.0), "learned-neon": ("neon", 255.0)}
 
 SIZE, BATCH = 96, 16
 TRAINING_SEED, HELD_OUT_SEED = 2000, 1999
-DATA = Path(__file__).resolve().parents[2] / "tests" / "data"
 
 
 class StyleNetwork(nn.Module):
@@ -47,16 +44,16 @@ class StyleNetwork(nn.Module):
             nn.Conv2d(channels, 3, 1),
         )
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """(N, 3, H, W), 0 to `white`, to the same shape and values."""
-        return torch.sigmoid(self.layers(pictures / self.white - 0.5)) * self.white
+    def forward(self, images: Tensor) -> Tensor:
+        """Map (N, 3, H, W), 0 to `white`, to the same shape and range."""
+        return torch.sigmoid(self.layers(images / self.white - 0.5)) * self.white
 
 
 def train(style: str, white: float, frames: int, epochs: int) -> StyleNetwork:
-    """Train one network from scratch to give the style's picture of single frames; the seeds are fixed."""
+    """Train one network from scratch to imitate the style on single frames; the seeds are fixed."""
     torch.manual_seed(0)
     network = StyleNetwork(white)
-    inputs, targets = pictures(style, frames, TRAINING_SEED)
+    inputs, targets = images(style, frames, TRAINING_SEED)
     steps = epochs * (len(inputs) // BATCH)
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=1e-2, total_steps=steps)
@@ -70,26 +67,26 @@ def train(style: str, white: float, frames: int, epochs: int) -> StyleNetwork:
     return network.eval()
 
 
-def pictures(style: str, frames: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Frames of one world and the style's pictures of them, (N, 3, H, W), 0 to 1."""
+def images(style: str, frames: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Return frames of one world, and the same frames in the style, (N, 3, H, W), 0 to 1."""
     video = world_batch(frames // 2, frames=2, size=SIZE, seed=seed)[0].reshape(-1, SIZE, SIZE, 3)
     return tensor(video), tensor(STYLES[style](video))
 
 
 def tensor(video: NDArray[np.uint8]) -> Tensor:
-    """Uint8 (N, H, W, 3) to float (N, 3, H, W), 0 to 1."""
+    """Convert uint8 (N, H, W, 3) to float (N, 3, H, W), 0 to 1."""
     return torch.from_numpy(video).permute(0, 3, 1, 2).float() / 255
 
 
 @torch.no_grad()
 def held_out_loss(network: StyleNetwork, style: str, frames: int = 64) -> float:
-    """Mean absolute difference to the style, in parts of the value range, on frames that were not trained on."""
-    inputs, targets = pictures(style, frames, HELD_OUT_SEED)
+    """Return the mean absolute difference to the style on held-out frames, as a share of the value range."""
+    inputs, targets = images(style, frames, HELD_OUT_SEED)
     return functional.l1_loss(network(network.white * inputs) / network.white, targets).item()
 
 
 def export(network: StyleNetwork, path: Path) -> Path:
-    """Write the network with dynamic batch, height and width, without what tells of the exporting machine."""
+    """Write the network with dynamic batch, height and width, without metadata of the exporting machine."""
     axes = {0: torch.export.Dim("N"), 2: torch.export.Dim("H"), 3: torch.export.Dim("W")}
     program = torch.onnx.export(
         network,
@@ -102,31 +99,19 @@ def export(network: StyleNetwork, path: Path) -> Path:
     )
     model: onnx.ModelProto = program.model_proto
     graph = model.graph
-    for described in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
-        del described.metadata_props[:]
-        described.doc_string = ""
+    for item in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        del item.metadata_props[:]
+        item.doc_string = ""
     return save_model(model, path)
 
 
-def main() -> int:
-    """Train, test and export both networks."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--frames", type=int, default=512, help="frames an epoch")
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--out", type=Path, default=DATA)
-    options = parser.parse_args()
-    torch.set_num_threads(2)
-    for name, (style, white) in NETWORKS.items():
-        start = time.perf_counter()
-        network = train(style, white, options.frames, options.epochs)
-        path = export(network, options.out / f"{name}.onnx")
-        print(
-            f"{path.name}: held-out loss {held_out_loss(network, style):.3f}, {time.perf_counter() - start:.0f} s, "
-            f"{path.stat().st_size / 1e3:.0f} kB",
-            flush=True,
-        )
-    return 0
+def make(name: str, frames: int, epochs: int, folder: Path) -> tuple[Path, str]:
+    """Train, test and export a network of `NETWORKS`."""
+    style, white = NETWORKS[name]
+    network = train(style, white, frames, epochs)
+    path = export(network, folder / f"{name}.onnx")
+    return path, f"held-out loss {held_out_loss(network, style):.3f}"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(__doc__, list(NETWORKS), make, "frames", 512, Path("tests/data"))

@@ -1,13 +1,11 @@
 """Train the two small models of the known-answer world and export them to `sdmetrics/data/`.
 
-Both are the same 3-D ResNet, trained on the same unstyled clips: one to name the motion, one to name the
+Both are the same 3-D ResNet, trained on the same unstyled clips: one to classify the motion, one to classify the
 texture. A few minutes on two cores. Run from the repository root: `python -m benchmarks.models.world_models`.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 import time
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.models.command import main
 from sdmetrics.clips.generated.world import APPEARANCES, MOTIONS, world_batch
 from sdmetrics.exporters.torch import export
 from sdmetrics.probes.inputs import ModelInput
@@ -26,7 +25,6 @@ LAYERS = ["stem", "stage1", "stage2", "stage3", "stage4"]
 LABELS = {"motion": MOTIONS, "appearance": APPEARANCES}
 BATCH = 16
 TRAINING_SEED, HELD_OUT_SEED = 1000, 999
-DATA = Path(__file__).resolve().parents[2] / "sdmetrics" / "data"
 
 
 class Block(nn.Module):
@@ -43,7 +41,7 @@ class Block(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, T, H, W) to the block's channels and stride."""
+        """Map (N, C, T, H, W) to the block's channels and stride."""
         y = functional.relu(self.norm1(self.conv1(x)))
         return functional.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
 
@@ -63,20 +61,20 @@ class SmallResNet3d(nn.Module):
         self.fc = nn.Linear(48, classes)
 
     def forward(self, video: Tensor) -> Tensor:
-        """(N, 3, T, H, W), normalised, to (N, classes)."""
+        """Map normalised (N, 3, T, H, W) to (N, classes)."""
         x = self.stage4(self.stage3(self.stage2(self.stage1(self.stem(video)))))
         logits: Tensor = self.fc(x.mean((2, 3, 4)))
         return logits
 
 
 def normalised(video: NDArray[np.uint8]) -> Tensor:
-    """Uint8 (N, T, H, W, 3) to what the model reads."""
+    """Convert uint8 (N, T, H, W, 3) to the input of the model."""
     x = (torch.from_numpy(video).float() / 255 - VIDEO.mean[0]) / VIDEO.std[0]
     return x.permute(0, 4, 1, 2, 3).contiguous()
 
 
 def train(task: str, clips: int, epochs: int) -> SmallResNet3d:
-    """Train one model from scratch, every epoch on clips of its own; the seeds are fixed."""
+    """Train one model from scratch, with new clips in every epoch; the seeds are fixed."""
     torch.manual_seed(0)
     model = SmallResNet3d(len(LABELS[task]))
     steps = epochs * -(-clips // BATCH)
@@ -101,33 +99,25 @@ def train(task: str, clips: int, epochs: int) -> SmallResNet3d:
 
 
 def labelled(task: str, clips: int, seed: int) -> tuple[NDArray[np.uint8], Tensor]:
-    """Clips of one world with the labels of one task."""
+    """Return clips of one world with the labels of one task."""
     video, motion, appearance = world_batch(clips, frames=VIDEO.frames, size=VIDEO.size[0], seed=seed)
     return video, torch.from_numpy(motion if task == "motion" else appearance)
 
 
 @torch.no_grad()
 def accuracy(model: SmallResNet3d, task: str, clips: int = 480) -> float:
-    """Top-1 on clips that were not trained on."""
+    """Return the top-1 accuracy on held-out clips."""
     video, labels = labelled(task, clips, HELD_OUT_SEED)
     answers = torch.cat([model(normalised(part)).argmax(1) for part in np.array_split(video, 10)])
     return (answers == labels).float().mean().item()
 
 
-def main() -> int:
-    """Train, test and export both models."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--clips", type=int, default=2400, help="clips an epoch")
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--out", type=Path, default=DATA)
-    options = parser.parse_args()
-    torch.set_num_threads(2)
-    for task in LABELS:
-        model = train(task, options.clips, options.epochs)
-        path = export(model, [VIDEO], LAYERS, options.out / f"world-{task}.onnx")
-        print(f"{path.name}: held-out accuracy {accuracy(model, task):.1%}, {path.stat().st_size / 1e3:.0f} kB")
-    return 0
+def make(task: str, clips: int, epochs: int, folder: Path) -> tuple[Path, str]:
+    """Train, test and export the model of one task."""
+    model = train(task, clips, epochs)
+    path = export(model, [VIDEO], LAYERS, folder / f"world-{task}.onnx")
+    return path, f"held-out accuracy {accuracy(model, task):.1%}"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(__doc__, list(LABELS), make, "clips", 2400, Path("sdmetrics/data"))
