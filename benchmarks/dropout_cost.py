@@ -1,7 +1,7 @@
-"""What StaticDropout costs in training: the time of a step with it over that with `nn.Dropout`, on a 3-D ResNet.
+"""Measure the cost of StaticDropout in training: the time of a step over that with `nn.Dropout`, on a 3-D ResNet.
 
-Both are trained side by side in one process, a step of one and a step of the other; ratios are those of blocks of 30
-steps, which hold one estimate each.
+Both models are trained side by side in one process, in alternating steps. Ratios are of blocks of 30 steps, each of
+which includes one estimate of the static channels.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ EVERY = 30
 
 
 class Training:
-    """A model with a dropout before its classifier, and how its training goes."""
+    """The training of a model with a dropout before its classifier."""
 
     def __init__(self, *, static: bool, clips: int, size: int, blocks: tuple[int, ...], device: str) -> None:
         network = slowonly(classes=48, blocks=blocks)
@@ -36,7 +36,7 @@ class Training:
         self.labels = torch.randint(48, (clips,), device=device)
 
     def step(self) -> float:
-        """Take one step of training; return its seconds."""
+        """Train for one step, and return its duration in seconds."""
         _wait()
         start = time.perf_counter()
         self.optimizer.zero_grad()
@@ -62,18 +62,20 @@ def dropout_cost(rounds: int, **setting: Any) -> list[float]:  # noqa: ANN401
 
 
 def _wait() -> None:
-    """Wait until a GPU has done what it was told."""
+    """Wait until the GPU, if there is one, has finished."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the cost."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=10, help="pairs of blocks")
-    parser.add_argument("--clips", type=int, default=4, help="clips in a batch")
+    parser.add_argument("--rounds", type=int, default=10, help="number of pairs of blocks")
+    parser.add_argument("--clips", type=int, default=4, help="batch size, in clips")
     parser.add_argument("--size", type=int, default=64, help="height and width of the frames")
-    parser.add_argument("--blocks", type=int, nargs=4, default=(1, 1, 1, 1), help="3 4 6 3 is the ResNet-50")
+    parser.add_argument(
+        "--blocks", type=int, nargs=4, default=(1, 1, 1, 1), help="blocks per stage; ResNet-50: 3 4 6 3"
+    )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
     setting = {"clips": arguments.clips, "size": arguments.size, "blocks": tuple(arguments.blocks)}

@@ -1,4 +1,4 @@
-"""What a table was measured on."""
+"""Describe the machine that a table was measured on."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def describe_machine(*packages: str) -> str:
 
 
 def graphics_card() -> str:
-    """Return the first NVIDIA card and its driver."""
+    """Return the name of the first NVIDIA card, with its driver."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return "no GPU"
-    asked = [tool, "--query-gpu=name,driver_version", "--format=csv,noheader"]
-    answer = subprocess.run(asked, capture_output=True, text=True, check=False)
+    query = [tool, "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    answer = subprocess.run(query, capture_output=True, text=True, check=False)
     name, _, driver = (answer.stdout.splitlines() or [""])[0].partition(", ")
     return f"{name} (driver {driver})" if answer.returncode == 0 and name else "no GPU"

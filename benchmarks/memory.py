@@ -1,4 +1,4 @@
-"""Peak memory of the analysis of the demo's model at 50 and at 500 clips, each in a process of its own."""
+"""Measure the peak memory of the analysis of the demo's model with 50 and 500 clips, each in its own process."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from sdmetrics.loading.open import open_model
 
 
 def memory_ratio(few: int = 50, many: int = 500) -> float:
-    """Return peak memory at `many` clips over that at `few`."""
+    """Return the peak memory with `many` clips over that with `few`."""
     return _peak(many) / _peak(few)
 
 
 def _peak(clips: int) -> int:
-    """Return the peak memory, in kilobytes, of a process that analyses so many clips."""
-    done = subprocess.run(
+    """Return the peak memory, in kilobytes, of a process that analyzes `clips` clips."""
+    process = subprocess.run(
         [sys.executable, "-m", "benchmarks.memory", str(clips)], capture_output=True, text=True, check=True
     )
-    return int(done.stdout.split()[-1])
+    return int(process.stdout.split()[-1])
 
 
 if __name__ == "__main__":

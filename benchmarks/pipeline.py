@@ -1,4 +1,4 @@
-"""The whole analysis beside bare forwards of the same views, and beside the procedure of the authors' code."""
+"""Compare the whole analysis with bare forwards of the same views, and with the procedure of the authors' code."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from benchmarks.peers import Forward, Video, plain_forwards, reference_procedure
 from benchmarks.videos import write_videos
 from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.clips import Clip
-from sdmetrics.clips.open import open_clips
+from sdmetrics.clips.open import list_clips
 from sdmetrics.clips.render import render
+from sdmetrics.clips.request import ClipRequest
+from sdmetrics.clips.sampling import ClipShape
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.exporters.torch import export
 from sdmetrics.runners.onnxruntime import OnnxRunner
@@ -33,20 +35,15 @@ def pipeline_ratios(
 
     All run on the same ONNX Runtime and the same clips, in turn: the analysis and the bare forwards `repeats` times,
     the reference procedure, which takes long, once. A ratio is the median over the repeats. The analysis decodes and
-    styles the videos; the others are given the rendered views for nothing.
+    styles the videos; the others start from rendered views, the time for which does not count.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = export(slowonly(), [INPUT], LAYERS, folder / "model.onnx")
         bare = export_bare(folder / "bare.onnx")
         runner = OnnxRunner(build_probe(model, folder / "probe.onnx"), provider="cpu")
-        clips = open_clips(
-            write_videos(folder / "videos", videos),
-            frames=INPUT.frames,
-            stride=INPUT.stride,
-            size=INPUT.size,
-            clips_per_video=clips_per_video,
-        )
+        request = ClipRequest(write_videos(folder / "videos", videos), clips_per_video)
+        clips = list_clips(request, ClipShape.read_by([INPUT]))
         views = np.concatenate([rendered_views(clip) for clip in clips])
         session, tapped = _session(bare), _session(model)
         contenders: dict[str, Callable[[], object]] = {
@@ -74,7 +71,7 @@ def pipeline_ratios(
 
 
 def export_bare(path: Path) -> Path:
-    """Export the network as one would without this package: no layer is an output."""
+    """Export the network as without this package: no layer is an output."""
     example = torch.zeros(2, 3, INPUT.frames, *INPUT.size)
     batch = torch.export.Dim.DYNAMIC
     torch.onnx.export(
@@ -92,20 +89,20 @@ def rendered_views(clip: Clip) -> Video:
 
 
 def _session(model: Path) -> ort.InferenceSession:
-    """Open a plain session with as many threads as the runner's."""
+    """Open a plain session with as many threads as the runner uses."""
     options = ort.SessionOptions()
     options.log_severity_level = 3
     return ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
 
 
 def _layer(session: ort.InferenceSession, output: int) -> Forward:
-    """Return the function that runs a session for one of its outputs."""
+    """Return a function that runs a session for one of its outputs."""
     name = session.get_outputs()[output].name
     return lambda video: session.run([name], {INPUT.name: video})[0]
 
 
 def _eager_layers() -> list[Forward]:
-    """Return, per layer, the function that runs the module and hooks that layer."""
+    """Return, per layer, a function that runs the module and hooks that layer."""
     module = slowonly()
 
     def hooked(layer: str) -> Forward:

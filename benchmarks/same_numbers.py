@@ -4,8 +4,8 @@
     python -m benchmarks.same_numbers compare FILE    # on another
 
 The runs: both models of the demo, with ablations; two pathways; a frame and its optical flow; folders of styles; and a
-segmenter on clips with masks, with its scores and an ablation. The record is this machine's: the last bits may differ
-on another one, so it is kept out of the repository.
+segmenter on annotated clips, with its scores and an ablation. The last bits may differ between machines, so the record
+is not in the repository.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Segmenter(nn.Module):
 
 
 def run_all(folder: Path) -> Numbers:
-    """Make every run below `folder`; return their numbers by name."""
+    """Make every run in `folder`, and return the numbers by name of the run."""
     command("demo", "--out", folder / "demo", "--clips", "120")
     for name in ("motion", "appearance"):
         command("ablate", folder / "demo" / name, "--labels", folder / "demo" / name / "classes.txt", "--repeats", "2")
@@ -107,7 +107,7 @@ def run_all(folder: Path) -> Numbers:
 
 
 def command(*arguments: object) -> None:
-    """Run the command `sdmetrics`."""
+    """Run `sdmetrics` with these arguments."""
     sys.argv = ["sdmetrics", *map(str, arguments)]
     try:
         sdmetrics_command()
@@ -117,7 +117,7 @@ def command(*arguments: object) -> None:
 
 
 def of_run(run: Path) -> Numbers:
-    """Return the numbers in the files of a run: all but what says which model and settings they are of."""
+    """Return the contents of the files of a run, except the description of the model and of the environment."""
     results = json.loads((run / "results.json").read_text(encoding="utf-8"))
     with (run / "units.csv").open(newline="", encoding="utf-8") as file:
         units = list(csv.reader(file))
@@ -129,7 +129,7 @@ def of_run(run: Path) -> Numbers:
 
 
 def textured(number: int, frames: int) -> np.ndarray:
-    """Return frames of a patch that moves over noise, uint8 `(frames, 48, 64, 3)`."""
+    """Return frames of a patch moving over noise, uint8 `(frames, 48, 64, 3)`."""
     rng = np.random.default_rng(number)
     background = cv2.resize(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8), (64, 48))
     patch = cv2.resize(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8), (14, 14))
@@ -175,7 +175,7 @@ def videos(root: Path) -> None:
 
 
 def differences(before: object, now: object, where: str = "") -> list[str]:
-    """Return where two documents differ."""
+    """Return a line for every difference between two documents."""
     if isinstance(before, dict) and isinstance(now, dict):
         return [
             line
@@ -190,7 +190,7 @@ def differences(before: object, now: object, where: str = "") -> list[str]:
 
 
 def main(what: str, file: str) -> int:
-    """Record or compare; return the exit code."""
+    """Record or compare the numbers, and return the exit code."""
     with tempfile.TemporaryDirectory() as folder:
         numbers = json.loads(json.dumps(run_all(Path(folder))))
     if what == "record":

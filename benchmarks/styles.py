@@ -1,7 +1,7 @@
-"""How steady and how strong styles are on real clips.
+"""Measure how steady and how strong styles are on real clips.
 
-`python -m benchmarks.styles FOLDER` prints the tables of the built-in styles; with `--styles A.onnx B.onnx …` those of
-networks, beside built-in ones where they are named.
+`python -m benchmarks.styles FOLDER` prints the tables for the built-in styles; with `--styles A.onnx ink …`, those for
+networks and for the named built-in styles.
 
 Steady: a frame, warped along the optical flow of the *unstyled* clip, should look like the next one. The warp
 error is the mean absolute difference of the two over the points that are visible in both; a style may not add
@@ -21,7 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.clips.clip import Frames
-from sdmetrics.clips.open import open_clips
+from sdmetrics.clips.open import list_clips
+from sdmetrics.clips.request import ClipRequest
+from sdmetrics.clips.sampling import ClipShape
 from sdmetrics.clips.styles.built_in import STYLES, Style
 from sdmetrics.clips.styles.networks import open_styles
 
@@ -46,7 +48,7 @@ def warps(frames: Frames) -> list[Warp]:
 
 
 def warp_error(frames: Frames, steps: Sequence[Warp]) -> float:
-    """Return the mean absolute difference of each frame and its warped predecessor, where both see it."""
+    """Return the mean absolute difference between each frame and its warped predecessor, at points visible in both."""
     errors = []
     for before, after, (origin, visible) in zip(frames[:-1], frames[1:], steps, strict=True):
         warped = cv2.remap(before, origin, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -60,7 +62,7 @@ def difference(one: Frames, other: Frames) -> float:
 
 
 def texture_difference(one: Frames, other: Frames) -> float:
-    """Return how the gradients differ in length: 0 if they are the same, 1 if they never meet."""
+    """Return how far the lengths of the gradients differ: 0 if they are equal, 1 if they never overlap."""
     parts = []
     for a, b in zip(map(_gradient, one), map(_gradient, other), strict=True):
         parts.append(np.abs(a - b).mean() / np.maximum(a, b).mean())
@@ -76,8 +78,13 @@ def _gradient(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
 def main() -> None:
     """Read the command line and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("folder", help="videos")
-    parser.add_argument("--styles", nargs="+", default=STYLES, help="ONNX networks and names of built-in styles")
+    parser.add_argument("folder", help="Folder of videos.")
+    parser.add_argument(
+        "--styles",
+        nargs="+",
+        default=STYLES,
+        help="ONNX networks and names of built-in styles; default: all built-in styles.",
+    )
     options = parser.parse_args()
     measure(options.folder, open_styles(options.styles, threads=1))
 
@@ -88,7 +95,7 @@ def measure(folder: str, styles: Mapping[str, Style]) -> None:
     pairs = list(itertools.combinations(styles, 2))
     seconds = dict.fromkeys(styles, np.inf)
     steady, strong = [], []
-    for clip in open_clips(folder, frames=8, stride=1, size=(224, 224)):
+    for clip in list_clips(ClipRequest(folder), ClipShape(frames=8, stride=1, size=(224, 224))):
         frames = clip.frames
         styled = {}
         for name, style in styles.items():

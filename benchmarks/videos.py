@@ -1,4 +1,4 @@
-"""Real video files, made on the spot: generated clips, encoded."""
+"""Write generated clips as video files."""
 
 from __future__ import annotations
 
