@@ -15,19 +15,20 @@ Frames = NDArray[np.uint8]
 """RGB frames, uint8 `(T, H, W, 3)`."""
 
 Flow = NDArray[Any]
-"""Optical flow to the next frame of the video: float32 `(T, H, W, 2)`, pixels right and down; or coded by colour, uint8
-`(T, H, W, 3)`, see `sdmetrics.clips.flow.colour.flow_to_rgb`."""
+"""Optical flow to the next frame of the video: float32 `(T, H, W, 2)`, pixels right and down, or colour-coded uint8
+`(T, H, W, 3)` (see `sdmetrics.clips.flow.colour.flow_to_rgb`)."""
 
 Masks = NDArray[np.uint8]
-"""What is annotated, uint8 `(T, h, w)`: 0 background, 1 to 254 objects, 255 nobody knows."""
+"""Segmentation masks (annotations, not unit masks), uint8 `(T, h, w)`: 0 background, 1 to 254 objects, 255 void
+(unlabelled)."""
 
 VOID = 255
-"""In masks: not annotated."""
+"""Value of void (unlabelled) pixels in segmentation masks."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One sampled stretch of video, decoded only when its frames are asked for.
+    """One sampled stretch of video, decoded only when its frames are read.
 
     Parameters
     ----------
@@ -36,17 +37,20 @@ class Clip:
     load
         Returns the frames, uint8 `(T, H, W, 3)`, RGB. Raises `InputError` if the clip cannot be decoded.
     video
-        The video it was cut from; clips of one video stay in one group of the jackknife. Default: `id`.
+        The video it was cut from; all clips of a video belong to the same group of the jackknife. Default: `id`.
     label
-        The class that the data set gives it, if any.
+        Its class label in the data set, if any.
     styled
-        Renderings that were made beforehand, by style name; where given they stand in for the built-in styles.
+        Loaders of pre-rendered frames by style name. If there are any, they replace the built-in styles.
     stamp
-        Tells one content from another (a file's size, say, and where its flow is from); enters the run's fingerprint.
+        Identifies the content of frames and flow, e.g. by the file's size and time of modification: a run is resumed
+        only with clips of the same stamps. Clips without a stamp are identified by their ids only.
     load_flow
-        Returns the optical flow of every frame to the next of the video, for models that read it.
+        Returns the optical flow from every frame to the next of the video, for models that read flow.
     load_masks
-        Returns what is annotated in every frame, in the annotation's own size, for models that segment.
+        Returns the segmentation mask of every frame, in the annotation's own size, for models that segment.
+    mask_stamp
+        Identifies the content of the masks.
 
     Examples
     --------
@@ -64,74 +68,75 @@ class Clip:
     stamp: str = ""
     load_flow: Callable[[], Flow] | None = None
     load_masks: Callable[[], Masks] | None = None
+    mask_stamp: str = ""
 
     def __post_init__(self) -> None:
         if not self.id:
-            raise InputError("a clip's id is empty; give every clip a name of its own")
+            raise InputError("a clip's id is empty; pass a unique id for every clip")
         if not self.video:
             object.__setattr__(self, "video", self.id)
 
     @property
     def frames(self) -> Frames:
-        """The frames, uint8 `(T, H, W, 3)`; decodes anew at every call."""
+        """The frames, uint8 `(T, H, W, 3)`, decoded again on every access."""
         return checked(self.load(), self.id)
 
     @property
     def flow(self) -> Flow:
-        """The optical flow, float32 `(T, H, W, 2)` or coded uint8 `(T, H, W, 3)`; loads anew at every call.
+        """The optical flow, float32 `(T, H, W, 2)` or colour-coded uint8 `(T, H, W, 3)`, loaded again on every access.
 
         Raises
         ------
         InputError
-            If the clip has none, or one that is not of this kind.
+            If the clip has no flow, or the flow is not such an array.
         """
         if self.load_flow is None:
-            instead = (
-                "a folder with it, or put the unstyled videos, from which it is estimated, in a folder 'unstyled' "
-                "beside the styles"
+            remedy = (
+                "pass a folder of flow, or put the unstyled videos, from which flow is estimated, in a folder "
+                "'unstyled' beside the styles"
                 if self.styled
-                else "it load_flow, or open the clips with open_clips, which estimates it"
+                else "pass load_flow, or open the clips with open_clips, which estimates flow"
             )
-            raise InputError(f"clip {self.id!r} has no optical flow, which the model reads; give {instead}")
+            raise InputError(f"clip {self.id!r} has no optical flow, which the model reads; {remedy}")
         flow = self.load_flow()
         kinds = {(np.dtype(np.float32), 2), (np.dtype(np.uint8), 3)}
         if flow.ndim != 4 or (flow.dtype, flow.shape[-1]) not in kinds or 0 in flow.shape:
             raise InputError(
-                f"clip {self.id!r} has flow of {flow.dtype} and shape {flow.shape}; needed: float32 (T, H, W, 2), "
+                f"clip {self.id!r} has flow of {flow.dtype} and shape {flow.shape}; expected float32 (T, H, W, 2), "
                 "pixels right and down, or colour-coded uint8 (T, H, W, 3)"
             )
         if not np.isfinite(flow).all():
-            raise InputError(f"clip {self.id!r} has flow that is not finite; mend it or leave the clip out")
+            raise InputError(f"clip {self.id!r} has flow that is not finite; fix the flow or leave the clip out")
         return flow
 
     @property
     def masks(self) -> Masks:
-        """What is annotated, uint8 `(T, h, w)`; loads anew at every call.
+        """The segmentation masks, uint8 `(T, h, w)`, loaded again on every access.
 
         Raises
         ------
         InputError
-            If the clip has no masks, or ones that are not of this kind.
+            If the clip has no masks, or the masks are not such an array.
         """
         if self.load_masks is None:
             raise InputError(
-                f"clip {self.id!r} has no masks to score a segmentation with; open an annotated data set, such as "
-                "DAVIS, or give load_masks"
+                f"clip {self.id!r} has no masks to score a segmentation with; open an annotated data set, e.g. "
+                "DAVIS, or pass load_masks"
             )
         masks = self.load_masks()
         if masks.dtype != np.uint8 or masks.ndim != 3 or 0 in masks.shape:
             raise InputError(
-                f"clip {self.id!r} has {masks.dtype} masks of shape {masks.shape}; needed: uint8 of shape (T, h, w): 0 "
-                "background, 1 to 254 objects, 255 not annotated"
+                f"clip {self.id!r} has {masks.dtype} masks of shape {masks.shape}; expected uint8 of shape (T, h, w): "
+                "0 background, 1 to 254 objects, 255 void (unlabelled)"
             )
         return masks
 
 
 def checked(frames: Frames, clip_id: str) -> Frames:
-    """Return `frames` if they are uint8 `(T, H, W, 3)`, else raise an `InputError` that names the clip."""
+    """Return `frames` if they are uint8 `(T, H, W, 3)`; otherwise raise an `InputError` that names the clip."""
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape:
         raise InputError(
             f"clip {clip_id!r} has {frames.dtype} frames of shape {frames.shape}; "
-            "needed: uint8 of shape (T, H, W, 3), RGB, at least one frame"
+            "expected uint8 of shape (T, H, W, 3), RGB, at least one frame"
         )
     return frames

@@ -1,1 +1,1 @@
-"""Optical flow: estimated, read, cached, coded by colour and jittered."""
+"""Optical flow: estimation, files, cache, colour coding and jitter."""

@@ -1,4 +1,4 @@
-"""Keeps optical flow on disk, since estimating it takes longer than reading it."""
+"""Cache of optical flow on disk, since estimating flow takes longer than reading it."""
 
 from __future__ import annotations
 
@@ -15,29 +15,30 @@ from sdmetrics.clips.clip import Flow
 from sdmetrics.errors import InputError
 
 DIGEST = 32
-"""Bytes of SHA-256, which follow the array in its file and tell damage."""
+"""Bytes of SHA-256, stored after the array in its file to detect damage."""
 
 
 def cached(load: Callable[[], Flow], folder: Path, *key: str | int) -> Callable[[], Flow]:
-    """Return a loader that keeps what `load` gives in a file of `folder`, and reads that file from then on.
+    """Return a loader that stores the result of `load` in a file of `folder` and reads that file from then on.
 
-    Vectors are rounded to float16, at the first call too, so that every call gives the same bits. A file that is
-    damaged is made anew.
+    Vectors are rounded to float16, also at the first call, so that every call returns the same bits. A damaged file is
+    replaced.
 
     Parameters
     ----------
     load
-        Gives float32 `(T, H, W, 2)`, or colour-coded uint8 `(T, H, W, 3)`.
+        Returns float32 `(T, H, W, 2)`, or colour-coded uint8 `(T, H, W, 3)`.
     folder
-        Made where it is missing.
+        Folder of the cache, created if it is missing.
     key
-        What the flow depends on: the clip's id and stamp, its window and size, the estimator. Another key, another
+        All that the flow depends on: the clip's id and stamp, its window and size, the estimator. Every key has its own
         file.
 
     Raises
     ------
     InputError
-        By the loader, if the folder cannot be written to, or a component is not finite or above 65504 pixels.
+        When the loader is called, if the folder cannot be written to, or a component is not finite or above 65504
+        pixels.
 
     Examples
     --------
@@ -53,7 +54,7 @@ def cached(load: Callable[[], Flow], folder: Path, *key: str | int) -> Callable[
 
 
 def _load(load: Callable[[], Flow], path: Path) -> Flow:
-    """Read the flow from its file, or make the file."""
+    """Read the flow from its file, or create the file."""
     flow = _read(path)
     if flow is None:
         flow = _rounded(load())
@@ -66,7 +67,7 @@ def _load(load: Callable[[], Flow], path: Path) -> Flow:
 
 
 def _read(path: Path) -> Flow | None:
-    """Return what a file holds; None where it is missing or damaged."""
+    """Return the flow in a file, or None if the file is missing or damaged."""
     try:
         file = path.read_bytes()
     except OSError:
@@ -78,11 +79,14 @@ def _read(path: Path) -> Flow | None:
 
 
 def _rounded(flow: Flow) -> Flow:
-    """Return flow as it is stored."""
+    """Return flow in the type in which it is stored."""
     flow = np.ascontiguousarray(flow)
     if flow.dtype == np.uint8:
         return flow
     largest = float(np.finfo(np.float16).max)
     if not (np.abs(flow) <= largest).all():
-        raise InputError(f"flow has components that are not finite or above {largest:g} pixels, and cannot be kept")
+        raise InputError(
+            f"flow has components that are not finite or above {largest:g} pixels, so it cannot be cached; fix the "
+            "flow or leave the clip out"
+        )
     return flow.astype(np.float16)

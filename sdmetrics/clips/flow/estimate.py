@@ -1,8 +1,7 @@
-"""Optical flow: where every point of a frame is in the next (read, estimated, kept, drawn and jittered).
+"""Estimation and resizing of optical flow: how far every point of a frame moves until the next frame.
 
-Flow is an array of float32 `(T, H, W, 2)`, pixels to the right and downwards, or a colour-coded picture, uint8
-`(T, H, W, 3)`. This module is the face of the room; the files beside it hold the formats, the store on disk, the
-colour code and the jitter.
+Flow is a float32 array `(T, H, W, 2)`, pixels to the right and downwards, or a colour-coded uint8 image
+`(T, H, W, 3)`.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ from sdmetrics.clips.clip import Flow, Frames
 from sdmetrics.errors import InputError, require
 
 LEAST = 32
-"""The estimator fails, and for some shapes ends the process, where a side is shorter than this."""
+"""Smallest side, in pixels, that the estimator supports; smaller frames make it fail or even end the process."""
 KINDS = {(np.dtype(np.float32), 2), (np.dtype(np.uint8), 3)}
-"""What flow is: the type and the number of channels."""
+"""The types of flow, each with its number of channels."""
 
 
 def estimator() -> str:
-    """Return what names the estimator and its version, for fingerprints.
+    """Return the name and version of the estimator, for fingerprints.
 
     Examples
     --------
@@ -31,11 +30,11 @@ def estimator() -> str:
 
 
 def estimate_flow(first: Frames, second: Frames) -> NDArray[np.float32]:
-    """Estimate the optical flow from each frame of `first` to that of `second` at the same place.
+    """Estimate the optical flow from each frame of `first` to the frame of `second` with the same index.
 
-    By dense inverse search, OpenCV's preset FAST (Kroeger et al., ECCV 2016), on the frames' luminance. The same
-    frames give the same bits, whatever the number of threads. Frames with a side below 32 pixels are continued beyond
-    their right and lower edges, since the estimator cannot read smaller ones.
+    The method is dense inverse search (Kroeger et al., ECCV 2016; OpenCV's preset FAST) on the frames' luminance. The
+    same frames give the same bits, whatever the number of threads. Frames with a side below 32 pixels are padded at
+    their right and lower edges, since the estimator does not support smaller frames.
 
     Parameters
     ----------
@@ -45,12 +44,12 @@ def estimate_flow(first: Frames, second: Frames) -> NDArray[np.float32]:
     Returns
     -------
     flow
-        float32 `(…, H, W, 2)`, pixels to the right and downwards, rounded to what float16 holds.
+        float32 `(…, H, W, 2)`, pixels to the right and downwards, rounded to float16 precision.
 
     Raises
     ------
     InputError
-        If the frames are no such arrays, or the two differ in shape.
+        If the frames are not such arrays, or `first` and `second` differ in shape.
 
     Examples
     --------
@@ -64,12 +63,12 @@ def estimate_flow(first: Frames, second: Frames) -> NDArray[np.float32]:
     for frames in (first, second):
         if frames.dtype != np.uint8 or frames.ndim < 3 or frames.shape[-1] != 3 or 0 in frames.shape:
             raise InputError(
-                f"frames are {frames.dtype} of shape {frames.shape}; needed: uint8 of shape (…, H, W, 3), RGB, at "
+                f"frames are {frames.dtype} of shape {frames.shape}; expected uint8 of shape (…, H, W, 3), RGB, at "
                 "least one frame"
             )
     if first.shape != second.shape:
         raise InputError(
-            f"frames of shape {first.shape} cannot be followed to frames of shape {second.shape}; give two of one shape"
+            f"first has the shape {first.shape} and second the shape {second.shape}; expected two of the same shape"
         )
     height, width = first.shape[-3:-1]
     below, beside = max(LEAST - height, 0), max(LEAST - width, 0)
@@ -80,18 +79,18 @@ def estimate_flow(first: Frames, second: Frames) -> NDArray[np.float32]:
 
     flow = np.empty((*first.shape[:-1], 2), np.float32)
     for place in np.ndindex(first.shape[:-3]):
-        # A search that has seen other frames gives other bits.
+        # A search object that is reused for other frames gives other bits.
         search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         flow[place] = search.calc(luminance(first[place]), luminance(second[place]), None)[:height, :width]
-    # What the store on disk keeps, so that a run with it and one without give the same bits.
+    # The precision of the cache on disk, so that runs with and without a cache give the same bits.
     return flow.astype(np.float16).astype(np.float32)
 
 
 def resized_flow(flow: Flow, size: tuple[int, int]) -> Flow:
-    """Return flow in another size; vectors grow and shrink with the sides of the frame.
+    """Return flow resized to another frame size, with its vectors scaled like the sides of the frame.
 
-    Averaged by area where a side shrinks, interpolated linearly where it grows. A colour-coded picture keeps its
-    colours: what they measure is told by its scale.
+    Sides that shrink are averaged by area; sides that grow are interpolated linearly. A colour-coded image keeps its
+    colours: their meaning depends on the scale of the image.
 
     Parameters
     ----------
@@ -103,12 +102,12 @@ def resized_flow(flow: Flow, size: tuple[int, int]) -> Flow:
     Returns
     -------
     flow
-        Of the same kind, `(…, height, width, 2 or 3)`.
+        The same type as the input, `(…, height, width, 2 or 3)`.
 
     Raises
     ------
     InputError
-        If the flow is no such array, or `size` is not at least 1 × 1.
+        If the flow is not such an array, or `size` is not at least 1 × 1.
 
     Examples
     --------
@@ -118,15 +117,15 @@ def resized_flow(flow: Flow, size: tuple[int, int]) -> Flow:
     cv2 = require("cv2", extra="cpu")
     if flow.ndim < 3 or 0 in flow.shape or (flow.dtype, flow.shape[-1]) not in KINDS:
         raise InputError(
-            f"flow is {flow.dtype} of shape {flow.shape}; needed: float32 (…, H, W, 2), or colour-coded uint8 "
+            f"flow is {flow.dtype} of shape {flow.shape}; expected float32 (…, H, W, 2), or colour-coded uint8 "
             "(…, H, W, 3)"
         )
     if min(size) < 1:
-        raise InputError(f"size is {size}; allowed: (height, width), each at least 1")
+        raise InputError(f"size is {size}; expected (height, width), each at least 1")
     resized = np.empty((*flow.shape[:-3], *size, flow.shape[-1]), flow.dtype)
     for place in np.ndindex(flow.shape[:-3]):
         frame = np.ascontiguousarray(flow[place])
-        # Each axis by itself: only the one that shrinks must be averaged.
+        # Each axis separately: only an axis that shrinks must be averaged.
         for height, width in ((size[0], frame.shape[1]), size):
             shrinks = height < frame.shape[0] or width < frame.shape[1]
             frame = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)

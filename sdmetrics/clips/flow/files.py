@@ -1,4 +1,4 @@
-"""Reads the optical flow of one frame from a file of the field's formats."""
+"""Reading the optical flow of one frame from a file in one of the usual formats."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from sdmetrics.clips.flow.colour import LARGEST
 from sdmetrics.errors import InputError
 
 MAGIC = np.float32(202021.25)
-"""The first number of a `.flo` file, which reads PIEH as text."""
+"""The first number of a `.flo` file; as text its bytes read PIEH."""
 
 HEADER = 12
 LONGEST_SIDE = 99_999
-"""The largest side, in pixels, that the format's own code allows."""
+"""The largest side, in pixels, that the format's reference code accepts."""
 
 
 def read_flow(path: Path) -> Flow:
     """Read the optical flow of one frame.
 
-    Understood are Middlebury's `.flo`, KITTI's PNG of 16 bits (red to the right and green downwards, in 1/64 pixel
-    about 2¹⁵, blue where it is valid), and colour-coded pictures of 8 bits (PNG, JPEG and others that FFmpeg reads).
-    Where a file says that the flow is unknown, it is 0.
+    Supported formats are Middlebury's `.flo`, KITTI's 16-bit PNG (red: right, green: down, both in 1/64 pixel with an
+    offset of 2¹⁵; blue: valid), and colour-coded 8-bit images (PNG, JPEG and others that FFmpeg reads). Vectors that
+    the file marks as unknown become 0.
 
     Returns
     -------
     flow
-        float32 `(H, W, 2)`, pixels to the right and downwards; or, of a colour-coded picture, uint8 `(H, W, 3)`, RGB.
+        float32 `(H, W, 2)`, pixels to the right and downwards, or for a colour-coded image uint8 `(H, W, 3)`, RGB.
 
     Raises
     ------
     InputError
-        If the file is missing, truncated or damaged, or of another kind.
+        If the file is missing, truncated, damaged or in another format.
 
     Examples
     --------
@@ -47,7 +47,7 @@ def read_flow(path: Path) -> Flow:
     ...     read_flow(path).tolist()
     [[[3.0, 0.0], [0.0, 0.0]]]
     """
-    return _read_flo(path) if path.suffix.lower() == ".flo" else _read_picture(path)
+    return _read_flo(path) if path.suffix.lower() == ".flo" else _read_image(path)
 
 
 def _read_flo(path: Path) -> NDArray[np.float32]:
@@ -57,28 +57,28 @@ def _read_flo(path: Path) -> NDArray[np.float32]:
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); correct the path or its permissions") from error
     if content[:4] != MAGIC.astype("<f4").tobytes():
-        raise InputError(f"{path} does not begin with PIEH, as optical flow in a .flo file does; copy it again")
+        raise InputError(f"{path} does not begin with PIEH, so it is not a .flo file; copy it again or remove it")
     if len(content) < HEADER:
         raise InputError(f"{path} is truncated: it has {len(content)} bytes; copy it again or remove it")
     width, height = np.frombuffer(content[4:HEADER], "<i4").tolist()
     if not (1 <= width <= LONGEST_SIDE and 1 <= height <= LONGEST_SIDE):
         raise InputError(
-            f"{path} says that it is {width} × {height} pixels; allowed: 1 to {LONGEST_SIDE} each. It is damaged; copy "
-            "it again or remove it"
-        )
-    needed = HEADER + 8 * width * height
-    if len(content) != needed:
-        raise InputError(
-            f"{path} has {len(content)} bytes, {width} × {height} pixels take {needed}: it is truncated or damaged; "
+            f"{path} has a header for {width} × {height} pixels; allowed: 1 to {LONGEST_SIDE} each. It is damaged; "
             "copy it again or remove it"
+        )
+    expected = HEADER + 8 * width * height
+    if len(content) != expected:
+        raise InputError(
+            f"{path} has {len(content)} bytes; expected {expected} for {width} × {height} pixels. It is truncated or "
+            "damaged; copy it again or remove it"
         )
     flow = np.frombuffer(content[HEADER:], "<f4").reshape(height, width, 2).astype(np.float32)
     flow[~(np.abs(flow) < LARGEST).all(axis=-1)] = 0
     return flow
 
 
-def _read_picture(path: Path) -> Flow:
-    """Read a picture: of 16 bits as KITTI's, of 8 bits as colour-coded."""
+def _read_image(path: Path) -> Flow:
+    """Read an image: 16 bits as KITTI's format, 8 bits as colour-coded flow."""
     frame = decoded_image(path)
     form = frame.format
     if form.name.startswith("rgb48"):
@@ -86,7 +86,7 @@ def _read_picture(path: Path) -> Flow:
         return np.where(stored[..., 2:] > 0, (stored[..., :2] - 2**15) / np.float32(64), 0).astype(np.float32)
     if max(component.bits for component in form.components) > 8 or not (form.has_palette or len(form.components) > 2):
         raise InputError(
-            f"{path} is a picture of the kind {form.name}; allowed: colour-coded flow of 8 bits a channel, or KITTI's "
-            "PNG of 3 channels and 16 bits"
+            f"{path} is an image of the format {form.name}; allowed: colour-coded flow with 8 bits per channel, or "
+            "KITTI's PNG with 3 channels of 16 bits"
         )
     return np.asarray(frame.reformat(format="rgb24").to_ndarray(), np.uint8)

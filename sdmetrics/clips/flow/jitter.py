@@ -1,4 +1,4 @@
-"""Another motion, the same picture: optical flow with its hues turned and its saturation changed (paper, Sec. 3.1)."""
+"""Jitter of optical flow: hue rotated and saturation scaled, which changes the motion (paper, Sec. 3.1)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.clips.flow.colour import (
-    checked_picture,
+    checked_image,
     checked_vectors,
     hsv_of,
     hues,
@@ -21,21 +21,21 @@ from sdmetrics.clips.flow.colour import (
 from sdmetrics.errors import InputError
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-"""What each channel adds to the grey that saturation is measured from (ITU-R BT.601)."""
+"""Weight of each channel in the grey that saturation is relative to (ITU-R BT.601)."""
 
 
 @dataclass(frozen=True)
 class Jitter:
-    """How each of T frames of colour-coded flow is changed.
+    """The changes to each of T frames of colour-coded flow.
 
     Parameters
     ----------
     turn
-        float64 `(T,)`: added to the hue, in whole turns.
+        float64 `(T,)`: added to the hue, in full turns.
     saturation
-        float64 `(T,)`: the distance of a colour from its own grey is multiplied by this.
+        float64 `(T,)`: factor for the distance of a colour from its own grey.
     hue_first
-        bool `(T,)`: whether the hue is turned before the saturation changes, or after.
+        bool `(T,)`: whether the hue is turned before the saturation is changed, instead of after.
 
     Examples
     --------
@@ -52,10 +52,10 @@ class Jitter:
 
 
 def draw_jitter(frames: int, rng: np.random.Generator) -> Jitter:
-    """Return a jitter that is drawn for every frame by itself.
+    """Return a random jitter, drawn independently for every frame.
 
-    A frame's strengths are drawn first, h from 0.1 to 0.5 and s from 0.1 to 1; then the turn from -h to h, and the
-    saturation from 1 - s to 1 + s, all uniformly. That is the paper's, as its authors drew it.
+    The strengths of a frame are drawn first, h from 0.1 to 0.5 and s from 0.1 to 1, then the turn from -h to h and the
+    saturation from 1 - s to 1 + s, all uniformly, as in the paper's code.
 
     Examples
     --------
@@ -68,27 +68,27 @@ def draw_jitter(frames: int, rng: np.random.Generator) -> Jitter:
     return Jitter(turn, saturation, rng.random(frames) < 0.5)
 
 
-def jittered(picture: NDArray[np.uint8], jitter: Jitter) -> NDArray[np.uint8]:
-    """Return colour-coded flow with its hue and saturation changed; white, which is no motion, stays white.
+def jittered(image: NDArray[np.uint8], jitter: Jitter) -> NDArray[np.uint8]:
+    """Return colour-coded flow with its hue and saturation changed; white (no motion) stays white.
 
-    Saturation is changed by blending with the frame's own luma: `factor · picture + (1 - factor) · grey`, cut to 0–255.
+    Saturation is changed by blending with the frame's luma: `factor · image + (1 - factor) · grey`, clipped to 0–255.
 
     Parameters
     ----------
-    picture
+    image
         uint8 `(T, H, W, 3)`, RGB.
     jitter
-        Of T frames.
+        A jitter of T frames.
 
     Returns
     -------
-    picture
+    image
         uint8 `(T, H, W, 3)`.
 
     Raises
     ------
     InputError
-        If the picture is no such array, or the jitter is of another number of frames.
+        If the image is not such an array, or the jitter has another number of frames.
 
     Examples
     --------
@@ -96,9 +96,9 @@ def jittered(picture: NDArray[np.uint8], jitter: Jitter) -> NDArray[np.uint8]:
     >>> jittered(np.array([[[[255, 0, 0], [255, 255, 255]]]], np.uint8), third).tolist()
     [[[[0, 255, 0], [255, 255, 255]]]]
     """
-    changed = np.empty_like(checked_picture(_of_frames(picture, jitter)))
+    changed = np.empty_like(checked_image(_checked_frames(image, jitter)))
     for frame, result, turn, factor, hue_first in zip(
-        picture, changed, jitter.turn, jitter.saturation, jitter.hue_first, strict=True
+        image, changed, jitter.turn, jitter.saturation, jitter.hue_first, strict=True
     ):
         colours = frame.astype(np.float32)
         colours = _blended(_turned(colours, turn), factor) if hue_first else _turned(_blended(colours, factor), turn)
@@ -107,17 +107,17 @@ def jittered(picture: NDArray[np.uint8], jitter: Jitter) -> NDArray[np.uint8]:
 
 
 def jittered_vectors(flow: NDArray[Any], jitter: Jitter) -> NDArray[np.float32]:
-    """Return the vectors of the flow whose picture `jittered` gives: turned on the colour wheel, and scaled.
+    """Return flow changed as `jittered` changes its image: vectors are turned on the colour wheel and scaled.
 
-    Direction and strength of colour agree with the picture's where that is not cut: hues between the wheel's last
-    colour and its first both mean to the right, and a picture cannot be more than fully saturated.
+    Directions and lengths agree with those of the jittered image except where the image is clipped: all hues between
+    the last colour of the wheel and the first mean right, and an image cannot be more than fully saturated.
 
     Parameters
     ----------
     flow
         `(T, H, W, 2)`, pixels to the right and downwards.
     jitter
-        Of T frames. Which change comes first makes no difference to vectors.
+        A jitter of T frames. The order of the two changes does not matter for vectors.
 
     Returns
     -------
@@ -127,7 +127,7 @@ def jittered_vectors(flow: NDArray[Any], jitter: Jitter) -> NDArray[np.float32]:
     Raises
     ------
     InputError
-        If the flow is no such array or not finite, or the jitter is of another number of frames.
+        If the flow is not such an array or not finite, or the jitter has another number of frames.
 
     Examples
     --------
@@ -135,7 +135,7 @@ def jittered_vectors(flow: NDArray[Any], jitter: Jitter) -> NDArray[np.float32]:
     >>> jittered_vectors(np.array([[[[2.0, 0.0]]]]), third).astype(float).round(2).tolist()
     [[[[-0.77, 0.64]]]]
     """
-    vectors = checked_vectors(_of_frames(flow, jitter))
+    vectors = checked_vectors(_checked_frames(flow, jitter))
     turn, factor = (part.astype(np.float32)[:, None, None] for part in (jitter.turn, jitter.saturation))
     return vectors_of((hues(vectors) + 360 * turn) % 360, lengths(vectors) * factor)
 
@@ -147,16 +147,16 @@ def _turned(colours: NDArray[np.float32], turn: float) -> NDArray[np.float32]:
 
 
 def _blended(colours: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
-    """Move the colours of a frame away from their grey, or towards it."""
+    """Move the colours of a frame away from their grey, or towards their grey."""
     grey = (colours @ LUMA)[..., None]
     return np.clip(grey + np.float32(factor) * (colours - grey), 0, 255)
 
 
-def _of_frames(flow: NDArray[Any], jitter: Jitter) -> NDArray[Any]:
-    """Return `flow` if it has four axes and a frame for each that the jitter is of, else raise an `InputError`."""
+def _checked_frames(flow: NDArray[Any], jitter: Jitter) -> NDArray[Any]:
+    """Return `flow` if it has four axes and as many frames as the jitter; otherwise raise an `InputError`."""
     if flow.ndim != 4 or len(flow) != len(jitter):
         raise InputError(
-            f"flow of shape {flow.shape} cannot be changed by a jitter of {len(jitter)} frames; needed: that many "
+            f"flow of shape {flow.shape} cannot be changed by a jitter of {len(jitter)} frames; expected that many "
             "frames, (T, H, W, 2) or (T, H, W, 3). Draw the jitter with draw_jitter(len(flow), rng)"
         )
     return flow

@@ -1,1 +1,1 @@
-"""Generated clips whose motion, appearance and objects are known."""
+"""Generated clips with known motion, appearance and objects."""

@@ -1,7 +1,8 @@
-"""The camouflage world: generated clips whose objects have the ground's own texture and are seen by their motion alone.
+"""The camouflage world: generated clips whose objects have the background's texture, so only motion reveals them.
 
-A model that finds them has to be dynamic. In its visible clips the objects have other colours, and one frame is enough.
-`hidden_objects` beside this file says what the clips show and why a frame tells nothing; masks and flow are exact.
+A model that finds the objects has to be dynamic. In visible clips the objects have other colours, and one frame is
+enough. `sdmetrics.clips.generated.hidden_objects` explains why a single frame carries no information about a hidden
+object. Masks and flow are exact.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from sdmetrics.clips.clip import Clip, Flow, Frames, Masks
 from sdmetrics.clips.generated.camouflage_scenes import HIDDEN, CamouflageVariant, hidden_scene
 from sdmetrics.clips.generated.hidden_objects import HiddenScene
+from sdmetrics.clips.generated.limits import check_world
 from sdmetrics.errors import InputError
 
 __all__ = ["HIDDEN", "CamouflageBatch", "CamouflageVariant", "HiddenScene", "camouflage_batch", "camouflage_clips"]
@@ -23,7 +25,7 @@ FlowKind = Literal["exact", "estimated"]
 
 
 class CamouflageBatch(NamedTuple):
-    """Clips as arrays.
+    """The clips of a camouflage world as arrays.
 
     Parameters
     ----------
@@ -32,9 +34,9 @@ class CamouflageBatch(NamedTuple):
     flow
         float32 `(n, frames, size, size, 2)`, pixels right and down to the next frame.
     masks
-        uint8 `(n, frames, size, size)`: 0 the ground, 1 onwards the objects.
+        Segmentation masks, uint8 `(n, frames, size, size)`: 0 background, 1 onwards the objects.
     camouflaged
-        bool `(n,)`.
+        bool `(n,)`: whether the objects have the background's texture.
     """
 
     frames: Frames
@@ -52,7 +54,7 @@ def camouflage_clips(
     variant: CamouflageVariant = HIDDEN,
     flow: FlowKind = "exact",
 ) -> list[Clip]:
-    """Return the first `n` clips of the camouflage world `seed`, each drawn when it is asked for something.
+    """Return the first `n` clips of the camouflage world `seed`, each drawn when it is read.
 
     Parameters
     ----------
@@ -61,23 +63,24 @@ def camouflage_clips(
     frames, size
         The clips are `(frames, size, size, 3)`.
     seed
-        Which world: other seeds, other clips.
+        Seed of the world; every seed gives other clips.
     variant
-        How many objects, how fast, how many of the clips are camouflaged.
+        Number and speed of the objects, share of camouflaged clips, and so on.
     flow
-        `"exact"`: how far what is seen in a pixel moves. `"estimated"`: what `flow.estimate_flow` makes of the frames.
+        `"exact"`: the true motion of what is seen in each pixel. `"estimated"`: the flow that
+        `sdmetrics.clips.flow.estimate.estimate_flow` estimates from the frames.
 
     Returns
     -------
     list of Clip
-        Named `camouflage-000000` onwards, labelled `"camouflaged"` or `"visible"`, with masks and flow; the last
-        frame's flow is to the frame that would follow.
+        Clips named `camouflage-000000` onwards, labelled `"camouflaged"` or `"visible"`, with masks and flow; the flow
+        of the last frame leads to the frame that would follow.
 
     Raises
     ------
     InputError
-        If `n` or `seed` is negative, there is no frame, the frames are too small for the objects to move in, or there
-        is no such flow.
+        If `n` or `seed` is negative, `frames` is below 1, the frames are too small for the objects to move in, or
+        `flow` is neither `"exact"` nor `"estimated"`.
 
     Examples
     --------
@@ -85,7 +88,10 @@ def camouflage_clips(
     >>> clip.id, clip.label, clip.frames.shape, clip.flow.shape, clip.masks.shape
     ('camouflage-000003', 'camouflaged', (8, 48, 48, 3), (8, 48, 48, 2), (8, 48, 48))
     """
-    _check(n, frames, size, seed, variant, flow)
+    room = f" for {variant.objects} objects of speed {variant.speed:g}"
+    check_world("camouflage world", n, frames, size, seed, least_frames=1, least_size=variant.smallest, why=room)
+    if flow not in ("exact", "estimated"):
+        raise InputError(f"flow is {flow!r}; allowed: 'exact', 'estimated'")
     origin: str = flow
     if flow == "estimated":
         from sdmetrics.clips.flow.estimate import estimator
@@ -114,7 +120,7 @@ def camouflage_batch(
     variant: CamouflageVariant = HIDDEN,
     flow: FlowKind = "exact",
 ) -> CamouflageBatch:
-    """Return what `camouflage_clips` gives as arrays to train on or test with.
+    """Return the clips of `camouflage_clips` as arrays, for training and tests.
 
     Examples
     --------
@@ -135,20 +141,8 @@ def camouflage_batch(
     return batch
 
 
-def _check(n: int, frames: int, size: int, seed: int, variant: CamouflageVariant, flow: str) -> None:
-    """Refuse a world that cannot be drawn."""
-    if n < 0 or seed < 0 or frames < 1 or size < variant.smallest:
-        raise InputError(
-            f"a camouflage world of {n} clips of {frames} frames and {size} pixels with seed {seed} cannot be drawn; "
-            f"allowed: no negative number or seed, at least 1 frame, at least {variant.smallest} pixels for "
-            f"{variant.objects} objects of speed {variant.speed:g}"
-        )
-    if flow not in ("exact", "estimated"):
-        raise InputError(f"flow is {flow!r}; allowed: 'exact', 'estimated'")
-
-
 def _estimated(scene: HiddenScene) -> Flow:
-    """Return the flow that is estimated from every frame and its next."""
+    """Return the flow estimated from every frame to the next."""
     from sdmetrics.clips.flow.estimate import estimate_flow
 
     frames = scene.render(following=True)

@@ -1,8 +1,8 @@
-"""What the clips of the camouflage world show: how many objects, where they go, and whether a frame shows them.
+"""Scenes of the camouflage world: number and paths of the objects, and whether a single frame shows them.
 
-Objects wander about their homes in whole-pixel steps that are never those of the ground, so that there is always
-motion to see. What a variant does not speak of stays: a visible clip is the camouflaged one with objects in other
-colours.
+Objects wander around their homes in whole-pixel steps that always differ from those of the background, so motion is
+always visible. A clip changes only in what its variant sets: a visible clip is the camouflaged clip with objects in
+other colours.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.clips.generated.hidden_objects import HiddenScene
+from sdmetrics.clips.generated.limits import check_range
 from sdmetrics.errors import InputError
 
 Points = NDArray[np.float64]
@@ -21,32 +22,32 @@ Pixels = NDArray[np.int64]
 
 MOST_OBJECTS = 4
 SMALLEST, LARGEST = 0.2, 0.3
-"""How far an object's outline is from its middle, in frame widths; several objects share the area of one."""
+"""Range of an object's radius, in frame widths; several objects share the area of one."""
 
 RIPPLES = np.arange(1, 6)[:, None, None]
-"""The waves along an outline, per turn."""
+"""Numbers of waves along an outline, per turn."""
 
 
 @dataclass(frozen=True)
 class CamouflageVariant:
-    """What a camouflage world is like.
+    """Settings of a camouflage world.
 
     Parameters
     ----------
     camouflaged
-        Share of the clips whose objects have the ground's own texture; in the others they have other colours.
+        Share of the clips whose objects have the background's texture; in the others they have other colours.
     objects
-        How many objects there are, 1 to 4. The one with the highest number is in front.
+        Number of objects, 1 to 4. The object with the highest number is in front.
     occlusion
-        How much they cover each other: at 0 each has a place of its own, at 1 all wander about one point.
+        How much the objects cover each other: at 0 their places are separate, at 1 all wander around one point.
     camera
-        How far the picture moves from a frame to the next, in pixels; not more than `speed`, or objects would be left
-        behind.
+        How far the background moves from a frame to the next, in pixels; not more than `speed`, or objects would be
+        left behind.
     speed
-        How far an object moves over the ground from a frame to the next, in pixels. Both are met within half a pixel,
-        for steps are whole pixels.
+        How far an object moves relative to the background from a frame to the next, in pixels. As steps are whole
+        pixels, `camera` and `speed` are met within half a pixel.
     centred
-        How close to the frame's middle objects are: at 0 they are anywhere, at 1 as close as their places allow.
+        How close the objects are to the frame's centre: at 0 they are anywhere, at 1 as close as their places allow.
 
     Raises
     ------
@@ -73,19 +74,18 @@ class CamouflageVariant:
             ("occlusion", self.occlusion, 0, 1), ("speed", self.speed, 1, 8), ("camera", self.camera, 0, self.speed),
             ("centred", self.centred, 0, 1),
         ):  # fmt: skip
-            if not lowest <= value <= highest:
-                limit = f"{highest:g}, the objects' speed" if name == "camera" else f"{highest:g}"
-                raise InputError(f"a camouflage world's {name} is {value}; allowed: {lowest} to {limit}")
+            note = ", the objects' speed" if name == "camera" else ""
+            check_range(f"a camouflage world's {name}", value, lowest, highest, note)
         if not isinstance(self.objects, int | np.integer):
-            raise InputError(f"a camouflage world's objects is {self.objects}; allowed: a whole number")
+            raise InputError(f"a camouflage world's objects is {self.objects}; expected a whole number")
 
     @property
     def smallest(self) -> int:
-        """The smallest frame in which the objects have room to move, in pixels."""
+        """The side of the smallest frame in which the objects have room to move, in pixels."""
         step = self.speed + 1
         if self.objects == 1:
             return max(16, math.ceil(4 * step))
-        # The more objects, the more often would homes drawn at random be too close to each other.
+        # The more objects there are, the more often homes drawn at random would be too close to each other.
         apart = 2 + 0.3 * self.objects
         return math.ceil((apart * (step + 1) + 2 * step) / (1 - apart * LARGEST / math.sqrt(self.objects)))
 
@@ -95,7 +95,7 @@ HIDDEN = CamouflageVariant()
 
 
 def hidden_scene(index: int, frames: int, size: int, seed: int = 0, variant: CamouflageVariant = HIDDEN) -> HiddenScene:
-    """Return what clip `index` of the camouflage world `seed` shows: always the same.
+    """Return the scene of clip `index` of the camouflage world `seed`, the same at every call.
 
     Examples
     --------
@@ -111,7 +111,7 @@ def hidden_scene(index: int, frames: int, size: int, seed: int = 0, variant: Cam
     pans = _steps(variant.camera)
     pan = pans[int(rng.random() * len(pans))]
     homes, ways = _homes(rng, radii, size, variant)
-    # The first steps differ, or objects might go the same way as if they were one.
+    # The first steps differ, or objects might move together as if they were one.
     firsts = rng.permutation(_steps(variant.speed))
     walks = [
         _walk(walker, home, way, pan, np.roll(firsts, k, axis=0), frames)
@@ -121,24 +121,24 @@ def hidden_scene(index: int, frames: int, size: int, seed: int = 0, variant: Cam
 
 
 def _homes(rng: np.random.Generator, radii: Points, size: int, variant: CamouflageVariant) -> tuple[Points, Points]:
-    """Draw the point that each object wanders about, `(objects, 2)`, and how far away it goes, `(objects,)`."""
+    """Draw the home that each object wanders around, `(objects, 2)`, and its largest distance from it, `(objects,)`."""
     ways = np.maximum(radii / 3, variant.speed + 1)
     first, second = np.triu_indices(variant.objects, 1)
-    # A pixel stays free around each, for places and steps are rounded.
+    # One pixel stays free around each object, as places and steps are rounded.
     apart = (radii + ways + 1)[first] + (radii + ways + 1)[second]
     closest = np.inf
     while closest > 1:
         homes = rng.uniform(ways[:, None], size - ways[:, None], (variant.objects, 2))
         closest = float(np.max(apart / np.hypot(*(homes[first] - homes[second]).T), initial=0))
     homes = size / 2 + max(1 - variant.centred, closest) * (homes - size / 2)
-    # Those that share a home go far enough to come out from behind each other.
+    # Objects that share a home go far enough to come out from behind each other.
     ways += variant.occlusion * (np.maximum(radii.mean(), ways) - ways)
     homes += variant.occlusion * (np.clip(homes[0], ways.max(), size - ways.max()) - homes)
     return homes, ways
 
 
 def _steps(length: float) -> Pixels:
-    """Return the steps of whole pixels that are as long as asked for, within half a pixel, `(steps, 2)`."""
+    """Return the whole-pixel steps of the given length, within half a pixel, `(steps, 2)`."""
     reach = np.arange(-math.ceil(length) - 1, math.ceil(length) + 2)
     steps = np.stack(np.meshgrid(reach, reach), axis=-1).reshape(-1, 2)
     close: Pixels = steps[np.abs(np.hypot(*steps.T) - length) <= 0.5]
@@ -146,7 +146,7 @@ def _steps(length: float) -> Pixels:
 
 
 def _walk(rng: np.random.Generator, home: Points, way: float, pan: Pixels, steps: Pixels, frames: int) -> Pixels:
-    """Move an object straight on until it would get too far away from home, then any other way; `(frames + 1, 2)`."""
+    """Move an object straight on until it would be too far from home, then in another direction; `(frames + 1, 2)`."""
     angle, share = 2 * np.pi * rng.random(), np.sqrt(rng.random())
     places = [np.rint(home + way * share * np.array([np.cos(angle), np.sin(angle)])).astype(np.int64)]
     step = steps[0]
@@ -161,7 +161,7 @@ def _walk(rng: np.random.Generator, home: Points, way: float, pan: Pixels, steps
 
 
 def _outline(rng: np.random.Generator, radius: float) -> NDArray[np.bool_]:
-    """Draw a smooth shape whose farthest point from its middle is `radius` away."""
+    """Draw a smooth shape whose outline is at most `radius` away from its centre."""
     height, phase = (rng.uniform(0, most, RIPPLES.shape) for most in (0.4, 2 * np.pi))
 
     def distance(angle: Points) -> Points:
@@ -175,7 +175,7 @@ def _outline(rng: np.random.Generator, radius: float) -> NDArray[np.bool_]:
 
 
 def _colours(rng: np.random.Generator, objects: int) -> NDArray[np.float32]:
-    """Draw the two colours of the ground and of every object: a dark ground has bright objects, or the other way."""
+    """Draw the two colours of the background and of every object: bright objects on dark ground or vice versa."""
     level = np.where(np.arange(1 + objects) == 0, 70, 185)[:, None, None]
     if rng.random() < 0.5:
         level = 255 - level

@@ -12,12 +12,12 @@ from sdmetrics.clips.generated.world import world_clips
 from sdmetrics.errors import InputError
 
 WORLDS: Mapping[str, Callable[..., list[Clip]]] = {"world": world_clips, "camouflage": camouflage_clips}
-"""By name: take the number of clips, and `frames`, `size` and `seed`."""
+"""For every name of a world the function that returns its clips, given their number, `frames`, `size` and `seed`."""
 NAMED = re.compile(r"(\w+):([1-9][0-9]*)(?::([0-9]+))?")
 
 
 def is_generated(path: str | Path) -> bool:
-    """Return whether a path asks for generated clips.
+    """Return whether a path is the name of generated clips.
 
     Examples
     --------
@@ -30,12 +30,12 @@ def is_generated(path: str | Path) -> bool:
 def open_generated(
     text: str, frames: int, size: tuple[int, int], clips_per_video: int, videos: str | Path | None
 ) -> list[Clip]:
-    """Return generated clips; each is a video of its own, which the frames run through whatever the stride.
+    """Return generated clips. Each clip is a separate video, and its frames span the video whatever the stride.
 
     Raises
     ------
     InputError
-        If the name is not understood, or asks for what a generated world has not.
+        If the name is not valid, or an argument does not apply to generated clips.
 
     Examples
     --------
@@ -46,15 +46,15 @@ def open_generated(
     numbers = NAMED.fullmatch(text)
     if not numbers:
         raise InputError(
-            f"{text} is no generated world; write {world}:N or {world}:N:SEED, such as {world}:320 or {world}:320:7"
+            f"{text} is not a generated world; use {world}:N or {world}:N:SEED, e.g. {world}:320 or {world}:320:7"
         )
     if clips_per_video > 1 or videos is not None:
         raise InputError(
-            f"{text} is generated, one clip a video; leave out clips_per_video and videos, and ask for more clips"
+            f"{text} is generated, with one clip per video; leave out clips_per_video and videos, and use a larger N"
         )
     if size[0] != size[1]:
         raise InputError(
-            f"{text} is square, and the model reads {size[0]} × {size[1]} pixels; give videos, or another model"
+            f"{text} has square frames, but the model reads {size[0]} × {size[1]} pixels; use videos or another model"
         )
     _, count, seed = numbers.groups()
     return WORLDS[world](int(count), frames=frames, size=size[0], seed=int(seed or 0))

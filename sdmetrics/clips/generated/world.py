@@ -1,9 +1,9 @@
 """The known-answer world: generated clips whose motion and appearance are independent of each other.
 
-A model that is trained to name the motion has to be dynamic, a model that is trained to name the texture has to be
-static: the measure must say so. `world_scenes` beside this file says what the clips show; a `Variant` makes the world
-harder: a textured background, a camera that pans, labels that are the order of two motions, rare labels, and labels
-that an appearance gives away.
+A model that is trained to classify the motion has to be dynamic, a model that is trained to classify the texture has
+to be static, and the metric must show it. `sdmetrics.clips.generated.world_scenes` defines the content of the clips. A
+`Variant` makes the world harder: a textured background, a camera that pans, labels that are the order of two motions,
+rare labels, and motion labels that the appearance gives away.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.clips.clip import Clip, Frames
+from sdmetrics.clips.generated.limits import check_world
 from sdmetrics.clips.generated.world_scenes import APPEARANCES, MOTIONS, ORDERS, PLAIN, Scene, Variant, scene
-from sdmetrics.errors import InputError
 
 __all__ = ["APPEARANCES", "MOTIONS", "ORDERS", "PLAIN", "Scene", "Variant", "scene", "world_batch", "world_clips"]
 
 
 def world_clips(n: int, *, frames: int = 8, size: int = 40, seed: int = 0, variant: Variant = PLAIN) -> list[Clip]:
-    """Return the first `n` clips of the world `seed`, each drawn when its frames are asked for.
+    """Return the first `n` clips of the world `seed`, each drawn when its frames are read.
 
     Parameters
     ----------
@@ -30,14 +30,14 @@ def world_clips(n: int, *, frames: int = 8, size: int = 40, seed: int = 0, varia
     frames, size
         The clips are `(frames, size, size, 3)`.
     seed
-        Which world: other seeds, other clips.
+        Seed of the world; every seed gives other clips.
     variant
-        How it departs from the plain one.
+        Differences from the plain world.
 
     Returns
     -------
     list of Clip
-        Named `world-000000` onwards, labelled `"motion/appearance"`.
+        Clips named `world-000000` onwards, labelled `"motion/appearance"`.
 
     Raises
     ------
@@ -50,19 +50,15 @@ def world_clips(n: int, *, frames: int = 8, size: int = 40, seed: int = 0, varia
     >>> clip.id, clip.frames.shape
     ('world-000003', (8, 40, 40, 3))
     """
-    if n < 0 or seed < 0 or frames < 2 or size < 8:
-        raise InputError(
-            f"a world of {n} clips of {frames} frames and {size} pixels with seed {seed} cannot be drawn; "
-            "allowed: no negative number or seed, at least 2 frames, at least 8 pixels"
-        )
+    check_world("world", n, frames, size, seed, least_frames=2, least_size=8)
     scenes = [scene(k, seed, variant) for k in range(n)]
-    departs = "" if variant == PLAIN else f" {variant}"
+    differences = "" if variant == PLAIN else f" {variant}"
     return [
         Clip(
             id=f"world-{k:06d}",
             load=partial(s.render, frames, size),
             label=s.label,
-            stamp=f"world seed={seed} frames={frames} size={size}{departs}",
+            stamp=f"world seed={seed} frames={frames} size={size}{differences}",
         )
         for k, s in enumerate(scenes)
     ]
@@ -71,7 +67,7 @@ def world_clips(n: int, *, frames: int = 8, size: int = 40, seed: int = 0, varia
 def world_batch(
     n: int, *, frames: int = 8, size: int = 40, seed: int = 0, variant: Variant = PLAIN
 ) -> tuple[Frames, NDArray[np.int64], NDArray[np.int64]]:
-    """Return the frames and both labels of `world_clips`, as arrays to train on or test with.
+    """Return the frames and both labels of `world_clips` as arrays, for training and tests.
 
     Returns
     -------

@@ -1,8 +1,9 @@
-"""What the clips of the known-answer world show: scenes, their labels, and how they are drawn.
+"""Scenes of the known-answer world: their content, their labels, and how they are drawn.
 
-A textured object moves over a background. One frame tells nothing about the motion: a scene has four properties that
-can change (see `MOTIONS`); the moving one runs through its range in equal steps, the others rest at a random point of
-the same range, so that a frame drawn at random from a clip has the same distribution under every motion.
+A textured object moves over a background. A single frame carries no information about the motion: a scene has four
+properties that can change (see `MOTIONS`). The changing property runs through its range in equal steps, and the others
+rest at a random point of the same range, so a frame drawn at random from a clip has the same distribution under every
+motion.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.clips.clip import Frames
-from sdmetrics.errors import InputError
+from sdmetrics.clips.generated.limits import check_range
 
 Plane = NDArray[np.floating[Any]]
 
 MOTIONS = ("right", "left", "down", "up", "grow", "shrink", "clockwise", "counterclockwise")
-"""The motion labels. Each two share a property (x, y, size, angle) and differ in the direction of time."""
+"""The motion labels. Each pair of labels shares a property (x, y, size, angle) and differs in the direction of time."""
 
 PROPERTIES = ("slide", "lift", "scale", "turn")
 ORDERS = tuple(f"{first} then {second}" for first, second in permutations(PROPERTIES, 2))
-"""The motion labels of an ordered world: which of two properties changes first, in whichever directions."""
+"""The motion labels of an ordered world: which of two properties changes first, in any direction."""
 
 WAVES = 3
-"""Plane waves that make up a textured background."""
+"""Number of plane waves in a textured background."""
 
 
 def _pattern(wave: Plane) -> Plane:
@@ -53,23 +54,23 @@ APPEARANCES = tuple(_TEXTURES)
 
 @dataclass(frozen=True)
 class Variant:
-    """How a world departs from the plain one.
+    """Settings of a world; the defaults are those of the plain world.
 
     Parameters
     ----------
     ordered
         Whether the motion label is one of `ORDERS` instead of `MOTIONS`: two properties change, one after the other,
-        in random directions, so that the set of a clip's frames does not tell which came first.
+        in random directions, so that the set of a clip's frames does not reveal which changed first.
     tail
-        Exponent of Zipf's law over the motion labels: the k-th is drawn in proportion to `k ** -tail`. 0: uniform.
+        Exponent of Zipf's law over the motion labels: label k (from 1) has a weight of `k ** -tail`. 0: uniform.
     shortcut
-        Share of the clips whose appearance is given by their motion (`motion % 8`); in the others it is independent.
+        Share of the clips whose appearance is given by their motion (`motion % 8`); in all others it is independent.
     clutter
         Contrast of the background's texture, as a share of the value range.
     camera
         How far the camera pans during a clip, in frame widths, in a random direction.
     speed
-        How far everything moves, as a share of what it does in the plain world.
+        How far everything moves, as a share of the distance in the plain world.
 
     Raises
     ------
@@ -95,8 +96,7 @@ class Variant:
             ("tail", self.tail, 5.0), ("shortcut", self.shortcut, 1.0), ("clutter", self.clutter, 0.2),
             ("camera", self.camera, 0.5), ("speed", self.speed, 1.0),
         ):  # fmt: skip
-            if not 0 <= value <= highest:
-                raise InputError(f"a world's {name} is {value}; allowed: 0 to {highest:g}")
+            check_range(f"a world's {name}", value, 0, highest)
 
     @property
     def motions(self) -> tuple[str, ...]:
@@ -105,7 +105,7 @@ class Variant:
 
     @property
     def frequencies(self) -> NDArray[np.float64]:
-        """How often each motion label is drawn, `(labels,)`; sums to 1."""
+        """The probability of each motion label, `(labels,)`; sums to 1."""
         weights = np.arange(1.0, len(self.motions) + 1) ** -self.tail
         shares: NDArray[np.float64] = weights / weights.sum()
         return shares
@@ -115,7 +115,7 @@ PLAIN = Variant()
 
 
 class Move(NamedTuple):
-    """One property runs through its range between two moments of the clip, given as shares of its length."""
+    """A change of one property through its range, between two moments given as shares of the clip's length."""
 
     moving: int
     backwards: bool
@@ -125,29 +125,29 @@ class Move(NamedTuple):
 
 @dataclass(frozen=True)
 class Scene:
-    """What one clip of the world shows: its two labels, and everything that is random besides.
+    """The content of one clip of the world: its two labels and all its other random properties.
 
     Parameters
     ----------
     motion, appearance
         Indices into the world's motion labels and `APPEARANCES`.
     moves
-        What moves, and when.
+        The changes, each with its time.
     start
-        Per property (x, y, size, angle) where in its range it rests, 0 to 1; for the moving one, how far
-        into its first step it starts.
+        For each property (x, y, size, angle) the point of its range where it rests, 0 to 1; for the changing property,
+        how far into its first step it starts.
     reach
-        Per property the range it runs through: fractions of the frame, log of the size, radians.
+        For each property the length of its range: fractions of the frame, log of the size, radians.
     middle
-        Per property the middle of that range.
+        For each property the middle of its range.
     colours
         RGB of the background, of the object and of its pattern, `(3, 3)`, 0 to 255.
     waves
-        The background's texture: horizontal and vertical waves per frame and the phase of each, `(waves, 3)`.
+        The background's texture: horizontal and vertical waves per frame width, and phase, of each wave, `(waves, 3)`.
     contrast
-        Its amplitude, 0 to 255.
+        Amplitude of that texture, 0 to 255.
     pan
-        How far right and down the picture moves during the clip, in frame widths, `(2,)`.
+        How far right and down the image moves during the clip, in frame widths, `(2,)`.
     motions
         The world's motion labels.
     """
@@ -181,7 +181,7 @@ class Scene:
         return poses
 
     def panned(self, frames: int) -> NDArray[np.float64]:
-        """Return how far right and down the camera has moved the picture in every frame, `(frames, 2)`."""
+        """Return how far right and down the camera has moved the image in every frame, `(frames, 2)`."""
         middle_out: NDArray[np.float64] = np.linspace(-0.5, 0.5, frames)[:, None] * self.pan
         return middle_out
 
@@ -202,7 +202,7 @@ class Scene:
         return video
 
     def _ground(self, frames: int, grid: Plane) -> Plane:
-        """Return what the background's texture adds to its colour, broadcastable to `(frames, size, size, 3)`."""
+        """Return the background's texture relative to its colour, broadcastable to `(frames, size, size, 3)`."""
         if not self.contrast:
             return np.zeros(1, np.float32)
         right, down = self.panned(frames).astype(np.float32).T[:, :, None, None]
@@ -215,7 +215,7 @@ class Scene:
 
 
 def scene(index: int, seed: int = 0, variant: Variant = PLAIN) -> Scene:
-    """Return what clip `index` of the world `seed` shows: always the same.
+    """Return the scene of clip `index` of the world `seed`, the same at every call.
 
     Examples
     --------
@@ -229,7 +229,7 @@ def scene(index: int, seed: int = 0, variant: Variant = PLAIN) -> Scene:
     reach = rng.uniform([0.3, 0.3, 0.5, 1.6], [0.45, 0.45, 0.8, 2.6])
     middle = rng.uniform([0.42, 0.42, np.log(0.3), 0], [0.58, 0.58, np.log(0.36), 2 * np.pi])
     colours = rng.permutation([40, 128, 215])[:, None] + rng.uniform(-30, 30, (3, 3))
-    # Drawn last: what a plain world shows does not depend on them.
+    # These are drawn last, so that a plain world does not depend on them.
     backwards = rng.random(2) < 0.5
     heading = 2 * np.pi * rng.random()
     waves = rng.uniform([-4, -4, 0], [4, 4, 2 * np.pi], (WAVES, 3))
@@ -257,7 +257,7 @@ def _draw_motion(rng: np.random.Generator, variant: Variant) -> int:
 
 
 def _moves(motion: int, backwards: NDArray[np.bool_], variant: Variant) -> tuple[Move, ...]:
-    """Return what a motion label moves."""
+    """Return the changes that a motion label stands for."""
     if not variant.ordered:
         return (Move(motion // 2, bool(motion % 2)),)
     first, second = list(permutations(range(len(PROPERTIES)), 2))[motion]

@@ -160,7 +160,7 @@ def test_memory_layout_and_type_do_not_matter():
 @pytest.mark.parametrize(
     ("flow", "message"),
     [
-        (np.zeros((4, 4, 3), np.float32), r"flow is float32 of shape \(4, 4, 3\); needed: numbers of shape"),
+        (np.zeros((4, 4, 3), np.float32), r"flow is float32 of shape \(4, 4, 3\); expected numbers of shape"),
         (np.zeros((4, 2), np.float32), r"flow is float32 of shape \(4, 2\)"),
         (np.zeros((0, 4, 2), np.float32), r"flow is float32 of shape \(0, 4, 2\)"),
         (np.zeros((1, 1, 2), complex), "flow is complex128"),
@@ -179,7 +179,7 @@ def test_what_is_no_flow_is_named(flow, message):
     "picture", [np.zeros((4, 4, 3)), np.zeros((4, 4, 2), np.uint8), np.zeros((3,), np.uint8), np.zeros((0, 1, 3), "u1")]
 )
 def test_what_is_no_picture_is_named(picture):
-    with pytest.raises(InputError, match=r"a picture of flow is .* needed: uint8 of shape \(…, H, W, 3\)"):
+    with pytest.raises(InputError, match=r"a flow image is .* expected uint8 of shape \(…, H, W, 3\)"):
         rgb_to_flow(picture, scale=1)
 
 

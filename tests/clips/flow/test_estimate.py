@@ -15,8 +15,8 @@ from hypothesis.extra.numpy import arrays
 
 from sdmetrics.clips.flow.colour import flow_to_rgb
 from sdmetrics.clips.flow.estimate import estimate_flow, estimator, resized_flow
-from sdmetrics.clips.open import open_clips
 from sdmetrics.errors import InputError
+from tests.helpers.requests import open_clips
 
 CLIPS = ["arm_wrestling.mp4", "bikes.mp4", "carphone.mp4", "flipping_a_pancake.mkv", "test.mp4"]
 
@@ -127,11 +127,11 @@ def test_a_frame_is_followed_by_itself_in_any_memory_layout():
             r"frames are uint8 of shape \(1, 8, 8, 1\)",
         ),
         (np.zeros((0, 8, 8, 3), np.uint8), np.zeros((0, 8, 8, 3), np.uint8), "at least one frame"),
-        (np.zeros((8, 3), np.uint8), np.zeros((8, 3), np.uint8), "needed: uint8 of shape"),
+        (np.zeros((8, 3), np.uint8), np.zeros((8, 3), np.uint8), "expected uint8 of shape"),
         (
             np.zeros((2, 8, 8, 3), np.uint8),
             np.zeros((1, 8, 8, 3), np.uint8),
-            r"frames of shape \(2, 8, 8, 3\) cannot be followed to frames of shape \(1, 8, 8, 3\); give two of one",
+            r"first has the shape \(2, 8, 8, 3\) and second the shape \(1, 8, 8, 3\); expected two of the same",
         ),
     ],
 )
@@ -196,12 +196,12 @@ def test_the_same_size_changes_nothing():
         (
             np.zeros((4, 4, 3), np.float32),
             (2, 2),
-            r"flow is float32 of shape \(4, 4, 3\); needed: float32 \(…, H, W, 2\)",
+            r"flow is float32 of shape \(4, 4, 3\); expected float32 \(…, H, W, 2\)",
         ),
         (np.zeros((4, 4, 2), np.float64), (2, 2), "flow is float64"),
         (np.zeros((4, 4, 2), np.uint8), (2, 2), "or colour-coded uint8"),
         (np.zeros((0, 4, 2), np.float32), (2, 2), r"flow is float32 of shape \(0, 4, 2\)"),
-        (np.zeros((4, 4, 2), np.float32), (0, 2), r"size is \(0, 2\); allowed: \(height, width\), each at least 1"),
+        (np.zeros((4, 4, 2), np.float32), (0, 2), r"size is \(0, 2\); expected \(height, width\), each at least 1"),
     ],
 )
 def test_what_cannot_be_resized_is_named(flow, size, message):
@@ -224,5 +224,5 @@ def test_what_cannot_be_resized_is_named(flow, size, message):
         ("jitter", "jittered_vectors"),
     ],
 )
-def test_what_the_room_offers_has_an_example(module, name):
+def test_public_functions_of_flow_have_an_example(module, name):
     assert ">>>" in (getattr(import_module(f"sdmetrics.clips.flow.{module}"), name).__doc__ or "")

@@ -82,18 +82,21 @@ def test_coded_pictures_that_were_compressed(tmp_path: Path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "does not begin with PIEH, as optical flow in a .flo file does; copy it again"),
+        (b"", "does not begin with PIEH, so it is not a .flo file; copy it again"),
         (b"PIE", "does not begin with PIEH"),
         (flo(noise(), magic=202021.2), "does not begin with PIEH"),
         (np.array(202021.25, ">f4").tobytes() + flo(noise())[4:], "does not begin with PIEH"),
         (flo(noise())[:11], "is truncated: it has 11 bytes"),
-        (flo(noise())[:12], "has 12 bytes, 5 × 7 pixels take 292: it is truncated or damaged; copy it again or remove"),
-        (flo(noise())[:-1], "has 291 bytes, 5 × 7 pixels take 292"),
-        (flo(noise()) + b"0", "has 293 bytes, 5 × 7 pixels take 292"),
-        (flo(noise(), size=(0, 7)), "says that it is 0 × 7 pixels; allowed: 1 to 99999 each"),
-        (flo(noise(), size=(5, -7)), "says that it is 5 × -7 pixels"),
-        (flo(noise(), size=(2**31 - 1, 2**31 - 1)), "says that it is 2147483647 × 2147483647 pixels"),
-        (flo(noise(), size=(99_999, 99_999)), "has 292 bytes, 99999 × 99999 pixels take 79998400020"),
+        (
+            flo(noise())[:12],
+            "has 12 bytes; expected 292 for 5 × 7 pixels. It is truncated or damaged; copy it again",
+        ),
+        (flo(noise())[:-1], "has 291 bytes; expected 292 for 5 × 7 pixels"),
+        (flo(noise()) + b"0", "has 293 bytes; expected 292 for 5 × 7 pixels"),
+        (flo(noise(), size=(0, 7)), "has a header for 0 × 7 pixels; allowed: 1 to 99999 each"),
+        (flo(noise(), size=(5, -7)), "has a header for 5 × -7 pixels"),
+        (flo(noise(), size=(2**31 - 1, 2**31 - 1)), "has a header for 2147483647 × 2147483647 pixels"),
+        (flo(noise(), size=(99_999, 99_999)), "has 292 bytes; expected 79998400020 for 99999 × 99999 pixels"),
     ],
 )
 def test_damaged_middlebury(tmp_path: Path, content: bytes, message: str):
@@ -115,15 +118,15 @@ def test_files_that_are_not_there(tmp_path: Path, suffix: str):
 @pytest.mark.parametrize(
     ("kind", "channels"), [(np.uint8, 1), (np.uint16, 1), (np.uint16, 4)], ids=["gray", "gray16", "rgba64"]
 )
-def test_other_pictures(tmp_path: Path, kind: type, channels: int):
+def test_other_images(tmp_path: Path, kind: type, channels: int):
     stored = np.random.default_rng(0).integers(0, 255, (8, 8, channels), kind)
     path = png(tmp_path / "a.png", stored[..., 0] if channels == 1 else stored)
-    with pytest.raises(InputError, match=f"^{path} is a picture of the kind .*; allowed: colour-coded flow of 8 bits"):
+    with pytest.raises(InputError, match=f"^{path} is an image of the format .*; allowed: colour-coded flow"):
         read_flow(path)
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
-def test_damaged_pictures(tmp_path: Path, kind: type):
+def test_damaged_images(tmp_path: Path, kind: type):
     whole = png(tmp_path / "whole.png", np.random.default_rng(0).integers(0, 255, (40, 40, 3), kind)).read_bytes()
     for part in (0.1, 0.5, 0.9):
         path = written(tmp_path / "a.png", whole[: int(part * len(whole))])
@@ -131,7 +134,7 @@ def test_damaged_pictures(tmp_path: Path, kind: type):
             read_flow(path)
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 64
-    for content in (bytes(flipped), b"", b"no picture at all"):
+    for content in (bytes(flipped), b"", b"no image at all"):
         path = written(tmp_path / "a.png", content)
         with pytest.raises(InputError, match=f"^{path} "):
             read_flow(path)

@@ -178,5 +178,5 @@ def test_what_is_no_flow_is_named():
         jittered_vectors(np.full((1, 2, 2, 2), np.nan, np.float32), one())
     with pytest.raises(InputError, match="flow is float32 of shape"):
         jittered_vectors(np.zeros((1, 2, 2, 3), np.float32), one())
-    with pytest.raises(InputError, match="a picture of flow is float32"):
+    with pytest.raises(InputError, match="a flow image is float32"):
         jittered(np.zeros((1, 2, 2, 3), np.float32), one())
