@@ -1,29 +1,25 @@
-"""The layers of an ONNX file: what a probe can be asked for."""
+"""List the layers of an ONNX file that a probe can be built for, and describe its inputs."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sdmetrics.errors import InputError
 from sdmetrics.exporters._assembly.batch_size import with_working_batch
 from sdmetrics.exporters._graph.describe_inputs import infer_inputs
 from sdmetrics.exporters._graph.find_layers import candidates
 from sdmetrics.exporters._graph.tensor_shapes import known_shapes
-from sdmetrics.probes.metadata import Layer, metadata_of
-from sdmetrics.probes.onnx_file import load_graph, load_model
+from sdmetrics.probes.metadata import Layer
+from sdmetrics.probes.model_file import ModelFile, read_model_file
 from sdmetrics.probes.session import fixed_batch
 
-if TYPE_CHECKING:
-    pass
 
-
-def list_layers(model: Path) -> list[Layer]:
+def list_layers(model: str | Path | ModelFile) -> list[Layer]:
     """List the layers of an ONNX file that can be probed, in the order in which they are computed.
 
     A file of `sdmetrics.exporters.torch.export` declares its layers. In other files of torch's newer exporter
-    they are the modules whose output is certain; elsewhere the outputs of activations, sums and convolutions,
-    which have no module path, only a tensor's name.
+    they are the modules whose output is certain. In all other files they are the outputs of activations, sums and
+    convolutions, which have only a tensor's name and no module path.
 
     Raises
     ------
@@ -44,36 +40,34 @@ def list_layers(model: Path) -> list[Layer]:
     ...     print([(layer.name, layer.shape, layer.channel_axis, layer.units) for layer in list_layers(path)])
     [('act', ('n', 3, 8, 32, 32), 1, 3)]
     """
-    loaded = load_model(Path(model))
-    declared = metadata_of(loaded, str(model))
-    if declared is None:
+    file = read_model_file(model)
+    if file.metadata is None:
         try:
-            inputs = infer_inputs(loaded)
+            inputs = infer_inputs(file.model)
         except InputError:
-            return candidates(loaded)
-        loaded = with_working_batch(loaded, inputs)
+            return candidates(file.model)
+        loaded = with_working_batch(file.model, inputs)
         return candidates(loaded, {item.name: item.layout for item in inputs}, known=known_shapes(loaded, inputs))
-    if declared.kind == "probe":
-        raise InputError(
-            f"{model} is a probe already; its layers are {', '.join(layer.name for layer in declared.layers)}"
-        )
-    return list(declared.layers)
+    if file.probe is not None:
+        names = ", ".join(layer.name for layer in file.metadata.layers)
+        raise InputError(f"{file.path} is a probe already; its layers are {names}")
+    return list(file.metadata.layers)
 
 
-def understood_inputs(model: Path) -> list[str]:
-    """Return a line for every input of an ONNX file: how it is fed, or what has to be said for that."""
-    loaded = load_graph(Path(model))
-    declared = metadata_of(loaded, str(model))
+def understood_inputs(model: str | Path | ModelFile) -> list[str]:
+    """Return a line for every input of an ONNX file: how it is fed, or what has to be specified for that."""
+    file = read_model_file(model)
+    declared = file.metadata
     try:
-        inputs = declared.inputs if declared else infer_inputs(loaded)
+        inputs = declared.inputs if declared else infer_inputs(file.model)
     except InputError as error:
         return [str(error)]
-    batch = fixed_batch(loaded)
+    batch = fixed_batch(file.model)
     return [
         f"input {item.name}: {item.frames} frame(s) of {item.size[0]} × {item.size[1]} as {item.layout}"
         + ("" if item.source == "rgb" else f" from {item.source}")
         + (f", {batch} clip(s) at once" if batch else "")
-        + ("" if declared else "; not so? say --layout, --frames, --size, --mean and --std to sdmetrics probe")
-        + ("" if declared or len(inputs) == 1 else f", or --input '{item.name} source=flow …' for this one")
+        + ("" if declared else "; if this is wrong, pass --layout, --frames, --size, --mean, --std to sdmetrics probe")
+        + ("" if declared or len(inputs) == 1 else f", or --input '{item.name} source=flow …' for this input")
         for item in inputs
     ]

@@ -1,72 +1,75 @@
-"""Any ONNX model to a probe: bytes of video in, pooled units out, and a mask for every layer on request."""
+"""Turn any ONNX model into a probe: video bytes in, pooled units out, and on request a mask for every layer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from sdmetrics._files import replacing
 from sdmetrics.errors import InputError
 from sdmetrics.exporters._assembly.assemble import assemble
 from sdmetrics.exporters._assembly.batch_size import with_working_batch
 from sdmetrics.exporters._assembly.half import check_half, halve, precision
-from sdmetrics.exporters._assembly.verify import measure, verify_probe
-from sdmetrics.exporters._graph.describe_inputs import check_inputs, infer_inputs
+from sdmetrics.exporters._assembly.verify import place_and_pool, verify_probe
+from sdmetrics.exporters._graph.describe_inputs import check_inputs, check_known, infer_inputs
 from sdmetrics.exporters._graph.find_layers import candidates, find_layers
 from sdmetrics.exporters._graph.tensor_shapes import known_shapes
 from sdmetrics.probes.inputs import ModelInput
-from sdmetrics.probes.metadata import Layer, Metadata, metadata_of
-from sdmetrics.probes.onnx_file import (
-    check_model,
-    file_sha256,
-    load_model,
-    save_model,
-)
+from sdmetrics.probes.metadata import Layer, Metadata
+from sdmetrics.probes.model_file import ModelFile, read_model_file
+from sdmetrics.probes.onnx_file import check_model
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
 
 def build_probe(
-    model: Path,
-    path: Path,
+    model: str | Path | ModelFile,
+    path: str | Path,
     *,
     layers: Sequence[str] | Mapping[str, int] | None = None,
     inputs: Sequence[ModelInput] | None = None,
     masks: bool = False,
     half: bool = False,
 ) -> Path:
-    """Turn an ONNX model into a probe, prove that it is right, and write it to `path`.
+    """Turn an ONNX model into a probe, verify it, and write it to `path`.
 
-    The probe reads `rgb`, uint8 `(N, T, H, W, 3)`, and per model input `<input>/order`, int64 `(N, T')`; it
-    gives `units/<layer>`, float32 `(N, units)`, pooled over all but clips and channels (paper, Sec. 3.2), and
-    the model's own outputs. With `masks` it also reads `mask/<layer>`, float32 `(units,)`, by default ones,
-    and multiplies it into what the layer's consumers read; `units/<layer>` is taken before.
+    The probe reads `rgb`, uint8 `(N, T, H, W, 3)`, and for each model input `<input>/order`, int64 `(N, T')`. It
+    returns `units/<layer>`, float32 `(N, units)`, pooled over all axes but clips and channels (paper, Sec. 3.2), and
+    the model's own outputs. With `masks` it also reads `mask/<layer>`, float32 `(units,)`, by default ones, and
+    multiplies it into what the layer's consumers read; `units/<layer>` is taken before the mask.
 
     Parameters
     ----------
     model
-        An ONNX file, made by `sdmetrics.exporters.torch.export` or by anything else.
+        An ONNX file, from `sdmetrics.exporters.torch.export` or from any other exporter.
     path
-        Where the probe goes; it holds all weights.
+        Where the probe is written; it holds all weights.
     layers
-        Names that `list_layers` gives, or tensors of the file. A mapping gives their channel axes too, for
-        files in which they are not certain. Default: all that the model declares. Without any (`[]`), the probe
-        gives the model's own outputs alone.
+        Names that `list_layers` returns, or tensors of the file. A mapping also specifies their channel axes, for files
+        in which they are not certain. Default: all that the model declares. If empty (`[]`), the probe has only the
+        model's own outputs.
     inputs
-        How the model is fed. Default: as the model declares, else inferred from its shapes with the usual
-        mean and deviation.
+        How the model is fed. Default: as the model declares, else inferred from its shapes with the usual mean and
+        deviation.
     masks
         Whether units can be removed.
     half
-        Whether the model's body is turned from float32 to float16. How frames are scaled and how units are pooled stays
+        Whether the model's body is converted from float32 to float16. Scaling the frames and pooling the units stay in
         float32.
+
+    Returns
+    -------
+    Path
+        `path`.
 
     Raises
     ------
     InputError
-        If the model or an argument cannot be used, or a check fails: the probe against the untapped model,
-        clips alone against clips in a batch, every mask against its having no effect, and half precision against the
+        If the model or an argument cannot be used, or a check fails: the probe against the untapped model, clips
+        alone against clips in a batch, that every mask affects at least one output, and half precision against the
         float32 model.
 
     Examples
@@ -83,39 +86,133 @@ def build_probe(
     ...     build_probe(Path(folder) / "model.onnx", Path(folder) / "probe.onnx", layers=["act"]).name
     'probe.onnx'
     """
-    model = Path(model)
-    loaded = load_model(model)
-    declared = metadata_of(loaded, str(model))
-    if declared is not None and declared.kind == "probe":
-        raise InputError(f"{model} is a probe already; give the model it was made from")
-    described = tuple(inputs) if inputs else declared.inputs if declared else infer_inputs(loaded)
+    probe = make_probe(model, layers=layers, inputs=inputs, masks=masks, half=half)
+    with replacing(Path(path)) as temporary:
+        temporary.write_bytes(probe)
+    return Path(path)
+
+
+def make_probe(
+    model: str | Path | ModelFile,
+    *,
+    layers: Sequence[str] | Mapping[str, int] | None = None,
+    inputs: Sequence[ModelInput] | None = None,
+    masks: bool = False,
+    half: bool = False,
+) -> bytes:
+    """Return the content of the file that `build_probe` writes, for the same arguments.
+
+    A file that is already read can be passed as a `ModelFile`, so that it is not parsed again.
+
+    Raises
+    ------
+    InputError
+        See `build_probe`.
+    """
+    file = read_model_file(model)
+    loaded, declared = file.model, file.metadata
+    if file.probe is not None:
+        raise InputError(f"{file.path} is a probe already; use the model that it was made from")
+    described = tuple(inputs) if inputs else describe_feeding(file)
     check_inputs(loaded, described)
     if declared is None:
         loaded = with_working_batch(loaded, described)
-    wanted = _choose(loaded, declared, described, layers, str(model))
-    chosen, units = measure(loaded, wanted, described)
-    body = halve(loaded, model.name) if half else loaded
+    requested = _choose(loaded, declared, described, layers, str(file.path))
+    placed, units = place_and_pool(loaded, requested, described)
+    body = halve(loaded, file.path.name) if half else loaded
     raw = {layer.tensor for layer in declared.layers} if declared else set()
     outputs = [output.name for output in loaded.graph.output if output.name not in raw]
     producer = f"{loaded.producer_name} {loaded.producer_version}".strip()
     metadata = Metadata(
         kind="probe",
-        name=model.stem,
+        name=file.path.stem,
         inputs=described,
-        layers=tuple(chosen),
+        layers=tuple(placed),
         outputs=tuple(outputs),
         framework=declared.framework if declared else producer,
-        sha256=file_sha256(model),
+        sha256=file.sha256,
         export_error=declared.export_error if declared else None,
         masks=masks,
         precision=precision(body),
     )
     probe = assemble(body, metadata)
-    check_model(probe, model.name)
+    check_model(probe, file.path.name)
     if half:
         check_half(probe, units, described)
-    verify_probe(probe.SerializeToString(), loaded, described, outputs, units, masks, half)
-    return save_model(probe, Path(path))
+    data = probe.SerializeToString()
+    verify_probe(data, loaded, described, outputs, units, masks, half)
+    return data
+
+
+def open_probe(
+    model: str | Path | ModelFile,
+    *,
+    layers: Sequence[str] | None = None,
+    inputs: Sequence[ModelInput] | None = None,
+    masks: bool = False,
+    half: bool = False,
+) -> bytes:
+    """Return a probe for a file: its own content if it is a probe that has what is requested, else that of a new one.
+
+    Raises
+    ------
+    InputError
+        If the file is a probe that lacks something requested; otherwise see `build_probe`.
+    """
+    file = read_model_file(model)
+    if file.probe is None:
+        return make_probe(file, layers=layers, inputs=inputs, masks=masks, half=half)
+    assert file.metadata is not None
+    lacking = _lacking(file.metadata, layers or (), inputs, masks, half)
+    if lacking:
+        raise InputError(f"{file.path} is a probe {lacking}")
+    return file.probe
+
+
+def describe_feeding(
+    model: str | Path | ModelFile,
+    by_input: Mapping[str, Mapping[str, Any]] | None = None,
+    **fields: Any,  # noqa: ANN401 (fields of ModelInput)
+) -> tuple[ModelInput, ...]:
+    """Return how a model is fed: as its file declares, else inferred from its shapes with the usual mean and deviation.
+
+    Parameters
+    ----------
+    model
+        An ONNX file, or one that is already read.
+    by_input
+        Fields of `ModelInput` by the name of an input; they take precedence over `fields`.
+    **fields
+        Fields of `ModelInput` for all inputs; they take precedence over the file.
+
+    Raises
+    ------
+    InputError
+        If an input's layout, frames or size are neither specified nor determined by its shape, or the model has no
+        input of a name in `by_input`.
+    """
+    file = read_model_file(model)
+    if file.metadata is None:
+        return infer_inputs(file.model, by_input, **fields)
+    by_input = by_input or {}
+    check_known(by_input, [item.name for item in file.metadata.inputs])
+    return tuple(replace(item, **{**fields, **by_input.get(item.name, {})}) for item in file.metadata.inputs)
+
+
+def _lacking(
+    probe: Metadata, layers: Sequence[str], inputs: Sequence[ModelInput] | None, masks: bool, half: bool
+) -> str | None:
+    """Return in words what a probe lacks of what is requested, and the remedy; None if it lacks nothing."""
+    remedy = "use the model that it was made from"
+    names = [layer.name for layer in probe.layers]
+    missing = [layer for layer in layers if layer not in names]
+    if missing:
+        return f"without the layer {missing[0]!r}; it has {', '.join(names)}. For other layers {remedy}"
+    if masks and not probe.masks:
+        return f"and has no masks; {remedy}, or build one with masks: sdmetrics probe MODEL --masks -o PROBE"
+    if half and probe.precision != "float16":
+        return f"and not in half precision; {remedy}"
+    return f"and fed in another way; {remedy}" if inputs and tuple(inputs) != probe.inputs else None
 
 
 def _choose(
@@ -125,7 +222,7 @@ def _choose(
     layers: Sequence[str] | Mapping[str, int] | None,
     file: str,
 ) -> list[Layer]:
-    """Return the layers that are asked for."""
+    """Return the layers that are requested."""
     if layers is not None and not layers:
         return []
     if declared is not None:

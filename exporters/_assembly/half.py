@@ -71,7 +71,7 @@ def precision(model: ModelProto) -> str:
 
 
 def check_half(probe: ModelProto, units: Arrays, inputs: Sequence[ModelInput]) -> None:
-    """Prove that float16 holds every layer; `units` are those that `measure` found for the float32 model.
+    """Prove that float16 holds every layer; `units` are those that `place_and_pool` found for the float32 model.
 
     A CPU computes float16 models in float32, so `rounded` stands for the GPU.
 

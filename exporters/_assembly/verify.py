@@ -27,7 +27,7 @@ QUANTISED_TOLERANCE = 5e-2
 LAYERS_AT_ONCE = 16
 
 
-def measure(
+def place_and_pool(
     model: ModelProto, layers: Sequence[Layer], inputs: Sequence[ModelInput]
 ) -> tuple[list[Layer], dict[str, NDArray[np.float64]]]:
     """Return the layers with their axes proven, and their pooled units for the clips of `example_feeds`.
@@ -58,7 +58,7 @@ def measure(
 def _measure_fixed(
     session: InferenceSession, layers: Sequence[Layer], inputs: Sequence[ModelInput], batch: int
 ) -> tuple[list[Layer], dict[str, NDArray[np.float64]]]:
-    """Return what `measure` does, of a model that reads `batch` clips at once."""
+    """Return what `place_and_pool` does, of a model that reads `batch` clips at once."""
     names, clips = [layer.tensor for layer in layers], random_feeds(inputs, batch + 1)
     first, second = (
         run_once(session, prepare(select(clips, slice(start, start + batch)), inputs), names) for start in (0, 1)
@@ -95,7 +95,7 @@ def verify_probe(
 ) -> None:
     """Compare a probe, maybe one of half precision, with the model it was made from.
 
-    `units` are those that `measure` found.
+    `units` are those that `place_and_pool` found.
 
     Raises
     ------

@@ -1,8 +1,7 @@
-"""`probe`: a probe from any ONNX file."""
+"""`probe`: turn any ONNX file into a probe."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +31,7 @@ def probe(
     out: Annotated[Path, typer.Option("--out", "-o", help="The probe to write.")],
     layer: Annotated[list[str] | None, LAYER] = None,
     masks: Annotated[
-        bool, typer.Option("--masks", help="Give every layer an input mask/LAYER that removes units.")
+        bool, typer.Option("--masks", help="Add an input mask/LAYER to every layer, which removes units.")
     ] = False,
     half: Annotated[bool, HALF] = False,
     layout: Annotated[str | None, LAYOUT] = None,
@@ -43,24 +42,17 @@ def probe(
     std: Annotated[Channels | None, STD] = None,
     described: Annotated[list[str] | None, INPUT] = None,
 ) -> None:
-    """Turn a model into a probe: bytes in, pooled units out.
+    """Turn a model into a probe: video bytes in, pooled units out.
 
-    A file that this package exported says itself how it is fed. For any other, name the layers (sdmetrics layers MODEL
-    lists them) and say how it is fed, as far as its input's shape doesn't: layout, frames, stride, size, mean and std;
-    of a model with several inputs, --input says it for each.
+    Files exported by sdmetrics carry their own input description. For any other ONNX file, name the layers (see
+    sdmetrics layers MODEL) and specify whatever the input shape does not determine: layout, frames, stride, size, mean,
+    std. Use --input once per input if there are several.
     """
-    from sdmetrics.exporters._graph.describe_inputs import check_known, infer_inputs
-    from sdmetrics.exporters.probe import build_probe
-    from sdmetrics.probes.metadata import read_metadata
-    from sdmetrics.probes.onnx_file import load_model
+    from sdmetrics.exporters.probe import build_probe, describe_feeding
+    from sdmetrics.probes.model_file import read_model_file
 
-    given = given_options(layout=layout, frames=frames, stride=stride, size=size, mean=mean, std=std)
-    by_input = parse_inputs(described or [])
-    declared = read_metadata(model)
-    if declared:
-        check_known(by_input, [item.name for item in declared.inputs])
-        inputs = tuple(replace(item, **{**given, **by_input.get(item.name, {})}) for item in declared.inputs)
-    else:
-        inputs = infer_inputs(load_model(model), by_input, **given)
-    path = build_probe(model, out, layers=layer, inputs=inputs, masks=masks, half=half)
+    fields = given_options(layout=layout, frames=frames, stride=stride, size=size, mean=mean, std=std)
+    file = read_model_file(model)
+    inputs = describe_feeding(file, parse_inputs(described or []), **fields)
+    path = build_probe(file, out, layers=layer, inputs=inputs, masks=masks, half=half)
     console.print(f"probe: {path}", soft_wrap=True)

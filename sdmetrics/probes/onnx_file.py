@@ -1,9 +1,10 @@
-"""Reading, changing and writing an ONNX file: what every part of this package does to a graph."""
+"""Read, change and write ONNX files: the basic steps on a graph that every part of the package shares."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import io
+from collections.abc import Iterable, Iterator, Sequence
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,37 +27,69 @@ def load_graph(path: Path) -> ModelProto:
     InputError
         If there is no such file or it is not ONNX.
     """
-    onnx = require("onnx", extra="cpu")
-    if not Path(path).is_file():
-        raise InputError(f"model {path} does not exist or is no file; give the path of an ONNX file")
-    try:
-        model: ModelProto = onnx.load(path, load_external_data=False)
-    except Exception:
-        model = onnx.ModelProto()
-    if not model.graph.node:
-        raise InputError(f"model {path} is not an ONNX file; export it first, as sdmetrics.exporters.torch.export does")
-    return model
+    return parse_graph(read_model_bytes(path), path)
 
 
 def load_model(path: Path) -> ModelProto:
-    """Read an ONNX file with all of its weights, its functions spelt out and its nodes in order.
+    """Read an ONNX file with all of its weights, its functions inlined and its nodes in order.
 
     Raises
     ------
     InputError
-        As `load_graph`, and if weights are missing or outside the file's own folder.
+        If there is no such file, it is not ONNX, or weights are missing or outside the file's own folder.
+    """
+    return complete_model(load_graph(path), path)
+
+
+def read_model_bytes(path: Path) -> bytes:
+    """Return the bytes of a model's file."""
+    if not Path(path).is_file():
+        raise InputError(f"model {path} does not exist or is not a file; pass the path of an ONNX file")
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"model {path} cannot be read ({one_line(error)}); check its permissions") from None
+
+
+def parse_graph(data: bytes, path: Path) -> ModelProto:
+    """Parse the bytes of an ONNX file, without the weights that it keeps in other files.
+
+    Raises
+    ------
+    InputError
+        If they are not ONNX; `path` names the file.
     """
     onnx = require("onnx", extra="cpu")
-    model = load_graph(path)
-    for file in external_files(model, path.parent):
-        if not file.is_file():
-            raise InputError(f"model {path} keeps weights in {file.name}, which is missing; put it beside the model")
+    stream = io.BytesIO(data)
+    # The extension decides between binary and text, as for a path.
+    stream.name = str(path)
     try:
-        onnx.load_external_data_for_model(model, str(path.parent))
+        model: ModelProto = onnx.load(stream, load_external_data=False)
+    except Exception:
+        model = onnx.ModelProto()
+    if not model.graph.node:
+        raise InputError(
+            f"model {path} is not an ONNX file; export it first, e.g. with sdmetrics.exporters.torch.export"
+        )
+    return model
+
+
+def complete_model(graph: ModelProto, path: Path) -> ModelProto:
+    """Return a parsed model with all of its weights, its functions inlined and its nodes in order.
+
+    Raises
+    ------
+    InputError
+        If weights are missing or outside the file's own folder, or the model is not valid.
+    """
+    onnx = require("onnx", extra="cpu")
+    weight_files(graph, path)
+    try:
+        onnx.load_external_data_for_model(graph, str(path.parent))
     except Exception as error:
         raise InputError(f"model {path} has weights that cannot be read: {one_line(error)}") from None
     try:
-        inlined: ModelProto = require("onnx.inliner", extra="cpu").inline_local_functions(model)
+        inlined: ModelProto = require("onnx.inliner", extra="cpu").inline_local_functions(graph)
         sort_nodes(inlined.graph)
     except Exception as error:
         raise InputError(f"model {path} is not valid ONNX: {one_line(error)}") from None
@@ -93,16 +126,29 @@ def check_model(model: ModelProto, name: str) -> None:
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a model's file and of the files that hold its weights."""
-    digest = hashlib.sha256()
-    for file in [path, *external_files(load_graph(path), path.parent)]:
+    return hash_files([path, *weight_files(load_graph(path), path)], hashlib.sha256())
+
+
+def hash_files(files: Iterable[Path], digest: hashlib._Hash) -> str:
+    """Return the digest in hexadecimal after adding the content of files to it."""
+    for file in files:
         with file.open("rb") as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
 
 
+def weight_files(model: ModelProto, path: Path) -> list[Path]:
+    """Return the files that hold the weights of the model at `path`, each proven to exist."""
+    files = external_files(model, path.parent)
+    for file in files:
+        if not file.is_file():
+            raise InputError(f"model {path} keeps weights in {file.name}, which is missing; put it beside the model")
+    return files
+
+
 def external_files(model: ModelProto, folder: Path) -> list[Path]:
-    """Return the files that hold the model's weights, each proven to lie inside `folder`."""
+    """Return the files that hold the model's weights, each proven to be inside `folder`."""
     onnx = require("onnx", extra="cpu")
     locations = {
         entry.value
@@ -116,7 +162,7 @@ def external_files(model: ModelProto, folder: Path) -> list[Path]:
         if Path(location).is_absolute() or not (root / location).resolve().is_relative_to(root):
             raise InputError(
                 f"the model keeps weights at {location!r}, outside its own folder, which is not followed; move them "
-                "beside the model and save it anew"
+                "beside the model and save it again"
             )
     return [root / location for location in sorted(locations)]
 
@@ -128,7 +174,7 @@ def attribute(node: NodeProto, name: str, default: object) -> Any:  # noqa: ANN4
 
 
 def set_nodes(graph: GraphProto, nodes: Sequence[NodeProto]) -> None:
-    """Make these the graph's nodes."""
+    """Replace the nodes of a graph."""
     # A graph's own nodes die with its list: what is kept has to be copied before the list is emptied.
     copies = []
     for node in nodes:

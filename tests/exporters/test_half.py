@@ -270,9 +270,11 @@ def test_a_model_becomes_a_half_probe_where_it_is_opened():
         assert open_model(path, provider="cpu").identity["precision"] == "float32"
 
 
-def test_a_probe_is_not_halved_again(halved):
-    with pytest.raises(InputError, match="is a probe already; give the model it was made from"):
-        open_model(halved("resnet"), half=True)
+def test_a_probe_is_not_halved_again(halved, tmp_path):
+    assert open_model(halved("resnet"), half=True).identity["precision"] == "float16"
+    (tmp_path / "probe.onnx").write_bytes(probed("resnet"))
+    with pytest.raises(InputError, match="is a probe and not in half precision; use the model that it was made from"):
+        open_model(tmp_path / "probe.onnx", half=True)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -126,7 +126,7 @@ def test_what_is_no_model_says_so_in_one_line(tmp_path):
     (tmp_path / "empty.onnx").touch()
     for name, message in [
         ("absent.onnx", "absent.onnx does not exist"),
-        (".", "is no file"),
+        (".", "is not a file"),
         ("notes.onnx", "notes.onnx is not an ONNX file"),
         ("empty.onnx", "empty.onnx is not an ONNX file"),
     ]:
@@ -242,8 +242,8 @@ def test_the_input_of_a_model_is_not_a_layer(tmp_path):
 def test_how_an_input_is_understood(tmp_path):
     relu = [("Relu", ["x"], ["y"], {})]
     shapes = {
-        "one": (["n", 3, 4, 8, 8], "input x: 4 frame(s) of 8 × 8 as NCTHW; not so? say --layout"),
-        "two": ([2, 4, 8, 8, 3], "input x: 4 frame(s) of 8 × 8 as NTHWC, 2 clip(s) at once; not so?"),
+        "one": (["n", 3, 4, 8, 8], "input x: 4 frame(s) of 8 × 8 as NCTHW; if this is wrong, pass --layout"),
+        "two": ([2, 4, 8, 8, 3], "input x: 4 frame(s) of 8 × 8 as NTHWC, 2 clip(s) at once; if this is wrong"),
         "three": (
             ["n", 3, "t", "h", "w"],
             "model input 'x' has the shape ('n', 3, 't', 'h', 'w'), which does not tell",

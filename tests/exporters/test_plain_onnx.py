@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from sdmetrics.errors import InputError
-from sdmetrics.exporters._assembly.verify import measure
+from sdmetrics.exporters._assembly.verify import place_and_pool
 from sdmetrics.exporters._graph.describe_inputs import infer_inputs
 from sdmetrics.exporters._graph.find_layers import candidates
 from sdmetrics.exporters._graph.tensor_shapes import known_shapes
@@ -42,7 +42,7 @@ def values_of(model, inputs):
 
 def units_of(model, layers, inputs):
     """The layers' pooled units by tensor, with their axes as they are proposed."""
-    units = measure(model, layers, inputs)[1]
+    units = place_and_pool(model, layers, inputs)[1]
     return {layer.tensor: units[layer.name] for layer in layers}
 
 

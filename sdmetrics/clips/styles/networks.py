@@ -111,7 +111,7 @@ class NetworkStyle:
     --------
     >>> NetworkStyle("candy.onnx")
     Traceback (most recent call last):
-    sdmetrics.errors.InputError: model candy.onnx does not exist or is no file; give the path of an ONNX file
+    sdmetrics.errors.InputError: model candy.onnx does not exist or is not a file; pass the path of an ONNX file
     """
 
     identity: Mapping[str, Any]
