@@ -1,1 +1,1 @@
-"""The metric: moments of pairs, biases of layers and units, intervals, unit masks. Needs NumPy and Numba only."""
+"""The metric: moments of pairs, biases of layers and units, intervals, unit masks. Requires only NumPy and Numba."""

@@ -1,4 +1,4 @@
-"""All Numba plumbing: the one fused pass that takes a batch of pairs into the moments.
+"""The Numba code: one fused pass that adds a batch of pairs to the moments.
 
 The moments are one float64 array `(5, units)`; its rows are named by the constants below.
 """
@@ -14,29 +14,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from sdmetrics.metrics.arrays import Floats
 
 MEAN1, MEAN2, M11, M22, M12 = range(5)
 
 TILE = 1024
-"""Units per pass: wide enough to stream from memory, narrow enough for accumulators to stay in the cache."""
+"""Units per pass: enough to stream from memory, few enough for the accumulators to stay in the cache."""
 
 STAGGER = 24
-"""Rows of a power-of-two number of units lie a power of two apart and compete for the same few cache lines;
-the accumulators would join them, were they not set three lines further apart."""
+"""Offset of the accumulators, three cache lines. Rows with a power-of-two number of units compete for the same few
+cache lines; without the offset the accumulators would, too."""
 
 PARALLEL_FROM = 1 << 20
-"""Values per member above which starting threads pays."""
+"""Minimum number of values per member for which threads are worth their start."""
 
 UNITS_PER_THREAD = 256
 
 
 def _advance(z1: NDArray[Any], z2: NDArray[Any], n: int, moments: Floats, out: Floats, start: int, stop: int) -> bool:
-    """Write to `out` the moments of `n` pairs with a batch added, units `start` to `stop`; return if finite.
+    """Add a batch to the moments of `n` pairs for units `start` to `stop`; return whether the result is finite.
 
-    Everything is summed about a shift near the mean (the running one, or the first row), so that nothing
-    cancels. Four rows are taken per pass over the accumulators: their traffic, not the input's, would bound
-    the speed.
+    The result is written to `out`. All sums are about a shift near the mean (the running mean, or the first row), which
+    avoids cancellation. Each pass over the accumulators adds four rows, as their memory traffic, not the input's, would
+    limit the speed.
     """
     rows = z1.shape[0]
     in_fours = rows - rows % 4
@@ -63,7 +63,7 @@ def _advance(z1: NDArray[Any], z2: NDArray[Any], n: int, moments: Floats, out: F
             s1[j] = s2[j] = s11[j] = s22[j] = s12[j] = 0.0
 
         for i in range(0, in_fours, 4):
-            # One-dimensional rows: of a two-dimensional block the compiler would gather value by value.
+            # One-dimensional rows: from a two-dimensional block the compiler would load single values.
             x0 = z1[i, lo:hi]
             x1 = z1[i + 1, lo:hi]
             x2 = z1[i + 2, lo:hi]
@@ -121,16 +121,16 @@ def _advance(z1: NDArray[Any], z2: NDArray[Any], n: int, moments: Floats, out: F
 
 @cache
 def _compiled() -> Callable[..., bool]:
-    """Return `_advance` compiled per input dtype at its first call, kept on disk, not holding the GIL.
+    """Return `_advance` compiled per input dtype at its first call, cached on disk, without holding the GIL.
 
-    `contract` allows fused multiply-adds and nothing else: no NaN check is reasoned away, no sum reordered.
+    `contract` allows only fused multiply-adds: no NaN check is optimised away, and no sum is reordered.
     """
-    from numba import njit  # takes its time to import
+    from numba import njit  # slow to import
 
     options: dict[str, Any] = {"fastmath": {"contract"}, "nogil": True, "error_model": "numpy"}
     try:
         compiled: Callable[..., bool] = njit(cache=True, **options)(_advance)
-    except RuntimeError:  # no folder can be written for the cache: a read-only installation
+    except RuntimeError:  # no writable cache folder, e.g. in a read-only installation
         compiled = njit(cache=False, **options)(_advance)
     return compiled
 
@@ -141,12 +141,12 @@ def advance(z1: NDArray[Any], z2: NDArray[Any], n: int, moments: Floats) -> Floa
     Parameters
     ----------
     z1, z2
-        float32 or float64, both the same, C-contiguous, at least one row, `(pairs, units)`.
+        Both float32 or both float64, C-contiguous, with at least one row, `(pairs, units)`.
     n, moments
-        What was seen before, `(5, units)`.
+        The number of previous pairs, and their moments `(5, units)`.
 
-    Large batches are shared among plain threads, each with units of its own, so that the bits do not depend
-    on their number. (Numba's own default threading layer aborts when two threads of a program enter it.)
+    Large batches are split by units among plain threads, so that the bits do not depend on the number of threads.
+    (Numba's default threading layer aborts when two threads of a program enter it.)
     """
     run, units = _compiled(), z1.shape[1]
     out = np.empty((5, units))
@@ -161,7 +161,7 @@ def advance(z1: NDArray[Any], z2: NDArray[Any], n: int, moments: Floats) -> Floa
 
 
 def _threads(units: int) -> int:
-    """Return how many threads share a large batch; the environment's NUMBA_NUM_THREADS limits them."""
+    """Return the number of threads for a large batch, at most the environment's NUMBA_NUM_THREADS."""
     from numba import config
 
     available: int = vars(config)["NUMBA_NUM_THREADS"]

@@ -10,21 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError
+from sdmetrics.metrics.arrays import Floats
 from sdmetrics.metrics.classes import COUNTS, FACTORS, PERCENTS
 from sdmetrics.metrics.estimators import ESTIMATORS, Stack, dead_units, layer_scores, percent, unit_scores
 from sdmetrics.metrics.intervals import MIN_GROUPS, correlation_jackknife, jackknife, leave_one_out
 from sdmetrics.metrics.moments import PairMoments
 
-Floats = NDArray[np.float64]
-
 Moments = PairMoments | Sequence[PairMoments]
-"""Of all pairs of one factor, or one per group of clips."""
+"""Moments of all pairs of one factor, or one `PairMoments` per group of clips."""
 
 SCORE_RANGE = {"pearson": (-1, 1), "icc": (-1, 1), "reference": (-math.inf, math.inf)}
-"""What a layer's score can be: with `reference` a unit may outweigh the pooled variance."""
+"""Range of a layer's score by estimator; with `reference` a unit may exceed the pooled variance."""
 
 RESERVED = tuple(name for name in (*PERCENTS, *COUNTS) if name not in FACTORS)
-"""Names that a factor cannot have: they name other things in the results."""
+"""Names that a factor cannot have, as they have other meanings in the results."""
 
 
 @dataclass(frozen=True)
@@ -37,23 +36,23 @@ class LayerIntervals:
 
 @dataclass(frozen=True)
 class LayerBias:
-    """What `layer_bias` found.
+    """The result of `layer_bias`.
 
     Attributes
     ----------
     scores
-        S_F by factor; NaN below two pairs or where no unit is alive.
+        S_F by factor; NaN below two pairs, or if all units are dead.
     percent
-        Share of the layer's units that Eq. 1 gives to each factor and to `"identical"`; sums to 100, NaN
-        where a score is.
+        Percentage of the layer's units for each factor and for `"identical"` (Eq. 1). They sum to 100; NaN if a
+        score is NaN.
     ci95
-        Intervals of both; None unless the moments were given by group.
+        Intervals of scores and percentages; None unless moments were passed by group.
     units, dead
-        Units of the layer, and how many of them are dead.
+        Number of units of the layer, and of dead units.
     pairs
         Number of pairs by factor.
     estimator
-        What was asked for.
+        Name of the estimator.
     """
 
     scores: dict[str, float]
@@ -67,21 +66,21 @@ class LayerBias:
 
 @dataclass(frozen=True)
 class UnitBias:
-    """What `unit_bias` found.
+    """The result of `unit_bias`.
 
     Attributes
     ----------
     scores
-        By factor, float64 `(units,)`; NaN where dead or below two pairs.
+        Scores by factor, float64 `(units,)`; NaN for dead units and below two pairs.
     labels
         `(units,)` of str: the name of a factor, `"joint"` or `"residual"`.
     counts
-        Units by label, and under `"dead"` how many of the residual ones are dead.
+        Number of units by label; `"dead"` is the number of residual units that are dead.
     ci95
-        By factor both ends, `(units,)` each, NaN where undefined; None unless the moments were given by
+        Lower and upper bounds by factor, `(units,)` each, NaN where undefined; None unless moments were passed by
         group.
     threshold, estimator
-        What was asked for.
+        Threshold λ, and name of the estimator.
     """
 
     scores: dict[str, Floats]
@@ -95,26 +94,26 @@ class UnitBias:
 def layer_bias(
     factors: Mapping[str, Moments], estimator: str = "pearson", variance_from: Sequence[Moments] = ()
 ) -> LayerBias:
-    """Return how far a layer is biased to each factor (Eq. 1).
+    """Return the bias of a layer towards each factor (Eq. 1).
 
     Parameters
     ----------
     factors
-        The moments of each factor's pairs, by the factor's name. Given one `PairMoments` per group of clips,
-        the same groups for every factor, intervals are found too; groups may be empty.
+        Moments of each factor's pairs, by the factor's name. To get intervals, pass one `PairMoments` per group of
+        clips, with the same groups for every factor; groups may be empty.
     estimator
-        `"pearson"`: the mean over the layer's living units of Pearson's r (Eq. 2). `"icc"`: the mean of the
-        intraclass correlation. `"reference"`: covariances summed over the units by variances pooled over
-        factors and members and summed likewise, as in the authors' code.
+        `"pearson"`: mean of Pearson's r (Eq. 2) over the layer's units that are not dead. `"icc"`: mean of the
+        intraclass correlation. `"reference"`: sum of the units' covariances divided by the sum of their variances,
+        which are pooled over factors and members, as in the authors' released code.
     variance_from
-        Moments of further pairs that enter the pooled variance of `"reference"` only; by group where the
-        factors are.
+        Moments of additional pairs, used only for the pooled variance of `"reference"`; by group if the factors
+        are.
 
     Raises
     ------
     InputError
-        If a factor's name or the estimator is not allowed, or the moments are not of one layer and one set of
-        groups.
+        If the name of a factor or the estimator is not allowed, or the moments are not from one layer and one set
+        of groups.
 
     Examples
     --------
@@ -150,15 +149,16 @@ def layer_bias(
 def unit_bias(factors: Mapping[str, Moments], threshold: float = 0.5, estimator: str = "pearson") -> UnitBias:
     """Return what each unit of a layer encodes (Eqs. 2 and 3).
 
-    A unit encodes a factor when its score is above the threshold. Encoding one factor it has that factor's
-    label, several `"joint"`, none `"residual"`. A unit with an undefined score encodes nothing.
+    A unit encodes a factor if its score is above the threshold. Its label is the factor's name if it encodes one
+    factor, `"joint"` if it encodes several and `"residual"` if it encodes none. A unit with an undefined score encodes
+    no factor.
 
     Parameters
     ----------
     factors
         As in `layer_bias`.
     threshold
-        λ of Eq. 3, from -1 to 1; a score equal to it is not above it.
+        λ of Eq. 3, from -1 to 1. A unit whose score equals λ does not encode the factor.
     estimator
         `"pearson"`: Pearson's r (Eq. 2). `"icc"` and `"reference"`: the intraclass correlation.
 
@@ -178,7 +178,7 @@ def unit_bias(factors: Mapping[str, Moments], threshold: float = 0.5, estimator:
     ([-1.0], ['dynamic'], 1)
     """
     if not -1 <= threshold <= 1:
-        raise InputError(f"threshold is {threshold}; allowed: -1 to 1, as scores are. The paper takes 0.5")
+        raise InputError(f"threshold is {threshold}; expected: -1 to 1, the range of scores. The paper uses 0.5")
     everything = _Replicates(factors, estimator)
     scores = unit_scores(everything.factors, estimator)
     now = {factor: values[0] for factor, values in scores.items()}
@@ -200,16 +200,16 @@ def unit_bias(factors: Mapping[str, Moments], threshold: float = 0.5, estimator:
 
 
 class _Replicates:
-    """The checked input: every factor's moments, of all groups first, then without each inhabited group."""
+    """The validated moments of every factor: first those of all groups, then without each non-empty group."""
 
     def __init__(self, factors: Mapping[str, Moments], estimator: str, variance_from: Sequence[Moments] = ()) -> None:
         if estimator not in ESTIMATORS:
             raise InputError(f"estimator is {estimator!r}; allowed: {', '.join(ESTIMATORS)}")
         if not factors:
-            raise InputError("no factor is given; give the moments of at least one, such as {'static': moments}")
+            raise InputError("factors is empty; pass the moments of at least one factor, e.g. {'static': moments}")
         for name in factors:
             if name in RESERVED:
-                raise InputError(f"a factor is called {name!r}, which names something else; call it otherwise")
+                raise InputError(f"{name!r} is a reserved name and cannot be used for a factor; choose another")
         given: list[tuple[str, Moments]] = [*factors.items()]
         given += [(f"variance_from[{i}]", moments) for i, moments in enumerate(variance_from)]
         groups = [_groups(name, moments) for name, moments in given]
@@ -218,37 +218,37 @@ class _Replicates:
         for (name, moments), parts in zip(given, groups, strict=True):
             if isinstance(moments, PairMoments) == self.grouped or len(parts) != len(groups[0]):
                 raise InputError(
-                    f"{name!r} has {_count(moments)}, {given[0][0]!r} {_count(given[0][1])}; give every "
-                    "factor one PairMoments, or one per group, the same groups in the same order"
+                    f"{name!r} has {_count(moments)}, {given[0][0]!r} {_count(given[0][1])}; pass one "
+                    "PairMoments for every factor, or one per group, with the same groups in the same order"
                 )
             for part in parts:
                 if part.units != self.units:
                     raise InputError(
-                        f"{name!r} holds moments of {part.units} units, {given[0][0]!r} of {self.units}; "
-                        "give those of one layer"
+                        f"{name!r} has moments of {part.units} units, {given[0][0]!r} of {self.units}; "
+                        "pass the moments of one layer"
                     )
-        inhabited = [i for i in range(len(groups[0])) if any(parts[i].n for parts in groups)]
-        stacks = [_stack([parts[i] for i in inhabited] or parts[:1]) for parts in groups]
+        filled = [i for i in range(len(groups[0])) if any(parts[i].n for parts in groups)]
+        stacks = [_stack([parts[i] for i in filled] or parts[:1]) for parts in groups]
         self.factors = dict(zip(factors, stacks, strict=False))
         self.variance_from = stacks[len(factors) :]
         self.pairs = {name: int(stack.n[0, 0]) for name, stack in self.factors.items()}
 
 
 def _groups(name: str, moments: Moments) -> Sequence[PairMoments]:
-    """Return the moments by group, a single one as the only group."""
+    """Return the moments by group; a single `PairMoments` is one group."""
     parts = [moments] if isinstance(moments, PairMoments) else moments
     if not isinstance(parts, Sequence) or not parts or not all(isinstance(p, PairMoments) for p in parts):
-        raise InputError(f"{name!r} is {moments!r:.60}; needed: a PairMoments, or a sequence of one for each group")
+        raise InputError(f"{name!r} is {moments!r:.60}; expected: a PairMoments, or a sequence with one per group")
     return parts
 
 
 def _count(moments: Moments) -> str:
-    """Say in which form moments were given."""
+    """Describe the form in which moments were passed."""
     return "one PairMoments" if isinstance(moments, PairMoments) else f"a sequence of {len(moments)}"
 
 
 def _stack(groups: Sequence[PairMoments]) -> Stack:
-    """Return the moments of all groups and, where intervals are defined, those without each group."""
+    """Return the moments of all groups and, if intervals are defined, those without each group."""
     whole = groups[0]
     for group in groups[1:]:
         whole = whole.merge(group)
@@ -256,6 +256,6 @@ def _stack(groups: Sequence[PairMoments]) -> Stack:
 
 
 def _interval(replicates: Floats, lowest: float, highest: float) -> tuple[float, float]:
-    """Return both ends of one number's interval, as far as the number can go."""
+    """Return the interval of one number, clipped to its range."""
     low, high = np.clip(jackknife(replicates), lowest, highest)
     return float(low), float(high)

@@ -1,4 +1,4 @@
-"""Groups: the twenty fixed parts of a list of clips, of which the jackknife leaves one out at a time."""
+"""Groups: 20 fixed parts of a list of clips. The jackknife leaves out one group at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ GROUPS = 20
 
 
 def group_of(video: str) -> int:
-    """Return the group, 0–19, of a video: the same wherever and in whatever company it is analysed.
+    """Return the group of a video, 0 to 19. It depends only on the video's id.
 
     Examples
     --------

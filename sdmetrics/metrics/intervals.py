@@ -1,8 +1,7 @@
-"""95 % intervals by leaving out one group of clips at a time.
+"""95 % intervals by the delete-one-group jackknife.
 
-Clips of one video resemble each other, and activations are anything but Gaussian; so the spread is taken from
-the data: the statistic is computed again without each group (delete-one-group jackknife), and the replicates'
-spread gives the error.
+Clips of one video resemble each other, and activations are far from Gaussian, so the error is estimated from the
+data: the statistic is recomputed without each group of clips, and the spread of these replicates gives the error.
 """
 
 from __future__ import annotations
@@ -16,19 +15,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sdmetrics.metrics.arrays import Floats
 from sdmetrics.metrics.moments import PairMoments
 
-Floats = NDArray[np.float64]
-
 MIN_GROUPS = 5
-"""Below this many groups an interval says more about the groups than about the clips: undefined."""
+"""Minimum number of groups. With fewer, intervals are undefined, as they would depend mostly on the grouping."""
 
 LARGEST_R = 1 - 2.0**-53
-"""The last float before 1, where Fisher's z would be infinite."""
+"""The largest float below 1, where Fisher's z would be infinite."""
 
 
 def leave_one_out(groups: Sequence[PairMoments]) -> list[PairMoments]:
-    """Return, for each group, the moments of all others: merged, not subtracted, so that nothing cancels."""
+    """Return, for each group, the moments of all others, merged rather than subtracted to avoid cancellation."""
     empty = PairMoments(groups[0].units)
     before = accumulate(groups[:-1], PairMoments.merge, initial=empty)
     after = accumulate(groups[:0:-1], lambda later, group: group.merge(later), initial=empty)
@@ -36,19 +34,19 @@ def leave_one_out(groups: Sequence[PairMoments]) -> list[PairMoments]:
 
 
 def mean_replicates(values: ArrayLike, groups: NDArray[np.integer[Any]]) -> Floats:
-    """Return the replicates of a mean over clips: what `jackknife` takes to give the mean's interval.
+    """Return the replicates of a mean over clips, from which `jackknife` computes the mean's interval.
 
     Parameters
     ----------
     values
         `(clips, …)`.
     groups
-        `(clips,)`: the group of each clip, as `shards.group_of` gives it for the clip's video.
+        `(clips,)`: the group of each clip, from `groups.group_of` for the clip's video.
 
     Returns
     -------
     replicates
-        `(1 + inhabited groups, …)`: the mean over all clips, then without each group; NaN over no clips.
+        `(1 + non-empty groups, …)`: the mean over all clips, then without each group; NaN if there are no clips.
 
     Examples
     --------
@@ -56,30 +54,30 @@ def mean_replicates(values: ArrayLike, groups: NDArray[np.integer[Any]]) -> Floa
     [0.5, 0.5, 0.6666666666666666, 0.3333333333333333]
     """
     values = np.asarray(values, np.float64)
-    kept = [np.full(len(values), True), *(groups != group for group in np.unique(groups))]
+    selections = [np.full(len(values), True), *(groups != group for group in np.unique(groups))]
     with np.errstate(invalid="ignore"):
-        return np.stack([values[some].sum(axis=0) / some.sum() for some in kept])
+        return np.stack([values[selected].sum(axis=0) / selected.sum() for selected in selections])
 
 
 def jackknife(replicates: Floats) -> tuple[Floats, Floats]:
-    """Return both ends of the 95 % interval of a statistic.
+    """Return the 95 % interval of a statistic.
 
     Parameters
     ----------
     replicates
-        `(1 + groups, …)`: the statistic of all groups, then without each.
+        `(1 + groups, …)`: the statistic of all groups, then without each group.
 
     Returns
     -------
     low, high
-        `(…)` each; NaN below five groups or where a replicate is undefined.
+        `(…)` each; NaN below five groups, or where a replicate is undefined.
 
     Notes
     -----
-    Student's t with as many degrees of freedom as the replicates' kurtosis leaves their variance
-    (Satterthwaite), at most groups - 1: where few groups hold all that matters, the spread itself is poorly
-    known. On the side to which the replicates are skewed the t is stretched (Hall, "On the removal of
-    skewness by transformation", 1992); the other side is never shortened.
+    The interval is Student's t. Its degrees of freedom follow from the kurtosis of the replicates (Satterthwaite), at
+    most groups - 1: if a few groups dominate, the estimate of the variance is itself uncertain. On the side to which
+    the replicates are skewed the interval is widened (Hall, "On the removal of skewness by transformation", 1992);
+    the other side is never narrowed.
 
     Examples
     --------
@@ -91,7 +89,7 @@ def jackknife(replicates: Floats) -> tuple[Floats, Floats]:
     groups = len(left_out)
     if groups < MIN_GROUPS:
         return np.full_like(estimate, np.nan), np.full_like(estimate, np.nan)
-    pull = left_out[0] - left_out  # from one replicate, so that equal ones pull by exactly nothing
+    pull = left_out[0] - left_out  # relative to one replicate, so that equal replicates give exactly 0
     pull = (groups - 1) * (pull - pull.mean(axis=0))
     variance = (pull**2).mean(axis=0)
     error = np.sqrt(variance / (groups - 1))
@@ -110,10 +108,10 @@ def jackknife(replicates: Floats) -> tuple[Floats, Floats]:
 
 
 def correlation_jackknife(replicates: Floats) -> tuple[Floats, Floats]:
-    """Return both ends of the 95 % interval of scores in [-1, 1]: a `jackknife` on Fisher's scale, atanh.
+    """Return the 95 % interval of scores in [-1, 1], by a `jackknife` on Fisher's scale (atanh).
 
-    The scale is cut off at the last floats inside ±1, which stand for ±1: ends are finite, and where all
-    replicates are exactly 1, so are both ends.
+    Replicates are clipped to the floats next to ±1 and bounds there are returned as ±1: bounds are finite, and if all
+    replicates are exactly 1, so are both bounds.
     """
     ends = np.tanh(jackknife(np.arctanh(np.clip(replicates, -LARGEST_R, LARGEST_R))))
     low, high = np.where(np.abs(ends) >= LARGEST_R, np.sign(ends), ends)
@@ -121,19 +119,19 @@ def correlation_jackknife(replicates: Floats) -> tuple[Floats, Floats]:
 
 
 def with_interval(replicates: Floats, most: float = math.inf) -> dict[str, Any]:
-    """Return a value from 0 to `most` and its `jackknife` interval, which ends where that range does.
+    """Return a value from 0 to `most` and its `jackknife` interval, clipped to that range.
 
     Parameters
     ----------
     replicates
-        `(1 + groups,)`.
+        Replicates of the value, `(1 + groups,)`; see `jackknife`.
     most
-        The largest value there can be.
+        The largest possible value.
 
     Returns
     -------
     dict
-        `"value"` and `"ci95"`, plain numbers; `None` where undefined.
+        `"value"` and `"ci95"`, plain numbers; `None` if undefined.
 
     Examples
     --------
@@ -147,7 +145,7 @@ def with_interval(replicates: Floats, most: float = math.inf) -> dict[str, Any]:
 
 @cache
 def student_t(freedom: int, confidence: float = 0.95) -> float:
-    """Return the t that |T| stays below with the given confidence, T Student-distributed.
+    """Return t such that a Student-distributed T satisfies |T| < t with the given confidence.
 
     Examples
     --------
@@ -162,7 +160,7 @@ def student_t(freedom: int, confidence: float = 0.95) -> float:
 
 
 def _within(angle: float, freedom: int) -> float:
-    """P(|T| < sqrt(freedom) · tan(angle)): the finite series of Abramowitz and Stegun, 26.7.3 and 26.7.4."""
+    """Return P(|T| < sqrt(freedom) · tan(angle)), by the finite series 26.7.3 and 26.7.4 of Abramowitz and Stegun."""
     odd = freedom % 2
     term = math.cos(angle) if odd else 1.0
     total = term if freedom > 1 else 0.0

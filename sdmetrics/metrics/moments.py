@@ -1,4 +1,4 @@
-"""PairMoments: all that is kept of the pairs of one factor in one layer."""
+"""PairMoments: the sufficient statistics of the pairs of one factor in one layer."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sdmetrics.errors import InputError
 from sdmetrics.metrics._kernels import advance
-
-Floats = NDArray[np.float64]
+from sdmetrics.metrics.arrays import Floats
 
 MOMENTS = ("mean1", "mean2", "m11", "m22", "m12")
 
@@ -20,12 +19,12 @@ EPS = {2: 2.0**-10, 4: 2.0**-23, 8: 2.0**-52}
 
 
 class NonFinite(InputError):
-    """An activation is NaN or infinite, or too large to be squared; `unit` and `row` say where."""
+    """An activation is NaN, infinite or too large to be squared. `unit` and `row` are its position."""
 
     def __init__(self, unit: int, row: int, value: float) -> None:
         self.unit, self.row, self.value = unit, row, value
         super().__init__(
-            f"unit {unit} is {value:g} in pair {row} of this batch; allowed: finite values whose squares are "
+            f"unit {unit} is {value:g} in pair {row} of this batch; expected: finite values whose squares are "
             "finite. Look for an overflow in the model (half precision?), or rescale the activations"
         )
 
@@ -36,20 +35,20 @@ class PairMoments:
     Parameters
     ----------
     units
-        Units of the layer; the new moments hold no pairs yet.
+        Number of units of the layer. New moments have no pairs.
 
     Attributes
     ----------
     n : int
-        Pairs seen.
+        Number of pairs.
     mean1, mean2 : ndarray
-        Mean of the pairs' first and second members, float64 `(units,)`.
+        Means of the pairs' first and second members, float64 `(units,)`.
     m11, m22, m12 : ndarray
         Centred second moments and cross moment, float64 `(units,)`: sums over the pairs of `(z1 - mean1)**2`,
         `(z2 - mean2)**2` and `(z1 - mean1) * (z2 - mean2)`, not divided by `n`.
     eps : float
-        Machine epsilon of the coarsest input dtype seen, 0 before the first pair: how far the values can be
-        trusted.
+        Machine epsilon of the coarsest input dtype so far, the relative precision of the values; 0 before the first
+        pair.
 
     Raises
     ------
@@ -58,7 +57,7 @@ class PairMoments:
 
     Notes
     -----
-    Every estimator of Eqs. 1–3 (paper, Sec. 3.2) follows from these. Merging is Chan, Golub and LeVeque's
+    All estimators of Eqs. 1–3 (paper, Sec. 3.2) can be computed from these. Merging is Chan, Golub and LeVeque's
     update ("Updating formulae and a pairwise algorithm for computing sample variances", 1979).
 
     Examples
@@ -75,14 +74,14 @@ class PairMoments:
 
     def __init__(self, units: int) -> None:
         if units < 1:
-            raise InputError(f"a layer of {units} units cannot be measured; give at least one unit")
+            raise InputError(f"units is {units}; expected at least 1")
         self.n = 0
         self.eps = 0.0
         self._moments: Floats = np.zeros((len(MOMENTS), units))
 
     @classmethod
     def from_arrays(cls, z1: ArrayLike, z2: ArrayLike) -> PairMoments:
-        """Return the moments of pairs held in memory.
+        """Return the moments of pairs in memory.
 
         Parameters
         ----------
@@ -100,7 +99,7 @@ class PairMoments:
         return moments
 
     def update(self, z1: ArrayLike, z2: ArrayLike) -> None:
-        """Add a batch of pairs, in place. If it raises, nothing was added.
+        """Add a batch of pairs in place. If an error is raised, the moments are unchanged.
 
         Parameters
         ----------
@@ -111,15 +110,15 @@ class PairMoments:
         Raises
         ------
         NonFinite
-            If a value is NaN or infinite, or too large to be squared in float64.
+            If a value is NaN, infinite or too large to be squared in float64.
         InputError
-            If the arrays have other shapes or are not of floats.
+            If the shapes do not match, or the arrays do not contain floats.
         """
         z1, z2 = _members(z1, z2)
         rows, units = z1.shape
         if units != self.units:
             raise InputError(
-                f"the batch has {units} units, these moments {self.units}; give each layer moments of its own"
+                f"the batch has {units} units, these moments {self.units}; use separate moments for each layer"
             )
         if not rows:
             return
@@ -132,14 +131,14 @@ class PairMoments:
         self._moments, self.n, self.eps = moments, self.n + rows, eps
 
     def merge(self, other: PairMoments) -> PairMoments:
-        """Return the moments of both sets of pairs together; neither is changed.
+        """Return the moments of the union of both sets of pairs. Neither operand is changed.
 
         Merging the same parts in the same order gives the same bits.
 
         Raises
         ------
         InputError
-            If the two are of layers with different numbers of units.
+            If the numbers of units differ.
 
         Examples
         --------
@@ -149,7 +148,7 @@ class PairMoments:
         """
         if other.units != self.units:
             raise InputError(
-                f"moments of {self.units} and {other.units} units cannot be merged; merge those of one layer"
+                f"moments of {self.units} and {other.units} units cannot be merged; merge moments of the same layer"
             )
         merged = PairMoments(self.units)
         merged.n = self.n + other.n
@@ -166,7 +165,7 @@ class PairMoments:
         return merged
 
     def to_arrays(self) -> dict[str, Floats]:
-        """Return all there is to know as arrays for `numpy.savez`; `from_state` gives the same bits back.
+        """Return the complete state as arrays for `numpy.savez`. `from_state` restores it bit for bit.
 
         Examples
         --------
@@ -178,18 +177,18 @@ class PairMoments:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> PairMoments:
-        """Return the moments that `to_arrays` gave.
+        """Return moments from the result of `to_arrays`.
 
         Raises
         ------
         InputError
-            If the arrays cannot have come from `to_arrays`.
+            If the arrays are not a valid result of `to_arrays`.
         """
         try:
             n, eps = float(state["n"]), float(state["eps"])
             values = np.array(state["moments"], np.float64, order="C")
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"these are no stored moments ({error}); compute them again") from error
+            raise InputError(f"these are not stored moments ({error}); compute them again") from error
         if (
             values.ndim != 2
             or values.shape[0] != len(MOMENTS)
@@ -198,8 +197,8 @@ class PairMoments:
             or not (n >= 0 and n.is_integer() and 0 <= eps < 1)
         ):
             raise InputError(
-                f"stored moments of shape {values.shape}, n = {n:g}, eps = {eps:g} are damaged; needed: "
-                f"({len(MOMENTS)}, units), finite, no negative second moment. Compute them again"
+                f"stored moments of shape {values.shape}, n = {n:g}, eps = {eps:g} are damaged; expected: "
+                f"({len(MOMENTS)}, units), finite, no negative second moments. Compute them again"
             )
         moments = cls(values.shape[1])
         moments.n, moments.eps, moments._moments = int(n), eps, values
@@ -207,7 +206,7 @@ class PairMoments:
 
     @property
     def units(self) -> int:
-        """Units of the layer."""
+        """Number of units of the layer."""
         return int(self._moments.shape[1])
 
     @property
@@ -236,12 +235,12 @@ class PairMoments:
         return self._row(4)
 
     def _row(self, number: int) -> Floats:
-        """Return one kind of moment, `(units,)`."""
+        """Return one row of the moments, `(units,)`."""
         row: Floats = self._moments[number]
         return row
 
     def __eq__(self, other: object) -> bool:
-        """Whether both hold the same numbers, bit for bit."""
+        """Return whether both contain the same numbers, bit for bit."""
         if not isinstance(other, PairMoments):
             return NotImplemented
         return (self.n, self.eps) == (other.n, other.eps) and np.array_equal(self._moments, other._moments)
@@ -251,22 +250,22 @@ class PairMoments:
 
 
 def _members(z1: ArrayLike, z2: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return both members as float arrays of one shape `(pairs, units)`, or say what is wrong."""
+    """Return both members as float arrays of the same shape `(pairs, units)`, after validating them."""
     a, b = np.asarray(z1), np.asarray(z2)
     for name, z in (("z1", a), ("z2", b)):
         if z.dtype.kind != "f" or z.itemsize not in EPS:
             raise InputError(
-                f"{name} holds {z.dtype}; allowed: float16, float32, float64. Convert it, say by .astype('float32')"
+                f"{name} has dtype {z.dtype}; expected: float16, float32 or float64. Convert it, e.g. astype('float32')"
             )
         if z.ndim != 2:
-            raise InputError(f"{name} has the shape {z.shape}; needed: (pairs, units). Pool all other axes first")
+            raise InputError(f"{name} has shape {z.shape}; expected: (pairs, units). Pool all other axes first")
     if a.shape != b.shape:
-        raise InputError(f"z1 has the shape {a.shape}, z2 {b.shape}; needed: equal shapes, row i of both being pair i")
+        raise InputError(f"z1 has shape {a.shape}, z2 {b.shape}; expected: equal shapes, where row i of both is pair i")
     return a, b
 
 
 def _first_bad_value(z1: NDArray[Any], z2: NDArray[Any]) -> NonFinite:
-    """Return the error that names the first value which the moments cannot take."""
+    """Return an error that names the first value that is not finite, or whose square is not."""
     for z in (z1, z2):
         bad = np.argwhere(~np.isfinite(z))
         if len(bad):

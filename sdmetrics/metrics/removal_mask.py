@@ -1,4 +1,4 @@
-"""Removal masks: which units to silence, to see what the model loses with them (paper, Sec. 5.1)."""
+"""Unit masks that remove units, to measure what the model loses without them (paper, Sec. 5.1)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError
+from sdmetrics.metrics.arrays import Floats
 from sdmetrics.metrics.bias import UnitBias
 from sdmetrics.metrics.estimators import percent
-
-Floats = NDArray[np.float64]
 
 METHODS = ("top", "random", "least")
 RANKINGS = ("softmax", "score")
 
 MARGIN = 0.05
-"""How much larger than the removed share the pool of `"least"` is."""
+"""Difference between the pool of `"least"` and the removed units, as a share of all units."""
 
 
 def removal_mask(
@@ -34,22 +33,21 @@ def removal_mask(
     Parameters
     ----------
     units
-        What `unit_bias` found of the layer.
+        The result of `unit_bias` for the layer.
     fraction
-        Share of units to remove, 0 to 1; the number is rounded half up.
+        Share of units to remove, 0 to 1. The number of units is rounded half up.
     factor
-        The factor that units are ranked by. `"top"` needs it; `"least"` takes the layer's dominant factor by
-        default, the one with the highest mean score.
+        Factor to rank the units by. Required by `"top"`; the default of `"least"` is the layer's dominant factor,
+        the factor with the highest mean score.
     method
-        `"top"`: the units most biased to `factor`. `"random"`: any units. `"least"`: units drawn from those
-        least biased to `factor`, a pool of 5 % of the units more than are removed (of all where that exceeds
-        100 %). The latter two are the paper's baselines.
+        `"top"`: the units most biased to `factor`. `"random"`: randomly drawn units. `"least"`: units drawn from the
+        least-biased units; the pool is the removed fraction plus 5 % of the units, at most all of them. `"random"`
+        and `"least"` are the paper's baselines.
     by
         Rank by the `"softmax"` over the unit's factors and `"identical"`, as the authors do, or by the
         `"score"` itself.
     seed
-        Draws the units, and among equally biased ones decides which comes first. Units without a score come
-        last.
+        Random seed of the draws and of the order of equally biased units. Units without a score are ranked last.
 
     Returns
     -------
@@ -59,7 +57,7 @@ def removal_mask(
     Raises
     ------
     InputError
-        If an argument is not allowed, or no unit has a score to rank by.
+        If an argument is not allowed, or a ranking is required but no unit has a score.
 
     Examples
     --------
@@ -74,7 +72,7 @@ def removal_mask(
         if value not in allowed:
             raise InputError(f"{name} is {value!r}; allowed: {', '.join(allowed)}")
     if not 0 <= fraction <= 1:
-        raise InputError(f"fraction is {fraction}; allowed: 0 to 1. For 10 % give 0.1")
+        raise InputError(f"fraction is {fraction}; expected: 0 to 1. For 10 % pass 0.1")
     total = len(units.labels)
     count = half_up(fraction * total)
     rng = np.random.default_rng(seed)
@@ -94,7 +92,7 @@ def removal_mask(
 
 
 def dominant_factor(units: UnitBias) -> str:
-    """Return the factor with the highest mean score over the units that have one.
+    """Return the factor with the highest mean score over the units that have scores.
 
     Raises
     ------
@@ -110,14 +108,14 @@ def dominant_factor(units: UnitBias) -> str:
     defined = _defined(units)
     if not defined.any():
         raise InputError(
-            "no unit has a score: all are dead, or a factor has fewer than two pairs. Analyse more clips, or remove "
-            "units by method='random'"
+            "no unit has a score: all are dead, or a factor has fewer than two pairs. Analyze more clips, or use "
+            "method='random'"
         )
     return max(units.scores, key=lambda name: float(units.scores[name][defined].mean()))
 
 
 def _bias(units: UnitBias, factor: str | None, method: str, by: str) -> Floats:
-    """Return how biased each unit is to the factor, NaN (sorted last either way) where undefined."""
+    """Return each unit's bias to the factor; NaN, which sorts last in either order, where undefined."""
     defined, dominant = _defined(units), dominant_factor(units)
     if factor is None and method == "least":
         factor = dominant
@@ -128,12 +126,12 @@ def _bias(units: UnitBias, factor: str | None, method: str, by: str) -> Floats:
 
 
 def _defined(units: UnitBias) -> NDArray[np.bool_]:
-    """Tell which units have a score for every factor."""
+    """Return a mask of the units that have a score for every factor."""
     return np.asarray(~np.isnan(list(units.scores.values())).any(axis=0))
 
 
 def half_up(number: float) -> int:
-    """Return the number rounded half up; nine decimals forgive what 0.29 * 50 lacks to 14.5.
+    """Return the number rounded half up, after rounding to nine decimals, as 0.29 * 50 is slightly below 14.5.
 
     Examples
     --------

@@ -1,13 +1,15 @@
-"""For training in PyTorch: StaticDropout, the bias over training, data sets whose frames are shuffled, segmenters.
+"""Training in PyTorch: StaticDropout, bias tracking, data sets with shuffled frames, segmenters.
 
-Training against static bias, and fine-tuning as the paper does (Sec. 5.2):
+Every name is imported on first use.
+
+Train against static bias, then fine-tune as in the paper (Sec. 5.2):
 
 >>> import torch
 >>> from sdmetrics.torch import attach, finetune
 >>> _ = torch.manual_seed(0)
 >>> layers = torch.nn.Conv3d(3, 16, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool3d(1), torch.nn.Flatten()
 >>> model = torch.nn.Sequential(*layers, torch.nn.Linear(16, 4))
->>> attached = attach(model, "3", rate=0.3, every=30)  # where the module "3" returns its features, (clips, 16)
+>>> attached = attach(model, "3", rate=0.3, every=30)  # module "3" returns the features, (clips, 16)
 >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
 >>> for _ in range(3):
 ...     video, label = torch.randn(8, 3, 6, 16, 16), torch.randint(4, (8,))
@@ -17,31 +19,33 @@ Training against static bias, and fine-tuning as the paper does (Sec. 5.2):
 ...     optimizer.step()
 >>> attached.dropout.scores.shape, attached.dropout.estimates
 (torch.Size([16]), 1)
->>> finetune(model)  # from here on nothing is dropped
+>>> finetune(model)  # nothing is dropped any more
 
-Segmenting moving objects by frames and their flow, with parts that combine freely (Sec. 5.3); `fusionseg`, `matnet` and
-`rtnet` are published combinations, at their full size:
+Segment moving objects, given frames and their flow, with interchangeable parts (Sec. 5.3). `fusionseg`, `matnet` and
+`rtnet` are published combinations, in full size:
 
 >>> from sdmetrics.torch import TwoStream, small_resnet
 >>> model = TwoStream(small_resnet(), small_resnet(), cross="motion_to_appearance", fusion="gated", width=32)
 >>> model(torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 64))["mask"].shape
 torch.Size([1, 1, 64, 64])
 
-`VisTR` finds the objects of whole clips.
+`VisTR` segments the objects of whole clips.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from sdmetrics.errors import require
 
-require("torch", extra="torch")
-
-from sdmetrics.torch.segmenters.backbones import small_resnet  # noqa: E402
-from sdmetrics.torch.segmenters.published import fusionseg, matnet, rtnet  # noqa: E402
-from sdmetrics.torch.segmenters.two_stream import TwoStream  # noqa: E402
-from sdmetrics.torch.segmenters.vistr import VisTR  # noqa: E402
-from sdmetrics.torch.training.attachment import Attachment, attach  # noqa: E402
-from sdmetrics.torch.training.shuffled_frames import ShuffledFrames  # noqa: E402
-from sdmetrics.torch.training.static_dropout import StaticDropout, finetune  # noqa: E402
-from sdmetrics.torch.training.tracker import BiasTracker  # noqa: E402
+if TYPE_CHECKING:
+    from sdmetrics.torch.segmenters.backbones import small_resnet
+    from sdmetrics.torch.segmenters.published import fusionseg, matnet, rtnet
+    from sdmetrics.torch.segmenters.two_stream import TwoStream
+    from sdmetrics.torch.segmenters.vistr import VisTR
+    from sdmetrics.torch.training.attachment import Attachment, attach
+    from sdmetrics.torch.training.shuffled_frames import ShuffledFrames
+    from sdmetrics.torch.training.static_dropout import StaticDropout, finetune
+    from sdmetrics.torch.training.tracker import BiasTracker
 
 __all__ = [
     "Attachment",
@@ -57,3 +61,35 @@ __all__ = [
     "rtnet",
     "small_resnet",
 ]
+
+_MODULES = {
+    "Attachment": "training.attachment",
+    "BiasTracker": "training.tracker",
+    "ShuffledFrames": "training.shuffled_frames",
+    "StaticDropout": "training.static_dropout",
+    "TwoStream": "segmenters.two_stream",
+    "VisTR": "segmenters.vistr",
+    "attach": "training.attachment",
+    "finetune": "training.static_dropout",
+    "fusionseg": "segmenters.published",
+    "matnet": "segmenters.published",
+    "rtnet": "segmenters.published",
+    "small_resnet": "segmenters.backbones",
+}
+"""Where each public name is defined, below this package."""
+
+require("torch", extra="torch")
+
+if not TYPE_CHECKING:  # a type checker would accept any name
+
+    def __getattr__(name: str) -> object:
+        """Import a public name on first use (PEP 562)."""
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        return value
+
+
+def __dir__() -> list[str]:
+    """Return the module's names, including those not imported yet."""
+    return sorted({*globals(), *__all__})

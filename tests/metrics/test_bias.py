@@ -178,19 +178,19 @@ def test_three_factors_have_three_labels():
 def test_what_cannot_be_used_is_named(measure):
     two, three = PairMoments(2), PairMoments(3)
     for factors, message in (
-        ({}, "no factor is given"),
-        ({"static": two, "dynamic": three}, "'dynamic' holds moments of 3 units, 'static' of 2"),
-        ({"static": [two, three]}, "'static' holds moments of 3 units"),
+        ({}, "factors is empty"),
+        ({"static": two, "dynamic": three}, "'dynamic' has moments of 3 units, 'static' of 2"),
+        ({"static": [two, three]}, "'static' has moments of 3 units"),
         ({"static": [two], "dynamic": [two, two]}, "'dynamic' has a sequence of 2, 'static' a sequence of 1"),
         ({"static": two, "dynamic": [two]}, "'dynamic' has a sequence of 1, 'static' one PairMoments"),
-        ({"static": []}, "needed: a PairMoments"),
-        ({"static": 0.7}, "'static' is 0.7; needed: a PairMoments"),
-        ({"static": [two, None]}, "needed: a PairMoments"),
+        ({"static": []}, "expected: a PairMoments"),
+        ({"static": 0.7}, "'static' is 0.7; expected: a PairMoments"),
+        ({"static": [two, None]}, "expected: a PairMoments"),
     ):
         with pytest.raises(InputError, match=message):
             measure(factors)
     for name in RESERVED:
-        with pytest.raises(InputError, match=f"called '{name}'"):
+        with pytest.raises(InputError, match=f"'{name}' is a reserved name"):
             measure({name: two})
     with pytest.raises(InputError, match="estimator is 'spearman'; allowed: pearson, icc, reference"):
         measure({"static": two}, estimator="spearman")
@@ -198,7 +198,7 @@ def test_what_cannot_be_used_is_named(measure):
 
 def test_further_moments_are_checked_too():
     two = PairMoments(2)
-    with pytest.raises(InputError, match=r"'variance_from\[0\]' holds moments of 3 units"):
+    with pytest.raises(InputError, match=r"'variance_from\[0\]' has moments of 3 units"):
         layer_bias({"static": two}, "reference", variance_from=[PairMoments(3)])
     with pytest.raises(InputError, match=r"'variance_from\[0\]' has one PairMoments"):
         layer_bias({"static": [two, two]}, "reference", variance_from=[two])
@@ -206,5 +206,5 @@ def test_further_moments_are_checked_too():
 
 @pytest.mark.parametrize("threshold", [-1.01, 1.01, np.nan])
 def test_threshold_is_a_score(threshold):
-    with pytest.raises(InputError, match="allowed: -1 to 1"):
+    with pytest.raises(InputError, match="expected: -1 to 1"):
         unit_bias({"static": PairMoments(2)}, threshold=threshold)

@@ -114,7 +114,7 @@ def test_one_factor_ranks_as_its_score():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"fraction": 1.2, "factor": "static"}, "fraction is 1.2; allowed: 0 to 1. For 10 % give 0.1"),
+        ({"fraction": 1.2, "factor": "static"}, "fraction is 1.2; expected: 0 to 1. For 10 % pass 0.1"),
         ({"fraction": -0.1, "factor": "static"}, "fraction is -0.1"),
         ({"fraction": np.nan, "factor": "static"}, "fraction is nan"),
         ({"fraction": 0.1}, "factor is None; allowed: dynamic, static"),

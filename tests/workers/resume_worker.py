@@ -1,4 +1,4 @@
-"""Analyses slow clips into the folder given, so that a test can kill it in the middle."""
+"""Analyze slow clips into a folder, so that a test can kill the process midway."""
 
 import sys
 import time

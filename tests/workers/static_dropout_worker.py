@@ -1,4 +1,4 @@
-"""One of several processes that train one model together with StaticDropout; prints what it found as JSON."""
+"""Train with StaticDropout in one of several processes, and print the results as JSON."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Mean(nn.Module):
 
 
 def model() -> nn.Module:
-    """A model whose features of a clip do not depend on the other clips."""
+    """Return a model whose features of a clip do not depend on the other clips."""
     torch.manual_seed(0)
     return nn.Sequential(nn.Conv3d(3, 6, 3), nn.ReLU(), Mean(), nn.Linear(6, 2)).double()
 
 
 def batch(step: int, bad: bool) -> torch.Tensor:
-    """The whole batch of one step, ten clips."""
+    """Return the whole batch of one step, ten clips."""
     clips = torch.randn(10, 3, 4, 4, 4, generator=torch.Generator().manual_seed(step), dtype=torch.float64)
     if bad and step == 1:
         clips[9] = float("nan")
@@ -43,7 +43,7 @@ def batch(step: int, bad: bool) -> torch.Tensor:
 
 
 def train(rank: int, world: int, order: str, first: int = 7, bad: bool = False) -> dict[str, object]:
-    """Train with this process's share of each batch: `first` clips go to the first of two processes."""
+    """Train on this process's share of each batch. Of two processes, the first gets `first` clips."""
     plain = trained = model()
     share = slice(None) if world == 1 else [slice(first), slice(first, None)][rank]
     if order == "attach first":
@@ -74,16 +74,16 @@ def train(rank: int, world: int, order: str, first: int = 7, bad: bool = False) 
 
 
 def main(rank: int, world: int, store: str) -> None:
-    """Train in every order, and with a clip that is not finite on one process only."""
+    """Train in every order of wrapping, and with a non-finite clip in only one process."""
     torch.set_num_threads(1)
     if world > 1:
         distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=world)
-    found = {order: train(rank, world, order) for order in ORDERS}
+    results = {order: train(rank, world, order) for order in ORDERS}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found["not finite"] = train(rank, world, "attach last", bad=True)
-    found["one clip"] = train(rank, world, "attach last", first=9)
-    print(json.dumps(found))
+        results["not finite"] = train(rank, world, "attach last", bad=True)
+    results["one clip"] = train(rank, world, "attach last", first=9)
+    print(json.dumps(results))
     if world > 1:
         distributed.destroy_process_group()
 

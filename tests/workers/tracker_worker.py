@@ -1,4 +1,4 @@
-"""One of two processes that train together, with and without being measured; prints what `test_tracker` asks for."""
+"""Train in one of two processes, with and without a tracker, and print what `test_tracker` checks."""
 
 import sys
 from pathlib import Path

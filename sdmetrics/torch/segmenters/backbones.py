@@ -1,4 +1,4 @@
-"""ResNet-like backbones, taken apart into a stem and four stages; and a small one."""
+"""ResNet-like backbones, split into a stem and four stages; a small backbone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sdmetrics.errors import InputError
 from sdmetrics.probes.torch_hooks import evaluating, place_of
 
 STAGES = (2, 3, 4, 5)
-"""The stages by the paper's numbers: `layer1` of a ResNet is stage 2, whose output the field calls res2."""
+"""The stages as numbered in the paper: `layer1` of a ResNet is stage 2, whose output is called res2."""
 
 STEM = ("conv1", "bn1", "relu", "maxpool")
 SIDE = 64
@@ -20,13 +20,13 @@ SIDE = 64
 def take_apart(backbone: nn.Module) -> tuple[nn.Sequential, dict[int, nn.Module]]:
     """Return the stem and the stages, by number, of a backbone that names its parts as torchvision and timm do.
 
-    Those names are `conv1`, `bn1`, `relu` (timm: `act1`), `maxpool` and `layer1` to `layer4`. What else it has, such
-    as a classifier, is left.
+    These names are `conv1`, `bn1`, `relu` (timm: `act1`), `maxpool` and `layer1` to `layer4`. Other parts, e.g. a
+    classifier, are ignored.
 
     Raises
     ------
     InputError
-        If parts are missing: by name.
+        If parts are missing.
 
     Examples
     --------
@@ -40,14 +40,14 @@ def take_apart(backbone: nn.Module) -> tuple[nn.Sequential, dict[int, nn.Module]
     missing = [name for name in (*stem, *layers.values()) if name not in parts]
     if missing:
         raise InputError(
-            f"{type(backbone).__name__} has no {', '.join(missing)}; needed: conv1, bn1, relu or act1, maxpool, and "
-            "layer1 to layer4, as the ResNets of torchvision and timm have them, and sdmetrics.torch.small_resnet"
+            f"{type(backbone).__name__} has no {', '.join(missing)}; expected: conv1, bn1, relu or act1, maxpool, and "
+            "layer1 to layer4, as in the ResNets of torchvision and timm and in sdmetrics.torch.small_resnet"
         )
     return nn.Sequential(*(parts[name] for name in stem)), {stage: parts[name] for stage, name in layers.items()}
 
 
 def stage_shapes(stem: nn.Module, stages: Mapping[int, nn.Module]) -> dict[int, tuple[int, ...]]:
-    """Return what each stage makes of one square input of 64 pixels, `(1, channels, height, width)`, by trying.
+    """Return the output shape of each stage, `(1, channels, height, width)`, by running a 64 × 64 input.
 
     Examples
     --------
@@ -55,8 +55,8 @@ def stage_shapes(stem: nn.Module, stages: Mapping[int, nn.Module]) -> dict[int, 
     (1, 16, 2, 2)
     """
     device, dtype = place_of(stem)
-    reads = next(part.in_channels for part in stem.modules() if isinstance(part, nn.Conv2d))
-    features, shapes = torch.zeros(1, reads, SIDE, SIDE, device=device, dtype=dtype), {}
+    channels = next(part.in_channels for part in stem.modules() if isinstance(part, nn.Conv2d))
+    features, shapes = torch.zeros(1, channels, SIDE, SIDE, device=device, dtype=dtype), {}
     whole = nn.ModuleList([stem, *stages.values()])
     with evaluating(whole):
         features = stem(features)
@@ -67,14 +67,14 @@ def stage_shapes(stem: nn.Module, stages: Mapping[int, nn.Module]) -> dict[int, 
 
 
 def small_resnet(widths: Sequence[int] = (16, 24, 32, 64), channels: int = 3) -> nn.ModuleDict:
-    """Return the parts of a ResNet of one block a stage, small enough to be trained on a CPU in minutes.
+    """Return the parts of a ResNet with one block per stage, small enough to train on a CPU in minutes.
 
     Parameters
     ----------
     widths
-        Channels of the four stages, at a quarter to a 32nd of the input's size.
+        Numbers of channels of the four stages, whose resolutions are 1/4 to 1/32 of the input's.
     channels
-        Of the input: 3 for frames and for flow as a picture, 2 for the flow's vectors.
+        Number of input channels: 3 for frames and for flow as an image, 2 for flow as vectors.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def small_resnet(widths: Sequence[int] = (16, 24, 32, 64), channels: int = 3) ->
     ['conv1', 'bn1', 'relu', 'maxpool', 'layer1', 'layer2', 'layer3', 'layer4']
     """
     if len(widths) != len(STAGES) or min(widths) < 1:
-        raise InputError(f"widths are {tuple(widths)}; needed: four numbers of channels, such as (16, 24, 32, 64)")
+        raise InputError(f"widths are {tuple(widths)}; expected: four numbers of channels, e.g. (16, 24, 32, 64)")
     first = widths[0]
     parts: dict[str, nn.Module] = {
         "conv1": nn.Conv2d(channels, first, 3, stride=2, padding=1, bias=False),
@@ -101,7 +101,7 @@ def small_resnet(widths: Sequence[int] = (16, 24, 32, 64), channels: int = 3) ->
 
 
 class _Block(nn.Module):
-    """Two convolutions and a shortcut, by another convolution where the size changes."""
+    """Two convolutions and a shortcut, which is another convolution if the size changes."""
 
     def __init__(self, before: int, width: int, stride: int) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""Cross connections between an appearance and a motion stream: what each is sent after a stage (paper, Sec. 5.3).
+"""Cross connections between an appearance and a motion stream (paper, Sec. 5.3).
 
-A connection reads the features of both streams, `(N, c, H, W)` each, and returns what each of them receives, of the
-same shape. A stream goes on from relu(own + received), which is the layer that the paper measures.
+A connection reads the features of both streams, `(N, c, H, W)` each, and returns what each stream receives, in the
+same shape. A stream continues with relu(own + received), which is the layer that the paper measures.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ Cross = Literal["none", "motion_to_appearance", "both_ways", "reciprocal"]
 CASCADES = 5
 REDUCTION = 16
 NARROWEST = 8
-"""Channels of the affinity, at least: normalised, a product of one channel would tell its sign and nothing else."""
+"""Minimum number of channels of the affinity: if normalised, a single channel would keep only its sign."""
 
 
 class CoAttention(nn.Module):
     """Connects the streams by co-attention: from motion to appearance, or both ways.
 
-    In five cascades of the same weights each stream attends to its own positions (a softmax over a map of one channel).
-    The affinity of every position of one stream with every position of the other is the tanh of a product of c / 16
-    channels; with it, appearance is gathered anew where motion is, L2-normalised over the channels. Without
-    `both_ways`, motion receives only what it attends to itself. This is the transition of MATNet, of which the paper
-    gives no equations: github.com/tfzhou/MATNet.
+    In five cascades with shared weights each stream attends to its own positions (a softmax over a map of one channel).
+    The affinity of every position of one stream with every position of the other is the tanh of a product over c / 16
+    channels. It aggregates the appearance features at the positions of motion, L2-normalised over the channels. Without
+    `both_ways`, motion receives only its own attended features. This is the transition of MATNet, for which the paper
+    has no equations: github.com/tfzhou/MATNet.
 
     Parameters
     ----------
     channels
-        c, of each stream.
+        c, the number of channels of each stream.
     both_ways
-        Gather motion by the affinity with appearance, too, and add to both what they attend to themselves, times one
-        plus a gate of their own. The paper's bidirectional connection is this one:
+        Whether to aggregate motion by its affinity with appearance, too, and to add to both streams their own attended
+        features, times one plus a gate. This is the paper's bidirectional connection:
         github.com/MSiam/MATNet_FusionCrossConStudy.
 
     Examples
@@ -54,7 +54,7 @@ class CoAttention(nn.Module):
         narrow = max(NARROWEST, channels // REDUCTION)
         self.project_appearance, self.project_motion = (nn.Conv2d(channels, narrow, 1) for _ in range(2))
         for projection in (self.project_appearance, self.project_motion):
-            # Features that a softmax has shared out among all positions are small: beside a bias they would not count.
+            # A softmax over all positions makes the features small, so a bias would dominate them.
             nn.init.zeros_(projection.bias)  # type: ignore[arg-type]  # it has one
         self.attend_appearance = nn.Conv2d(channels, 1, 1)
         self.attend_motion = nn.Conv2d(channels, 1, 1)
@@ -75,37 +75,37 @@ class CoAttention(nn.Module):
         affinity = torch.bmm(
             self.project_motion(motion).flatten(2).transpose(1, 2), self.project_appearance(appearance).flatten(2)
         ).tanh()
-        to_appearance = _gathered(appearance, affinity.transpose(1, 2))
+        to_appearance = _aggregate(appearance, affinity.transpose(1, 2))
         if not self.both_ways:
             return to_appearance, motion
         gates = self.gate(torch.cat([appearance, motion], 1)).sigmoid()
         return (
             to_appearance + appearance * gates[:, :1] + appearance,
-            _gathered(motion, affinity) + motion * gates[:, 1:] + motion,
+            _aggregate(motion, affinity) + motion * gates[:, 1:] + motion,
         )
 
 
 class ReciprocalTransformation(nn.Module):
-    """Connects the streams both ways by RTNet's reciprocal transformation: scaling, attention to the other, gating.
+    """Connects the streams both ways by RTNet's reciprocal transformation: scaling, cross-attention, gating.
 
-    Both streams are scaled, channel by channel, by what both contain; each position of appearance then attends to all
-    of motion, and each of motion to all of what appearance has become; and each position has a gate for either stream.
-    RTNet (github.com/OliverRensu/RTNet) also relates two frames of a video to one another and every frame to itself.
-    Here a stream sees one frame, and only the relation between appearance and motion is there.
+    Both streams are scaled per channel, by factors computed from both. Each position of appearance then attends to all
+    positions of motion, and each position of motion to all positions of the updated appearance. Finally, each position
+    has a gate for either stream. RTNet (github.com/OliverRensu/RTNet) also relates two frames of a video to each other
+    and every frame to itself. Here a stream reads one frame, and only appearance and motion are related.
 
     Parameters
     ----------
     channels
-        c, of each stream.
+        c, the number of channels of each stream.
     heads
-        Of the attention; as published 1, 2, 4 and 8 after the four stages.
+        Number of attention heads; as published 1, 2, 4 and 8 after the four stages.
     pooled
-        Whether to attend at half the resolution, as RTNet does after its first stage, where positions are many.
+        Whether to attend at half the resolution, as RTNet does after its first stage, which has many positions.
 
     Raises
     ------
     InputError
-        If the channels cannot be shared out among the heads.
+        If the channels are not a multiple of the heads.
 
     Examples
     --------
@@ -117,7 +117,9 @@ class ReciprocalTransformation(nn.Module):
     def __init__(self, channels: int, *, heads: int = 1, pooled: bool = False) -> None:
         super().__init__()
         if channels % heads:
-            raise InputError(f"channels are {channels} and heads {heads}; give a multiple of the heads, or fewer heads")
+            raise InputError(
+                f"channels is {channels} and heads is {heads}; use a multiple of the heads, or fewer heads"
+            )
         self.pooled = pooled
         narrow = max(NARROWEST, channels // REDUCTION)
         self.reduce, self.expand = nn.Conv2d(2 * channels, narrow, 1), nn.Conv2d(narrow, 2 * channels, 1)
@@ -141,7 +143,7 @@ class ReciprocalTransformation(nn.Module):
 
 
 class _Attention(nn.Module):
-    """Attention of every position of one stream to all of the other."""
+    """Attention of every position of one stream to all positions of the other."""
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
@@ -166,18 +168,18 @@ def _softmax_over_positions(scores: Tensor) -> Tensor:
     return scores.flatten(2).softmax(2).reshape(scores.shape)
 
 
-def _gathered(features: Tensor, affinity: Tensor) -> Tensor:
-    """Return features summed over their positions by an affinity `(N, positions, new positions)`, of length one."""
+def _aggregate(features: Tensor, affinity: Tensor) -> Tensor:
+    """Return features weighted and summed by an affinity `(N, positions, new positions)`, L2-normalised."""
     return normalize(torch.bmm(features.flatten(2), affinity).reshape(features.shape), dim=1)
 
 
 def make_cross(kind: Cross, channels: int, stage: int) -> CoAttention | ReciprocalTransformation:
-    """Return a connection of two streams of so many channels after a stage.
+    """Return a connection of two streams with a number of channels after a stage.
 
     Raises
     ------
     InputError
-        If there is none of that kind.
+        If the kind is unknown.
 
     Examples
     --------
@@ -185,7 +187,7 @@ def make_cross(kind: Cross, channels: int, stage: int) -> CoAttention | Reciproc
     True
     """
     if kind == "reciprocal":
-        # Fewer heads where the channels of a backbone are not a multiple.
+        # Fewer heads if the number of channels of a backbone is not a multiple.
         return ReciprocalTransformation(channels, heads=math.gcd(channels, 2 ** (stage - 2)), pooled=stage == 2)
     if kind in ("motion_to_appearance", "both_ways"):
         return CoAttention(channels, both_ways=kind == "both_ways")

@@ -1,4 +1,4 @@
-"""Decoders: from the fused features of several stages to the logits of a mask."""
+"""Decoders, which compute the logits of a mask from the fused features of several stages."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ KERNEL = 7
 
 
 class RefiningDecoder(nn.Module):
-    """MATNet's decoder: wide context on the deepest features, refined by each shallower stage in turn.
+    """MATNet's decoder: wide context on the deepest features, then refined by each shallower stage.
 
     Parameters
     ----------
     channels
-        Of the fused features, by stage.
+        Number of channels of the fused features, by stage.
     width
-        Channels of the decoder, a multiple of 4; 256 as published.
+        Number of channels of the decoder, a multiple of 4; 256 as published.
     published
-        Compute what MATNet's code does (github.com/tfzhou/MATNet), whose three dilated convolutions are the first of
-        them three times over.
+        Whether to compute what MATNet's code does (github.com/tfzhou/MATNet): it applies the first of the three dilated
+        convolutions three times.
 
     Examples
     --------
@@ -49,7 +49,7 @@ class RefiningDecoder(nn.Module):
         self.mask = nn.Conv2d(width, 1, 3, padding=1)
 
     def forward(self, features: Mapping[int, Tensor]) -> Tensor:
-        """Return logits `(N, 1, h, w)` in the size of the shallowest features."""
+        """Return logits `(N, 1, h, w)` at the resolution of the shallowest features."""
         mask = self.context(features[self.deepest])
         mask = mask + self.smooth(mask)
         for stage in reversed(self.shallower):
@@ -59,7 +59,7 @@ class RefiningDecoder(nn.Module):
 
 
 class _WideContext(nn.Module):
-    """Two ways to convolve a large window: first its columns then its rows, and the other way round."""
+    """A large window by separable convolutions: columns then rows, plus rows then columns."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ def _line(before: int, width: int, kernel: tuple[int, int]) -> nn.Conv2d:
 
 
 class _Refinement(nn.Module):
-    """A stage's features, seen at several dilations, added to the coarser mask features."""
+    """A stage's features, convolved with several dilations, added to the coarser mask features."""
 
     def __init__(self, channels: int, width: int, published: bool) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class _Refinement(nn.Module):
 
 
 def _residual(width: int) -> nn.Sequential:
-    """Return two convolutions whose result is added to what they read."""
+    """Return two convolutions, the branch of a residual block."""
     return nn.Sequential(
         nn.ReLU(), nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1)
     )
@@ -111,19 +111,19 @@ def _residual(width: int) -> nn.Sequential:
 class DeepLabDecoder(nn.Module):
     """DeepLabv3+'s head: atrous spatial pyramid pooling of deep features, joined with shallow ones.
 
-    A batch of one image cannot be trained on: the pyramid normalises an average over all positions by its batch.
+    In training a batch needs at least two images: the pyramid applies BatchNorm to averages over all positions.
 
     Parameters
     ----------
     channels
-        Of the fused features, by stage: two of them.
+        Number of channels of the fused features, by stage; exactly two stages.
     width
-        Channels of the decoder; 256 as published. The shallow features are brought to 3 / 16 of it.
+        Number of channels of the decoder; 256 as published. The shallow features are projected to 3 / 16 of it.
 
     Raises
     ------
     InputError
-        If there are not two stages.
+        If there are not exactly two stages.
 
     Examples
     --------
@@ -136,8 +136,8 @@ class DeepLabDecoder(nn.Module):
         super().__init__()
         if len(channels) != 2:
             raise InputError(
-                f"the decoder 'deeplab' reads two stages, and fused are {', '.join(map(str, sorted(channels)))}; give "
-                "fused_stages=(2, 5), or the decoder 'refining'"
+                f"fused_stages are {', '.join(map(str, sorted(channels)))}; expected: two stages for the decoder "
+                "'deeplab'. Pass fused_stages=(2, 5), or decoder='refining'"
             )
         self.shallow, self.deep = sorted(channels)
         narrow = max(1, 3 * width // 16)
@@ -154,7 +154,7 @@ class DeepLabDecoder(nn.Module):
         self.mask = nn.Conv2d(width, 1, 1)
 
     def forward(self, features: Mapping[int, Tensor]) -> Tensor:
-        """Return logits `(N, 1, h, w)` in the size of the shallow features."""
+        """Return logits `(N, 1, h, w)` at the resolution of the shallow features."""
         shallow, deep = self.project(features[self.shallow]), features[self.deep]
         *levels, average = (part(deep) for part in self.pyramid)
         joined = self.join(torch.cat([*levels, average.expand_as(levels[0])], 1))
@@ -175,12 +175,12 @@ def _convolution(before: int, width: int, kernel: int = 1, rate: int = 1) -> nn.
 def make_decoder(
     kind: Decoder, channels: Mapping[int, int], width: int, *, published: bool = False
 ) -> RefiningDecoder | DeepLabDecoder:
-    """Return a decoder of fused features of so many channels, by stage.
+    """Return a decoder of fused features with the numbers of channels in `channels`, by stage.
 
     Raises
     ------
     InputError
-        If there is none of that kind, or it cannot have that width.
+        If the kind is unknown or the width is not allowed.
 
     Examples
     --------
@@ -188,7 +188,7 @@ def make_decoder(
     'DeepLabDecoder'
     """
     if width < 4 or width % 4:
-        raise InputError(f"width is {width}; allowed: a multiple of 4, such as 256")
+        raise InputError(f"width is {width}; expected: a multiple of 4, e.g. 256")
     if kind == "refining":
         return RefiningDecoder(channels, width, published=published)
     if kind == "deeplab":

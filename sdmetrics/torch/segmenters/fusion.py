@@ -1,9 +1,9 @@
 """Fusion of an appearance and a motion stream: concatenation, gated, convex combination gated (paper, Sec. 5.3).
 
-All three read features Ua and Um, `(N, c, H, W)` each, and return the fused ones; ⊕ is concatenation of channels and ∘
-the product, as in the paper's equations. Those are what the two gated fusions compute. The code that the paper's
-numbers come from differs in places, which the classes list; `published=True` computes what that code does, and takes
-its weights.
+All three read features Ua and Um, `(N, c, H, W)` each, and return the fused features. As in the paper's equations, ⊕ is
+concatenation of channels and ∘ is the product. The two gated fusions compute the paper's equations by default. The code
+that the paper's numbers come from differs in some places, listed in the classes; with `published=True` the fusions
+compute what that code does, and can load its weights.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ Fusion = Literal["concatenation", "gated", "convex_gated"]
 
 REDUCTION = 16
 FEWEST = 4
-"""Hidden units of squeeze and excitation, at least: of one or two, none may ever fire."""
+"""Minimum number of hidden units of squeeze and excitation: if there are one or two, all may be inactive."""
 KERNEL = 7
 
 
 class Concatenation(nn.Module):
-    """Concatenates both streams and mixes them by a 1 × 1 convolution, as FusionSeg does.
+    """Concatenates both streams and mixes them with a 1 × 1 convolution, as in FusionSeg.
 
     Parameters
     ----------
     channels
-        c, the channels of each stream, and of what is returned.
+        c, the number of channels of each stream and of the fused features.
 
     Examples
     --------
@@ -49,18 +49,19 @@ class Concatenation(nn.Module):
 
 
 class Gated(nn.Module):
-    """Gated fusion (Eqs. 6 and 8): every channel of either stream has a gate, and every position.
+    """Gated fusion (Eqs. 6 and 8): a gate for every channel of both streams, and a gate for every position.
 
-    U = Ua ⊕ Um, Ac = Fe(Fs(U)), Z = Ac ∘ U; then Asp ∘ Z + Z is returned. The paper leaves open what Asp is made of: as
-    in the authors' code it is a 7 × 7 convolution of the largest channel of Z, and as in Eq. 7 a sigmoid follows.
+    U = Ua ⊕ Um, Ac = Fe(Fs(U)), Z = Ac ∘ U; the result is Asp ∘ Z + Z. The paper does not define Asp here. It is
+    computed by a 7 × 7 convolution of the maximum over Z's channels, as in the authors' code, and a sigmoid, as in
+    Eq. 7.
 
     Parameters
     ----------
     channels
-        c, the channels of each stream; twice as many are returned.
+        c, the number of channels of each stream; the fused features have 2c.
     published
-        Compute what the code of MATNet does (github.com/tfzhou/MATNet): BatchNorm in place of Asp's sigmoid; one more
-        gate for all of Asp ∘ Z, from Fe's hidden units; and U, not Z, is added.
+        Whether to compute what MATNet's code does (github.com/tfzhou/MATNet): BatchNorm instead of Asp's sigmoid; an
+        additional gate for all of Asp ∘ Z, from Fe's hidden units; and U, not Z, is added.
 
     Examples
     --------
@@ -91,20 +92,21 @@ class Gated(nn.Module):
 
 
 class ConvexGated(nn.Module):
-    """Convex combination gated fusion (Eqs. 5 and 7): the gates of the two streams sum to one.
+    """Convex combination gated fusion (Eqs. 5 and 7): the gates of both streams sum to one.
 
-    Ac = Fe(Fs(Ua ⊕ Um)), Za = Ac ∘ Ua, Zm = (1 - Ac) ∘ Um; then Asp ∘ Za ⊕ (1 - Asp) ∘ Zm is returned. The paper calls
-    Za and Zm in Eq. 7 "average pooled". Averages would leave no features to be returned, so it is read thus: what is
-    multiplied are Za and Zm of Eq. 5, and what Asp is made of, by a 7 × 7 convolution and a sigmoid, are their averages
-    over the channels.
+    Ac = Fe(Fs(Ua ⊕ Um)), Za = Ac ∘ Ua, Zm = (1 - Ac) ∘ Um; the result is Asp ∘ Za ⊕ (1 - Asp) ∘ Zm. The paper calls
+    Za and Zm in Eq. 7 "average pooled", but averages would leave no features to return. It is therefore read as
+    follows: the factors are Za and Zm of Eq. 5, and Asp is computed from their averages over the channels, by a 7 × 7
+    convolution and a sigmoid.
 
     Parameters
     ----------
     channels
-        c, the channels of each stream; twice as many are returned.
+        c, the number of channels of each stream; the fused features have 2c.
     published
-        Compute what the code of the paper's study does (github.com/MSiam/MATNet_FusionCrossConStudy): Asp is made of
-        the largest channels, too. RTNet's own code (github.com/OliverRensu/RTNet) adds the two products in place of ⊕.
+        Whether to compute what the code of the paper's study does (github.com/MSiam/MATNet_FusionCrossConStudy): Asp
+        is also computed from the maxima over the channels. RTNet's own code (github.com/OliverRensu/RTNet) adds the two
+        products instead of ⊕.
 
     Examples
     --------
@@ -133,14 +135,14 @@ class ConvexGated(nn.Module):
 
 
 class ChannelAttention(nn.Module):
-    """Fe(Fs(U)), the squeeze and excitation of Eqs. 5 and 6: gates in 0 to 1 from the average of every channel.
+    """Squeeze and excitation, Fe(Fs(U)) of Eqs. 5 and 6: gates from 0 to 1, computed from every channel's average.
 
     Parameters
     ----------
     channels
-        Of U, which Fs averages over all positions.
+        Number of channels of U, which Fs averages over all positions.
     gates
-        How many there are. Fe has a sixteenth of `channels` as hidden units, and no fewer than 4.
+        Number of gates. Fe has `channels` / 16 hidden units, at least 4.
 
     Examples
     --------
@@ -166,12 +168,12 @@ class ChannelAttention(nn.Module):
 
 
 def make_fusion(kind: Fusion, channels: int, *, published: bool = False) -> Concatenation | Gated | ConvexGated:
-    """Return a fusion of two streams of so many channels.
+    """Return a fusion of two streams with a number of channels.
 
     Raises
     ------
     InputError
-        If there is none of that kind.
+        If the kind is unknown.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Masks of the objects that queries found: where each query looks, drawn by a few convolutions."""
+"""Instance masks: the attention maps of the queries, refined by a few convolutions."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from torch import Tensor, nn
 
 
 class InstanceMasks(nn.Module):
-    """Draws each object in each frame, four times as fine as the encoded pixels.
+    """Predicts the mask of each object in each frame, at four times the resolution of the encoded pixels.
 
-    Each query is compared with the pixels of its own frame, by several heads (as in DETR's mask head; Carion et al.,
-    ECCV 2020). Convolutions over space and time see these maps of one object in all frames, beside what the pixels
-    show. VisTR itself draws each frame with deformable convolutions before it convolves over time.
+    Each query attends to the pixels of its own frame with several heads, as in DETR's mask head (Carion et al.,
+    ECCV 2020). Convolutions over space and time then read these maps of one object in all frames, together with
+    features of the pixels. VisTR itself applies deformable convolutions to each frame before it convolves over time.
 
     Parameters
     ----------
     channels, heads
-        Of the transformer.
+        Width and number of heads of the transformer.
     width
-        Channels of the convolutions.
+        Number of channels of the convolutions.
 
     Examples
     --------
@@ -45,7 +45,8 @@ class InstanceMasks(nn.Module):
     def forward(self, found: Tensor, pixels: Tensor) -> Tensor:
         """Return logits `(N, T, queries, 4 h, 4 w)`.
 
-        `found` `(N, T, queries, channels)` is what the queries found, `pixels` `(N, T, h, w, channels)` are encoded.
+        `found` `(N, T, queries, channels)` are the decoder's query features, `pixels` `(N, T, h, w, channels)` the
+        encoder's tokens.
         """
         queries, keys = (part.unflatten(-1, (self.heads, -1)) for part in (self.query(found), self.key(pixels)))
         maps = torch.einsum("ntqdc,nthwdc->nqdthw", queries, keys) / keys.shape[-1] ** 0.5

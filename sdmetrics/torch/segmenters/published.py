@@ -1,4 +1,4 @@
-"""FusionSeg, MATNet and RTNet, as the paper studies them: what they are made of (Sec. 4.1.2)."""
+"""FusionSeg, MATNet and RTNet, as studied in the paper (Sec. 4.1.2)."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from sdmetrics.torch.segmenters.two_stream import TwoStream
 
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "resnext101_32x8d")
 DILATABLE = RESNETS[2:]
-"""Made of bottleneck blocks, which alone torchvision can dilate."""
+"""ResNets with bottleneck blocks, the only ones that torchvision can dilate."""
 
 
 def fusionseg(backbone: str = "resnet101") -> TwoStream:
-    """Return FusionSeg as the paper modifies it: no cross connection, and DeepLabv3+'s encoder and decoder.
+    """Return FusionSeg as modified in the paper: no cross connections, and DeepLabv3+'s encoder and decoder.
 
-    The streams are fused by 1 × 1 convolutions after stages 2 and 5. In stage 5 dilation takes the place of the stride,
-    so that the features are a 16th of the input's size. The weights are random.
+    The streams are fused by 1 × 1 convolutions after stages 2 and 5. Stage 5 is dilated instead of strided, so its
+    resolution is 1/16 of the input's. The weights are random.
 
     Parameters
     ----------
     backbone
-        Of both streams, by torchvision's name: a ResNet of bottleneck blocks.
+        Backbone of both streams, by its name in torchvision: a ResNet with bottleneck blocks.
 
     Raises
     ------
     InputError
-        If there is no such backbone.
+        If the backbone is not supported.
 
     Examples
     --------
@@ -53,16 +53,16 @@ def matnet(
 ) -> TwoStream:
     """Return MATNet: co-attention from motion to appearance after stages 3 to 5, gated fusion, boundary refinement.
 
-    The paper trains its variants by the other arguments: without `refinement` it is "MATNet NoBAR", with
-    `cross="both_ways"` the paper's own "RTNet*", with `fusion="convex_gated"` "MATNet* (CCG)". The weights are random.
+    The paper also trains variants: "MATNet NoBAR" has `refinement=False`, the paper's own "RTNet*" has
+    `cross="both_ways"`, and "MATNet* (CCG)" has `fusion="convex_gated"`. The weights are random.
 
     Parameters
     ----------
     backbone
-        Of both streams, by torchvision's name.
+        Backbone of both streams, by its name in torchvision.
     cross, fusion, refinement, published
-        As for `TwoStream`. With `published` it is the network of MATNet's authors to the last number, and takes their
-        weights (`sdmetrics export matnet --checkpoint FOLDER`).
+        As for `TwoStream`. With `published` the network is exactly that of MATNet's authors, and can load their weights
+        (`sdmetrics export matnet --checkpoint FOLDER`).
 
     Raises
     ------
@@ -79,22 +79,22 @@ def matnet(
 
 
 def rtnet(backbone: str = "resnext50_32x4d") -> TwoStream:
-    """Return RTNet: reciprocal transformations after every stage, and convex combination gated fusion.
+    """Return RTNet: reciprocal transformations after every stage and convex combination gated fusion.
 
-    The published RTNet reads two frames of a video, and the flow both forwards and backwards. This one reads a frame
-    and the flow to the next, as the other models do, and has the decoder of MATNet; the weights of RTNet's authors do
-    not fit it. Its own are random.
+    The published RTNet reads two frames of a video and both forward and backward flow. This network reads a frame and
+    the flow to the next, like the other models, and has MATNet's decoder, so it cannot load the weights of RTNet's
+    authors. The weights are random.
 
     Parameters
     ----------
     backbone
-        Of both streams, by torchvision's name. RTNet was published with `"resnext50_32x4d"`, which the paper measures,
-        and with `"resnet34"`.
+        Backbone of both streams, by its name in torchvision. RTNet was published with `"resnext50_32x4d"`, which the
+        paper measures, and with `"resnet34"`.
 
     Raises
     ------
     InputError
-        If there is no such backbone.
+        If the backbone is not supported.
 
     Examples
     --------
@@ -106,10 +106,11 @@ def rtnet(backbone: str = "resnext50_32x4d") -> TwoStream:
 
 
 def _resnet(name: str, allowed: Sequence[str], **options: Any) -> nn.Module:  # noqa: ANN401 (torchvision's own)
-    """Return one of torchvision's ResNets, whose features are of one order of magnitude with random weights, too.
+    """Return one of torchvision's ResNets, initialised so that its features do not grow with its depth.
 
-    With BatchNorm's first statistics each residual block as good as doubles the variance, 30 of them in a row saturate
-    every gate behind them. Their branches therefore begin weaker, by the root of the number of blocks in their stage.
+    With BatchNorm's initial statistics each residual block nearly doubles the variance, and 30 blocks in a row would
+    saturate every later gate. The branches are therefore scaled down by the square root of the number of blocks in
+    their stage.
     """
     if name not in allowed:
         raise InputError(f"backbone is {name!r}; allowed: {', '.join(allowed)}")

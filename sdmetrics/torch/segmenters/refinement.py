@@ -1,4 +1,4 @@
-"""Boundary-aware refinement: the fused features are told where they see an object's boundary, as in MATNet."""
+"""Boundary-aware refinement: object boundaries are predicted and added to the fused features, as in MATNet."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from torch.nn.functional import interpolate
 
 
 class BoundaryRefinement(nn.Module):
-    """Draws the boundary from every stage's fused features and appends it to them, so that the decoder reads it.
+    """Predicts the boundary from every stage's fused features and appends it to them, for the decoder to read.
 
-    Trained as MATNet is, every map it returns has a loss of its own, a fifth of the mask's
-    (github.com/tfzhou/MATNet). The paper's "MATNet NoBAR" is without it.
+    In MATNet's training every boundary map has its own loss, with a fifth of the weight of the mask's loss
+    (github.com/tfzhou/MATNet). The paper's "MATNet NoBAR" has no refinement.
 
     Parameters
     ----------
     channels
-        Of the fused features, by stage.
+        Number of channels of the fused features, by stage.
     width
-        Channels of the heads; 64 as published.
+        Number of channels of the heads; 64 as published.
 
     Attributes
     ----------
     channels : dict
-        Of the refined features, by stage: one more each.
+        Number of channels of the refined features, by stage: one more than those of the fused features.
 
     Examples
     --------
@@ -55,8 +55,8 @@ class BoundaryRefinement(nn.Module):
         Returns
         -------
         refined, boundaries
-            The features with one more channel, and logits `(N, 1 + stages, *size)`: what all stages together say, then
-            each of them from the shallowest on.
+            The features with one more channel, and logits `(N, 1 + stages, *size)`: those of all stages combined, then
+            those of each stage from the shallowest to the deepest.
         """
         drawn = {stage: self.heads[f"res{stage}"](features[stage]) for stage in self.channels}
         maps = torch.cat([interpolate(map_, list(size), mode="bilinear") for map_ in drawn.values()], 1)
@@ -65,7 +65,7 @@ class BoundaryRefinement(nn.Module):
 
 
 def _head(channels: int, width: int) -> nn.Sequential:
-    """Return what draws a boundary from one stage's features."""
+    """Return a head that predicts the boundary from one stage's features."""
     return nn.Sequential(
         nn.BatchNorm2d(channels),
         nn.Conv2d(channels, width, 3, padding=1),

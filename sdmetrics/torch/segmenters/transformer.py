@@ -1,4 +1,4 @@
-"""Layers of a transformer that reads all pixels of all frames at once: DETR's (Carion et al., ECCV 2020), as in VisTR.
+"""Transformer layers over all pixels of all frames: DETR's (Carion et al., ECCV 2020), as used in VisTR.
 
 Tokens are `(clips, tokens, channels)`. Positions are added to queries and keys in every layer, and never to values.
 """
@@ -12,14 +12,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 TEMPERATURE = 10000
-"""Ratio of the longest wave of a position's code to the shortest."""
+"""Ratio of the longest to the shortest wavelength of the position encoding."""
 
 
 def sine_positions(frames: int, height: int, width: int, channels: int) -> Tensor:
-    """Return a code of when and where each pixel is: sines and cosines of its frame, row and column.
+    """Return the position encoding of every pixel: sines and cosines of its frame, row and column.
 
-    A third of the channels each, the earlier ones of a third with shorter waves; what three pairs do not fill is 0. The
-    three coordinates are scaled such that the last frame, row and column have 2 π, as in the authors' code.
+    Each of the three coordinates gets a third of the channels, ordered from short to long wavelengths; if the number of
+    channels is not a multiple of 6, the rest is 0. Coordinates are scaled so that the last frame, row and column are at
+    2 π, as in the authors' code.
 
     Returns
     -------
@@ -45,14 +46,14 @@ def sine_positions(frames: int, height: int, width: int, channels: int) -> Tenso
 
 
 class Attention(nn.Module):
-    """Queries look at keys, with several heads, and take from the values what they see.
+    """Multi-head attention.
 
     Parameters
     ----------
     channels, heads
-        Width of the tokens, and among how many heads it is split.
+        Width of the tokens, and the number of heads it is split among.
     dropout
-        Share of the attention that is dropped in training.
+        Dropout rate of the attention weights in training.
 
     Examples
     --------
@@ -64,31 +65,31 @@ class Attention(nn.Module):
     def __init__(self, channels: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.heads, self.dropout = heads, dropout
-        # One projection for all three, as in nn.MultiheadAttention, is cut apart in every run of an exported model.
+        # A joint projection, as in nn.MultiheadAttention, would be split again in every run of an exported model.
         self.query, self.key, self.value, self.out = (nn.Linear(channels, channels) for _ in range(4))
 
     def forward(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """Return what queries `(N, queries, channels)` see of keys and values, both `(N, tokens, channels)`."""
+        """Attend from queries `(N, queries, channels)` to keys and values `(N, tokens, channels)`."""
         dropout = self.dropout if self.training else 0.0
         projected = (self.query(queries), self.key(keys), self.value(values))
-        # One head after the other: an exported model writes down all tokens by all, 150 MB a clip and head of VisTR.
+        # One head at a time: an exported model stores all tokens × tokens, 150 MB per clip and head in VisTR.
         heads = zip(*(part[:, None].chunk(self.heads, dim=3) for part in projected), strict=True)
-        seen = [
+        attended = [
             functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout) for query, key, value in heads
         ]
-        taken: Tensor = self.out(torch.cat(seen, dim=3)[:, 0])
-        return taken
+        output: Tensor = self.out(torch.cat(attended, dim=3)[:, 0])
+        return output
 
 
 class EncoderLayer(nn.Module):
-    """Every pixel looks at all pixels of all frames, then thinks alone; returns the new tokens.
+    """Encoder layer: global self-attention over space and time, then a feed-forward network.
 
     Parameters
     ----------
     channels, heads, hidden
-        Width of the tokens, attention heads, and width between the two layers of the second step.
+        Width of the tokens, number of attention heads, and width of the feed-forward network's hidden layer.
     dropout
-        Share of what either step adds that is dropped in training.
+        Dropout rate in training: of the attention weights, the hidden layer and both residual branches.
 
     Examples
     --------
@@ -103,10 +104,10 @@ class EncoderLayer(nn.Module):
         self.feedforward = _feedforward(channels, hidden, dropout)
         self.norm2 = nn.LayerNorm(channels)
         self.dropout = nn.Dropout(dropout)
-        _start_even(self)
+        _init_xavier(self)
 
     def forward(self, tokens: Tensor, positions: Tensor) -> Tensor:
-        """Turn tokens `(N, tokens, channels)` at `positions` `(tokens, channels)` into others."""
+        """Return the new tokens, given tokens `(N, tokens, channels)` and `positions` `(tokens, channels)`."""
         placed = tokens + positions
         tokens = self.norm1(tokens + self.dropout(self.attention(placed, placed, tokens)))
         changed: Tensor = self.norm2(tokens + self.dropout(self.feedforward(tokens)))
@@ -114,7 +115,7 @@ class EncoderLayer(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Every query looks at all queries, then at the encoded pixels, then thinks alone; returns what they found.
+    """Decoder layer: self-attention of the queries, cross-attention to the pixels, then a feed-forward network.
 
     Parameters
     ----------
@@ -137,13 +138,13 @@ class DecoderLayer(nn.Module):
         self.feedforward = _feedforward(channels, hidden, dropout)
         self.norm3 = nn.LayerNorm(channels)
         self.dropout = nn.Dropout(dropout)
-        _start_even(self)
+        _init_xavier(self)
 
     def forward(self, found: Tensor, pixels: Tensor, positions: Tensor, queries: Tensor) -> Tensor:
-        """Turn what the queries have found so far, `(N, queries, channels)`, into more.
+        """Return the new query features, given those of the previous layer, `found` `(N, queries, channels)`.
 
-        `pixels` `(N, tokens, channels)` are encoded; `positions` `(tokens, channels)` and `queries`
-        `(queries, channels)` say which is which.
+        `pixels` `(N, tokens, channels)` are the encoder's tokens, `positions` `(tokens, channels)` their encoding, and
+        `queries` `(queries, channels)` the learned query embeddings.
         """
         placed = found + queries
         found = self.norm1(found + self.dropout(self.attention(placed, placed, found)))
@@ -157,8 +158,8 @@ def _feedforward(channels: int, hidden: int, dropout: float) -> nn.Module:
     return nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, channels))
 
 
-def _start_even(layer: nn.Module) -> None:
-    """Let every matrix keep the scale of what it is given, as the authors do."""
+def _init_xavier(layer: nn.Module) -> None:
+    """Initialise every matrix by Glorot's uniform distribution, as the authors do."""
     for weights in layer.parameters():
         if weights.ndim > 1:
             nn.init.xavier_uniform_(weights)

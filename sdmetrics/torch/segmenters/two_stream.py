@@ -1,4 +1,4 @@
-"""Two-stream video object segmentation, made of parts that combine freely (paper, Sec. 4.1.2 and 5.3)."""
+"""Two-stream video object segmentation from interchangeable parts (paper, Sec. 4.1.2 and 5.3)."""
 
 from __future__ import annotations
 
@@ -16,47 +16,48 @@ from sdmetrics.torch.segmenters.refinement import BoundaryRefinement
 
 
 class TwoStream(nn.Module):
-    """Finds the moving objects of a frame from the frame itself and from the optical flow to the next one.
+    """Segments the moving objects of a frame, given the frame and the optical flow to the next one.
 
-    Each input has a stream of its own, a ResNet-like backbone. Cross connections join the streams after some of their
-    stages, fusions make one of the two for the decoder, and boundary refinement tells the decoder where objects end.
+    Each input has its own stream, a ResNet-like backbone. Cross connections exchange features between the streams
+    after some of their stages, fusions combine both streams for the decoder, and boundary refinement adds object
+    boundaries to the features that the decoder reads.
 
-    The layers that the paper measures are modules, and all that comes after a layer reads what its module returns:
+    The layers that the paper measures are modules, and all later parts read what these modules return:
     `appearance.res2` to `appearance.res5` and `motion.res2` to `motion.res5` are a stream's features after a stage and
-    after its cross connection, if any, `fusion.res2` and so on the fused ones. `layers` holds these names.
+    its cross connection, if any; `fusion.res2` and so on are the fused features. `layers` holds these names.
 
     Parameters
     ----------
     appearance, motion
-        The backbones of the frame and of the flow; see `backbones.take_apart`. Their parts become the model's; they
-        must have the same number of channels after every stage.
+        The backbones of the frame and of the flow; see `backbones.take_apart`. Their parts become parts of the model.
+        Both must have the same output shape after every stage.
     cross
-        Which way cross connections go: `"none"`, `"motion_to_appearance"` or `"both_ways"` by co-attention, or
-        `"reciprocal"`, RTNet's own; see `sdmetrics.torch.segmenters.cross_connections`.
+        Kind of cross connections: `"none"`, `"motion_to_appearance"` or `"both_ways"` (co-attention), or
+        `"reciprocal"` (RTNet's); see `sdmetrics.torch.segmenters.cross_connections`.
     fusion
         `"concatenation"`, `"gated"` or `"convex_gated"`; see `sdmetrics.torch.segmenters.fusion`.
     refinement
-        Whether boundaries are drawn and refine the mask; see `sdmetrics.torch.segmenters.refinement`.
+        Whether boundaries are predicted to refine the mask; see `sdmetrics.torch.segmenters.refinement`.
     fused_stages, crossed_stages
-        After which stages, of 2 to 5, the streams are fused and connected. Stage 5 is always fused.
+        Stages, from 2 to 5, after which the streams are fused and connected. Stage 5 is always fused.
     decoder, width
         `"refining"` or `"deeplab"`, and its number of channels; see `sdmetrics.torch.segmenters.decoders`.
     published
-        Whether fusions and decoder compute what the authors' code does, where that is not what the paper's equations
-        say; what differs stands there.
+        Whether fusions and decoder follow the authors' code where it differs from the paper's equations; see
+        there for the differences.
 
     Raises
     ------
     InputError
-        If an argument is not allowed, a backbone lacks parts, or the two do not fit each other.
+        If an argument is not allowed, a backbone lacks parts, or the backbones' shapes differ.
 
     Examples
     --------
     >>> import torch
     >>> from sdmetrics.torch.segmenters.backbones import small_resnet
     >>> model = TwoStream(small_resnet(), small_resnet(), cross="motion_to_appearance", refinement=True, width=16)
-    >>> found = model(torch.zeros(2, 3, 64, 64), torch.zeros(2, 3, 64, 64))
-    >>> {name: tuple(logits.shape) for name, logits in found.items()}
+    >>> outputs = model(torch.zeros(2, 3, 64, 64), torch.zeros(2, 3, 64, 64))
+    >>> {name: tuple(logits.shape) for name, logits in outputs.items()}
     {'mask': (2, 1, 64, 64), 'boundaries': (2, 5, 64, 64)}
     >>> model.layers[:4]
     ('appearance.res2', 'appearance.res3', 'appearance.res4', 'appearance.res5')
@@ -79,7 +80,9 @@ class TwoStream(nn.Module):
         super().__init__()
         _check_stages(fused_stages, crossed_stages, cross)
         if appearance is motion:
-            raise InputError("appearance and motion are one and the same backbone; give two, such as copy.deepcopy's")
+            raise InputError(
+                "appearance and motion are the same backbone; pass two, e.g. a copy made with copy.deepcopy"
+            )
         self.fused = sorted(fused_stages)
         self.crossed = sorted(crossed_stages) if cross != "none" else []
         channels, self.appearance, self.motion = _streams(appearance, motion)
@@ -94,7 +97,7 @@ class TwoStream(nn.Module):
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The names of the modules that are measured."""
+        """Names of the modules that are measured."""
         streams = [f"{stream}.res{stage}" for stream in ("appearance", "motion") for stage in STAGES]
         return (*streams, *(f"fusion.res{stage}" for stage in self.fused))
 
@@ -104,25 +107,25 @@ class TwoStream(nn.Module):
         Parameters
         ----------
         image, flow
-            A frame each, `(N, 3, H, W)`, and the flow to the next one in the same size, `(N, 3, H, W)` as a picture or
-            `(N, 2, H, W)` as vectors, as the motion backbone reads it.
+            Frames `(N, 3, H, W)`, and the flow to the next frames in the same size, as the motion backbone reads it:
+            `(N, 3, H, W)` as an image or `(N, 2, H, W)` as vectors.
 
         Returns
         -------
         dict
             `"mask"`: logits `(N, 1, H, W)`. With refinement also `"boundaries"`: logits `(N, 1 + fused stages, H, W)`,
-            of all stages together and of each.
+            of all stages combined and of each stage.
         """
         size = image.shape[2:]
         if flow.shape[2:] != size:
             raise InputError(
-                f"the image is {tuple(size)} and the flow {tuple(flow.shape[2:])} pixels; both are read in one size"
+                f"the image is {tuple(size)} and the flow {tuple(flow.shape[2:])} pixels; expected: the same size"
             )
         features = self._fused(image, flow)
-        found = {}
+        boundaries = {}
         if self.refinement is not None:
-            features, found["boundaries"] = self.refinement(features, size)
-        return {"mask": interpolate(self.decoder(features), size, mode="bilinear"), **found}
+            features, boundaries["boundaries"] = self.refinement(features, size)
+        return {"mask": interpolate(self.decoder(features), size, mode="bilinear"), **boundaries}
 
     def _fused(self, image: Tensor, flow: Tensor) -> dict[int, Tensor]:
         """Return the fused features by stage."""
@@ -140,7 +143,7 @@ class TwoStream(nn.Module):
 
 
 class StreamFeatures(nn.Module):
-    """A stream's features after a stage: with a cross connection relu(own + received), else its own as they are."""
+    """A stream's features after a stage: relu(own + received) with a cross connection, else its own unchanged."""
 
     def forward(self, own: Tensor, received: Tensor | None = None) -> Tensor:
         """Return the features that all later parts read, `(N, channels, h, w)`."""
@@ -148,7 +151,7 @@ class StreamFeatures(nn.Module):
 
 
 def _streams(appearance: nn.Module, motion: nn.Module) -> tuple[dict[int, int], nn.ModuleDict, nn.ModuleDict]:
-    """Return the channels of the stages, and the two streams: stem, stages and the features after each."""
+    """Return the channels of the stages, and both streams: stem, stages and the features after each stage."""
     streams, shapes = [], []
     for backbone in (appearance, motion):
         stem, stages = take_apart(backbone)
@@ -160,17 +163,19 @@ def _streams(appearance: nn.Module, motion: nn.Module) -> tuple[dict[int, int], 
         if shapes[0][stage] != shapes[1][stage]:
             raise InputError(
                 f"after stage {stage}, 64 × 64 pixels are {shapes[0][stage][1:]} in the appearance backbone and "
-                f"{shapes[1][stage][1:]} in that of motion (channels, height, width); give backbones of one shape"
+                f"{shapes[1][stage][1:]} in the motion backbone (channels, height, width); use two of one shape"
             )
     return {stage: shape[1] for stage, shape in shapes[0].items()}, streams[0], streams[1]
 
 
 def _check_stages(fused: Collection[int], crossed: Collection[int], cross: Cross) -> None:
-    """Say which stages cannot be used."""
+    """Check the numbers of the fused and crossed stages."""
     for name, stages in (("fused_stages", fused), ("crossed_stages", crossed)):
         if not set(stages) <= set(STAGES) or len(set(stages)) != len(stages):
             raise InputError(f"{name} are {tuple(stages)}; allowed: any of 2, 3, 4, 5, each once")
     if max(STAGES) not in fused:
-        raise InputError(f"fused_stages are {tuple(fused)}; 5 has to be one of them, as the decoder begins there")
+        raise InputError(f"fused_stages are {tuple(fused)}; include 5, where the decoder begins")
     if cross != "none" and not crossed:
-        raise InputError(f"cross is {cross!r} and crossed_stages are none; name at least one, or give cross='none'")
+        raise InputError(
+            f"cross is {cross!r} but crossed_stages is empty; name at least one stage, or pass cross='none'"
+        )

@@ -13,39 +13,40 @@ from sdmetrics.torch.segmenters.transformer import DecoderLayer, EncoderLayer, s
 
 
 class VisTR(nn.Module):
-    """Finds the objects of a clip, each under one number in all frames.
+    """Video instance segmentation: detects objects and keeps their identity across frames.
 
-    A backbone sees each frame by itself. An encoder lets all its pixels in all frames look at one another, and in a
-    decoder a fixed number of queries per frame look for objects: the i-th queries of all frames for the i-th object.
+    A backbone processes each frame separately. An encoder attends from every pixel to the pixels of all frames, and a
+    decoder detects objects with a fixed number of queries per frame: the i-th queries of all frames detect the i-th
+    object.
 
-    The layers are modules that return one tensor `(N, tokens, channels)`, numbered as the paper counts them:
-    `encoder.1`, `encoder.2`, … of all pixels, then `decoder.1`, … of all queries, frame by frame.
+    The layers are modules that return one tensor `(N, tokens, channels)`, numbered as in the paper: `encoder.1`,
+    `encoder.2`, … of all pixels, then `decoder.1`, … of all queries, frame by frame.
 
     Parameters
     ----------
     backbone
-        Turns frames `(M, 3, H, W)` into features `(M, features, h, w)`: a ResNet without its pooling and classifier,
-        or any other.
+        Turns frames `(M, 3, H, W)` into features `(M, features, h, w)`, e.g. a ResNet without its pooling and
+        classifier.
     features
-        Channels that it returns.
+        Number of channels that the backbone returns.
     frames
-        Frames of a clip.
+        Number of frames of a clip.
     classes
-        Kinds of objects. One more logit, the last, says that there is none.
+        Number of object classes. The last logit, in addition to these, is that of "no object".
     channels, heads, hidden, dropout
-        Of the transformer; see `EncoderLayer`. As published: 384, 8, 2048 and, in training, 0.1.
+        Dimensions of the transformer; see `EncoderLayer`. As published: 384, 8, 2048 and, in training, 0.1.
     layers
-        Of the encoder and of the decoder.
+        Number of layers of the encoder and of the decoder.
     queries
-        Per frame: the largest number of objects that can be found.
+        Number of queries per frame, the largest number of objects that can be detected.
     masks
-        Whether to draw the objects as well; see `InstanceMasks`. Without, they have a class and a box. The published
-        model draws with a head of its own, of deformable convolutions, which is not part of this one.
+        Whether to predict masks in addition to classes and boxes; see `InstanceMasks`. The published model has a
+        different mask head, with deformable convolutions.
 
     Raises
     ------
     InputError
-        If the channels cannot be split among the heads, a number is below 1, or a clip has another number of frames.
+        If the channels cannot be split among the heads, a number is below 1, or a clip has other than `frames` frames.
 
     Examples
     --------
@@ -77,7 +78,7 @@ class VisTR(nn.Module):
         if min(features, frames, classes, channels, heads, *layers, hidden, queries) < 1 or channels % heads:
             raise InputError(
                 f"VisTR cannot have {channels} channels in {heads} heads, {layers} layers, {hidden} hidden units, "
-                f"{features} features, {frames} frames, {queries} queries and {classes} classes; allowed: each at "
+                f"{features} features, {frames} frames, {queries} queries and {classes} classes; expected: each at "
                 "least 1, and the channels a multiple of the heads"
             )
         self.frames = frames
@@ -94,7 +95,7 @@ class VisTR(nn.Module):
         self.classes = nn.Linear(channels, classes + 1)
 
     def forward(self, video: Tensor) -> dict[str, Tensor]:
-        """Return what the queries of each frame found.
+        """Return the detections of every query in every frame.
 
         Parameters
         ----------
@@ -104,13 +105,13 @@ class VisTR(nn.Module):
         Returns
         -------
         dict
-            `logits` `(N, T, queries, classes + 1)`; `boxes` `(N, T, queries, 4)`, horizontal and vertical centre, width
-            and height as shares of the frame; with a mask head `masks` `(N, T, queries, 4 h, 4 w)`, logits.
+            `logits` `(N, T, queries, classes + 1)`; `boxes` `(N, T, queries, 4)`: horizontal and vertical centre, width
+            and height relative to the frame; with a mask head also `masks` `(N, T, queries, 4 h, 4 w)`, logits.
         """
         if video.ndim != 5 or video.shape[1] != self.frames:
             raise InputError(
-                f"VisTR was made for clips (N, {self.frames}, 3, H, W) and is given {tuple(video.shape)}; its queries "
-                "belong to that number of frames. Feed it so, or build it with other frames"
+                f"video has shape {tuple(video.shape)}; expected: (N, {self.frames}, 3, H, W), as the queries "
+                "are for that number of frames. Pass such clips, or build VisTR with other frames"
             )
         features = self.projection(self.backbone(video.flatten(0, 1)))
         channels, height, width = features.shape[1:]
@@ -130,7 +131,7 @@ class VisTR(nn.Module):
 
 
 def _perceptron(*widths: int) -> nn.Module:
-    """Return linear layers between widths, with rectifiers between them."""
+    """Return linear layers from each width to the next, with ReLU between them."""
     layers: list[nn.Module] = []
     for read, returned in pairwise(widths):
         layers += [nn.Linear(read, returned), nn.ReLU()]

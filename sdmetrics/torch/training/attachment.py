@@ -1,4 +1,4 @@
-"""Puts StaticDropout into a model, and makes its estimates while the model is trained."""
+"""Attach StaticDropout to a model and estimate its scores during training."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from torch.utils.hooks import RemovableHandle
 
 from sdmetrics.errors import InputError
 from sdmetrics.probes.torch_hooks import layer_names, place_of, with_first_tensor
+from sdmetrics.torch.training.isolation import extra_forward
 from sdmetrics.torch.training.moments import pooled
-from sdmetrics.torch.training.processes import gathered, rank
-from sdmetrics.torch.training.shuffled_call import Call, Layout, understand
-from sdmetrics.torch.training.silent_forward import run_unnoticed
+from sdmetrics.torch.training.processes import all_gather, rank
+from sdmetrics.torch.training.shuffled_call import Call, Layout, parse_call
 from sdmetrics.torch.training.static_dropout import Per, StaticDropout
+from sdmetrics.torch.training.wrappers import unwrap
 
 NAME = "static_dropout"
-"""What the module that `attach` adds to a layer is called there."""
+"""Name of the submodule that `attach` adds to a layer."""
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
@@ -27,14 +28,14 @@ Hook = TypeVar("Hook", bound=Callable[..., None])
 
 
 def not_compiled(hook: Hook) -> Hook:
-    """Keep a compiler away from what runs around the model's forward: it counts steps, and runs the model once more."""
+    """Exclude a hook of the model from compilation: it counts steps and may run the model again."""
     reason = "for fullgraph=True call sdmetrics.torch.attach after torch.compile, on what torch.compile returned"
-    kept: Hook = torch.compiler.disable(hook, reason=reason)  # type: ignore[no-untyped-call]
-    return kept
+    uncompiled: Hook = torch.compiler.disable(hook, reason=reason)  # type: ignore[no-untyped-call]
+    return uncompiled
 
 
 class Options(TypedDict, total=False):
-    """The further arguments of `StaticDropout`."""
+    """Optional arguments of `StaticDropout`."""
 
     every: int
     batches: int
@@ -45,12 +46,12 @@ class Options(TypedDict, total=False):
 
 
 class Attachment:
-    """A StaticDropout in a model and the hooks that make its estimates; `attach` returns it.
+    """A StaticDropout in a model, with the hooks that estimate its scores. `attach` returns it.
 
     Attributes
     ----------
     dropout : StaticDropout
-        The module that was put in.
+        The attached module.
     """
 
     def __init__(
@@ -63,15 +64,15 @@ class Attachment:
         self._shuffling = False
         self._hooks: list[RemovableHandle] = []
         parent, _, name = layer.rpartition(".")
-        bare = _bare(model)
-        found = bare.get_submodule(layer)
-        if isinstance(found, (StaticDropout, *DROPOUTS)):
-            self._place: tuple[nn.Module, str, nn.Module | None] = bare.get_submodule(parent), name, found
+        bare = _unwrap(model)
+        module = bare.get_submodule(layer)
+        if isinstance(module, (StaticDropout, *DROPOUTS)):
+            self._place: tuple[nn.Module, str, nn.Module | None] = bare.get_submodule(parent), name, module
         else:
-            self._place = found, NAME, None
-            # A plain Sequential runs whatever is added to it, at its end.
-            if type(found).forward is not nn.Sequential.forward:
-                self._hooks.append(found.register_forward_hook(self._drop))
+            self._place = module, NAME, None
+            # A plain Sequential runs the added module itself, at its end.
+            if type(module).forward is not nn.Sequential.forward:
+                self._hooks.append(module.register_forward_hook(self._drop))
         setattr(*self._place[:2], dropout)
         self._hooks += [
             dropout.register_forward_pre_hook(self._see),
@@ -81,7 +82,7 @@ class Attachment:
         torch.compiler.reset()  # compiled code does not notice hooks
 
     def remove(self) -> None:
-        """Take the module and the hooks out again; the model is as it was, what it learned aside."""
+        """Remove the module and the hooks. The model is as before, except for what it learned."""
         if not self._hooks:
             return
         while self._hooks:
@@ -94,28 +95,28 @@ class Attachment:
         torch.compiler.reset()
 
     def _drop(self, _module: nn.Module, _args: object, output: object) -> object:
-        """Drop channels of what the layer returns."""
+        """Drop channels of the layer's output."""
         return with_first_tensor(output, self.dropout, self._layer)
 
     def _see(self, dropout: nn.Module, args: tuple[Tensor, ...]) -> None:
-        """Note the features on their way into the dropout; of a layer that runs many times two will do."""
+        """Record the features that the dropout reads; two records suffice to detect a layer that runs repeatedly."""
         if dropout.training and len(self._seen) < 2:
             self._seen.append(args[0].detach())
 
     @not_compiled
     def _begin(self, _model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        """Begin a step of training; where an estimate is due, run the model on shuffled frames.
+        """Begin a training step; if an estimate is due, run the model on shuffled frames.
 
-        That is before the forward, not after it, as nothing waits for a backward yet.
+        This happens before the main forward, while no activations are held for the backward yet.
         """
         if self._in_training():
             due = self.dropout.begin_step()
-            self._of_shuffled = self._run_shuffled(understand(args, kwargs, self._layout)) if due else None
+            self._of_shuffled = self._run_shuffled(parse_call(args, kwargs, self._layout)) if due else None
             self._seen.clear()
 
     @not_compiled
     def _end(self, _model: nn.Module, _args: tuple[Any, ...], _output: object) -> None:
-        """Compare the features of this forward with those of shuffled frames."""
+        """Add the features of this forward and those of the shuffled frames to the estimate."""
         if self._shuffling:
             return
         if self._in_training() and self._of_shuffled is not None:
@@ -124,34 +125,34 @@ class Attachment:
         self._seen.clear()
 
     def _in_training(self) -> bool:
-        """Whether this is a forward that training needs; not so that on shuffled frames, also of another attachment."""
+        """Return whether this is a training forward, not an extra forward on shuffled frames (of any attachment)."""
         return self.dropout.training and torch.is_grad_enabled()
 
     def _run_shuffled(self, call: Call) -> Tensor:
         """Return the features of shuffled frames, `(N, units)`."""
-        clips = [int(number) for number in gathered(torch.tensor(call.clips, device=self.dropout.scores.device))]
+        clips = [int(number) for number in all_gather(torch.tensor(call.clips, device=self.dropout.scores.device))]
         orders, draws = (np.random.default_rng([self._seed, self.dropout.step, n]) for n in (0, 1 + rank()))
         args, kwargs = call.shuffled(orders, first=sum(clips[: rank()]), total=sum(clips))
         self._seen.clear()
         self.dropout.active, self._shuffling = False, True
         try:
-            run_unnoticed(self._model, args, kwargs, seed=int(draws.integers(2**63)))
+            extra_forward(self._model, args, kwargs, seed=int(draws.integers(2**63)))
         finally:
             self.dropout.active, self._shuffling = True, False
         return pooled(self._features(call.clips))
 
     def _features(self, clips: int) -> Tensor:
-        """Return the features that were seen in this forward."""
+        """Return the features recorded in this forward."""
         if len(self._seen) != 1:
-            found = f"runs {len(self._seen)} times" if self._seen else "does not run"
+            runs = f"runs {len(self._seen)} times" if self._seen else "does not run"
             raise InputError(
-                f"module {self._layer!r} {found} in a forward of {type(_bare(self._model)).__name__}; needed: once. "
+                f"module {self._layer!r} {runs} in a forward of {type(_unwrap(self._model)).__name__}; expected: once. "
                 "Name the module that returns the pooled features"
             )
         if len(self._seen[0]) != clips:
             raise InputError(
-                f"module {self._layer!r} returns features of the shape {tuple(self._seen[0].shape)} for {clips} clips; "
-                "needed: one row for each clip. Name a module after the frames are pooled"
+                f"module {self._layer!r} returns features of shape {tuple(self._seen[0].shape)} for {clips} clips; "
+                "expected: one row per clip. Name a module that runs after the frames are pooled"
             )
         return self._seen[0]
 
@@ -166,59 +167,59 @@ def attach(
     seed: int = 0,
     **options: Unpack[Options],
 ) -> Attachment:
-    """Put StaticDropout into a model where a module returns its features, and make its estimates in training.
+    """Attach StaticDropout to the module that returns a model's features, and estimate its scores during training.
 
-    Every `every` steps of training (of `model.train()`, with gradients) the model runs once more, on the batch with
-    the frames of each clip shuffled, before its forward proper. This further forward is in training mode as the other
-    is and keeps no gradient; all buffers (BatchNorm's running statistics and counters) and torch's random generators
-    are afterwards, bit for bit, as if it had not been. So the model's own random draws are those of the
-    same training without estimates; what the further forward draws, and the frames' new orders, depend on `seed`, the
-    step and the process alone.
+    Every `every` training steps (forwards in `model.train()` mode with gradients) the model runs an extra forward
+    before the main one, on the same batch with the frames of each clip shuffled. The extra forward is in training mode
+    and records no gradient. It restores all buffers (BatchNorm's running statistics and counters) and torch's random
+    generators bit for bit, so the model's own random draws are those of the same training without estimates. The
+    random draws of the extra forward, and the order of the frames, depend only on `seed`, the step and the process.
 
     Parameters
     ----------
     model
         The model that the training loop calls: plain, compiled, or in `DistributedDataParallel`.
     layer
-        The name of the module that returns the features, `(N, units)` or `(N, units, *)` (of several tensors, the
-        first). The module that drops becomes a part of it, `static_dropout`, and of the model's `state_dict`. If it
-        is a dropout of torch, StaticDropout takes its place; if it is a StaticDropout, it stays. Where no module
-        returns the features, put one before the classifier: `model.head = nn.Sequential(StaticDropout(768, 0.3),
-        model.head)`, and name it, here `"head.0"`.
+        Name of the module that returns the features, `(N, units)` or `(N, units, *)`; if it returns several tensors,
+        the first is used. StaticDropout becomes its submodule `static_dropout` and part of the model's `state_dict`.
+        If the module is a dropout of torch, StaticDropout replaces it; if it is a StaticDropout, it is used as it is.
+        If no module returns the features, insert a StaticDropout before the classifier,
+        `model.head = nn.Sequential(StaticDropout(768, 0.3), model.head)`, and name it, here `"head.0"`.
     rate
-        As of `StaticDropout`; by default that of the dropout whose place it takes.
+        See `StaticDropout`. Default: the rate of the dropout that is replaced.
     units
-        Channels of the features; by default what the module that comes after `layer` reads.
+        Number of channels of the features. Default: the number that the next module after `layer` reads.
     layout
-        The axes of the model's inputs, `"NCTHW"` or any other, or a `ModelInput`. A single one counts for each tensor
-        with as many axes that the model is called with (in lists, tuples and dicts, too), and others are left as
-        they are; a list gives one for each. Several inputs get orders of their own.
+        Axes of the model's inputs, e.g. `"NCTHW"`, or a `ModelInput`. A single layout applies to every tensor with
+        that number of axes among the model's arguments (also inside lists, tuples and dicts); other tensors are not
+        shuffled. A list specifies one layout per tensor. Each input is shuffled independently.
     seed
-        Draws the orders of frames.
+        Random seed of the frame orders.
     options
         Further arguments of `StaticDropout`: `every`, `batches`, `replacement`, `per`, `rescale`, `temperature`.
 
     Returns
     -------
     Attachment
-        With `.dropout`, the module, and `.remove()`, which takes it out again.
+        `.dropout` is the module; `.remove()` removes it again.
 
     Raises
     ------
     InputError
-        If there is no such layer, or it has a StaticDropout already; in training, if the layer does not run once, or
-        does not return one row of `units` channels for each clip, or if no input has frames to shuffle.
+        If the layer does not exist or already has a StaticDropout; in training, if the layer does not run exactly
+        once, does not return one row of `units` channels per clip, or if no input has frames to shuffle.
 
     Notes
     -----
-    * Load pretrained weights first, and then attach; to resume, attach first, and then load. After `.remove()` the
-      `state_dict` is that of the plain model.
-    * `torch.compile`: before or after, the model stays one graph and is not compiled anew at any step. With
-      `fullgraph=True` attach after it, to what it returned. The further forward runs uncompiled.
-    * `DistributedDataParallel`: before or after. Scores are those of all processes' pairs. All processes must take
-      the same number of steps.
-    * Hooks of your own run in the further forward, too. Modules that count or draw by other means than buffers and
-      torch's generators notice it.
+    * Load pretrained weights before attaching. To resume a training, attach first and then load its checkpoint. After
+      `.remove()` the `state_dict` is that of the plain model.
+    * `torch.compile` may be called before or after `attach`; the model stays one graph and is not recompiled at any
+      step. With `fullgraph=True`, call `attach` after `torch.compile`, on the module that it returned. The extra
+      forward runs uncompiled.
+    * `DistributedDataParallel` may be applied before or after `attach`. Scores are estimated from the pairs of all
+      processes, which must take the same number of steps.
+    * Your own hooks run in the extra forward, too. It does affect modules that keep state outside buffers or draw
+      random numbers from other generators than torch's.
 
     Examples
     --------
@@ -231,42 +232,36 @@ def attach(
     (1, torch.Size([8]))
     >>> attached.remove()
     """
-    bare = _bare(model)
+    bare = _unwrap(model)
     layer_names(bare, [layer])
-    found = bare.get_submodule(layer)
-    hooks = found._forward_pre_hooks.values() if isinstance(found, StaticDropout) else ()
-    if hasattr(found, NAME) or any(isinstance(getattr(hook, "__self__", None), Attachment) for hook in hooks):
-        raise InputError(f"module {layer!r} has a StaticDropout attached already; .remove() that one first")
-    if isinstance(found, StaticDropout):
+    module = bare.get_submodule(layer)
+    hooks = module._forward_pre_hooks.values() if isinstance(module, StaticDropout) else ()
+    if hasattr(module, NAME) or any(isinstance(getattr(hook, "__self__", None), Attachment) for hook in hooks):
+        raise InputError(f"module {layer!r} already has a StaticDropout attached; .remove() it first")
+    if isinstance(module, StaticDropout):
         if rate is not None or units is not None or options:
-            raise InputError(f"module {layer!r} is a StaticDropout already; its rate and options are given there")
-        return Attachment(model, layer, found, layout, seed)
-    if rate is None and isinstance(found, DROPOUTS):
-        rate = found.p
+            raise InputError(f"module {layer!r} is already a StaticDropout; set rate, units and options there")
+        return Attachment(model, layer, module, layout, seed)
+    if rate is None and isinstance(module, DROPOUTS):
+        rate = module.p
     if rate is None:
-        raise InputError(f"module {layer!r} is {type(found).__name__}, not a dropout; give a rate, 0 to 1")
+        raise InputError(f"module {layer!r} is {type(module).__name__}, not a dropout; pass a rate, 0 to 1")
     dropout = StaticDropout(_units_after(bare, layer) if units is None else units, rate, **options)
-    dropout.to(place_of(bare)[0]).train(found.training)
+    dropout.to(place_of(bare)[0]).train(module.training)
     return Attachment(model, layer, dropout, layout, seed)
 
 
-def _bare(model: nn.Module) -> nn.Module:
-    """Return the module that `torch.compile` and `DistributedDataParallel` are wrapped around."""
-    while True:
-        if isinstance(model, nn.parallel.DistributedDataParallel):
-            model = model.module
-        elif isinstance(inner := getattr(model, "_orig_mod", None), nn.Module):
-            model = inner
-        else:
-            return model
+def _unwrap(model: nn.Module) -> nn.Module:
+    """Return the module that layer names refer to; for `DataParallel` they begin with `module.`."""
+    return unwrap(model, (nn.parallel.DistributedDataParallel,))
 
 
 def _units_after(model: nn.Module, layer: str) -> int:
-    """Return the channels that the first module after a layer reads, of those that say so."""
+    """Return the number of input channels of the first module after a layer that declares it."""
     modules = list(model.named_modules())
     last = max(index for index, (name, _) in enumerate(modules) if f"{name}.".startswith(f"{layer}."))
     for _, module in modules[last + 1 :]:
         for width in ("in_features", "in_channels"):
             if isinstance(units := getattr(module, width, None), int):
                 return units
-    raise InputError(f"no module after {layer!r} tells how many units it returns; give units=")
+    raise InputError(f"no module after {layer!r} declares its number of input channels; pass units=")

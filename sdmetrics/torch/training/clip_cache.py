@@ -1,4 +1,4 @@
-"""Clips and styles that remember what they gave, for clips that are measured again and again."""
+"""Clips and styles that cache their frames, for clips that are measured repeatedly."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ from sdmetrics.clips.styles.built_in import STYLES, Style, style_identity
 from sdmetrics.probes.inputs import ModelInput
 
 COPIES = 3
-"""A clip's own frames and those in its two styles."""
+"""A clip's own frames, and its frames in two styles."""
 
 
-def keep(
+def cached_clips(
     clips: Sequence[Clip], styles: Mapping[str, Style] | None, inputs: Sequence[ModelInput], limit: int
 ) -> tuple[list[Clip], Mapping[str, Style] | None]:
-    """Return clips and styles for `analyze` that decode and style every clip once, if that fits into `limit` bytes.
+    """Return clips and styles that decode and style every clip only once.
 
-    The results, and the settings that they carry, are those of the clips and styles given.
+    If the frames do not fit into `limit` bytes, the clips and styles are returned unchanged. Results and their
+    settings are the same either way.
 
     Examples
     --------
     >>> from sdmetrics.clips.generated.world import world_clips
-    >>> clips, _ = keep(world_clips(2), None, [ModelInput("video", size=(40, 40))], limit=10**6)
+    >>> clips, _ = cached_clips(world_clips(2), None, [ModelInput("video", size=(40, 40))], limit=10**6)
     >>> clips[0].frames is clips[0].frames
     True
     """
     frames = max(item.frames for item in inputs)
     if len(clips) * COPIES * frames * int(np.prod(inputs[0].size)) * 3 > limit:
         return list(clips), styles
-    kept = [
+    cached = [
         replace(
             clip,
             load=functools.cache(clip.load),
@@ -44,20 +45,20 @@ def keep(
         for clip in clips
     ]
     if any(clip.styled for clip in clips):
-        return kept, styles
-    return kept, {name: _KeptStyle(style) for name, style in (STYLES if styles is None else styles).items()}
+        return cached, styles
+    return cached, {name: _CachedStyle(style) for name, style in (STYLES if styles is None else styles).items()}
 
 
-class _KeptStyle:
-    """A style that styles the same frames once."""
+class _CachedStyle:
+    """A style that caches its result by the content of the frames."""
 
     def __init__(self, style: Style) -> None:
         self._style = style
-        self._known: dict[bytes, Frames] = {}
+        self._cache: dict[bytes, Frames] = {}
         self.identity = style_identity(style)
 
     def __call__(self, frames: Frames) -> Frames:
         key = hashlib.blake2b(np.ascontiguousarray(frames).data).digest()
-        if key not in self._known:
-            self._known[key] = self._style(frames)
-        return self._known[key]
+        if key not in self._cache:
+            self._cache[key] = self._style(frames)
+        return self._cache[key]

@@ -1,4 +1,4 @@
-"""A callback for Lightning that measures the bias of a model while it is trained."""
+"""A Lightning callback that measures the bias of a model during training."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from sdmetrics.torch.training.tracker import BiasTracker, scalars
 if TYPE_CHECKING:
     from pytorch_lightning import Callback, LightningModule, Trainer
 else:
-    # Lightning comes as two packages with one interface; who trains with the other has this one too.
+    # Lightning is published as two packages with one interface; `lightning` depends on this one.
     Callback = require("pytorch_lightning", extra="tracking").Callback
 
 UNITS = ("epochs", "steps")
 
 
 class BiasCallback(Callback):
-    """Measures layers with a `BiasTracker` before the training and every few epochs or steps of it.
+    """Measures layers with a `BiasTracker`, before the training and then every few epochs or steps.
 
-    Each measurement goes to the trainer's loggers, `dynamic/LAYER` and so on (see `tracker.scalars`), at the number of
-    optimiser steps that the weights have had. Of several processes the first measures; the others go on.
+    Each measurement is sent to the trainer's loggers, as `dynamic/LAYER` and so on (see `tracker.scalars`), at the
+    current number of optimiser steps. In distributed training only the first process measures.
 
     Parameters
     ----------
     inputs, layers, clips
-        As for `BiasTracker`; layers are named as in the module that is measured.
+        As for `BiasTracker`. Layer names are relative to the measured module.
     every, unit
-        Measure every so many `"epochs"` or `"steps"`.
+        Interval between measurements, in `"epochs"` or `"steps"`.
     module
-        The part of the LightningModule that is fed with the video, by its name; default: the LightningModule.
+        Name of the submodule that reads the video. Default: the LightningModule itself.
     **arguments
-        Further arguments of `BiasTracker`, such as `out`.
+        Further arguments of `BiasTracker`, e.g. `out`.
 
     Attributes
     ----------
     tracker : BiasTracker or None
-        What measures, once the training has begun; its `history` and `results` hold what was found.
+        The tracker, once the training has begun. Its `history` and `results` hold the measurements.
 
     Examples
     --------
@@ -63,39 +63,41 @@ class BiasCallback(Callback):
     ) -> None:
         super().__init__()
         if every < 1:
-            raise InputError(f"every is {every}; allowed: 1 and above")
+            raise InputError(f"every is {every}; expected at least 1")
         if unit not in UNITS:
             raise InputError(f"unit is {unit!r}; allowed: {', '.join(UNITS)}")
         self.tracker: BiasTracker | None = None
         self._every, self._unit, self._module = every, unit, module
-        self._made_of = (inputs, layers, list(clips))
+        self._tracked = (inputs, layers, list(clips))
         self._arguments = arguments
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Measure what the training starts from."""
+        """Measure the model before its training."""
         parts = dict(pl_module.named_modules())
         if self._module not in parts:
-            raise InputError(f"{type(pl_module).__name__} has no module {self._module!r}; name one of its parts")
-        self.tracker = BiasTracker(parts[self._module], *self._made_of, **self._arguments)
+            raise InputError(
+                f"{type(pl_module).__name__} has no module {self._module!r}; use the name of one of its submodules"
+            )
+        self.tracker = BiasTracker(parts[self._module], *self._tracked, **self._arguments)
         self._measure(trainer)
 
     def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
-        """Measure after every so many steps."""
-        # Batches whose gradients are accumulated make one step.
+        """Measure if this step completes an interval."""
+        # With gradient accumulation, one step takes several batches.
         if self._unit == "steps" and trainer.global_step != self._last and trainer.global_step % self._every == 0:
             self._measure(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, _: LightningModule) -> None:
-        """Measure after every so many epochs."""
+        """Measure if this epoch completes an interval."""
         if self._unit == "epochs" and (trainer.current_epoch + 1) % self._every == 0:
             self._measure(trainer)
 
     def _measure(self, trainer: Trainer) -> None:
-        """Measure, and tell the loggers."""
+        """Measure, and log the result."""
         assert self.tracker is not None
         self._last = trainer.global_step
         results = self.tracker.measure(trainer.global_step)
         if results is not None:
-            # Not by `pl_module.log`, which would keep it back until the next of the steps that are logged.
+            # Not with `pl_module.log`, which would wait for the next step that is logged.
             for logger in trainer.loggers:
                 logger.log_metrics(scalars(results), step=trainer.global_step)

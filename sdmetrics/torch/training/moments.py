@@ -1,7 +1,7 @@
-"""Eq. 2 in torch: moments of pairs where the features are, so that a training step waits for nothing.
+"""Eq. 2 in torch: moments of pairs, computed on the device of the features without synchronisation.
 
-Moments are one float64 tensor `(7, units)`, that a single message carries; its rows are `ROWS`. Means and centred
-sums are those of `sdmetrics.PairMoments`; `n` and `eps` are the same for every unit.
+Moments are one float64 tensor `(7, units)`, so that processes exchange them in a single message; its rows are `ROWS`.
+Means and centred sums are those of `sdmetrics.PairMoments`; `n` and `eps` are the same for every unit.
 """
 
 from __future__ import annotations
@@ -9,24 +9,24 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sdmetrics.torch.training.processes import gathered
+from sdmetrics.torch.training.processes import all_gather
 
 ROWS = ("n", "eps", "mean1", "mean2", "m11", "m22", "m12")
 
 
-def no_moments(units: int) -> Tensor:
-    """Return the moments of no pairs.
+def empty_moments(units: int) -> Tensor:
+    """Return the moments of zero pairs.
 
     Examples
     --------
-    >>> no_moments(units=3).shape
+    >>> empty_moments(units=3).shape
     torch.Size([7, 3])
     """
     return torch.zeros(len(ROWS), units, dtype=torch.float64)
 
 
 def pooled(features: Tensor) -> Tensor:
-    """Return features `(N, units, *)` averaged over all further axes: float64 `(N, units)`, without gradient.
+    """Return features `(N, units, *)` averaged over all trailing axes: float64 `(N, units)`, without gradient.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def pooled(features: Tensor) -> Tensor:
 
 
 def pair_moments(z1: Tensor, z2: Tensor) -> Tensor:
-    """Return the moments of a batch of pairs, `(N, units)` or `(N, units, *)` each, of any floating-point type.
+    """Return the moments of a batch of pairs, given `(N, units)` or `(N, units, *)` of any floating-point type.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def pair_moments(z1: Tensor, z2: Tensor) -> Tensor:
 
 
 def merge(first: Tensor, second: Tensor) -> Tensor:
-    """Return the moments of both sets of pairs together (Chan et al., as `sdmetrics.PairMoments.merge`).
+    """Return the moments of the union of two sets of pairs (Chan et al., as in `sdmetrics.PairMoments.merge`).
 
     Examples
     --------
@@ -83,7 +83,7 @@ def merge(first: Tensor, second: Tensor) -> Tensor:
 
 
 def merge_processes(moments: Tensor) -> Tensor:
-    """Return the moments of all processes' pairs together: the same bits in each, as they merge in the ranks' order.
+    """Return the moments of all processes' pairs, merged in rank order so that every process gets the same bits.
 
     Examples
     --------
@@ -91,16 +91,16 @@ def merge_processes(moments: Tensor) -> Tensor:
     >>> torch.equal(merge_processes(one), one)
     True
     """
-    total, *others = gathered(moments)
+    total, *others = all_gather(moments)
     for other in others:
         total = merge(total, other)
     return total
 
 
 def pearson(moments: Tensor) -> Tensor:
-    """Return Pearson's r of each unit (Eq. 2), `(units,)`; NaN of a unit that is dead, and below two pairs.
+    """Return Pearson's r of each unit (Eq. 2), `(units,)`; NaN for dead units and below two pairs.
 
-    As in the measure, a variance not above `(4 · eps · |mean|)²` is rounding noise.
+    As in `sdmetrics.unit_bias`, a variance not above `(4 · eps · |mean|)²` is rounding noise.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The frame-shuffled copy of whatever a model is called with."""
+"""Shuffle the frames in the arguments of a model call."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from sdmetrics.errors import InputError
 from sdmetrics.probes.inputs import ModelInput
 
 Layout = str | ModelInput
-"""The axes of an input by letter, as in `"NCTHW"`; T is time, N (the first) the clips."""
+"""The axes of an input by letter, as in `"NCTHW"`: T is time; N, the first, is the clips."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """What a model is called with, and where time is in it.
+    """The arguments of a model call and their time axes.
 
     Attributes
     ----------
     args, kwargs
-        The arguments; tensors may lie in lists, tuples and dicts.
+        The arguments. Tensors may be inside lists, tuples and dicts.
     axes
-        For each tensor, in the order in which they come, the axis of time, or `None` if it has none.
+        Time axis of each tensor, in the order in which they occur; `None` if it has no time.
     clips
-        Clips in the batch.
+        Number of clips in the batch.
     """
 
     args: tuple[Any, ...]
@@ -38,10 +38,10 @@ class Call:
     clips: int
 
     def shuffled(self, rng: np.random.Generator, first: int, total: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return the arguments with every clip's frames in another order; each input has orders of its own.
+        """Return the arguments with every clip's frames shuffled, each input independently.
 
-        This call holds the clips from `first` on of `total` that several processes share: whatever way they are
-        shared, a clip gets the same order.
+        The call holds the clips from index `first` of a batch of `total` clips that is split among processes. The order
+        of a clip does not depend on how the batch is split.
         """
         axes = iter(self.axes)
 
@@ -56,35 +56,35 @@ class Call:
         return _with_tensors(self.args, changed), _with_tensors(dict(self.kwargs), changed)
 
 
-def understand(args: tuple[Any, ...], kwargs: Mapping[str, Any], layout: Layout | Sequence[Layout]) -> Call:
-    """Find out where time is in what a model is called with.
+def parse_call(args: tuple[Any, ...], kwargs: Mapping[str, Any], layout: Layout | Sequence[Layout]) -> Call:
+    """Find the time axes in the arguments of a model call.
 
     Parameters
     ----------
     args, kwargs
         The arguments.
     layout
-        One layout: that of every tensor with as many axes; all others have no time. Or one for each tensor, without
-        T where it has no time.
+        A single layout applies to every tensor with that number of axes; the other tensors have no time. Or a list of
+        one layout per tensor, without T if it has no time.
 
     Raises
     ------
     InputError
-        If no tensor fits, or none has two frames.
+        If the layouts do not fit the tensors, or no tensor has two frames.
 
     Examples
     --------
-    >>> call = understand((torch.zeros(4, 3, 8, 6, 6),), {"labels": torch.zeros(4)}, "NCTHW")
+    >>> call = parse_call((torch.zeros(4, 3, 8, 6, 6),), {"labels": torch.zeros(4)}, "NCTHW")
     >>> call.axes, call.clips
     ((2, None), 4)
     """
     tensors: list[Tensor] = []
 
-    def found(tensor: Tensor) -> Tensor:
+    def collect(tensor: Tensor) -> Tensor:
         tensors.append(tensor)
         return tensor
 
-    _with_tensors((args, dict(kwargs)), found)
+    _with_tensors((args, dict(kwargs)), collect)
     shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors) or "no tensor"
     if isinstance(layout, str | ModelInput):
         axes = _letters(layout)
@@ -93,24 +93,26 @@ def understand(args: tuple[Any, ...], kwargs: Mapping[str, Any], layout: Layout 
         layouts = [_letters(one) for one in layout]
         if [tensor.ndim for tensor in tensors] != [len(axes or "") for axes in layouts]:
             raise InputError(
-                f"the model is called with {shapes}, and layout is {', '.join(map(str, layouts))}; give one layout for "
-                "each tensor, or a single one for all that have a time axis"
+                f"the model is called with {shapes}, but layout is {', '.join(map(str, layouts))}; pass one layout per "
+                "tensor, or a single layout for all tensors with a time axis"
             )
     times = tuple(axes.index("T") if axes and "T" in axes else None for axes in layouts)
     videos = [(tensor, axis) for tensor, axis in zip(tensors, times, strict=True) if axis is not None]
     if not any(tensor.shape[axis] > 1 for tensor, axis in videos):
         raise InputError(
-            f"the model is called with {shapes}: with layout={layout!r}, no tensor has two frames or more to be "
-            "shuffled. Say where time is, as in layout='NTCHW'"
+            f"the model is called with {shapes}: with layout={layout!r}, no tensor has two or more frames to "
+            "shuffle. Specify the time axis, e.g. layout='NTCHW'"
         )
     clips = {len(tensor) for tensor, _ in videos}
     if len(clips) > 1:
-        raise InputError(f"the model is called with {shapes}: the inputs hold different numbers of clips on axis 0")
+        raise InputError(
+            f"the model is called with {shapes}, with different numbers of clips on axis 0; expected: one number"
+        )
     return Call(args, kwargs, times, clips.pop())
 
 
 def _letters(layout: Layout) -> str:
-    """Return a layout's axes."""
+    """Return the axes of a layout."""
     axes = layout.layout if isinstance(layout, ModelInput) else layout
     if not axes.startswith("N") or len(set(axes)) < len(axes):
         raise InputError(f"layout is {axes!r}; write each axis once, N first, as in 'NCTHW' or 'NTCHW'")
@@ -118,7 +120,7 @@ def _letters(layout: Layout) -> str:
 
 
 def _with_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:  # noqa: ANN401  whatever models take
-    """Return a value with its tensors changed, in new lists, tuples and dicts: models may write into theirs."""
+    """Return a value with its tensors changed, in new lists, tuples and dicts, as models may modify theirs."""
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, dict):
@@ -130,9 +132,9 @@ def _with_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:  # noq
 
 
 def _orders(clips: int, frames: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return a random order of the frames for every clip, `(clips, frames)`, none of them that of before."""
-    before = np.arange(frames)
-    orders = np.tile(before, (clips, 1))
-    while (same := (orders == before).all(1)).any():
+    """Return a random order of the frames for every clip, `(clips, frames)`, none of them the original order."""
+    original = np.arange(frames)
+    orders = np.tile(original, (clips, 1))
+    while (same := (orders == original).all(1)).any():
         orders[same] = rng.permuted(orders[same], axis=1)
     return orders

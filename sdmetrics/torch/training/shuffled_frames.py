@@ -1,4 +1,4 @@
-"""Training and evaluating on shuffled frames: what a model can do with single frames alone (paper, Sec. 4.2.1)."""
+"""Train and evaluate on shuffled frames: what a model can do with single frames only (paper, Sec. 4.2.1)."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from sdmetrics.errors import InputError
 
 
 class ShuffledFrames(Dataset[Any]):
-    """A dataset whose videos have their frames in random order; all else of its items is as it was.
+    """A dataset whose videos have their frames in random order; the rest of its items is unchanged.
 
-    The order depends on the seed, the epoch and the item's index alone, so workers and samplers do not matter, and
-    is never the order of before. Train with a new order in every epoch (`set_epoch`), evaluate without.
+    The order depends only on the seed, the epoch and the item's index, whatever the workers and samplers, and is never
+    the original one. For training, call `set_epoch` to draw new orders in every epoch; for evaluation, do not.
 
     Parameters
     ----------
     dataset
-        A map-style dataset. Its items are tuples or lists, the first entry being the video, or dicts.
+        A map-style dataset. Its items are tuples or lists whose first entry is the video, or dicts.
     axis
-        Where time is in a video: the number of the axis, or all axes by letter, as in `"CTHW"`.
+        Time axis of a video: its number, or all axes by letter, as in `"CTHW"`.
     keys
-        Of items that are dicts: what the video, or each of several, is called.
+        For items that are dicts, the keys of the videos.
     seed
-        Draws the orders.
+        Random seed of the orders.
 
     Notes
     -----
-    A video is a tensor or an array, or a list or tuple of several, the pathways of a network that reads a clip at
-    two rates; each of them gets an order of its own.
+    A video is a tensor or an array, or a list or tuple of them for networks that read a clip at several rates. Each is
+    shuffled independently.
 
     Raises
     ------
     InputError
-        If the dataset has no indices, or an item does not have a video where it should, or one of a single frame.
+        If the dataset has no indices, or an item has no video in the expected place or a video of a single frame.
 
     Examples
     --------
@@ -60,27 +60,27 @@ class ShuffledFrames(Dataset[Any]):
     ) -> None:
         if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__getitem__"):
             raise InputError(
-                f"{type(dataset).__name__} has no indices, on which the order of an item's frames depends; give a "
+                f"{type(dataset).__name__} has no indices, on which the order of an item's frames depends; use a "
                 "map-style dataset"
             )
         if isinstance(axis, str) and axis.count("T") != 1:
-            raise InputError(f"axis is {axis!r}, in which time is not told; write all axes with one T, as in 'CTHW'")
+            raise InputError(f"axis is {axis!r}, which has no unique T; write all axes with one T, as in 'CTHW'")
         if seed < 0:
-            raise InputError(f"seed is {seed}; allowed: 0 and above")
+            raise InputError(f"seed is {seed}; expected at least 0")
         if isinstance(keys, str) or not keys:
-            raise InputError(f"keys is {keys!r}; give a list of names, such as ['video']")
+            raise InputError(f"keys is {keys!r}; expected: a list of names, e.g. ['video']")
         self.dataset = dataset
         self.axis = axis
         self.keys = tuple(keys)
         self.seed = seed
-        # Shared, so that it reaches workers that are kept from epoch to epoch.
+        # In shared memory, so that it reaches persistent workers.
         self._epoch = torch.zeros((), dtype=torch.int64)
         self._epoch.share_memory_()  # type: ignore[no-untyped-call]
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw new orders; call it before every epoch of training, with its number."""
+        """Draw new orders. Call this before every training epoch, with its number."""
         if epoch < 0:
-            raise InputError(f"epoch is {epoch}; allowed: 0 and above")
+            raise InputError(f"epoch is {epoch}; expected at least 0")
         self._epoch.fill_(epoch)
 
     def __len__(self) -> int:
@@ -93,7 +93,7 @@ class ShuffledFrames(Dataset[Any]):
         if isinstance(item, dict):
             missing = [key for key in self.keys if key not in item]
             if missing:
-                raise InputError(f"item {index} has no {missing[0]!r}; it has: {', '.join(map(str, item))}. Give keys=")
+                raise InputError(f"item {index} has no {missing[0]!r}; it has: {', '.join(map(str, item))}. Pass keys=")
             changed = copy.copy(item)
             for number, key in enumerate(self.keys):
                 changed[key] = self._video(item[key], place, number)
@@ -101,20 +101,20 @@ class ShuffledFrames(Dataset[Any]):
         if isinstance(item, tuple | list) and item:
             return _like(item, [self._video(item[0], place, 0), *item[1:]])
         raise InputError(
-            f"item {index} is {type(item).__name__}; needed: a tuple or list whose first entry is the video, or a dict"
+            f"item {index} is {type(item).__name__}; expected: a tuple or list that begins with the video, or a dict"
         )
 
     def _video(self, video: object, index: int, number: int) -> object:
-        """Return a video, or each of several pathways, in another order."""
+        """Return a video with its frames shuffled, each pathway independently."""
         if isinstance(video, tuple | list) and video:
             return _like(video, [self._shuffled(pathway, index, number, i) for i, pathway in enumerate(video)])
         return self._shuffled(video, index, number, 0)
 
     def _shuffled(self, video: object, index: int, number: int, pathway: int) -> Tensor | NDArray[Any]:
-        """Return the frames of one tensor or array in another order."""
+        """Return one tensor or array with its frames shuffled."""
         if not isinstance(video, Tensor | np.ndarray):
             raise InputError(
-                f"item {index} has {type(video).__name__} for a video; needed: a tensor, an array, or a list of those"
+                f"item {index} has {type(video).__name__} for a video; expected: a tensor, an array, or a list of these"
             )
         if isinstance(self.axis, str):
             axis, axes = self.axis.index("T"), len(self.axis)
@@ -122,14 +122,14 @@ class ShuffledFrames(Dataset[Any]):
             axis, axes = self.axis, video.ndim
         if axes != video.ndim or not -axes <= axis < axes:
             raise InputError(
-                f"item {index} has a video of {video.ndim} axes, shape {tuple(video.shape)}, and axis is "
-                f"{self.axis!r}; say where time is in that shape"
+                f"item {index} has a video of {video.ndim} axes, shape {tuple(video.shape)}, but axis is "
+                f"{self.axis!r}; specify the time axis of that shape"
             )
         frames = video.shape[axis]
         if frames < 2:
             raise InputError(
-                f"item {index} has a video of shape {tuple(video.shape)}, in which axis {axis} holds {frames} "
-                "frame(s): there is no other order. Name the axis of time"
+                f"item {index} has a video of shape {tuple(video.shape)}, with {frames} frame(s) on axis {axis}; "
+                "expected at least 2. Check the time axis"
             )
         rng = np.random.default_rng([self.seed, int(self._epoch), index, number, pathway])
         order = np.arange(frames)
@@ -141,5 +141,5 @@ class ShuffledFrames(Dataset[Any]):
 
 
 def _like(sequence: tuple[Any, ...] | list[Any], entries: list[Any]) -> Any:  # noqa: ANN401
-    """Return the entries in a tuple, named tuple or list as the one given."""
+    """Return the entries in a sequence of the same type as the given tuple, named tuple or list."""
     return type(sequence)(*entries) if hasattr(sequence, "_fields") else type(sequence)(entries)

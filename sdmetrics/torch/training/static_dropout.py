@@ -1,4 +1,4 @@
-"""StaticDropout: dropout that prefers the channels which carry what a single frame shows (paper, Sec. 5.2)."""
+"""StaticDropout: dropout that prefers static channels, which encode single frames (paper, Sec. 5.2)."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from torch import Tensor, nn
 
 from sdmetrics.errors import InputError
 from sdmetrics.metrics.removal_mask import half_up
-from sdmetrics.torch.training.moments import merge, merge_processes, no_moments, pair_moments, pearson
+from sdmetrics.torch.training.moments import empty_moments, merge, merge_processes, pair_moments, pearson
 
 Per = Literal["sample", "batch"]
 
 
 class StaticDropout(nn.Module):
-    """Drops channels, static ones more often than others: it stands between the pooled features and the classifier.
+    """Drops channels of the pooled features before the classifier, static channels more often than others.
 
     A channel's score S is Pearson's r (Eq. 2) between its values for videos and for the same videos with their
-    frames shuffled; it is dropped with a probability that grows with p = softmax(S) (Eq. 4). `attach` puts this
-    module into a model and makes the estimates; by hand, a training step is
+    frames shuffled; the channel is dropped with a probability that grows with p = softmax(S) (Eq. 4). `attach` adds
+    this module to a model and estimates the scores. Without `attach`, a training step is
 
     >>> dropout, classifier = StaticDropout(units=4, rate=0.5), nn.Linear(4, 2)
     >>> features, of_shuffled_frames = torch.randn(8, 4), torch.randn(8, 4)
@@ -33,59 +33,60 @@ class StaticDropout(nn.Module):
     Parameters
     ----------
     units
-        Channels of the features `(N, units)` or `(N, units, *)`; of the latter, whole channels are dropped, and the
-        mean over the further axes is scored.
+        Number of channels of the features, `(N, units)` or `(N, units, *)`. In the latter case whole channels are
+        dropped, and scores are computed from the mean over the trailing axes.
     rate
-        `rate * units` channels are dropped in every draw, rounded half up; 0 to 1. The paper tries 0.1 to 0.7.
+        Share of channels to drop, 0 to 1: every draw drops `rate * units` channels, rounded half up. The paper tries
+        0.1 to 0.7.
     every
-        Training steps from one estimate to the next; 30 in the paper. A step is one forward in training: with
-        gradients accumulated over k of them, multiply by k.
+        Training steps per estimate; 30 in the paper. A step is one forward in training: if gradients are accumulated
+        over k forwards, multiply by k.
     batches
-        Batches, of consecutive steps, that one estimate is made of. The error of r from n pairs is about 1 / √n, so
-        that a softmax over r from 8 pairs is mostly noise: with small batches, take more of them. The pairs of all
-        processes that train together count.
+        Number of batches per estimate, from consecutive steps. The error of r from n pairs is about 1 / √n, so a
+        softmax over r from 8 pairs is mostly noise: use several batches if they are small. The pairs of all training
+        processes count.
     replacement
-        Whether the channels are drawn with replacement. By default they are not: `rate` is then the share that is
-        dropped, as it is in the standard dropout that this one is compared with. With replacement, as InfoDropout
-        draws, fewer distinct channels go: 1 - (1 - p)^k is the probability of each in k draws, in all about 39 % of
-        the channels at a rate of 0.5.
+        Whether channels are drawn with replacement. Default: without, so that `rate` is the share of channels
+        dropped, as in standard dropout. With replacement, as in InfoDropout, fewer distinct channels are dropped: the
+        probability of each is 1 - (1 - p)^k in k draws, which makes about 39 % of the channels at a rate of 0.5.
     per
-        One draw for each `"sample"`, by default, as in standard dropout: a batch then averages over many draws,
-        which makes for less noise in the gradient than one draw for the whole `"batch"`.
+        One draw per `"sample"` (default, as in standard dropout) or per `"batch"`. One draw per sample means less
+        noise in the gradient, as a batch averages over many draws.
     rescale
-        Whether the channels that are kept are multiplied by units / kept, so that the sum of the factors is that
-        without dropout in every draw. By default they are, as in standard dropout: the classifier meets features of
-        one scale in training and in evaluation. InfoDropout does not, and relies on fine-tuning without dropout. That
-        static channels are dropped more often than others is undone by neither.
+        Whether the remaining channels are multiplied by units / remaining, so that in every draw the factors have the
+        same sum as without dropout. Default: true, as in standard dropout, so that the features have the same scale
+        in training and in evaluation. InfoDropout does not rescale and relies on fine-tuning without dropout.
+        Neither setting compensates for static channels being dropped more often.
     temperature
         p = softmax(S / temperature). At 1, which is Eq. 4, a channel of score 1 is at most e² = 7.4 times as likely
-        to be drawn as one of score -1; the lower, the stricter.
+        to be drawn as a channel of score -1. Lower values sharpen the distribution.
 
     Attributes
     ----------
     scores : Tensor
-        S of the last estimate, float64 `(units,)`. A channel without a score counts as 0: all of them before the
-        first estimate, when p is uniform, later those that did not vary.
+        S of the last estimate, float64 `(units,)`. Undefined scores are 0: those of all channels before the first
+        estimate, so that p is uniform, and later those of channels that did not vary.
     estimates, step, collected : int
-        Estimates made, training steps begun, and batches collected for the next estimate.
+        Numbers of estimates made, training steps begun, and batches collected for the next estimate.
     active : bool
-        Whether channels are dropped and estimates made in training; `finetune` switches it.
+        Whether channels are dropped and scores estimated in training. `finetune` switches it.
 
     Notes
     -----
-    In evaluation it is the identity. Draws come from torch's global generator of the features' device, which
-    activation checkpointing rewinds and which a checkpoint should hold; with it, `state_dict` resumes exactly, in the
-    midst of an estimate, too. Moments and scores are float64 whatever the features' type, and stay so in
-    `module.half()`. A batch with features that are not finite (an overflow in half precision) enters no estimate:
-    there is a warning the first time, and training goes on with the probabilities at hand.
+    In evaluation the module is the identity. Draws use torch's global generator on the features' device, which
+    activation checkpointing rewinds. If a checkpoint includes the generator's state, `state_dict` resumes exactly,
+    even in the middle of an estimate. Moments and scores are float64 for any type of features, also after
+    `module.half()`. A batch with non-finite features (e.g. an overflow in half precision) is excluded from the
+    estimate: the first one causes a warning, and training continues with the current probabilities.
 
-    Where `torch.distributed` is initialised, all processes must begin their steps and observe together; each then
-    has the scores of all pairs. `forward` never waits for the device and is captured whole by `torch.compile`.
+    If `torch.distributed` is initialised, all processes must call `begin_step` and `observe` together; each process
+    then has the scores of all pairs. `forward` never synchronises with the device, and `torch.compile` captures it
+    without a graph break.
 
     Raises
     ------
     InputError
-        If an argument is not allowed, or the features have another number of channels.
+        If an argument is not allowed, or the features have a different number of channels.
 
     Examples
     --------
@@ -124,19 +125,19 @@ class StaticDropout(nn.Module):
         self.step = self.collected = self.estimates = 0
         self._warned = False
         self.register_buffer("scores", torch.zeros(units, dtype=torch.float64))
-        self.register_buffer("moments", no_moments(units))
+        self.register_buffer("moments", empty_moments(units))
 
     @property
     def probabilities(self) -> Tensor:
-        """The p of Eq. 4, float64 `(units,)`."""
+        """P of Eq. 4, float64 `(units,)`."""
         return (self.scores / self.temperature).softmax(0)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return the features with channels dropped; in evaluation, as they are."""
+        """Return the features with channels dropped; in evaluation, return them unchanged."""
         if features.ndim < 2 or features.shape[1] != self.units:
             raise InputError(
-                f"features have the shape {tuple(features.shape)}; needed: (N, {self.units}) or "
-                f"(N, {self.units}, *). Give units={features.shape[1] if features.ndim > 1 else '…'}, or pool first"
+                f"features have shape {tuple(features.shape)}; expected: (N, {self.units}) or "
+                f"(N, {self.units}, *). Pass units={features.shape[1] if features.ndim > 1 else '…'}, or pool first"
             )
         if not (self.training and self.active):
             return features
@@ -144,24 +145,24 @@ class StaticDropout(nn.Module):
         return features * mask.reshape(*mask.shape, *[1] * (features.ndim - 2))
 
     def draw(self, rows: int) -> Tensor:
-        """Return masks that multiply the features, float64 `(rows, units)`: 0 drops a channel."""
-        kept = torch.ones(rows, self.units, dtype=torch.float64, device=self.scores.device)
+        """Return factors for the features, float64 `(rows, units)`: 0 drops a channel."""
+        mask = torch.ones(rows, self.units, dtype=torch.float64, device=self.scores.device)
         if self.dropped:
-            kept = kept.scatter(1, self._chosen(kept), 0.0)
-        return kept * (self.units / kept.sum(1, keepdim=True).clamp(min=1)) if self.rescale else kept
+            mask = mask.scatter(1, self._drawn_channels(mask), 0.0)
+        return mask * (self.units / mask.sum(1, keepdim=True).clamp(min=1)) if self.rescale else mask
 
-    def _chosen(self, like: Tensor) -> Tensor:
-        """Return the channels to drop in every row of `like`, `(rows, dropped)`; with replacement, maybe the same."""
+    def _drawn_channels(self, like: Tensor) -> Tensor:
+        """Return the channels to drop in every row of `like`, `(rows, dropped)`; with replacement, they may repeat."""
         if self.replacement:
             borders = self.probabilities.cumsum(0)
             drawn = torch.rand(len(like), self.dropped, dtype=like.dtype, device=like.device)
             return torch.searchsorted(borders, drawn, right=True).clamp(max=self.units - 1)
-        # Gumbel's trick: the largest of log p plus such noise are a draw without replacement.
+        # Gumbel top-k trick: the largest values of log p plus Gumbel noise are a draw without replacement.
         noise = -torch.empty_like(like).exponential_().log()
         return (self.scores / self.temperature + noise).topk(self.dropped, dim=1, sorted=False).indices
 
     def begin_step(self) -> bool:
-        """Begin a step of training; return whether its features and those of shuffled frames are to be observed."""
+        """Begin a training step, and return whether `observe` is to be called in it."""
         if not self.active:
             return False
         self.renew()
@@ -169,7 +170,7 @@ class StaticDropout(nn.Module):
         return number % self.every < self.batches
 
     def observe(self, z1: Tensor, z2: Tensor) -> None:
-        """Add pairs; with the last of an estimate's `batches`, renew the probabilities.
+        """Add a batch of pairs. If it is the last of an estimate's `batches`, update the probabilities.
 
         Parameters
         ----------
@@ -180,21 +181,21 @@ class StaticDropout(nn.Module):
         Raises
         ------
         InputError
-            If the shapes do not fit, or the first estimate has fewer than two pairs.
+            If the shapes do not match, or the first estimate has fewer than two pairs.
         """
         self.collect(z1, z2)
         self.renew()
 
     @torch.no_grad()
     def collect(self, z1: Tensor, z2: Tensor) -> None:
-        """Add pairs as `observe` does, and leave the probabilities to the next step (`begin_step`).
+        """Add a batch of pairs like `observe`, but do not update the probabilities before the next `begin_step`.
 
-        Between a forward and its backward they must not change: activation checkpointing draws once more.
+        They must not change between a forward and its backward, as activation checkpointing repeats the draw.
         """
         if z1.shape[:2] != z2.shape[:2] or z1.ndim < 2 or z1.shape[1] != self.units:
             raise InputError(
-                f"z1 has the shape {tuple(z1.shape)}, z2 {tuple(z2.shape)}; needed: (N, {self.units}) or "
-                f"(N, {self.units}, *), row i of both being pair i"
+                f"z1 has shape {tuple(z1.shape)}, z2 {tuple(z2.shape)}; expected: (N, {self.units}) or "
+                f"(N, {self.units}, *), where row i of both is pair i"
             )
         batch = merge_processes(pair_moments(z1, z2).to(self.moments.device))
         finite = bool(batch.isfinite().all())
@@ -203,23 +204,23 @@ class StaticDropout(nn.Module):
         elif not self._warned:
             self._warned = True
             warnings.warn(
-                "features that are not finite, or too large to be squared, are left out of StaticDropout's estimates; "
-                "this is said once",
+                "features that are not finite, or too large to be squared, are left out of StaticDropout's estimates "
+                "(this warning is shown once)",
                 stacklevel=2,
             )
         self.collected += 1
         pairs = int(self.moments[0, 0])
         if self.collected >= self.batches and pairs < 2 and not (self.estimates or self._warned):
             raise InputError(
-                f"an estimate rests on {pairs} pair(s), from batches={self.batches}; needed: two at least. Give larger "
-                "batches, or batches=8 or more"
+                f"an estimate has {pairs} pair(s), from batches={self.batches}; expected at least two. "
+                "Use larger batches, or pass batches=8 or more"
             )
 
     @torch.no_grad()
     def renew(self) -> None:
-        """Renew the probabilities if the batches of an estimate are complete; else do nothing.
+        """Update the probabilities if the batches of an estimate are complete; otherwise do nothing.
 
-        Where fewer than two pairs were left of them, the probabilities stay.
+        If fewer than two of their pairs were finite, the probabilities do not change.
         """
         if self.collected < self.batches:
             return
@@ -230,16 +231,16 @@ class StaticDropout(nn.Module):
         self.collected = 0
 
     def get_extra_state(self) -> Tensor:
-        """Return what is counted on the host, for `state_dict`."""
+        """Return the counters, which are kept on the host, for `state_dict`."""
         return torch.tensor([self.step, self.collected, self.estimates, self.active])
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Take what `get_extra_state` gave."""
+        """Restore the result of `get_extra_state`."""
         self.step, self.collected, self.estimates, active = (int(number) for number in state)
         self.active = bool(active)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> StaticDropout:
-        """Move to another device; but not to another type, which would round the moments."""
+        """Move the buffers to another device, but do not convert their type, which would round the moments."""
         before = dict(self._buffers)
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         for name, buffer in before.items():
@@ -249,29 +250,29 @@ class StaticDropout(nn.Module):
         return self
 
     def extra_repr(self) -> str:
-        """Return the arguments, for printing."""
+        """Return the arguments for `repr`."""
         names = ("rate", "every", "batches", "replacement", "per", "rescale", "temperature")
         return ", ".join([str(self.units), *(f"{name}={getattr(self, name)!r}" for name in names)])
 
 
 def finetune(model: nn.Module, on: bool = True) -> None:
-    """Switch every StaticDropout in a model off for fine-tuning, or on again.
+    """Switch off every StaticDropout in a model for fine-tuning, or switch it on again.
 
-    The paper ends its training so, without any dropout, at a learning rate of 1e-5: for two epochs on
-    Something-Something-v2, for five on Diving48 (Sec. 5.2). While it is off, nothing is dropped, no step is counted
-    and no estimate made. `state_dict` keeps it.
+    The paper's training ends with fine-tuning without dropout, at a learning rate of 1e-5: two epochs on
+    Something-Something-v2, five on Diving48 (Sec. 5.2). While switched off, a StaticDropout drops nothing, counts no
+    steps and estimates no scores. The setting is part of the `state_dict`.
 
     Parameters
     ----------
     model
-        A model with StaticDropout in it.
+        A model that contains StaticDropout.
     on
-        Whether to fine-tune; `False` goes back to dropping.
+        Whether to fine-tune; `False` switches dropping on again.
 
     Raises
     ------
     InputError
-        If there is no StaticDropout in the model.
+        If the model contains no StaticDropout.
 
     Examples
     --------
@@ -282,22 +283,20 @@ def finetune(model: nn.Module, on: bool = True) -> None:
     """
     found = [part for part in model.modules() if isinstance(part, StaticDropout)]
     if not found:
-        raise InputError(f"{type(model).__name__} has no StaticDropout; put one in with sdmetrics.torch.attach")
-    for part in found:
-        part.active = not on
+        raise InputError(f"{type(model).__name__} has no StaticDropout; add it with sdmetrics.torch.attach")
+    for dropout in found:
+        dropout.active = not on
 
 
 def _check(units: int, rate: float, every: int, batches: int, per: Any, temperature: float) -> None:  # noqa: ANN401
-    """Say which argument cannot be used."""
+    """Check the arguments of StaticDropout."""
     if units < 1:
-        raise InputError(f"units is {units}; allowed: 1 and above. Give the number of channels of the features")
+        raise InputError(f"units is {units}; expected at least 1. Pass the number of channels of the features")
     if not 0 <= rate <= 1:
-        raise InputError(f"rate is {rate}; allowed: 0 to 1. To drop 30 % of the channels give 0.3")
+        raise InputError(f"rate is {rate}; expected: 0 to 1. To drop 30 % of the channels pass 0.3")
     if not 1 <= batches <= every:
-        raise InputError(
-            f"batches is {batches} and every is {every}; allowed: 1 or more batches, every at least as many steps"
-        )
+        raise InputError(f"batches is {batches} and every is {every}; expected at least 1 batch and as many steps")
     if per not in get_args(Per):
         raise InputError(f"per is {per!r}; allowed: {', '.join(get_args(Per))}")
     if not temperature > 0:
-        raise InputError(f"temperature is {temperature}; allowed: above 0. Eq. 4 has 1")
+        raise InputError(f"temperature is {temperature}; expected: above 0. Eq. 4 has 1")

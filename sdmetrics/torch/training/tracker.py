@@ -1,4 +1,4 @@
-"""BiasTracker: the bias of a model while it is trained (paper, Sec. 4.3)."""
+"""BiasTracker: layer biases of a model during its training (paper, Sec. 4.3)."""
 
 from __future__ import annotations
 
@@ -21,43 +21,45 @@ from sdmetrics.metrics.classes import FACTORS
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.torch_hooks import place_of
 from sdmetrics.runners.torch import TorchRunner
-from sdmetrics.torch.training.clip_cache import keep
-from sdmetrics.torch.training.measuring import bare_module, is_first_process, leaving_no_trace
+from sdmetrics.torch.training.clip_cache import cached_clips
+from sdmetrics.torch.training.isolation import preserving_state
+from sdmetrics.torch.training.processes import is_first_process
+from sdmetrics.torch.training.wrappers import check_on_one_device, unwrap
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 
 class BiasTracker:
-    """Measures layers of a model again and again while it is trained, always on the same views of the same clips.
+    """Tracks layer biases during training, always on the same views of the same clips.
 
-    A measurement leaves no trace: modes, buffers, gradients and random numbers are afterwards what they were, so the
-    training goes on as it would have without. It is made in evaluation mode and in the precision of the weights,
-    also where the training uses `autocast`, and gives the numbers that `analyze` gives for the exported model. Of
-    several processes the first measures and the others go on; they wait at their next gradient, so one measurement
-    must not take longer than the process group's timeout.
+    A measurement does not affect the training: modes, buffers, gradients and random generators are restored, so the
+    training continues bit for bit as it would have without. The model is measured in evaluation mode and in the
+    precision of its weights, even if the training uses `autocast`, and the numbers are those that `analyze` returns
+    for the exported model. In distributed training only the first process measures. The others wait for it at their
+    next gradient, so a measurement must not take longer than the process group's timeout.
 
     Parameters
     ----------
     model
-        The module that is trained, as it is or in `DistributedDataParallel` or `torch.compile`.
+        The module that is trained, plain or wrapped by `DistributedDataParallel` or `torch.compile`.
     inputs
-        How it is fed.
+        Descriptions of the model's inputs.
     layers
-        Names of modules of the bare model, or `"stages"`; as for `TorchRunner`.
+        Names of modules of the unwrapped model, or `"stages"`; as for `TorchRunner`.
     clips
-        What it is measured on; at least a hundred, held out from the training, make for narrow intervals.
+        Clips to measure on. For narrow intervals use at least a hundred, held out from the training.
     every
-        Calls of `step` from one measurement to the next: call it once per optimiser step or once per epoch.
+        Number of calls of `step` per measurement. Call `step` once per optimiser step or once per epoch.
     seed, batch, estimator, threshold, styles
         As for `analyze`.
     out
-        A folder: each measurement becomes a run in it, `step-000300` say, for `sdmetrics report` and `compare`. About
-        1.6 kB for each unit and step. Measurements that lie there already are taken up, so that a training that was
-        stopped goes on; one that is made again replaces what was there.
+        Folder to write to. Each measurement becomes a run in it, e.g. `step-000300`, for `sdmetrics report` and
+        `compare`, of about 1.6 kB per unit. Measurements that are already in the folder are loaded, so that a stopped
+        training can resume; measuring a step again replaces its run.
     cache
-        Bytes of memory that the rendered clips may take: three times clips × frames × height × width × 3. Where that
-        is not enough, they are decoded and styled anew in every measurement.
+        Memory limit, in bytes, of the rendered clips, which take three times clips × frames × height × width × 3. If
+        that exceeds the limit, they are decoded and styled again for every measurement.
 
     Attributes
     ----------
@@ -67,8 +69,8 @@ class BiasTracker:
     Raises
     ------
     InputError
-        If a layer or an input does not suit the model, the weights lie on several devices or are sharded, or `out`
-        holds measurements that were made otherwise.
+        If a layer or an input does not fit the model, the weights are on several devices or sharded, or `out` contains
+        measurements with different settings.
 
     Examples
     --------
@@ -103,14 +105,15 @@ class BiasTracker:
         cache: int = 2 << 30,
     ) -> None:
         if every < 1:
-            raise InputError(f"every is {every}; allowed: 1 and above")
-        self.module = bare_module(model)
+            raise InputError(f"every is {every}; expected at least 1")
+        self.module = unwrap(model)
+        check_on_one_device(self.module)
         self.every = every
         self.count = 0
         self._inputs, self._layers = tuple(inputs), layers
-        with leaving_no_trace(self.module, seed):
+        with preserving_state(self.module, seed):
             self._runner()
-        self._clips, styles = keep(list(clips), styles, self._inputs, cache)
+        self._clips, styles = cached_clips(list(clips), styles, self._inputs, cache)
         self._seed = seed
         self._arguments: dict[str, Any] = {
             "seed": seed, "batch": batch, "estimator": estimator, "threshold": threshold, "styles": styles,
@@ -122,7 +125,7 @@ class BiasTracker:
 
     @property
     def history(self) -> list[dict[str, Any]]:
-        """One row per step and layer, ready for any data frame: see `sdmetrics.comparison.compare.layer_values`."""
+        """Rows for a data frame, one per step and layer; see `sdmetrics.comparison.compare.layer_values`."""
         return [
             {"step": step, "layer": layer["name"], **layer_values(layer)}
             for step, results in sorted(self.results.items())
@@ -130,45 +133,45 @@ class BiasTracker:
         ]
 
     def step(self, now: int | None = None) -> Results | None:
-        """Count one step or epoch; measure if that makes a multiple of `every`.
+        """Count one step or epoch, and measure if the count is a multiple of `every`.
 
         Parameters
         ----------
         now
-            The number of this step, for a training that did not start at 0; default: one more than before.
+            Number of this step, for a training that did not start at 0. Default: the previous number plus 1.
 
         Returns
         -------
         Results or None
-            What was measured, if it was.
+            The measurement, if one was made.
         """
         self.count = self.count + 1 if now is None else now
         return self.measure(self.count) if self.count % self.every == 0 else None
 
     def measure(self, step: int) -> Results | None:
-        """Measure now, and call it `step`: 0 before the training begins.
+        """Measure now and record the result as `step`; use 0 before the training begins.
 
         Returns
         -------
         Results or None
-            None in all processes but the first.
+            None in all processes except the first.
 
         Raises
         ------
         InputError
-            As `analyze` does, or if what lies in `out` was measured otherwise.
+            As for `analyze`, or if `out` contains measurements with different settings.
         """
         if step < 0:
-            raise InputError(f"step is {step}; allowed: 0 and above")
+            raise InputError(f"step is {step}; expected at least 0")
         if not is_first_process():
             return None
         unfinished = self._out / ".unfinished" if self._out else None
         if unfinished:
             shutil.rmtree(unfinished, ignore_errors=True)
-        with leaving_no_trace(self.module, self._seed):
+        with preserving_state(self.module, self._seed):
             runner = self._runner(step)
             results = measure_biases(runner, self._clips, out=unfinished, progress=False, **self._arguments)
-        self._insist_alike(results)
+        self._check_settings(results)
         if self._out and unfinished:
             folder = step_folder(self._out, step)
             shutil.rmtree(folder, ignore_errors=True)
@@ -178,33 +181,33 @@ class BiasTracker:
         return results
 
     def write(self, writer: SummaryWriter) -> None:
-        """Write what was measured since the last call to TensorBoard, each measurement at its step; see `scalars`."""
+        """Write the measurements made since the last call to TensorBoard, each at its step; see `scalars`."""
         for step in sorted(self._unwritten):
             for name, value in scalars(self.results[step]).items():
                 writer.add_scalar(name, value, step)
         self._unwritten.clear()
 
     def _runner(self, step: int | None = None) -> TorchRunner:
-        """Return what runs the module as it is now, where it is now."""
+        """Return a runner of the module in its current state, on its current device."""
         runner = TorchRunner(self.module, self._inputs, self._layers, str(place_of(self.module)[0]))
         if step is not None:
             runner.identity = {**runner.identity, "step": step}
         return runner
 
-    def _insist_alike(self, results: Results) -> None:
-        """Refuse a measurement that does not go with those before it."""
+    def _check_settings(self, results: Results) -> None:
+        """Check that a measurement has the settings of the previous ones."""
         for step, before in self.results.items():
             changed = differences({"before": before, "now": results})
             if changed:
                 raise InputError(
-                    f"{self._out} holds measurements that were made otherwise ({', '.join(changed)}), that of step "
-                    f"{step} for one. Give another folder, or the arguments of before"
+                    f"{self._out} already contains measurements with different settings ({', '.join(changed)}), e.g. "
+                    f"step {step}. Use another folder, or the original arguments"
                 )
             return
 
 
 def scalars(results: Results) -> dict[str, float]:
-    """Return what a training's log shows of a measurement, by name; what is undefined is left out.
+    """Return the numbers of a measurement for a training log, by name. Undefined numbers are left out.
 
     `dynamic/LAYER` and `static/LAYER` are the percents of Eq. 1, `units-CLASS/LAYER` the percents of the layer's units
     in each class of Eq. 3.
@@ -215,11 +218,11 @@ def scalars(results: Results) -> dict[str, float]:
     >>> scalars(Results({}, 0, "pearson", 0.5, {}, layers=[layer]))
     {'dynamic/stage4': 30.0, 'units-joint/stage4': 25.0}
     """
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     for layer in results.layers:
         percents = {factor: layer["percent"][factor] for factor in FACTORS}
         shares = {f"units-{name}": 100 * count / layer["units"] for name, count in layer["counts"].items()}
         for name, value in (percents | shares).items():
             if value is not None:
-                found[f"{name}/{layer['name']}"] = float(value)
-    return found
+                values[f"{name}/{layer['name']}"] = float(value)
+    return values

@@ -174,7 +174,7 @@ def test_the_reciprocal_transformation_after_every_stage_as_published():
 
 
 def test_heads_that_the_channels_cannot_be_shared_among():
-    with pytest.raises(InputError, match="channels are 12 and heads 8; give a multiple of the heads, or fewer heads"):
+    with pytest.raises(InputError, match="channels is 12 and heads is 8; use a multiple of the heads, or fewer heads"):
         ReciprocalTransformation(12, heads=8)
 
 

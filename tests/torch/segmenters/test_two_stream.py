@@ -255,16 +255,19 @@ REFUSED = {
     "cross": (lambda: build("sideways"), "cross is 'sideways'; allowed: none, motion_to_appearance, both_ways"),
     "fusion": (lambda: build(fusion="sum"), "fusion is 'sum'; allowed: concatenation, gated, convex_gated"),
     "decoder": (lambda: build(decoder="unet"), "decoder is 'unet'; allowed: refining, deeplab"),
-    "width": (lambda: build(width=10), "width is 10; allowed: a multiple of 4, such as 256"),
-    "no width": (lambda: build(width=0), "width is 0; allowed"),
+    "width": (lambda: build(width=10), "width is 10; expected: a multiple of 4, e.g. 256"),
+    "no width": (lambda: build(width=0), "width is 0; expected"),
     "stage": (lambda: build(fused_stages=(1, 5)), r"fused_stages are \(1, 5\); allowed: any of 2, 3, 4, 5, each once"),
     "stage twice": (lambda: build(crossed_stages=(3, 3)), r"crossed_stages are \(3, 3\); allowed"),
-    "not the last": (lambda: build(fused_stages=(2, 3)), r"\(2, 3\); 5 has to be one of them, as the decoder begins"),
-    "connects nowhere": (lambda: build("both_ways", crossed_stages=()), "name at least one, or give cross='none'"),
-    "deeplab": (lambda: build(decoder="deeplab"), r"reads two stages, and fused are 2, 3, 4, 5; give fused_stages="),
+    "not the last": (lambda: build(fused_stages=(2, 3)), r"\(2, 3\); include 5, where the decoder begins"),
+    "connects nowhere": (lambda: build("both_ways", crossed_stages=()), "name at least one, or pass cross='none'"),
+    "deeplab": (
+        lambda: build(decoder="deeplab"),
+        r"fused_stages are 2, 3, 4, 5; expected: two stages.* Pass fused_stages=",
+    ),
     "parts": (lambda: TwoStream(nn.Linear(2, 2), small_resnet()), "Linear has no conv1, bn1, relu, maxpool, layer1"),
     "widths": (unlike(widths=(16, 24, 32, 48)), r"after stage 5, 64 × 64 pixels are \(64, 2, 2\) in .* \(48, 2, 2\)"),
-    "four widths": (lambda: small_resnet((8, 8)), r"widths are \(8, 8\); needed: four numbers of channels"),
+    "four widths": (lambda: small_resnet((8, 8)), r"widths are \(8, 8\); expected: four numbers of channels"),
     "no channels": (lambda: small_resnet((8, 8, 8, 0)), r"widths are \(8, 8, 8, 0\)"),
 }
 
@@ -278,7 +281,7 @@ def test_what_does_not_fit_is_named(case):
 
 def test_one_backbone_is_not_two():
     backbone = small_resnet()
-    with pytest.raises(InputError, match="one and the same backbone; give two"):
+    with pytest.raises(InputError, match="the same backbone; pass two"):
         TwoStream(backbone, backbone)
 
 

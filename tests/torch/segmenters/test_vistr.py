@@ -151,7 +151,7 @@ def test_what_cannot_be_built_says_why(changes, named):
 
 @pytest.mark.parametrize("shape", [(2, 4, 3, 16, 16), (3, 3, 16, 16)])
 def test_a_clip_of_another_kind_is_refused(shape):
-    with pytest.raises(InputError, match=re.escape(f"clips (N, 3, 3, H, W) and is given {shape}")):
+    with pytest.raises(InputError, match=re.escape(f"shape {shape}; expected: (N, 3, 3, H, W)")):
         small()(torch.zeros(shape))
 
 

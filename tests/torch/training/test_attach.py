@@ -207,10 +207,10 @@ def test_a_static_dropout_that_is_there_stays():
     for number in range(3):
         model(videos(number))
     assert attachment.dropout.estimates == 1
-    with pytest.raises(InputError, match=r"'3\.0' has a StaticDropout attached already; \.remove\(\) that one first"):
+    with pytest.raises(InputError, match=r"'3\.0' already has a StaticDropout attached; \.remove\(\) it first"):
         attach(model, "3.0")
     attachment.remove()
-    with pytest.raises(InputError, match=r"'3\.0' is a StaticDropout already; its rate and options are given there"):
+    with pytest.raises(InputError, match=r"'3\.0' is already a StaticDropout; set rate, units and options there"):
         attach(model, "3.0", 0.5)
     assert attach(model, "3.0").dropout is attachment.dropout
 

@@ -102,7 +102,7 @@ def test_steps_are_those_of_the_optimiser(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"every": 0}, "every is 0; allowed: 1"),
+        ({"every": 0}, "every is 0; expected at least 1"),
         ({"unit": "hours"}, "unit is 'hours'; allowed: epochs, steps"),
     ],
 )

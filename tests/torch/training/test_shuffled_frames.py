@@ -141,11 +141,11 @@ class TestHostileInput:
         [
             ({"dataset": Stream(), "axis": 1}, "Stream has no indices.*map-style"),
             ({"dataset": 5, "axis": 1}, "int has no indices"),
-            ({"axis": "CHW"}, "axis is 'CHW', in which time is not told"),
+            ({"axis": "CHW"}, "axis is 'CHW', which has no unique T"),
             ({"axis": "TCT"}, "axis is 'TCT'"),
-            ({"axis": 1, "seed": -1}, "seed is -1; allowed: 0"),
-            ({"axis": 1, "keys": "video"}, r"keys is 'video'; give a list of names"),
-            ({"axis": 1, "keys": []}, "give a list of names"),
+            ({"axis": 1, "seed": -1}, "seed is -1; expected at least 0"),
+            ({"axis": 1, "keys": "video"}, r"keys is 'video'; expected: a list of names"),
+            ({"axis": 1, "keys": []}, "expected: a list of names"),
         ],
     )
     def test_at_once(self, arguments, message):
@@ -155,15 +155,15 @@ class TestHostileInput:
     @pytest.mark.parametrize(
         ("item", "axis", "message"),
         [
-            ((torch.zeros(3, 4), 0), "CTHW", r"video of 2 axes, shape \(3, 4\), and axis is 'CTHW'"),
-            ((torch.zeros(3, 4), 0), 2, "and axis is 2; say where time is"),
-            ((torch.zeros(3, 1, 8), 0), 1, r"axis 1 holds 1 frame\(s\): there is no other order"),
-            ((torch.zeros(3, 0, 8), 0), 1, r"axis 1 holds 0 frame\(s\)"),
+            ((torch.zeros(3, 4), 0), "CTHW", r"video of 2 axes, shape \(3, 4\), but axis is 'CTHW'"),
+            ((torch.zeros(3, 4), 0), 2, "but axis is 2; specify the time axis"),
+            ((torch.zeros(3, 1, 8), 0), 1, r"with 1 frame\(s\) on axis 1; expected at least 2"),
+            ((torch.zeros(3, 0, 8), 0), 1, r"with 0 frame\(s\) on axis 1"),
             (("clip.mp4", 0), 1, "item 0 has str for a video"),
             (([], 0), 1, "item 0 has list for a video"),
-            ((), 1, "item 0 is tuple; needed: a tuple or list whose first"),
-            (torch.zeros(3, 4, 8), 1, "item 0 is Tensor; needed: a tuple or list"),
-            ({"clip": torch.zeros(3, 4)}, 1, "item 0 has no 'video'; it has: clip. Give keys="),
+            ((), 1, "item 0 is tuple; expected: a tuple or list that begins"),
+            (torch.zeros(3, 4, 8), 1, "item 0 is Tensor; expected: a tuple or list"),
+            ({"clip": torch.zeros(3, 4)}, 1, "item 0 has no 'video'; it has: clip. Pass keys="),
         ],
     )
     def test_items(self, item, axis, message):

@@ -11,7 +11,7 @@ from torch import nn
 import sdmetrics as sd
 from sdmetrics.errors import InputError
 from sdmetrics.torch import StaticDropout, finetune
-from sdmetrics.torch.training.moments import merge, no_moments, pair_moments, pearson
+from sdmetrics.torch.training.moments import empty_moments, merge, pair_moments, pearson
 from tests import naive
 
 SCORES = [0.9, 0.5, 0.0, -0.3, -1.0]
@@ -83,7 +83,7 @@ def test_scores_are_those_of_the_measure(seed, dtype, cut, offset, scale):
     assert np.isnan(expected[-1])
     z1, z2 = torch.from_numpy(z1), torch.from_numpy(z2)
     np.testing.assert_allclose(pearson(pair_moments(z1, z2)), expected, rtol=0, atol=1e-12)
-    total = no_moments(z1.shape[1])
+    total = empty_moments(z1.shape[1])
     for rows in (slice(0, cut), slice(cut, None)):
         total = merge(total, pair_moments(z1[rows], z2[rows]))
     # The means of the parts are rounded: 1e-16 of 1,000 is 1e-10 of a spread of 0.001.
@@ -219,7 +219,7 @@ def test_fine_tuning_switches_off_and_on_and_is_remembered():
     assert not resumed[0].active
     finetune(resumed, False)
     assert (resumed[0](features) == 0).sum() == 12
-    with pytest.raises(InputError, match="Linear has no StaticDropout; put one in with"):
+    with pytest.raises(InputError, match="Linear has no StaticDropout; add it with"):
         finetune(model[1])
 
 
@@ -274,7 +274,7 @@ def test_a_batch_that_is_not_finite_enters_no_estimate_and_is_warned_of_once():
 
 def test_one_pair_is_no_estimate():
     z = torch.randn(8, 3)
-    with pytest.raises(InputError, match=r"rests on 1 pair\(s\), from batches=1; needed: two at least"):
+    with pytest.raises(InputError, match=r"has 1 pair\(s\), from batches=1; expected at least two"):
         StaticDropout(3, 0.5).observe(z[:1], z[:1])
     StaticDropout(3, 0.5, batches=2).observe(z[:1], z[:1])
     dropout = StaticDropout(3, 0.5)
@@ -343,14 +343,14 @@ def test_it_is_compiled_whole_and_once(options):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"units": 0}, "units is 0; allowed: 1 and above"),
-        ({"rate": 1.5}, r"rate is 1.5; allowed: 0 to 1. To drop 30 % of the channels give 0.3"),
+        ({"units": 0}, "units is 0; expected at least 1"),
+        ({"rate": 1.5}, r"rate is 1.5; expected: 0 to 1. To drop 30 % of the channels pass 0.3"),
         ({"rate": float("nan")}, "rate is nan"),
         ({"batches": 0}, "batches is 0 and every is 30"),
-        ({"batches": 5, "every": 4}, "batches is 5 and every is 4; allowed: 1 or more batches, every at least"),
+        ({"batches": 5, "every": 4}, "batches is 5 and every is 4; expected at least 1 batch and as many steps"),
         ({"every": 0}, "every is 0"),
         ({"per": "clip"}, "per is 'clip'; allowed: sample, batch"),
-        ({"temperature": 0.0}, "temperature is 0.0; allowed: above 0"),
+        ({"temperature": 0.0}, "temperature is 0.0; expected: above 0"),
     ],
 )
 def test_what_cannot_be_used_is_named(arguments, message):
@@ -361,15 +361,13 @@ def test_what_cannot_be_used_is_named(arguments, message):
 def test_features_that_do_not_fit_are_named():
     dropout = StaticDropout(4, 0.5)
     for mode in (dropout.train(), dropout.eval()):
-        with pytest.raises(InputError, match=r"features have the shape \(2, 5\); needed: \(N, 4\) or .* Give units=5"):
+        with pytest.raises(InputError, match=r"features have shape \(2, 5\); expected: \(N, 4\) or .* Pass units=5"):
             mode(torch.zeros(2, 5))
-        with pytest.raises(InputError, match=r"features have the shape \(4,\)"):
+        with pytest.raises(InputError, match=r"features have shape \(4,\)"):
             mode(torch.zeros(4))
-    with pytest.raises(
-        InputError, match=r"z1 has the shape \(2, 4\), z2 \(3, 4\); needed: .* row i of both being pair i"
-    ):
+    with pytest.raises(InputError, match=r"z1 has shape \(2, 4\), z2 \(3, 4\); expected: .* row i of both is pair i"):
         dropout.observe(torch.zeros(2, 4), torch.zeros(3, 4))
-    with pytest.raises(InputError, match=r"z1 has the shape \(2, 5\)"):
+    with pytest.raises(InputError, match=r"z1 has shape \(2, 5\)"):
         dropout.observe(torch.zeros(2, 5), torch.zeros(2, 5))
 
 

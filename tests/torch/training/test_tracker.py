@@ -23,8 +23,8 @@ from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from sdmetrics.runners.torch import TorchRunner
 from sdmetrics.torch import BiasTracker
-from sdmetrics.torch.training.measuring import bare_module
 from sdmetrics.torch.training.tracker import scalars
+from sdmetrics.torch.training.wrappers import unwrap
 from tests.helpers.fakes import broken_clip, noise_clip
 
 VIDEO = ModelInput("video", frames=4, stride=1, size=(16, 16))
@@ -260,7 +260,7 @@ class TestFolder:
     def test_other_arguments_in_one_folder_are_refused(self, tmp_path):
         tracked(made(), out=tmp_path).measure(0)
         other = tracked(made(), out=tmp_path, seed=1)
-        with pytest.raises(InputError, match=r"made otherwise .*seed.*that of step 0.*another folder"):
+        with pytest.raises(InputError, match=r"different settings .*seed.*e\.g\. step 0.*another folder"):
             other.measure(1)
         assert [p.name for p in tmp_path.glob("step-*")] == ["step-000000"]
 
@@ -293,12 +293,12 @@ class TestWrappers:
 
     def test_wrappers_are_taken_off(self):
         model = made()
-        assert bare_module(torch.compile(nn.DataParallel(model))) is model
+        assert unwrap(torch.compile(nn.DataParallel(model))) is model
 
     def test_weights_on_several_devices_are_refused(self):
         model = made()
         model.fc.to("meta")
-        with pytest.raises(InputError, match=r"Net lies on several devices .*cpu, meta.*checkpoints"):
+        with pytest.raises(InputError, match=r"Net is on several devices .*cpu, meta.*checkpoints"):
             tracked(model)
 
     def test_autocast_does_not_reach_the_measurement(self):
@@ -356,11 +356,11 @@ class TestTensorBoard:
 class TestHostileInput:
     @pytest.mark.parametrize("every", [0, -1])
     def test_never(self, every):
-        with pytest.raises(InputError, match=f"every is {every}; allowed: 1 and above"):
+        with pytest.raises(InputError, match=f"every is {every}; expected at least 1"):
             tracked(made(), every=every)
 
     def test_before_the_beginning(self):
-        with pytest.raises(InputError, match="step is -1; allowed: 0"):
+        with pytest.raises(InputError, match="step is -1; expected at least 0"):
             tracked(made()).measure(-1)
 
     def test_a_layer_that_is_not_there_is_told_at_once_and_leaves_no_trace(self):
