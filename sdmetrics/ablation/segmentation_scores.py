@@ -12,7 +12,7 @@ from sdmetrics.errors import InputError
 from sdmetrics.evaluation.foreground_maps import MapReader
 from sdmetrics.evaluation.overlap import MOCA_THRESHOLD, REGION_THRESHOLD
 from sdmetrics.evaluation.protocols import PROTOCOLS, FrameProtocol
-from sdmetrics.metrics.intervals import Floats
+from sdmetrics.metrics.arrays import Floats
 from sdmetrics.runners.protocols import Outputs
 
 

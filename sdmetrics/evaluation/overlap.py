@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sdmetrics.clips.clip import VOID, Masks
 from sdmetrics.errors import InputError, require
-from sdmetrics.metrics.intervals import Floats
+from sdmetrics.metrics.arrays import Floats
 
 REGION_THRESHOLD = 0.5
 """Foreground is what is more likely than not."""
