@@ -1,4 +1,4 @@
-"""Decoding: the right frames or an error, whatever the container; never a damaged picture."""
+"""Decoding: the right frames or an error, whatever the container; never a damaged image."""
 
 from __future__ import annotations
 
@@ -260,8 +260,8 @@ def write_image(path: Path, number: int) -> Path:
 def test_images(name: str, tmp_path: Path):
     write_image(tmp_path / f"000{Path(name).suffix}", 11)  # what %03d would stand for as a pattern
     path = write_image(tmp_path / name, 77)
-    picture = read_image(path, SIZE)
-    assert (picture.shape, number_of(picture)) == ((*SIZE, 3), 77)
+    image = read_image(path, SIZE)
+    assert (image.shape, number_of(image)) == ((*SIZE, 3), 77)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])

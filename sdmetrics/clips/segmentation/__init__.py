@@ -1,1 +1,1 @@
-"""Clips of data sets with segmentation masks."""
+"""Clips from data sets with segmentation masks."""

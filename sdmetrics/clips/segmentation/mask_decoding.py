@@ -1,4 +1,4 @@
-"""Masks as data sets give them (pictures, run lengths, polygons, boxes) become arrays."""
+"""Decoding of segmentation masks from images, run lengths, polygons and boxes."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from sdmetrics.clips.decode import decoded_image
 from sdmetrics.errors import InputError
 
 Mask = NDArray[np.uint8]
-"""What is annotated in one frame, uint8 `(h, w)`: 0 background, 1 to 254 objects, 255 not annotated."""
+"""Segmentation mask of one frame, uint8 `(h, w)`: 0 background, 1 to 254 objects, 255 void (unlabelled)."""
 
 Region = NDArray[np.bool_]
-"""Where one object is, `(h, w)`."""
+"""The pixels of one object, bool `(h, w)`."""
 
 LAST_OBJECT = VOID - 1
 
 FAR = 1e6
-"""No point of a picture is as far away, in pixels."""
+"""Upper bound on the coordinates of an image, in pixels."""
 
 
 def read_mask(path: Path) -> Mask:
-    """Read a picture of the objects of one frame.
+    """Read the segmentation mask of one frame from an image.
 
-    The picture holds the objects' numbers, as indices of a palette or as grey levels; 255 is not annotated. Grey levels
-    0 and 255 alone are background and one object.
+    The image holds the objects' numbers, as palette indices or grey levels, with 255 for void pixels. If 0 and 255 are
+    the only grey levels, they mean background and one object.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def read_mask(path: Path) -> Mask:
     Raises
     ------
     InputError
-        If the file is missing, damaged or no picture, has colours without a palette, or more than 8 bits.
+        If the file is missing, damaged or not an image, has colours without a palette, or more than 8 bits.
 
     Examples
     --------
@@ -52,12 +52,12 @@ def read_mask(path: Path) -> Mask:
         indices, _ = frame.to_ndarray()
         return np.array(indices, np.uint8)
     bits = max(component.bits for component in frame.format.components)
-    picture = np.asarray(frame.reformat(format="rgb24").to_ndarray(), np.uint8)
-    grey = picture[..., 0]
-    if bits > 8 or (picture != grey[..., None]).any():
+    image = np.asarray(frame.reformat(format="rgb24").to_ndarray(), np.uint8)
+    grey = image[..., 0]
+    if bits > 8 or (image != grey[..., None]).any():
         raise InputError(
-            f"{path} is a picture of {f'{bits} bits' if bits > 8 else 'colours'}; allowed: the numbers of the objects "
-            "as grey levels or as indices of a palette, 8 bits. Convert it"
+            f"{path} is an image with {f'{bits} bits' if bits > 8 else 'colours'}; expected 8 bits, with the numbers "
+            "of the objects as grey levels or palette indices. Convert it"
         )
     if ((grey == 0) | (grey == VOID)).all():
         return np.minimum(grey, 1)
@@ -65,12 +65,12 @@ def read_mask(path: Path) -> Mask:
 
 
 def decode_runs(counts: ArrayLike | str, size: tuple[int, int], where: str) -> Region:
-    """Return a mask that is stored as run lengths, as COCO does: column by column, background first.
+    """Return the region of an object that is stored as run lengths in COCO's format: by column, background first.
 
     Parameters
     ----------
     counts
-        The lengths of the runs, which are background and object in turn; or COCO's compressed text of them.
+        The lengths of the runs, which alternate between background and object, or COCO's compressed text of them.
     size
         `(height, width)`.
     where
@@ -79,7 +79,7 @@ def decode_runs(counts: ArrayLike | str, size: tuple[int, int], where: str) -> R
     Raises
     ------
     InputError
-        If these are no lengths, or they do not add up to `size`.
+        If `counts` are not run lengths, or they do not add up to `size`.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def decode_runs(counts: ArrayLike | str, size: tuple[int, int], where: str) -> R
     """
     height, width = size
     runs = _uncompressed(counts, where) if isinstance(counts, str) else _whole(counts, where)
-    # Each length is looked at before their sum, which could overflow.
+    # The single lengths are checked first, since their sum could overflow.
     if (runs < 0).any() or (runs > height * width).any() or runs.sum() != height * width:
         raise InputError(
             f"{where} has runs that do not add up to {height} × {width} pixels: {shortened(runs.tolist())}; correct or "
@@ -101,14 +101,14 @@ def decode_runs(counts: ArrayLike | str, size: tuple[int, int], where: str) -> R
 
 
 def _whole(counts: ArrayLike, where: str) -> NDArray[np.int64]:
-    """Return run lengths that are a list of whole numbers."""
+    """Return run lengths as an array if they are a list of whole numbers."""
     try:
         runs = np.asarray(counts)
     except ValueError:
         runs = np.empty(0)
     if runs.ndim != 1 or runs.dtype.kind != "i":
         raise InputError(
-            f"{where} has the counts {shortened(counts)}; allowed: a list of whole numbers, or COCO's text of them. "
+            f"{where} has the counts {shortened(counts)}; expected a list of whole numbers, or COCO's text of them. "
             "Correct or remove the record"
         )
     return runs.astype(np.int64)
@@ -117,8 +117,9 @@ def _whole(counts: ArrayLike, where: str) -> NDArray[np.int64]:
 def _uncompressed(text: str, where: str) -> NDArray[np.int64]:
     """Return the run lengths of COCO's text.
 
-    A character from `0` on holds five bits of a number, the lowest first; its sixth says that more follow, and the
-    fifth of the last is the sign. From the fourth number on, each is the difference to the last but one.
+    Each character, counted from `0`, holds five bits of a number, the lowest first. Its sixth bit means that more
+    characters follow, and the fifth bit of the last character is the sign. From the fourth number on, each number is
+    the difference from the number two before.
     """
     codes = np.frombuffer(text.encode("utf-8"), np.uint8).astype(np.int64) - ord("0")
     last = (codes & 32) == 0
@@ -126,8 +127,8 @@ def _uncompressed(text: str, where: str) -> NDArray[np.int64]:
     place = np.arange(len(codes)) - np.repeat(begins, np.diff(begins, append=len(codes)))
     if not len(codes) or not last[-1] or codes.min() < 0 or codes.max() >= 64 or place.max() > 9:
         raise InputError(
-            f"{where} has the counts {shortened(text)}, which are no run lengths in COCO's text; correct or remove the "
-            "record"
+            f"{where} has the counts {shortened(text)}, which are not run lengths in COCO's text; correct or remove "
+            "the record"
         )
     numbers = np.add.reduceat((codes & 31) << 5 * place, begins)
     negative = (codes[last] & 16) > 0
@@ -138,19 +139,20 @@ def _uncompressed(text: str, where: str) -> NDArray[np.int64]:
 
 
 def fill_polygons(polygons: Sequence[ArrayLike], size: tuple[int, int], where: str) -> Region:
-    """Return the pixels whose centres lie in any of some polygons, as COCO lists them; what is outside is cut off.
+    """Return the pixels whose centres are in any of the polygons (COCO's format), clipped to the image.
 
     Parameters
     ----------
     polygons
-        Each `[x, y, x, y, …]` in pixels, at least three points; where one crosses itself, the even-odd rule holds.
+        Lists `[x, y, x, y, …]` in pixels, with at least three points each; the even-odd rule applies to polygons that
+        cross themselves.
     size, where
-        As in `decode_runs`.
+        See `decode_runs`.
 
     Raises
     ------
     InputError
-        If a polygon is no such list of numbers.
+        If a polygon is not such a list of numbers.
 
     Examples
     --------
@@ -166,7 +168,7 @@ def fill_polygons(polygons: Sequence[ArrayLike], size: tuple[int, int], where: s
         row, edge = np.nonzero((y <= centres) != (next_y <= centres))
         slope = (next_x - x)[edge] / (next_y - y)[edge]
         crossing = x[edge] + (row + 0.5 - y[edge]) * slope
-        # From the first pixel whose centre is right of a crossing on, inside and outside change places.
+        # Inside and outside swap from the first pixel whose centre is to the right of a crossing.
         changes = np.zeros((height, width + 1), np.int64)
         np.add.at(changes, (row, np.clip(np.ceil(crossing - 0.5), 0, width).astype(np.int64)), 1)
         filled |= changes.cumsum(axis=1)[:, :width] % 2 == 1
@@ -183,19 +185,19 @@ def _points(polygon: ArrayLike, where: str) -> NDArray[np.float64]:
         numbers = np.full(6, np.nan)
     if not (np.abs(numbers) < FAR).all():
         raise InputError(
-            f"{where} has the polygon {shortened(polygon)}; allowed: [x, y, x, y, …], at least three points. Correct "
-            "or remove the record"
+            f"{where} has the polygon {shortened(polygon)}; expected [x, y, x, y, …] with at least three points. "
+            "Correct or remove the record"
         )
     return numbers.reshape(-1, 2).T.astype(np.float64)
 
 
 def fill_box(box: tuple[float, float, float, float], size: tuple[int, int]) -> Region:
-    """Return the pixels whose centres lie in a box; what is outside the picture is cut off.
+    """Return the pixels whose centres are in a box, clipped to the image.
 
     Parameters
     ----------
     box
-        Left, top, right and bottom edge, in pixels from the picture's left upper corner.
+        Left, top, right and bottom edge, in pixels from the top left corner of the image.
     size
         `(height, width)`.
 
@@ -210,12 +212,12 @@ def fill_box(box: tuple[float, float, float, float], size: tuple[int, int]) -> R
 
 
 def painted(regions: Sequence[Region], size: tuple[int, int], where: str, numbers: Sequence[int] = ()) -> Mask:
-    """Return the mask of some objects, numbered from 1 on, or by `numbers`; where two overlap, the later covers.
+    """Return the mask of objects numbered from 1, or by `numbers`; later objects cover earlier ones.
 
     Raises
     ------
     InputError
-        If a number is not 1 to 254.
+        If a number is not from 1 to 254.
 
     Examples
     --------
@@ -225,8 +227,6 @@ def painted(regions: Sequence[Region], size: tuple[int, int], where: str, number
     mask = np.zeros(size, np.uint8)
     for number, region in zip(numbers or range(1, len(regions) + 1), regions, strict=True):
         if not 1 <= number <= LAST_OBJECT:
-            raise InputError(
-                f"{where} has object number {number}; a mask holds the numbers 1 to {LAST_OBJECT}. Leave the video out"
-            )
+            raise InputError(f"{where} has object number {number}; allowed: 1 to {LAST_OBJECT}. Leave the video out")
         mask[region] = number
     return mask

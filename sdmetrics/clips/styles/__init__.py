@@ -1,1 +1,1 @@
-"""Styles: the built-in ones and ONNX networks."""
+"""Built-in styles and styles from ONNX networks."""

@@ -1,9 +1,9 @@
-"""The built-in styles: colour, intensity and texture change, motion stays (paper, Sec. 3.1).
+"""The built-in styles, which change colour, intensity and texture and preserve motion (paper, Sec. 3.1).
 
-A style works on each frame by itself and draws nothing at random: what stays still in the clip stays still
-in the style. None of the styles draws a pattern that is fixed to the screen: it would stand still where the
-scene moves. `benchmarks/styles.py` measures how steady and how strong they are. Lengths are parts of the
-short side, so a style looks the same at every resolution.
+A style processes each frame separately and without randomness, so what is still in the clip is still in the style. No
+style draws a pattern that is fixed to the screen, because the pattern would not move with the scene.
+`benchmarks/styles.py` measures how steady and how strong the styles are. Lengths are fractions of the short side, so a
+style looks the same at every resolution.
 
 Examples
 --------
@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 from sdmetrics.clips.clip import Frames
 
 Style = Callable[[Frames], Frames]
-"""Restyles a clip: uint8 `(T, H, W, 3)` RGB to the same shape."""
+"""A function that restyles a clip, uint8 `(T, H, W, 3)` RGB, to the same shape."""
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 Plane = NDArray[np.float32]
 
 STYLES_VERSION = 1
-"""Grows when a style's result changes; part of a run's fingerprint."""
+"""Increased when the result of a style changes; part of a run's fingerprint."""
 
 
 def ink(frames: Frames) -> Frames:
@@ -49,7 +49,7 @@ def oil(frames: Frames) -> Frames:
 
 
 def patina(frames: Frames) -> Frames:
-    """Emboss the frame in green copper, light from the upper left, dark and bright exchanged."""
+    """Emboss the frame in green copper, lit from the upper left, with dark and bright swapped."""
     return _each(_patina, frames)
 
 
@@ -58,10 +58,10 @@ STYLES: Mapping[str, Style] = MappingProxyType({"ink": ink, "neon": neon, "oil":
 
 
 def style_identity(style: Style) -> dict[str, Any]:
-    """Return what tells a style from another; it enters a run's settings.
+    """Return what identifies a style in a run's settings.
 
-    That is the style's own `identity` where it has one, as networks have (see `networks.NetworkStyle`). Any other
-    function is told by its name alone, so a run does not notice that its body was changed.
+    This is the style's own `identity` if it has one, as networks do (`sdmetrics.clips.styles.networks.NetworkStyle`).
+    Any other function is identified only by its name, so a run does not notice changes to its code.
 
     Examples
     --------
@@ -74,13 +74,13 @@ def style_identity(style: Style) -> dict[str, Any]:
     return dict(getattr(style, "identity", None) or {"function": f"{named.__module__}.{named.__qualname__}"})
 
 
-def _each(style: Callable[[Picture], Picture], frames: Frames) -> Frames:
+def _each(style: Callable[[Image], Image], frames: Frames) -> Frames:
     """Apply a style frame by frame."""
     return np.stack([style(frame) for frame in np.ascontiguousarray(frames)])
 
 
-def _palette(*stops: tuple[float, tuple[int, int, int]]) -> Picture:
-    """Return a table of 256 colours that runs through the given ones at the given tones, 0 to 1."""
+def _palette(*stops: tuple[float, tuple[int, int, int]]) -> Image:
+    """Return a table of 256 colours, interpolated between the given colours at the given tones, 0 to 1."""
     tones = np.linspace(0, 1, 256)
     colours = np.array([colour for _, colour in stops], np.float64)
     channels = [np.interp(tones, [tone for tone, _ in stops], colours[:, c]) for c in range(3)]
@@ -90,12 +90,12 @@ def _palette(*stops: tuple[float, tuple[int, int, int]]) -> Picture:
 PAPER = _palette((0, (24, 18, 48)), (0.45, (140, 122, 118)), (0.8, (236, 222, 198)), (1, (255, 250, 238)))
 COPPER = _palette((0, (4, 26, 38)), (0.35, (14, 86, 92)), (0.65, (70, 160, 136)), (1, (206, 240, 200)))
 NIGHT, CYAN, PINK = np.array([(14, 8, 46), (20, 190, 230), (245, 60, 180)], np.float32)
-# Colours 1.7 times as far from grey, tinted, on a warm ground: a matrix whose last column is added.
+# Colours 1.7 times as far from grey, tinted, on a warm ground. The last column of the matrix is added.
 SATURATED = 1.7 * np.eye(3) - 0.7 / 3
 GLAZE = np.column_stack([np.diag((1, 0.72, 0.3)) @ SATURATED, 255 * np.array((0.22, 0.07, 0))])
 
 
-def _ink(frame: Picture) -> Picture:
+def _ink(frame: Image) -> Image:
     """Draw a line where the frame is darker than its surroundings, relative to them."""
     grey = _grey(frame)
     fine, coarse = _blurred(grey, 0.006), _blurred(grey, 0.018)
@@ -103,7 +103,7 @@ def _ink(frame: Picture) -> Picture:
     return _coloured((0.6 + 0.4 * fine) * (1 - 0.8 * line), PAPER)
 
 
-def _neon(frame: Picture) -> Picture:
+def _neon(frame: Image) -> Image:
     """Let the length of the gradient glow."""
     grey = _blurred(_grey(frame), 0.006)
     contour = np.tanh(9 * np.hypot(*_slopes(grey)))
@@ -112,10 +112,10 @@ def _neon(frame: Picture) -> Picture:
     return _bytes(NIGHT * (1 + 1.2 * grey) + (CYAN + (PINK - CYAN) * grey) * glow)
 
 
-def _oil(frame: Picture) -> Picture:
-    """Paint every point like the evenest of the four squares that it is a corner of (Kuwahara et al., 1976).
+def _oil(frame: Image) -> Image:
+    """Paint every point like the most uniform of the four squares with a corner there (Kuwahara et al., 1976).
 
-    The four are averaged, weighted by their evenness: points that jump from one to another would flicker.
+    The four squares are averaged with their evenness as weight, because points that switch squares would flicker.
     """
     import cv2
 
@@ -132,14 +132,14 @@ def _oil(frame: Picture) -> Picture:
     return _bytes(np.asarray(cv2.transform(paint, GLAZE), np.float32))
 
 
-def _patina(frame: Picture) -> Picture:
-    """Light the slopes towards the upper left, and exchange dark and bright."""
+def _patina(frame: Image) -> Image:
+    """Light the slopes towards the upper left, and swap dark and bright."""
     grey = _blurred(_grey(frame), 0.005)
     right, down = _slopes(grey)
     return _coloured(0.725 - 0.45 * grey + 0.55 * np.tanh(3.5 * (right + down)), COPPER)
 
 
-def _grey(frame: Picture) -> Plane:
+def _grey(frame: Image) -> Plane:
     """Return the luminance, 0 to 1."""
     import cv2
 
@@ -147,14 +147,14 @@ def _grey(frame: Picture) -> Plane:
 
 
 def _blurred(plane: Plane, part: float) -> Plane:
-    """Blur by a Gaussian whose deviation is a part of the short side."""
+    """Blur by a Gaussian whose standard deviation is the fraction `part` of the short side."""
     import cv2
 
     return np.asarray(cv2.GaussianBlur(plane, (0, 0), max(part * min(plane.shape), 0.3)), np.float32)
 
 
 def _slopes(plane: Plane) -> tuple[Plane, Plane]:
-    """Return how fast a plane grows to the right and downwards, in values per 1/112 of the short side."""
+    """Return the slopes of a plane to the right and downwards, in values per 1/112 of the short side."""
     import cv2
 
     scale = min(plane.shape) / (8 * 112)
@@ -162,13 +162,13 @@ def _slopes(plane: Plane) -> tuple[Plane, Plane]:
     return np.asarray(right, np.float32), np.asarray(down, np.float32)
 
 
-def _coloured(tone: Plane, palette: Picture) -> Picture:
-    """Give every tone, 0 to 1, the palette's colour."""
+def _coloured(tone: Plane, palette: Image) -> Image:
+    """Map every tone, 0 to 1, to its colour in the palette."""
     import cv2
 
     return np.asarray(cv2.LUT(cv2.merge([_bytes(255 * tone)] * 3), palette), np.uint8)
 
 
-def _bytes(values: NDArray[np.float32]) -> Picture:
-    """Cut values to 0–255."""
+def _bytes(values: NDArray[np.float32]) -> Image:
+    """Clip values to 0–255 and convert them to uint8."""
     return np.clip(values, 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Published annotations: which videos the lists of well-known data sets name, with which labels and segments."""
+"""Published annotations: the lists of videos, labels and segments of well-known data sets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from sdmetrics.clips.videos.records import as_record, list_of, text_of, wrong_field
 from sdmetrics.errors import InputError
 
-UNDERSTOOD = (
+SUPPORTED = (
     "ActivityNet 1.3 (JSON with the key database), Something-Something v2 and SomethingElse (JSON list of records "
     "with id and template), Diving48 (JSON list of records with vid_name and label), Kinetics (CSV with the columns "
     "youtube_id, time_start and time_end)"
@@ -21,8 +21,8 @@ UNDERSTOOD = (
 
 
 @dataclass(frozen=True)
-class Source:
-    """A file that may hold an annotated video, and the segment of it, in seconds; default: all of it."""
+class VideoFile:
+    """A file that may contain an annotated video, and the segment of it in seconds (default: the whole file)."""
 
     name: str
     start: float | None = None
@@ -30,34 +30,34 @@ class Source:
 
     @property
     def stem(self) -> str:
-        """The file's name without its suffix, which may differ from the published one."""
+        """The file's name without its suffix, which may differ from the published suffix."""
         return self.name.rpartition(".")[0]
 
 
 @dataclass(frozen=True)
 class Annotation:
-    """One annotated video: the first of `sources` that exists holds it; `where` names the record for errors."""
+    """One annotated video, in the first of `sources` that exists; `where` names the record for errors."""
 
     where: str
     label: str | None
-    sources: tuple[Source, ...]
+    sources: tuple[VideoFile, ...]
 
 
 def read_annotations(path: Path) -> list[Annotation] | None:
-    """Read the published annotations of a data set, whose layout is told by the content, not by the file's name.
+    """Read the published annotations of a data set, whose layout is inferred from the content, not the file's name.
 
-    Understood are ActivityNet 1.3 (of every video the first segment listed; videos without one, as in the test
+    Supported are ActivityNet 1.3 (the first segment listed for every video; videos without a segment, as in the test
     set, are left out), Kinetics, Something-Something v2, the splits of SomethingElse, and Diving48 V2.
 
     Returns
     -------
     list of Annotation, or None
-        In the file's order; None for a CSV file that is not from Kinetics.
+        The annotations in the file's order, or None for a CSV file that is not from Kinetics.
 
     Raises
     ------
     InputError
-        If the file is none of these, or a record is wrong; the message names file, record and field.
+        If the file has another layout, or a record is wrong; the message names file, record and field.
 
     Examples
     --------
@@ -79,12 +79,12 @@ def read_annotations(path: Path) -> list[Annotation] | None:
         problem = str(error) or type(error).__name__
         raise InputError(f"{path} cannot be read as annotations ({problem}); write it as UTF-8 text") from error
     if annotations is not None and not annotations:
-        raise InputError(f"{path} lists no annotated video; give the file of another split")
+        raise InputError(f"{path} lists no annotated video; use the file of another split")
     return annotations
 
 
 def _json(path: Path, content: object) -> list[Annotation]:
-    """Tell the layout of a JSON file and read its records."""
+    """Detect the layout of a JSON file and read its records."""
     if isinstance(content, dict) and isinstance(videos := content.get("database"), dict):
         return _activitynet(path, videos)
     if isinstance(content, list):
@@ -97,7 +97,7 @@ def _json(path: Path, content: object) -> list[Annotation]:
 
 
 def _activitynet(path: Path, videos: Mapping[str, object]) -> list[Annotation]:
-    """Read ActivityNet's database: the first segment of every video that has one."""
+    """Read ActivityNet's database: the first segment of every video that has segments."""
     annotations = []
     for name, video in videos.items():
         where = f"{path}, record {name!r},"
@@ -109,15 +109,15 @@ def _activitynet(path: Path, videos: Mapping[str, object]) -> list[Annotation]:
         if not isinstance(segment, list) or len(segment) != 2:
             raise wrong_field(where, "segment", segment, "[start, end] in seconds")
         start, end = (_seconds(second, "segment", where) for second in segment)
-        _in_order(start, end, "segment", where)
-        sources = tuple(Source(file, start, end) for file in (f"v_{name}.mp4", f"{name}.mp4"))
+        _check_order(start, end, "segment", where)
+        sources = tuple(VideoFile(file, start, end) for file in (f"v_{name}.mp4", f"{name}.mp4"))
         annotations.append(Annotation(where, text_of(first, "label", where), sources))
     return annotations
 
 
 def _something(record: Mapping[str, object], where: str) -> Annotation:
-    """Read a record of Something-Something v2 or SomethingElse; those of the test set have an id alone."""
-    source = Source(f"{text_of(record, 'id', where)}.webm")
+    """Read a record of Something-Something v2 or SomethingElse; records of the test set have only an id."""
+    source = VideoFile(f"{text_of(record, 'id', where)}.webm")
     if record.keys() == {"id"}:
         return Annotation(where, None, (source,))
     field = "label" if "label" in record and "template" not in record else "template"
@@ -129,11 +129,11 @@ def _diving48(record: Mapping[str, object], where: str) -> Annotation:
     label = record.get("label")
     if not isinstance(label, int) or isinstance(label, bool):
         raise wrong_field(where, "label", label, "the number of a class")
-    return Annotation(where, str(label), (Source(f"{text_of(record, 'vid_name', where)}.mp4"),))
+    return Annotation(where, str(label), (VideoFile(f"{text_of(record, 'vid_name', where)}.mp4"),))
 
 
 def _csv(path: Path, text: str) -> list[Annotation] | None:
-    """Read the lines of Kinetics' CSV files, of which those of the test set may lack the labels."""
+    """Read the lines of a CSV file of Kinetics; labels may be missing in the test set."""
     reader = csv.DictReader(io.StringIO(text), strict=True)
     columns = reader.fieldnames or ()
     if "youtube_id" not in columns:
@@ -144,18 +144,18 @@ def _csv(path: Path, text: str) -> list[Annotation] | None:
 
 
 def _kinetics(row: Mapping[str, str | None], where: str, columns: Sequence[str]) -> Annotation:
-    """Read a line of Kinetics: a video that was cut to its segment and named after it, or a whole one."""
+    """Read a line of Kinetics, for a video that was cut to its segment and named after it or for the whole video."""
     name = text_of(row, "youtube_id", where)
     start, end = (_seconds(_number(row.get(field)), field, where) for field in ("time_start", "time_end"))
-    _in_order(start, end, "time_end", where)
+    _check_order(start, end, "time_end", where)
     label = text_of(row, "label", where) if "label" in columns else None
     return Annotation(
-        where, label, (Source(f"{name}_{int(start):06d}_{int(end):06d}.mp4"), Source(f"{name}.mp4", start, end))
+        where, label, (VideoFile(f"{name}_{int(start):06d}_{int(end):06d}.mp4"), VideoFile(f"{name}.mp4", start, end))
     )
 
 
 def _number(value: str | None) -> object:
-    """Return a number that is written as text; what is none stays as it is."""
+    """Return a number that is written as text; return any other value unchanged."""
     try:
         return float(value or "")
     except ValueError:
@@ -169,12 +169,12 @@ def _seconds(value: object, field: str, where: str) -> float:
     return value
 
 
-def _in_order(start: float, end: float, field: str, where: str) -> None:
-    """Refuse a segment that ends before it starts; an empty one fails when its clip is loaded."""
+def _check_order(start: float, end: float, field: str, where: str) -> None:
+    """Check that a segment does not end before it starts; an empty segment fails when its clip is loaded."""
     if end < start:
         raise wrong_field(where, field, [start, end], "an end that is later than the start")
 
 
 def _unknown(path: Path) -> InputError:
-    """Return the error of a file of another layout."""
-    return InputError(f"{path} holds no annotations that are understood; give a file of {UNDERSTOOD}")
+    """Return the error for a file with another layout."""
+    return InputError(f"{path} has no supported annotations; allowed: {SUPPORTED}")

@@ -1,4 +1,4 @@
-"""Lists the files of a data set: what lies below a folder, in which order, under which names."""
+"""Listing the files of a data set: walking through folders, sorting, and names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 
 
 def files_below(root: Path) -> Iterator[Path]:
-    """Walk through a folder and what it links to; hidden files and folders are left out.
+    """Yield all files below a folder, following links and skipping hidden files and folders.
 
     Raises
     ------
@@ -45,12 +45,12 @@ def files_below(root: Path) -> Iterator[Path]:
 
 
 def _unreadable(error: OSError) -> None:
-    """Refuse a folder that cannot be listed, rather than leave its videos out."""
+    """Raise an error for a folder that cannot be listed, instead of skipping its videos."""
     raise InputError(f"{error.filename} cannot be listed ({error.strerror}); correct its permissions") from error
 
 
 def in_order(file: Path) -> tuple[list[str | int], str]:
-    """Return a key that sorts frame 10 after frame 9.
+    """Return a sort key that places frame 10 after frame 9.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def in_order(file: Path) -> tuple[list[str | int], str]:
 
 
 def as_id(path: Path) -> str:
-    r"""Return a path as an id: `/` between its parts, bytes that are no UTF-8 made printable.
+    r"""Return a path as an id, with `/` between its parts and escapes for bytes that are not UTF-8.
 
     Examples
     --------

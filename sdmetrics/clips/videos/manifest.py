@@ -1,4 +1,4 @@
-"""CSV manifests: which videos, with which labels, from where to where."""
+"""CSV manifests: lists of videos with their labels and segments."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def read_manifest(path: Path) -> list[Row]:
             if "path" not in columns or not set(columns) <= set(COLUMNS) or len(set(columns)) < len(columns):
                 raise InputError(
                     f"{path} has the columns {', '.join(columns) or 'none'}; "
-                    f"allowed: {', '.join(COLUMNS)}, of which path is needed. Correct the first line"
+                    f"allowed: {', '.join(COLUMNS)}, of which path is required. Correct the first line"
                 )
             rows = [_row(values, f"{path}, line {reader.line_num},") for values in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -51,10 +51,10 @@ def read_manifest(path: Path) -> list[Row]:
 def _row(values: dict[str, str | None], where: str) -> Row:
     """Check the values of one line."""
     if None in values:
-        raise InputError(f"{where} has more values than columns; put a value with a comma into quotes")
+        raise InputError(f"{where} has more values than columns; put values that contain a comma in quotes")
     name = values["path"]
     if not name:
-        raise InputError(f"{where} has no path; give one or remove the line")
+        raise InputError(f"{where} has no path; add a path or remove the line")
     start, end = (_seconds(values.get(column), column, where) for column in ("start", "end"))
     if end is not None and end <= (start or 0):
         raise InputError(f"{where} starts at {start or 0:g} s and ends at {end:g} s; the end must be later")
@@ -62,7 +62,7 @@ def _row(values: dict[str, str | None], where: str) -> Row:
 
 
 def _seconds(value: str | None, column: str, where: str) -> float | None:
-    """Read a time in seconds; an empty value is none."""
+    """Return a time in seconds, or None for an empty value."""
     if not value:
         return None
     try:
@@ -70,5 +70,5 @@ def _seconds(value: str | None, column: str, where: str) -> float | None:
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds < math.inf:
-        raise InputError(f"{where} has the {column} {value!r}; allowed: seconds from 0 on, or nothing")
+        raise InputError(f"{where} has the {column} {value!r}; expected seconds from 0 on, or an empty value")
     return seconds

@@ -1,4 +1,4 @@
-"""Records of published annotations: their fields, and errors that name file, record and field."""
+"""Reading the fields of records of published annotations, with errors that name file, record and field."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from sdmetrics.errors import InputError
 
 
 def as_record(record: object, where: str) -> Mapping[str, object]:
-    """Return a record that has fields; `where` names it for errors.
+    """Return `record` if it has named fields; `where` names it for errors.
 
     Raises
     ------
     InputError
-        If it has none.
+        If it does not.
 
     Examples
     --------
     >>> as_record(5, "list.json, record [1],")
     Traceback (most recent call last):
-    sdmetrics.errors.InputError: list.json, record [1], is 5; allowed: a record with named fields. Correct or remove it
+    sdmetrics.errors.InputError: list.json, record [1], is 5; expected a record with named fields. Correct or remove it
     """
     if not isinstance(record, dict):
-        raise InputError(f"{where} is {shortened(record)}; allowed: a record with named fields. Correct or remove it")
+        raise InputError(f"{where} is {shortened(record)}; expected a record with named fields. Correct or remove it")
     return record
 
 
 def text_of(record: Mapping[str, object], field: str, where: str) -> str:
-    """Return a field that is a text.
+    """Return the text in a field.
 
     Raises
     ------
     InputError
-        If it is missing, empty or no text.
+        If the field is missing, empty or not a text.
 
     Examples
     --------
@@ -47,12 +47,12 @@ def text_of(record: Mapping[str, object], field: str, where: str) -> str:
 
 
 def number_of(record: Mapping[str, object], field: str, where: str) -> int:
-    """Return a field that is a whole number.
+    """Return the whole number in a field.
 
     Raises
     ------
     InputError
-        If it is missing or none.
+        If the field is missing or not a whole number.
 
     Examples
     --------
@@ -66,12 +66,12 @@ def number_of(record: Mapping[str, object], field: str, where: str) -> int:
 
 
 def list_of(record: Mapping[str, object], field: str, where: str, of: str) -> list[object]:
-    """Return a field that is a list; `of` says what it lists.
+    """Return the list in a field; `of` describes its items for errors.
 
     Raises
     ------
     InputError
-        If it is missing or no list.
+        If the field is missing or not a list.
 
     Examples
     --------
@@ -84,14 +84,14 @@ def list_of(record: Mapping[str, object], field: str, where: str, of: str) -> li
     return value
 
 
-def wrong_field(where: str, field: str, value: object, allowed: str) -> InputError:
-    """Return the error of a field that is missing or wrong.
+def wrong_field(where: str, field: str, value: object, expected: str) -> InputError:
+    """Return the error for a field that is missing or wrong.
 
     Examples
     --------
     >>> raise wrong_field("list.json, record [1],", "label", None, "a text")
     Traceback (most recent call last):
-    sdmetrics.errors.InputError: list.json, record [1], has no label; allowed: a text. Correct or remove the record
+    sdmetrics.errors.InputError: list.json, record [1], has no label; expected a text. Correct or remove the record
     """
     has = f"no {field}" if value is None else f"the {field} {shortened(value)}"
-    return InputError(f"{where} has {has}; allowed: {allowed}. Correct or remove the record")
+    return InputError(f"{where} has {has}; expected {expected}. Correct or remove the record")

@@ -1,4 +1,4 @@
-"""Flow that is kept on disk: the same bits at every call, made anew where the file is damaged."""
+"""The flow cache on disk: the same bits at every call, replaced if the file is damaged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Optical flow as a picture: the field's colour wheel, there and back."""
+"""Optical flow as an image: the usual colour wheel, encoded and decoded."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def naive_wheel():
 def naive_flow_to_rgb(flow, scale):
     """Return the colours of one frame, pixel by pixel, before they are rounded."""
     wheel, (height, width, _) = naive_wheel(), flow.shape
-    picture = np.empty((height, width, 3))
+    image = np.empty((height, width, 3))
     for y in range(height):
         for x in range(width):
             u, v = flow[y, x].tolist()
@@ -46,8 +46,8 @@ def naive_flow_to_rgb(flow, scale):
             for channel in range(3):
                 colour = wheel[first][channel]
                 colour += (wheel[(first + 1) % 55][channel] - colour) * (place - first)
-                picture[y, x, channel] = 255 - saturation * (255 - colour)
-    return picture
+                image[y, x, channel] = 255 - saturation * (255 - colour)
+    return image
 
 
 @given(FLOWS)
@@ -110,10 +110,10 @@ def test_every_colour_of_the_wheel_is_saturated_and_has_its_place():
 
 def test_each_frame_is_measured_by_its_own_longest_vector():
     flow = noise(3, 4, 5)
-    picture = flow_to_rgb(flow)
-    assert picture.dtype == np.uint8
-    assert picture.shape == (3, 4, 5, 3)
-    for frame, drawn in zip(flow, picture, strict=True):
+    image = flow_to_rgb(flow)
+    assert image.dtype == np.uint8
+    assert image.shape == (3, 4, 5, 3)
+    for frame, drawn in zip(flow, image, strict=True):
         np.testing.assert_array_equal(flow_to_rgb(frame), drawn)
         np.testing.assert_array_equal(flow_to_rgb(frame, scale=float(np.hypot(*frame.reshape(-1, 2).T).max())), drawn)
         np.testing.assert_array_equal(flow_to_rgb(frame * 4), drawn)
@@ -176,11 +176,11 @@ def test_what_is_no_flow_is_named(flow, message):
 
 
 @pytest.mark.parametrize(
-    "picture", [np.zeros((4, 4, 3)), np.zeros((4, 4, 2), np.uint8), np.zeros((3,), np.uint8), np.zeros((0, 1, 3), "u1")]
+    "image", [np.zeros((4, 4, 3)), np.zeros((4, 4, 2), np.uint8), np.zeros((3,), np.uint8), np.zeros((0, 1, 3), "u1")]
 )
-def test_what_is_no_picture_is_named(picture):
+def test_what_is_no_image_is_named(image):
     with pytest.raises(InputError, match=r"a flow image is .* expected uint8 of shape \(…, H, W, 3\)"):
-        rgb_to_flow(picture, scale=1)
+        rgb_to_flow(image, scale=1)
 
 
 @pytest.mark.parametrize("scale", [0, -1, math.nan, math.inf, 1e9, 1e-9])

@@ -1,4 +1,4 @@
-"""Files of optical flow: Middlebury's, KITTI's and pictures, whole and damaged."""
+"""Files of optical flow: Middlebury's, KITTI's and images, whole and damaged."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def written(path: Path, content: bytes) -> Path:
     return path
 
 
-def png(path: Path, picture) -> Path:
-    """Write a picture whose channels are in the order red, green, blue, alpha, as many as there are."""
-    if picture.ndim == 3:
-        picture = picture[..., [2, 1, 0, 3][: picture.shape[-1]]]
-    assert cv2.imwrite(str(path), picture)
+def png(path: Path, image) -> Path:
+    """Write an image whose channels are in the order red, green, blue, alpha, as many as there are."""
+    if image.ndim == 3:
+        image = image[..., [2, 1, 0, 3][: image.shape[-1]]]
+    assert cv2.imwrite(str(path), image)
     return path
 
 
@@ -64,18 +64,18 @@ def test_kitti(tmp_path: Path):
     np.testing.assert_array_equal(flow[1:], (stored[1:, :, :2].astype(float) - 2**15) / 64)
 
 
-def test_coded_pictures(tmp_path: Path):
-    picture = flow_to_rgb(noise(32, 48))
-    np.testing.assert_array_equal(read_flow(png(tmp_path / "a.png", picture)), picture)
-    with_alpha = np.concatenate([picture, np.full((32, 48, 1), 255, np.uint8)], axis=-1)
-    np.testing.assert_array_equal(read_flow(png(tmp_path / "b.png", with_alpha)), picture)
+def test_coded_images(tmp_path: Path):
+    image = flow_to_rgb(noise(32, 48))
+    np.testing.assert_array_equal(read_flow(png(tmp_path / "a.png", image)), image)
+    with_alpha = np.concatenate([image, np.full((32, 48, 1), 255, np.uint8)], axis=-1)
+    np.testing.assert_array_equal(read_flow(png(tmp_path / "b.png", with_alpha)), image)
 
 
-def test_coded_pictures_that_were_compressed(tmp_path: Path):
+def test_coded_images_that_were_compressed(tmp_path: Path):
     smooth = np.stack(np.meshgrid(np.linspace(-3, 3, 64), np.linspace(-2, 2, 48)), axis=-1).astype(np.float32)
-    picture = read_flow(png(tmp_path / "a.jpg", flow_to_rgb(smooth, scale=4)))
-    assert picture.dtype == np.uint8
-    off = np.linalg.norm(rgb_to_flow(picture, scale=4) - smooth, axis=-1)
+    image = read_flow(png(tmp_path / "a.jpg", flow_to_rgb(smooth, scale=4)))
+    assert image.dtype == np.uint8
+    off = np.linalg.norm(rgb_to_flow(image, scale=4) - smooth, axis=-1)
     assert off.mean() < 0.15
 
 

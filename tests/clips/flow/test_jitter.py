@@ -1,4 +1,4 @@
-"""Jittered flow: drawn as the paper draws it, the same on pictures and on vectors."""
+"""Jittered flow: drawn as the paper draws it, the same on images and on vectors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def noise(*shape, seed=0):
     return np.random.default_rng(seed).normal(0, 3, (*shape, 2)).astype(np.float32)
 
 
-def naive_jittered(picture, jitter):
+def naive_jittered(image, jitter):
     """Return the changed colours, pixel by pixel, before they are rounded."""
 
     def turned(colour, turn):
@@ -45,10 +45,10 @@ def naive_jittered(picture, jitter):
         grey = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
         return [min(max(factor * channel + (1 - factor) * grey, 0), 1) for channel in colour]
 
-    changed = np.empty(picture.shape)
-    for place in np.ndindex(picture.shape[:3]):
+    changed = np.empty(image.shape)
+    for place in np.ndindex(image.shape[:3]):
         turn, factor = jitter.turn[place[0]], jitter.saturation[place[0]]
-        colour = picture[place] / 255
+        colour = image[place] / 255
         if jitter.hue_first[place[0]]:
             colour = blended(turned(colour, turn), factor)
         else:
@@ -58,8 +58,8 @@ def naive_jittered(picture, jitter):
 
 
 @given(PICTURES, jitters())
-def test_pictures_change_as_pixel_by_pixel(picture, jitter):
-    assert np.abs(jittered(picture, jitter) - naive_jittered(picture, jitter)).max() <= 0.51
+def test_images_change_as_pixel_by_pixel(image, jitter):
+    assert np.abs(jittered(image, jitter) - naive_jittered(image, jitter)).max() <= 0.51
 
 
 @given(jitters(frames=3))
@@ -108,8 +108,8 @@ def test_the_generator_decides():
 def test_motion_never_stays_as_it_is():
     flow = noise(200, 4, 4)
     jitter = draw_jitter(200, np.random.default_rng(0))
-    picture = flow_to_rgb(flow)
-    assert (jittered(picture, jitter) != picture).any(axis=(1, 2, 3)).all()
+    image = flow_to_rgb(flow)
+    assert (jittered(image, jitter) != image).any(axis=(1, 2, 3)).all()
     assert (np.abs(jittered_vectors(flow, jitter) - flow).max(axis=(1, 2, 3)) > 1e-3).all()
 
 
@@ -123,17 +123,17 @@ def test_every_frame_has_its_own_change():
             np.testing.assert_array_equal(change(frames[t : t + 1], alone)[0], changed[t])
 
 
-def test_the_order_matters_to_pictures():
-    picture = flow_to_rgb(noise(1, 8, 8))
-    first, last = (jittered(picture, one(0.3, 0.5, hue_first)) for hue_first in (True, False))
+def test_the_order_matters_to_images():
+    image = flow_to_rgb(noise(1, 8, 8))
+    first, last = (jittered(image, one(0.3, 0.5, hue_first)) for hue_first in (True, False))
     assert np.abs(first.astype(int) - last).max() > 20
 
 
 def test_no_change_is_no_change():
     flow = noise(1, 20, 20)
-    picture = flow_to_rgb(flow)
-    np.testing.assert_array_equal(jittered(picture, one()), picture)
-    np.testing.assert_array_equal(jittered(picture, one(turn=1.0)), picture)
+    image = flow_to_rgb(flow)
+    np.testing.assert_array_equal(jittered(image, one()), image)
+    np.testing.assert_array_equal(jittered(image, one(turn=1.0)), image)
     np.testing.assert_allclose(jittered_vectors(flow, one()), flow, atol=1e-5)
     np.testing.assert_allclose(jittered_vectors(flow, one(turn=-2.0)), flow, atol=1e-4)
 
@@ -146,7 +146,7 @@ def test_lengths_are_multiplied(turn, factor):
 
 
 @given(st.floats(-0.5, 0.5), st.floats(0, 1), st.booleans())
-def test_pictures_and_vectors_agree_where_no_colour_is_cut(turn, factor, hue_first):
+def test_images_and_vectors_agree_where_no_colour_is_cut(turn, factor, hue_first):
     flow = noise(1, 12, 12)
     scale = float(np.hypot(*flow[0].T).max())
     jitter = one(turn, factor, hue_first)
@@ -157,12 +157,12 @@ def test_pictures_and_vectors_agree_where_no_colour_is_cut(turn, factor, hue_fir
 
 def test_arguments_stay_as_they_are():
     flow, jitter = noise(2, 4, 4), one(0.2, 0.5, frames=2)
-    picture = flow_to_rgb(flow)
-    kept = flow.copy(), picture.copy()
-    jittered(picture, jitter), jittered_vectors(flow, jitter)
+    image = flow_to_rgb(flow)
+    kept = flow.copy(), image.copy()
+    jittered(image, jitter), jittered_vectors(flow, jitter)
     np.testing.assert_array_equal(flow, kept[0])
-    np.testing.assert_array_equal(picture, kept[1])
-    np.testing.assert_array_equal(jittered(picture[:, ::-1], jitter)[:, ::-1], jittered(picture, jitter))
+    np.testing.assert_array_equal(image, kept[1])
+    np.testing.assert_array_equal(jittered(image[:, ::-1], jitter)[:, ::-1], jittered(image, jitter))
 
 
 @pytest.mark.parametrize("change", [jittered, jittered_vectors])

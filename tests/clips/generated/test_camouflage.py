@@ -38,13 +38,13 @@ def mean_over(values, where):
 
 def differences(frame, mask):
     """Return how a region differs from the rest, each a number per frame: what a camouflaged object must not show."""
-    picture, inside = grey(frame), mask > 0
-    slopes = np.hypot(np.diff(picture, axis=1)[:, :, :-1], np.diff(picture, axis=2)[:, :-1])
+    image, inside = grey(frame), mask > 0
+    slopes = np.hypot(np.diff(image, axis=1)[:, :, :-1], np.diff(image, axis=2)[:, :-1])
     around = inside[:, :-1, :-1]
-    mean = mean_over(picture, inside), mean_over(picture, ~inside)
-    spread = [mean_over((picture - m[:, None, None]) ** 2, w) for m, w in zip(mean, (inside, ~inside), strict=True)]
+    mean = mean_over(image, inside), mean_over(image, ~inside)
+    spread = [mean_over((image - m[:, None, None]) ** 2, w) for m, w in zip(mean, (inside, ~inside), strict=True)]
     seam = inside[:, :, 1:] != inside[:, :, :-1]
-    steps = np.abs(np.diff(picture, axis=2))
+    steps = np.abs(np.diff(image, axis=2))
     colours = [
         mean_over(frame[..., c].astype(np.float32), inside) - mean_over(frame[..., c], ~inside) for c in range(3)
     ]
@@ -57,16 +57,16 @@ def differences(frame, mask):
     }
 
 
-def windows(pictures, size):
+def windows(images, size):
     """Return the neighbourhood of every pixel that has one, `(pixels, size * size)`."""
-    return sliding_window_view(pictures, (size, size), axis=(1, 2)).reshape(-1, size * size)
+    return sliding_window_view(images, (size, size), axis=(1, 2)).reshape(-1, size * size)
 
 
-def patch_auc(pictures, masks, size=5):
-    """Return how well a ridge on patches, their squares and products tells objects in held-out pictures."""
+def patch_auc(images, masks, size=5):
+    """Return how well ridge regression on patches, their squares and products finds objects in held-out images."""
     edge = size // 2
-    pictures = (pictures - pictures.mean((1, 2), keepdims=True)) / pictures.std((1, 2), keepdims=True)
-    features = windows(pictures, size)
+    images = (images - images.mean((1, 2), keepdims=True)) / images.std((1, 2), keepdims=True)
+    features = windows(images, size)
     centred = features - features.mean(1, keepdims=True)
     products = centred[:, 1:] * centred[:, :-1]
     features = np.concatenate([features, features**2, products, np.ones((len(features), 1))], axis=1)
@@ -155,9 +155,9 @@ class TestSingleFrames:
 
     def test_every_pixel_is_a_draw_of_its_own(self):
         scene = hidden_scene(0, 2, 48, variant=CamouflageVariant(objects=3, occlusion=1))
-        for picture in scene._noise():
-            assert len(np.unique(picture)) > picture.size - 5
-            assert abs(np.corrcoef(picture[:, 1:].ravel(), picture[:, :-1].ravel())[0, 1]) < 0.08
+        for image in scene._noise():
+            assert len(np.unique(image)) > image.size - 5
+            assert abs(np.corrcoef(image[:, 1:].ravel(), image[:, :-1].ravel())[0, 1]) < 0.08
 
 
 class TestFlow:

@@ -1,4 +1,4 @@
-"""Harder worlds: each variant changes what it says and nothing else."""
+"""Harder worlds: each variant changes its own property and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Masks of data sets: pictures, run lengths, polygons and boxes, against twins that go pixel by pixel."""
+"""Masks of data sets: images, run lengths, polygons and boxes, against naive pixel-by-pixel code."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_runs_of_any_mask(mask: NDArray[np.bool_]):
 
 @given(st.lists(st.integers(0, 2**40), min_size=1, max_size=9))
 def test_long_runs_of_compressed_text(counts: list[int]):
-    """Lengths that no picture has: what is said of them tells that they were read."""
+    """Lengths that match no image: the error text shows that they were read."""
     counts[0] += 10
     with pytest.raises(InputError, match=r"do not add up to 1 × 2 pixels: \[" + str(counts[0])):
         decode_runs(compressed(counts), (1, 2), WHERE)
@@ -59,18 +59,18 @@ def test_published_runs():
         ([3, 2], r"runs that do not add up to 2 × 3 pixels: \[3, 2\]"),
         ([7, -1], "do not add up"),
         ([2**62, 2**62, 2**62, 2**62, 6], "do not add up"),
-        ([], r"counts \[\]; allowed: a list of whole numbers"),
+        ([], r"counts \[\]; expected a list of whole numbers"),
         ([1.5, 4.5], r"counts \[1\.5, 4\.5\]"),
-        ([2**70], "allowed: a list of whole numbers"),
-        ([True, False], "allowed: a list of whole numbers"),
-        ([[6]], "allowed: a list of whole numbers"),
-        ([1, [5]], "allowed: a list of whole numbers"),
-        (["6"], "allowed: a list of whole numbers"),
-        ("", "counts '', which are no run lengths"),
-        ("P", "which are no run lengths"),
-        ("6 ", "which are no run lengths"),
-        ("6é", "which are no run lengths"),
-        ("PPPPPPPPPPP0", "which are no run lengths"),
+        ([2**70], "expected a list of whole numbers"),
+        ([True, False], "expected a list of whole numbers"),
+        ([[6]], "expected a list of whole numbers"),
+        ([1, [5]], "expected a list of whole numbers"),
+        (["6"], "expected a list of whole numbers"),
+        ("", "counts '', which are not run lengths"),
+        ("P", "which are not run lengths"),
+        ("6 ", "which are not run lengths"),
+        ("6é", "which are not run lengths"),
+        ("PPPPPPPPPPP0", "which are not run lengths"),
         ("3", "do not add up"),
     ],
 )
@@ -81,7 +81,7 @@ def test_wrong_runs(counts: object, message: str):
 
 
 def even_odd(points: Sequence[tuple[float, float]], x: float, y: float) -> bool:
-    """Tell whether a point lies in a polygon, by the crossings to its left."""
+    """Return whether a point is in a polygon, by the crossings to its left."""
     inside = False
     for (x1, y1), (x2, y2) in zip(points, [*points[1:], points[0]], strict=True):
         if (y1 <= y) != (y2 <= y) and x1 + (y - y1) * (x2 - x1) / (y2 - y1) <= x:
@@ -138,17 +138,17 @@ def test_objects_are_numbered_and_later_ones_cover():
     assert painted([right, left], (1, 4), WHERE, [9, 254]).tolist() == [[254, 254, 9, 0]]
     assert painted([], (1, 4), WHERE).tolist() == [[0, 0, 0, 0]]
     for number in (0, 255):
-        with pytest.raises(InputError, match=f"{number}; a mask holds the numbers 1 to 254"):
+        with pytest.raises(InputError, match=f"{number}; allowed: 1 to 254"):
             painted([left], (1, 4), WHERE, [number])
 
 
 @given(arrays(np.uint8, (3, 5)))
-def test_pictures_of_a_palette_keep_their_indices(tmp_path_factory: pytest.TempPathFactory, indices: NDArray[np.uint8]):
+def test_images_with_a_palette_keep_their_indices(tmp_path_factory: pytest.TempPathFactory, indices: NDArray[np.uint8]):
     path = tmp_path_factory.getbasetemp() / "palette.png"
     assert (read_mask(write_png(path, indices, palette=True)) == indices).all()
 
 
-def test_grey_pictures(tmp_path: Path):
+def test_grey_images(tmp_path: Path):
     binary = np.array([[0, 255, 255], [0, 0, 255]], np.uint8)
     for pixels in (binary, np.repeat(binary[..., None], 3, axis=-1)):
         assert read_mask(write_png(tmp_path / "a.png", pixels)).tolist() == [[0, 1, 1], [0, 0, 1]]
@@ -157,14 +157,14 @@ def test_grey_pictures(tmp_path: Path):
     assert read_mask(write_png(tmp_path / "a.png", np.zeros((2, 2), np.uint8))).tolist() == [[0, 0], [0, 0]]
 
 
-def test_pictures_that_are_no_masks(tmp_path: Path):
+def test_images_that_are_not_masks(tmp_path: Path):
     colours = np.zeros((2, 3, 3), np.uint8)
     colours[0, 0] = 128, 0, 0
     for pixels, kind in ((colours, "colours"), (np.zeros((2, 3), np.uint16), "16 bits")):
-        with pytest.raises(InputError, match=rf"a\.png is a picture of {kind}; allowed: the numbers of the objects"):
+        with pytest.raises(InputError, match=rf"a\.png is an image with {kind}; expected 8 bits"):
             read_mask(write_png(tmp_path / "a.png", pixels))
     whole = write_png(tmp_path / "b.png", np.arange(200, dtype=np.uint8).reshape(10, 20), palette=True).read_bytes()
-    for content in (b"", b"no picture", whole[: len(whole) // 2], whole[:-20] + bytes(8) + whole[-12:]):
+    for content in (b"", b"no image", whole[: len(whole) // 2], whole[:-20] + bytes(8) + whole[-12:]):
         (tmp_path / "b.png").write_bytes(content)
         with pytest.raises(InputError, match=r"b\.png"):
             read_mask(tmp_path / "b.png")

@@ -17,10 +17,10 @@ from onnx.version_converter import convert_version
 from benchmarks.styles import STEADY, STRONG, difference, texture_difference, warp_error, warps
 from sdmetrics.clips.clip import Frames
 from sdmetrics.clips.generated.world import world_clips
-from sdmetrics.clips.open import open_clips
 from sdmetrics.clips.styles.built_in import STYLES
 from sdmetrics.clips.styles.networks import NetworkStyle, open_styles
 from sdmetrics.errors import InputError
+from tests.helpers.requests import open_clips
 from tests.helpers.style_networks import FILES, IMITATED, network, wrapped
 
 
@@ -114,7 +114,7 @@ class TestConventions:
         ],
         ids=lambda convention: " ".join(map(str, convention.values())),
     )
-    def test_the_same_network_gives_the_same_pictures(self, name, convention, styles, tmp_path):
+    def test_the_same_network_gives_the_same_images(self, name, convention, styles, tmp_path):
         frames = np.random.default_rng(0).integers(0, 256, (2, 12, 16, 3), np.uint8).repeat(4, 1).repeat(4, 2)
         style = NetworkStyle(wrapped(name, tmp_path, **convention))
         assert style.identity["values"] == convention["values"]
@@ -127,7 +127,7 @@ class TestConventions:
 
     def test_values_that_cannot_be_told_are_asked_for(self, styles, world, tmp_path):
         path = wrapped("learned-ink", tmp_path, values="-1..1")
-        with pytest.raises(InputError, match=r"gives a picture in values of 0..1 and another of -1..1; say .*append :"):
+        with pytest.raises(InputError, match=r"different images in .* 0..1 and -1..1; specify .*append :"):
             NetworkStyle(path)
         style = open_styles([f"{path}:-1..1"])[path.stem]
         assert np.abs(style(world[0]).astype(int) - styles["learned-ink"](world[0])).max() <= 1
@@ -145,7 +145,7 @@ class TestConventions:
             assert difference(styled, styles["learned-ink"](frames)) < 0.05
 
     @pytest.mark.parametrize("pads", [[0, 0, 0, 0], [4, 4, 4, 4]], ids=["smaller", "larger"])
-    def test_a_picture_of_another_size_is_resized(self, pads, world, tmp_path):
+    def test_an_image_of_another_size_is_resized(self, pads, world, tmp_path):
         weights = {"w": np.eye(3, dtype=np.float32)[:, :, None, None] * np.full((5, 5), 0.04, np.float32)}
         style = NetworkStyle(network(tmp_path, [("Conv", ["x", "w"], ["y"], {"pads": pads})], weights), values="0..1")
         styled = style(world[0])
@@ -204,18 +204,18 @@ class TestHostileNetworks:
         [
             ({"nodes": [("Add", ["x", "b"], ["y"], {})], "inputs": ["x", "b"]}, "2 inputs and 1 outputs"),
             ({"nodes": [*RELU, ("Neg", ["x"], ["z"], {})], "outputs": ["y", "z"]}, "1 inputs and 2 outputs"),
-            ({"nodes": RELU, "shape": ("N", 1, "H", "W")}, "needed: [N, 3, H, W] or [N, H, W, 3]"),
-            ({"nodes": RELU, "shape": ("N", 4, "H", "W")}, "needed: [N, 3, H, W] or [N, H, W, 3]"),
-            ({"nodes": RELU, "shape": ("N", 3, 8, "H", "W")}, "needed: [N, 3, H, W] or [N, H, W, 3]"),
-            ({"nodes": RELU, "shape": (4, 3, "H", "W")}, "N being 1 or free"),
-            ({"nodes": RELU, "shape": None}, "needed: [N, 3, H, W] or [N, H, W, 3]"),
+            ({"nodes": RELU, "shape": ("N", 1, "H", "W")}, "expected [N, 3, H, W] or [N, H, W, 3]"),
+            ({"nodes": RELU, "shape": ("N", 4, "H", "W")}, "expected [N, 3, H, W] or [N, H, W, 3]"),
+            ({"nodes": RELU, "shape": ("N", 3, 8, "H", "W")}, "expected [N, 3, H, W] or [N, H, W, 3]"),
+            ({"nodes": RELU, "shape": (4, 3, "H", "W")}, "with N 1 or free"),
+            ({"nodes": RELU, "shape": None}, "expected [N, 3, H, W] or [N, H, W, 3]"),
             ({"nodes": [("Abs", ["x"], ["y"], {})], "dtype": TensorProto.INT64}, "reads tensor(int64)"),
             ({"nodes": [("ReduceMean", ["x"], ["y"], {"axes": [1]})]}, "writes [1, 1, 128, 128]"),
             ({"nodes": [("Flatten", ["x"], ["y"], {})]}, "writes [1, 49152]"),
             ({"nodes": [("ReduceMean", ["x"], ["y"], {"keepdims": 0})]}, "writes []"),
             ({"nodes": [("Concat", ["x", "x"], ["y"], {"axis": 0})]}, "writes [2, 3, 128, 128]"),
             ({"nodes": [("Sub", ["x", "x"], ["z"], {}), ("Div", ["z", "z"], ["y"], {})]}, "not finite"),
-            ({"nodes": [("Sub", ["x", "x"], ["y"], {})]}, "does not answer to a test picture with a picture"),
+            ({"nodes": [("Sub", ["x", "x"], ["y"], {})]}, "does not return an image for a test image"),
             ({"nodes": [("MatMul", ["x", "w"], ["y"], {})], "weights": {"w": np.ones((5, 5), "f")}}, "of 128×128: "),
             ({"nodes": [("Nonsense", ["x"], ["y"], {})]}, "cannot be used: ONNX Runtime"),
         ],
@@ -236,10 +236,10 @@ class TestHostileNetworks:
             NetworkStyle(tmp_path / "text.onnx")
 
     def test_values_that_become_infinite_on_a_clip_name_the_file(self, tmp_path):
-        """Finite on the test picture; a division by zero where a whole frame is black."""
+        """Finite on the test image; a division by zero where a whole frame is black."""
         nodes = [("ReduceMax", ["x"], ["m"], {}), ("Div", ["x", "m"], ["y"], {})]
         style = NetworkStyle(network(tmp_path, nodes), values="0..1")
-        with pytest.raises(InputError, match=r"network\.onnx gives values that are not finite"):
+        with pytest.raises(InputError, match=r"network\.onnx returns values that are not finite"):
             style(np.zeros((2, 16, 16, 3), np.uint8))
 
     def test_unknown_values(self):
