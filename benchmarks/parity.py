@@ -29,9 +29,9 @@ from sdmetrics.exporters._assembly.half import rounded
 from sdmetrics.exporters.architectures.architecture import Architecture
 from sdmetrics.exporters.catalogue import build_random, export_module, find_architecture
 from sdmetrics.exporters.probe import build_probe
+from sdmetrics.metrics.classes import FACTORS
 from sdmetrics.runners.onnxruntime import CUDA, OnnxRunner, loadable_providers
 
-FACTORS = ("dynamic", "static")
 HEAD = (
     "| model | measured with | units: largest difference | units: median | layer score | layer percent | unit score "
     "| units in another class | units dead on one side |\n|---|---|---|---|---|---|---|---|---|"

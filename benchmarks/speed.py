@@ -73,7 +73,7 @@ def measure(contenders: Contenders, batch: int, rounds: int) -> tuple[dict[str, 
 def line_up(module: nn.Module, runner: OnnxRunner, batch: int, half: bool, backend: str = "inductor") -> Contenders:
     """Return functions that run a batch: the probe, the compiled module, the module; all on the probe's device."""
     feeds = random_feeds(runner.inputs, batch)
-    device = runner.identity["provider"]
+    device = runner.circumstance["provider"]
     dtype = torch.float16 if half else torch.float32
     module = module.to(device, dtype)
     compiled = torch.compile(module, backend=backend)

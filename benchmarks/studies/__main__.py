@@ -1,7 +1,7 @@
 """Run the studies: python -m benchmarks.studies [NAME ...] [--quick]
 
-What is trained is kept in a bank on disk, so that a run which was stopped goes on, and studies share their models.
-Results go to benchmarks/studies/ (the quick form: build/studies-quick/).
+Trained models are stored in a bank on disk, so that an interrupted run can be resumed and studies share their models.
+Results are written to benchmarks/studies/ (the quick form: build/studies-quick/).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ QUICK = Scale(seeds=(0, 1), budget=Budget(clips=800, epochs=3, tested=200, measu
 
 
 def run(plans: list[Plan], bank: Bank, scale: Scale, out: Path, processes: int | None = None) -> Path:
-    """Train what is missing, conclude, and write the page of all studies that have been concluded."""
+    """Train the missing models, conclude the studies, and write the page of all concluded studies."""
     bank.fill([recipe for plan in plans for recipe in plan.recipes(scale)], processes)
     bank.fill([recipe for plan in plans if plan.further for recipe in plan.further(bank, scale)], processes)
     for plan in plans:
@@ -56,16 +56,18 @@ def run(plans: list[Plan], bank: Bank, scale: Scale, out: Path, processes: int |
 
 
 def main() -> None:
-    """Run what the command line asks for."""
+    """Run the studies named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"Studies to run; default: all ({', '.join(PLANS)}).")
-    parser.add_argument("--quick", action="store_true", help="Two seeds and smaller budgets.")
-    parser.add_argument("--processes", type=int, help="Models trained at a time; default: one for each core.")
-    parser.add_argument("--bank", type=Path, default=Path("build/studies"), help="Where trained models are kept.")
+    parser.add_argument("--quick", action="store_true", help="Use two seeds and smaller budgets.")
+    parser.add_argument("--processes", type=int, help="Number of models trained at a time; default: one for each core.")
+    parser.add_argument(
+        "--bank", type=Path, default=Path("build/studies"), help="Folder of the trained models; default: build/studies."
+    )
     options = parser.parse_args()
     unknown = [name for name in options.names if name not in PLANS]
     if unknown:
-        parser.error(f"there is no study {unknown[0]!r}; there are: {', '.join(PLANS)}")
+        parser.error(f"{unknown[0]!r} is not a study; expected one of: {', '.join(PLANS)}")
     plans = [PLANS[name] for name in options.names or PLANS]
     out = Path("build/studies-quick") if options.quick else HERE
     print(run(plans, Bank(options.bank), QUICK if options.quick else FULL, out, options.processes))

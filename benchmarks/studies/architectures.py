@@ -11,23 +11,23 @@ from benchmarks.studies.models.networks import NETWORKS
 from benchmarks.studies.models.recipe import Recipe
 from benchmarks.studies.over_training import LAST
 from benchmarks.studies.study import Finding, Plan, Scale, Study, Table, larger, listed, similar
+from sdmetrics.metrics.classes import UNIT_CLASSES
 
 SINGLE_STREAM = ("c2d", "i3d", "slowonly", "fastonly", "timesformer")
 LONGER = {"timesformer": 3}
-"""How many times longer a network is trained than the others: without convolutions, it learns slowly from few clips."""
+"""How many times longer a network is trained than the others. Without convolutions, few clips take longer to learn."""
 WITHIN = 2.0
-"""Points of Eq. 1 within which we call two layers similar."""
-CLASSES = ("dynamic", "static", "joint", "residual")
+"""Two layers are called similar if their percents of Eq. 1 differ by at most so many points."""
 
 
 def arm(network: str, scale: Scale) -> list[Recipe]:
-    """Return the recipes of one network, trained to name motion and appearance; study 3 shares some."""
+    """Return the recipes of one network, trained to classify motion and appearance; study 3 shares some."""
     budget = replace(scale.budget, epochs=scale.budget.epochs * LONGER.get(network, 1))
     return [Recipe(network, "both", seed, tracked=network in LAST, budget=budget) for seed in scale.seeds]
 
 
 def recipes(scale: Scale) -> list[Recipe]:
-    """Return those of every network."""
+    """Return the recipes of every network."""
     return [recipe for network in NETWORKS for recipe in arm(network, scale)]
 
 
@@ -51,7 +51,7 @@ def conclude(bank: Bank, scale: Scale) -> Study:
 
 
 def _findings(arms: dict[str, Arm]) -> list[Finding]:
-    """Hold the paper's claims against the arms."""
+    """Compare the paper's claims with the arms."""
     leans = {
         (network, layer): paired(arms[network].percent(layer, "static"), arms[network].percent(layer, "dynamic"))
         for network in SINGLE_STREAM
@@ -126,8 +126,8 @@ def _last_layers(arms: dict[str, Arm]) -> Table:
     for network, one in arms.items():
         for layer in [layer for layer in one.layers if layer.endswith("stage4")] or one.layers[-1:]:
             accuracy = [str(Mean.of(one.top1(label))) for label in ("motion", "appearance")]
-            rows.append((network, layer, *accuracy, *(str(Mean.of(one.units(layer, c))) for c in CLASSES)))
-    columns = ("network", "layer", "top-1 motion", "top-1 appearance", *CLASSES)
+            rows.append((network, layer, *accuracy, *(str(Mean.of(one.units(layer, c))) for c in UNIT_CLASSES)))
+    columns = ("network", "layer", "top-1 motion", "top-1 appearance", *UNIT_CLASSES)
     return Table("Last layers: accuracy, and percent of units by class (Eq. 3)", columns, rows)
 
 

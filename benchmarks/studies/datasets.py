@@ -7,11 +7,11 @@ from benchmarks.studies.bank import Bank
 from benchmarks.studies.means import Mean, paired, relative
 from benchmarks.studies.models.recipe import ORDERED, WORLD, Recipe
 from benchmarks.studies.study import Finding, Plan, Scale, Study, Table, larger, listed, smaller
+from sdmetrics.metrics.classes import UNIT_CLASSES
 
 NETWORKS = ("slowonly", "fastonly")
 LABELS = ("appearance", "both", "motion", "order")
 LAYER = "pathway.stage4"
-CLASSES = ("dynamic", "static", "joint", "residual")
 
 Key = tuple[str, str]
 
@@ -38,12 +38,12 @@ def conclude(bank: Bank, scale: Scale) -> Study:
         (
             *key,
             *(str(Mean.of(one.percent(LAYER, factor))) for factor in ("dynamic", "static")),
-            *(str(Mean.of(one.units(LAYER, name))) for name in CLASSES),
+            *(str(Mean.of(one.units(LAYER, name))) for name in UNIT_CLASSES),
             *(str(Mean.of(values)) for values in (one.top1(), shuffled[key], kept[key])),
         )
         for key, one in arms.items()
     ]
-    units = [f"{name} units" for name in CLASSES]
+    units = [f"{name} units" for name in UNIT_CLASSES]
     columns = ("network", "labels", "dynamic", "static", *units, "top-1", "trained and tested shuffled", "relative")
     return Study(
         "datasets",
@@ -55,13 +55,13 @@ def conclude(bank: Bank, scale: Scale) -> Study:
         [
             {"network": network, "labels": labels, "class": name, **Mean.of(one.units(LAYER, name)).json()}
             for (network, labels), one in arms.items()
-            for name in CLASSES
+            for name in UNIT_CLASSES
         ],
     )
 
 
 def _findings(arms: dict[Key, Arm], kept: dict[Key, list[float]]) -> list[Finding]:
-    """Hold the paper's claims against the arms."""
+    """Compare the paper's claims with the arms."""
 
     def differ(factor: str, ours: str, theirs: str) -> list[tuple[str, Mean]]:
         return [

@@ -13,7 +13,7 @@ from benchmarks.studies.models.recipe import NO_DROPOUT, WORLD, Dropout, Recipe
 from benchmarks.studies.study import FAILS, HOLDS, OPEN, Finding, Plan, Scale, Study, Table, larger, listed, smaller
 
 SHORTCUT_WORLD = replace(WORLD, shortcut=0.9, tail=1.0, speed=0.35)
-"""Motions are small, in training the appearance gives them away in most clips, and most labels are rare."""
+"""Motions are small, appearance predicts them in most training clips, and most labels are rare."""
 LAYER = "pathway.stage4"
 RATES = (0.1, 0.3, 0.5, 0.7)
 KINDS = {"standard": "standard dropout", "static": "StaticDropout"}
@@ -29,25 +29,25 @@ COMMON, RARE = slice(0, 2), slice(6, 8)
 """The most and the least frequent motion labels."""
 
 Values = dict[tuple[tuple[str, float], str], list[float]]
-"""What was measured, by arm (its kind and rate) and measure; a value per seed."""
+"""Measurements, by arm (its kind and rate) and measure; a value per seed."""
 
 SPECIALISED, SHUFFLED, DECORRELATED = "dynamic/(dynamic+static)", "shuffled/normal", "top-1, no shortcut"
 
 
 def arm(dropout: Dropout, scale: Scale) -> list[Recipe]:
-    """Return the recipes with one kind of dropout; all are fine-tuned alike."""
-    # Fewer clips, seen more often: what dropout is for.
+    """Return the recipes with one kind of dropout; all are fine-tuned in the same way."""
+    # Fewer clips, seen more often: dropout is meant for this.
     budget = replace(scale.budget, clips=scale.budget.clips * 5 // 8, epochs=scale.budget.epochs + 1, finetuned=1)
     return [Recipe("i3d", "motion", s, SHORTCUT_WORLD, dropout=dropout, budget=budget) for s in scale.seeds]
 
 
 def dropouts() -> dict[tuple[str, float], Dropout]:
-    """Return what is compared, by kind and rate."""
+    """Return the compared kinds of dropout, by kind and rate."""
     return {("none", 0.0): NO_DROPOUT} | {(kind, rate): Dropout(kind, rate) for kind in KINDS for rate in RATES}
 
 
 def choices() -> dict[str, Dropout]:
-    """Return StaticDropout at one rate with one choice made otherwise each."""
+    """Return StaticDropout at one rate, each time with one setting changed."""
     return {name: Dropout("static", CHOSEN, options) for name, options in CHOICES.items()}
 
 
@@ -118,7 +118,7 @@ def conclude(bank: Bank, scale: Scale) -> Study:
 
 
 def _findings(values: Values) -> list[Finding]:
-    """Hold the paper's claims against the arms."""
+    """Compare the paper's claims with the arms."""
 
     def beside(kind: str, measure: str) -> list[tuple[str, Mean]]:
         """StaticDropout at every rate minus standard dropout at the same rate, or none."""
@@ -166,7 +166,7 @@ def _findings(values: Values) -> list[Finding]:
 
 
 def _clear(values: Values, otherwise: dict[tuple[str, str], Mean]) -> Table:
-    """Return where it pays, where it costs and which choices matter: the differences that are no accident of seeds."""
+    """Return the differences whose interval excludes zero: where it pays or costs, and which choices matter."""
     differences = {
         (f"r = {rate}, {other}", measure): paired(values[("static", rate), measure], values[arm, measure])
         for rate in RATES

@@ -1,4 +1,4 @@
-"""The studies' figures, drawn from their JSON alone."""
+"""The figures of the studies, drawn from their JSON files."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 import altair as alt
 import vl_convert
 
-from benchmarks.studies.datasets import CLASSES
 from benchmarks.studies.dose import DECORRELATED, SHUFFLED, SPECIALISED
 from benchmarks.studies.study import Study
 from sdmetrics._files import replacing
+from sdmetrics.metrics.classes import UNIT_CLASSES
 from sdmetrics.report.charts import COLOURS
 
 GREY, LIGHT_GREY = "#7d838c", "#c3c7cd"
 
 
 def _colour(field: str, colours: dict[str, str], title: str | None = None) -> alt.Color:
-    """Return the colours of a chart by what they stand for."""
+    """Return the colours of a chart, by the values that they represent."""
     return alt.Color(field, scale=alt.Scale(domain=list(colours), range=list(colours.values())), title=title)
 
 
@@ -49,7 +49,7 @@ def architectures(study: Study) -> alt.Chart:
 
 
 def datasets(study: Study) -> alt.Chart:
-    """Unit classes of the last layer by what is trained for."""
+    """Unit classes of the last layer by the labels in training."""
     return _unit_bars(study, "labels", "network")
 
 
@@ -74,10 +74,10 @@ def removal(study: Study) -> alt.Chart:
 
 
 def dose(study: Study) -> alt.Chart:
-    """The paper's two measures, and the accuracy where appearance does not tell the label, over the rate."""
-    wanted = [SPECIALISED, SHUFFLED, DECORRELATED]
+    """The paper's two measures, and the accuracy where appearance does not predict the label, over the rate."""
+    shown = [SPECIALISED, SHUFFLED, DECORRELATED]
     kinds = {"standard": GREY, "static": COLOURS["dynamic"]}
-    points = [p for p in _with_intervals(study) if p["measure"] in wanted]
+    points = [p for p in _with_intervals(study) if p["measure"] in shown]
     points = [q for p in points for q in ([p | {"kind": k} for k in kinds] if p["kind"] == "none" else [p])]
     chart = _curves(
         alt.Chart(alt.Data(values=points)),
@@ -85,7 +85,7 @@ def dose(study: Study) -> alt.Chart:
         "percent",
         _colour("kind:N", kinds, "dropout"),
     )
-    return chart.facet(facet=alt.Facet("measure:N", title=None, sort=wanted), columns=3).resolve_scale(y="independent")
+    return chart.facet(facet=alt.Facet("measure:N", title=None, sort=shown), columns=3).resolve_scale(y="independent")
 
 
 def fusion(study: Study) -> alt.HConcatChart:
@@ -100,7 +100,7 @@ def fusion(study: Study) -> alt.HConcatChart:
     classes = units.encode(
         alt.X("mean:Q", title="percent of units (Eq. 3)", scale=alt.Scale(domain=[0, 100])),
         alt.Y("variant:N", title=None, sort=None, axis=None),
-        _colour("class:N", {name: COLOURS[name] for name in CLASSES}),
+        _colour("class:N", {name: COLOURS[name] for name in UNIT_CLASSES}),
     )
     by_layer = classes.properties(width=110, height=180).facet(column=alt.Column("layer:N", title=None))
     return alt.hconcat(
@@ -124,21 +124,21 @@ def fusion_layers(study: Study) -> alt.VConcatChart:
 
 
 def segmentation_data(study: Study) -> alt.Chart:
-    """Unit classes of the fusion layers by what is trained on."""
+    """Unit classes of the fusion layers by training set."""
     return _unit_bars(study, "set", "layer")
 
 
 def instances(study: Study) -> alt.Chart:
-    """Percent of Eq. 1 over the layers, by what is trained on."""
+    """Percent of Eq. 1 over the layers, by training set."""
     base = alt.Chart(alt.Data(values=_with_intervals(study)))
     chart = _curves(base, alt.X("layer:N", title=None, sort=None), "percent (Eq. 1)", FACTORS)
     return chart.facet(column=alt.Column("set:N", title=None))
 
 
 def _unit_bars(study: Study, bar: str, panel: str) -> alt.Chart:
-    """Draw the classes of units, a bar for each of some trainings, and a panel for what they have in common."""
+    """Draw the classes of units: a bar for each value of the field `bar`, a panel for each value of `panel`."""
     bars = alt.Chart(alt.Data(values=study.points)).mark_bar()
-    colour = _colour("class:N", {name: COLOURS[name] for name in CLASSES})
+    colour = _colour("class:N", {name: COLOURS[name] for name in UNIT_CLASSES})
     return (
         bars.encode(alt.X("mean:Q", title="percent of units (Eq. 3)"), alt.Y(f"{bar}:N", title=None, sort=None), colour)
         .properties(width=260)
@@ -161,7 +161,7 @@ DRAWN: dict[str, Callable[[Study], Any]] = {
 
 def draw(study: Study, folder: Path) -> Path:
     """Write the figure of a study as PNG."""
-    picture = vl_convert.vegalite_to_png(DRAWN[study.name](study).to_json(), ppi=110)
+    image = vl_convert.vegalite_to_png(DRAWN[study.name](study).to_json(), ppi=110)
     with replacing(folder / f"{study.name}.png") as path:
-        path.write_bytes(picture)
+        path.write_bytes(image)
     return folder / f"{study.name}.png"

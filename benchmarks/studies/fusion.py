@@ -12,10 +12,10 @@ from benchmarks.studies.means import Mean, paired
 from benchmarks.studies.models.recipe import Budget
 from benchmarks.studies.models.segmenter import CROSS, FUSIONS, Segmenter
 from benchmarks.studies.study import Finding, Plan, Scale, Study, Table, larger, listed, smaller
+from sdmetrics.metrics.classes import UNIT_CLASSES
 
 SEEDS = 3
 EARLY, LATE = "fusion.res2", "fusion.res5"
-CLASSES = ("dynamic", "static", "joint", "residual")
 WORLDS = ("camouflaged", "visible")
 
 Variant = tuple[str, str]
@@ -25,18 +25,18 @@ GRID: tuple[Variant, ...] = tuple((cross, fusion) for cross in CROSS for fusion 
 
 
 def budget(scale: Scale) -> Budget:
-    """Return what is spent on a segmenter: half the clips of a classifier, seen once more."""
+    """Return the budget of a segmenter: half the clips of a classifier, for one more epoch."""
     return replace(scale.budget, clips=scale.budget.clips // 2, epochs=scale.budget.epochs + 1)
 
 
 def arm(variant: Variant, scale: Scale, **changes: Any) -> list[Segmenter]:  # noqa: ANN401 (fields of Segmenter)
-    """Return the recipes of one variant, which differ in their seed alone."""
+    """Return the recipes of one variant, which differ only in their seed."""
     cross, fusion = variant
     return [Segmenter(cross, fusion, seed, budget=budget(scale), **changes) for seed in scale.seeds[:SEEDS]]
 
 
 def recipes(scale: Scale) -> list[Segmenter]:
-    """Return those of the whole grid."""
+    """Return the recipes of the whole grid."""
     return [recipe for variant in GRID for recipe in arm(variant, scale)]
 
 
@@ -48,10 +48,10 @@ def overlaps(one: Arm, world: str) -> list[float]:
 def best_and_worst(bank: Bank, scale: Scale) -> tuple[Variant, Variant]:
     """Return the variants of the grid that find camouflaged objects best and worst."""
 
-    def found(variant: Variant) -> float:
+    def accuracy(variant: Variant) -> float:
         return Mean.of(overlaps(Arm(bank, arm(variant, scale)), "camouflaged")).value
 
-    ranked = sorted(GRID, key=found)
+    ranked = sorted(GRID, key=accuracy)
     return ranked[-1], ranked[0]
 
 
@@ -85,12 +85,12 @@ def conclude(bank: Bank, scale: Scale) -> Study:
             ),
             Table(
                 "Fusion layers: percent of Eq. 1, and percent of units by class (Eq. 3)",
-                ("cross connection", "fusion", "layer", "dynamic %", "static %", *CLASSES),
+                ("cross connection", "fusion", "layer", "dynamic %", "static %", *UNIT_CLASSES),
                 [(*variant, layer, *_numbers(one, layer)) for variant, one in arms.items() for layer in fusions],
             ),
             Table(
                 "Streams, with gated fusion",
-                ("cross connection", "layer", "dynamic %", "static %", *CLASSES),
+                ("cross connection", "layer", "dynamic %", "static %", *UNIT_CLASSES),
                 [
                     (cross, layer, *_numbers(arms[cross, "gated"], layer))
                     for cross in CROSS
@@ -108,19 +108,19 @@ def conclude(bank: Bank, scale: Scale) -> Study:
             {"variant": in_words(variant), "layer": layer, "class": name, **Mean.of(one.units(layer, name)).json()}
             for variant, one in arms.items()
             for layer in fusions
-            for name in CLASSES
+            for name in UNIT_CLASSES
         ],
     )
 
 
 def _numbers(one: Arm, layer: str) -> list[str]:
-    """Return the percents of a layer and of its units in words."""
+    """Return the percents of a layer and of its units as text."""
     percents = [one.percent(layer, factor) for factor in ("dynamic", "static")]
-    return [str(Mean.of(values)) for values in (*percents, *(one.units(layer, name) for name in CLASSES))]
+    return [str(Mean.of(values)) for values in (*percents, *(one.units(layer, name) for name in UNIT_CLASSES))]
 
 
 def _findings(arms: Mapping[Variant, Arm]) -> list[Finding]:
-    """Hold the paper's claims against the arms."""
+    """Compare the paper's claims with the arms."""
 
     def by_cross(ours: str, theirs: str) -> list[tuple[str, Mean]]:
         return [

@@ -1,6 +1,6 @@
 """Study 7: fusion layers during training and without units, and what refinement and exact flow change.
 
-Of the best and the worst variant of study 6 (paper, Sec. 4.3.2 and 5.1, Figs. 10 and 11, bottom; Sec. 4.1.2, NoBAR).
+For the best and the worst variant of study 6 (paper, Sec. 4.3.2 and 5.1, Figs. 10 and 11, bottom; Sec. 4.1.2, NoBAR).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from benchmarks.studies.models.recipe import SHARES
 from benchmarks.studies.models.segmenter import Segmenter
 from benchmarks.studies.models.segmenter_training import INPUTS, SIZE, WORLDS, measuring_clips
 from benchmarks.studies.models.training import TEST_SEED
-from benchmarks.studies.over_training import FACTORS, reached
+from benchmarks.studies.over_training import reached
 from benchmarks.studies.removal import DRAWS, FRACTIONS, OTHER, curve, leaning, overall
 from benchmarks.studies.study import FAILS, HOLDS, OPEN, Finding, Plan, Scale, Study, Table, smaller
 from sdmetrics.ablation.ablate import ablate
@@ -25,6 +25,7 @@ from sdmetrics.ablation.result import Ablation
 from sdmetrics.ablation.segmentation_scores import region_score
 from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.clips.generated.camouflage import camouflage_clips
+from sdmetrics.metrics.classes import FACTORS
 from sdmetrics.runners.torch import TorchRunner
 
 SCORE = "iou"
@@ -32,7 +33,7 @@ CHANGES: dict[str, dict[str, Any]] = {"boundary refinement": {"refinement": True
 
 
 def further(bank: Bank, scale: Scale) -> list[Segmenter]:
-    """Return the best and the worst variant, followed through their training; and both with one thing changed."""
+    """Return the best and the worst variant, measured during training, and both with one change."""
     changes: Sequence[dict[str, Any]] = ({"tracked": True}, *CHANGES.values())
     return [
         recipe
@@ -43,7 +44,7 @@ def further(bank: Bank, scale: Scale) -> list[Segmenter]:
 
 
 def measure(recipe: Segmenter, folder: Path) -> None:
-    """Ablate the fusion layers of a tracked model on camouflaged objects, and keep the result; once is enough."""
+    """Ablate the fusion layers of a tracked model on camouflaged objects and save the result, unless it exists."""
     bank = Bank(folder)
     run = bank.folder / "removal" / recipe.key
     if not recipe.tracked or (run / "ablation.json").exists():
@@ -56,12 +57,12 @@ def measure(recipe: Segmenter, folder: Path) -> None:
     world = WORLDS["camouflaged"]
     clips = camouflage_clips(recipe.budget.measured, frames=1, size=SIZE, seed=TEST_SEED, variant=world, flow=flow)
     score = {SCORE: region_score("mask", logits=True)}
-    asked: dict[str, Any] = {"score": score, "layers": layers, "fractions": FRACTIONS, "repeats": DRAWS}
-    ablate(runner, clips, results, **asked, batch=50, out=run, progress=False)
+    arguments: dict[str, Any] = {"score": score, "layers": layers, "fractions": FRACTIONS, "repeats": DRAWS}
+    ablate(runner, clips, results, **arguments, batch=50, out=run, progress=False)
 
 
 def conclude(bank: Bank, scale: Scale) -> Study:
-    """Follow the fusion layers, and remove their units."""
+    """Compare the fusion layers during training and without some of their units."""
     variants = dict(zip(("best", "worst"), best_and_worst(bank, scale), strict=True))
     tracked = {name: arm(variant, scale, tracked=True) for name, variant in variants.items()}
     trained = {name: Arm(bank, some) for name, some in tracked.items()}
@@ -120,13 +121,13 @@ def _removal(
 ) -> tuple[list[tuple[str, ...]], list[str], list[dict[str, Any]]]:
     """Return the table's rows, the verdict on each, and the points of the figure."""
     rows, claims, points = [], [], []
-    for name, found in ablated.items():
-        for layer in [row["name"] for row in found[0].layers]:
-            leans = leaning(found, layer)
-            by_factor = {factor: [overall(one, layer, factor, SCORE, "least") for one in found] for factor in OTHER}
+    for name, ablations in ablated.items():
+        for layer in [row["name"] for row in ablations[0].layers]:
+            leans = leaning(ablations, layer)
+            by_factor = {factor: [overall(one, layer, factor, SCORE, "least") for one in ablations] for factor in OTHER}
             claims.append(smaller(paired(by_factor[leans], by_factor[OTHER[leans]])))
             rows.append((name, layer, leans, *(str(Mean.of(values)) for values in by_factor.values()), claims[-1]))
-            points += [{"variant": name, "layer": layer, **point} for point in curve(found, layer, SCORE)]
+            points += [{"variant": name, "layer": layer, **point} for point in curve(ablations, layer, SCORE)]
     return rows, claims, points
 
 
@@ -145,7 +146,7 @@ def _over_training(trained: dict[str, Arm]) -> tuple[dict[tuple[str, str, str], 
 
 
 def _changed(bank: Bank, scale: Scale, variants: dict[str, Variant]) -> Table:
-    """Return what the changes do to the variants."""
+    """Return the effects of the changes on the variants."""
     rows = []
     for name, variant in variants.items():
         plain = Arm(bank, arm(variant, scale))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from benchmarks.studies.arm import Arm
 from benchmarks.studies.bank import Bank
-from benchmarks.studies.fusion import CLASSES, SEEDS, budget, overlaps
+from benchmarks.studies.fusion import SEEDS, budget, overlaps
 from benchmarks.studies.means import Mean, paired
 from benchmarks.studies.models.finder import OBJECTS, Finder
 from benchmarks.studies.models.finder_training import LAYERS, WORLDS
 from benchmarks.studies.study import Finding, Plan, Scale, Study, Table, larger, listed, similar, smaller
+from sdmetrics.metrics.classes import UNIT_CLASSES
 
 ENCODER, DECODER = "encoder.2", "decoder.2"
-"""The last layers of either."""
+"""The last layer of each."""
 WITHIN = 2.0
-"""Points of Eq. 1 within which we call two layers similar."""
+"""Two layers are called similar if their percents of Eq. 1 differ by at most so many points."""
 
 
 def arm(world: str, scale: Scale) -> list[Finder]:
@@ -22,7 +23,7 @@ def arm(world: str, scale: Scale) -> list[Finder]:
 
 
 def recipes(scale: Scale) -> list[Finder]:
-    """Return those of both."""
+    """Return the recipes of both training sets."""
     return [recipe for world in WORLDS for recipe in arm(world, scale)]
 
 
@@ -34,12 +35,12 @@ def conclude(bank: Bank, scale: Scale) -> Study:
             world,
             layer,
             *(str(Mean.of(one.percent(layer, factor))) for factor in ("dynamic", "static")),
-            *(str(Mean.of(one.units(layer, name))) for name in CLASSES),
+            *(str(Mean.of(one.units(layer, name))) for name in UNIT_CLASSES),
         )
         for world, one in arms.items()
         for layer in LAYERS
     ]
-    found = [(world, *(str(Mean.of(overlaps(one, test))) for test in WORLDS)) for world, one in arms.items()]
+    accuracy = [(world, *(str(Mean.of(overlaps(one, test))) for test in WORLDS)) for world, one in arms.items()]
     return Study(
         "instances",
         "Several objects, apart or hiding each other",
@@ -49,9 +50,9 @@ def conclude(bank: Bank, scale: Scale) -> Study:
         _findings(arms),
         [
             Table("Percent of Eq. 1, and percent of units by class (Eq. 3)",
-                  ("trained on", "layer", "dynamic %", "static %", *CLASSES), rows),
+                  ("trained on", "layer", "dynamic %", "static %", *UNIT_CLASSES), rows),
             Table("Mean overlap of boxes (generalised IoU, at least 0), percent",
-                  ("trained on", *(f"tested on objects {test}" for test in WORLDS)), found),
+                  ("trained on", *(f"tested on objects {test}" for test in WORLDS)), accuracy),
         ],
         [
             {"set": world, "layer": layer, "factor": factor, **Mean.of(one.percent(layer, factor)).json()}
@@ -63,7 +64,7 @@ def conclude(bank: Bank, scale: Scale) -> Study:
 
 
 def _findings(arms: dict[str, Arm]) -> list[Finding]:
-    """Hold the paper's claims against the arms."""
+    """Compare the paper's claims with the arms."""
     leans = [
         (f"{world} {layer}", paired(one.percent(layer, "static"), one.percent(layer, "dynamic")))
         for world, one in arms.items()
@@ -72,7 +73,7 @@ def _findings(arms: dict[str, Arm]) -> list[Finding]:
     deeper = [
         (world, paired(one.percent(DECODER, "static"), one.percent(LAYERS[0], "static"))) for world, one in arms.items()
     ]
-    alone = [(f"{world} {layer}", Mean.of(one.units(layer, "dynamic", "residual")))
+    only_dynamic = [(f"{world} {layer}", Mean.of(one.units(layer, "dynamic", "residual")))
              for world, one in arms.items() for layer in LAYERS]  # fmt: skip
 
     def more(layer: str) -> Mean:
@@ -93,8 +94,8 @@ def _findings(arms: dict[str, Arm]) -> list[Finding]:
         ),
         Finding(
             "Units are static or joint, hardly ever dynamic alone.",
-            f"dynamic and residual units, percent: {listed(alone)}",
-            smaller(*(Mean(mean.value - WITHIN, mean.half, mean.seeds) for _, mean in alone)),
+            f"dynamic and residual units, percent: {listed(only_dynamic)}",
+            smaller(*(Mean(mean.value - WITHIN, mean.half, mean.seeds) for _, mean in only_dynamic)),
         ),
         Finding(
             "Training on objects that hide each other makes the last layer of the encoder more dynamic.",

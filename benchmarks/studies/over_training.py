@@ -9,13 +9,13 @@ from benchmarks.studies.bank import Bank
 from benchmarks.studies.means import Mean
 from benchmarks.studies.models.recipe import SHARES, Recipe
 from benchmarks.studies.study import FAILS, HOLDS, OPEN, Finding, Plan, Scale, Study, Table
+from sdmetrics.metrics.classes import FACTORS
 
 LAST = {"i3d": ("pathway.stage4",), "slowfast": ("slow.stage4", "fast.stage4")}
-"""The last layers of the networks that are followed."""
+"""The last layers of the networks that are measured during training."""
 LABELS = ("motion", "appearance", "both")
-FACTORS = ("dynamic", "static")
 NEAR, LEAST = 0.1, 0.5
-"""A final value is reached once the curve stays within this part of its range, but at least so many points, of it."""
+"""The final value is reached once the curve stays within this share of its range, or so many points if that is more."""
 
 
 def arm(network: str, labels: str, scale: Scale) -> list[Recipe]:
@@ -24,7 +24,7 @@ def arm(network: str, labels: str, scale: Scale) -> list[Recipe]:
 
 
 def recipes(scale: Scale) -> list[Recipe]:
-    """Return those of all networks that are followed through their training."""
+    """Return the recipes of all networks that are measured during their training."""
     return [recipe for network in LAST for labels in LABELS for recipe in arm(network, labels, scale)]
 
 

@@ -31,28 +31,28 @@ Rule = Callable[[Mapping[str, NDArray[Any]], Sequence[Clip]], NDArray[np.float64
 
 
 def right(recipe: Recipe) -> dict[str, Rule]:
-    """Return, for each label of a recipe, what says of every clip whether it is named rightly."""
-    found: dict[str, Rule] = {}
+    """Return, for each label of a recipe, the score that is 1 for every correctly classified clip, else 0."""
+    scores: dict[str, Rule] = {}
     first = 0
     for label, classes in recipe.classes.items():
         place, names = (1, APPEARANCES) if label == "appearance" else (0, recipe.variant.motions)
-        found[label] = _rule(slice(first, first + classes), place, names)
+        scores[label] = _rule(slice(first, first + classes), place, names)
         first += classes
-    return found
+    return scores
 
 
 def _rule(part: slice, place: int, names: Sequence[str]) -> Rule:
-    """Return what compares a part of the outputs with a part of the clips' labels."""
+    """Return a score that compares a part of the outputs with a part of the clips' labels."""
 
     def rule(outputs: Mapping[str, NDArray[Any]], clips: Sequence[Clip]) -> NDArray[np.float64]:
-        wanted = [names.index(str(clip.label).split("/")[place]) for clip in clips]
-        return np.asarray(outputs["output"][:, part].argmax(1) == wanted, np.float64)
+        expected = [names.index(str(clip.label).split("/")[place]) for clip in clips]
+        return np.asarray(outputs["output"][:, part].argmax(1) == expected, np.float64)
 
     return rule
 
 
 def measure(recipe: Recipe, folder: Path) -> None:
-    """Ablate a model of the bank, and keep the result beside it; once is enough."""
+    """Ablate a model of the bank and save the result beside it, unless it already exists."""
     bank = Bank(folder)
     run = bank.folder / "removal" / recipe.key
     if (run / "ablation.json").exists():
@@ -62,32 +62,32 @@ def measure(recipe: Recipe, folder: Path) -> None:
     runner = TorchRunner(model, model.inputs, layers)
     results = measure_biases(runner, measuring_clips(recipe, model.inputs), batch=48, progress=False)
     clips = world_clips(recipe.budget.measured, frames=FRAMES, size=SIZE, seed=TEST_SEED, variant=recipe.variant)
-    asked: dict[str, Any] = {"score": right(recipe), "layers": layers, "fractions": FRACTIONS, "repeats": DRAWS}
-    ablate(runner, clips, results, **asked, batch=50, out=run, progress=False)
+    arguments: dict[str, Any] = {"score": right(recipe), "layers": layers, "fractions": FRACTIONS, "repeats": DRAWS}
+    ablate(runner, clips, results, **arguments, batch=50, out=run, progress=False)
 
 
-def overall(found: Ablation, layer: str, factor: str, label: str, against: str = "random") -> float:
+def overall(ablation: Ablation, layer: str, factor: str, label: str, against: str = "random") -> float:
     """Return, in points and averaged over the fractions, how removal by a factor differs from removal at random."""
-    for row in found.overall:
+    for row in ablation.overall:
         if (row["layer"], row["factor"], row["against"], row["score"]) == (layer, factor, against, label):
             return 100 * float(row["difference"])
     raise KeyError((layer, factor, label))
 
 
-def leaning(found: Sequence[Ablation], layer: str) -> str:
+def leaning(ablations: Sequence[Ablation], layer: str) -> str:
     """Return the factor that a layer leans to in most of the models."""
-    leans = [row["dominant"] for one in found for row in one.layers if row["name"] == layer]
+    leans = [row["dominant"] for one in ablations for row in one.layers if row["name"] == layer]
     return max(OTHER, key=leans.count)
 
 
 def cases(bank: Bank, scale: Scale) -> Iterator[tuple[tuple[str, str, str, str], list[Ablation]]]:
-    """Give network, labels, layer and the label that is scored, and the ablation of every seed."""
+    """Yield network, labels, layer and the label that is scored, and the ablation of every seed."""
     for network, layers in LAST.items():
         for labels in LABELS:
-            found = [Ablation.load(bank.folder / "removal" / one.key) for one in arm(network, labels, scale)]
+            ablations = [Ablation.load(bank.folder / "removal" / one.key) for one in arm(network, labels, scale)]
             for layer in layers:
-                for label in found[0].scores:
-                    yield (network, labels, layer, label), found
+                for label in ablations[0].scores:
+                    yield (network, labels, layer, label), ablations
 
 
 def conclude(bank: Bank, scale: Scale) -> Study:
@@ -95,15 +95,15 @@ def conclude(bank: Bank, scale: Scale) -> Study:
     rows, points = [], []
     claims: list[str] = []
     harms: list[Mean] = []
-    for (network, labels, layer, label), found in cases(bank, scale):
-        leans = leaning(found, layer)
-        by_factor = {factor: [overall(one, layer, factor, label) for one in found] for factor in OTHER}
+    for (network, labels, layer, label), ablations in cases(bank, scale):
+        leans = leaning(ablations, layer)
+        by_factor = {factor: [overall(one, layer, factor, label) for one in ablations] for factor in OTHER}
         claims.append(smaller(paired(by_factor[leans], by_factor[OTHER[leans]])))
         harms.append(Mean.of(by_factor[leans]))
         harm = (str(Mean.of(values)) for values in by_factor.values())
         rows.append((network, labels, layer, label, leans, *harm, claims[-1]))
         place = {"network": network, "labels": labels, "layer": layer, "label": label}
-        points += [{**place, **point} for point in curve(found, layer, label)]
+        points += [{**place, **point} for point in curve(ablations, layer, label)]
     return Study(
         "removal",
         "Does it hurt most to lose the units of the factor that a layer leans to?",
@@ -133,10 +133,10 @@ def conclude(bank: Bank, scale: Scale) -> Study:
     )
 
 
-def curve(found: Sequence[Ablation], layer: str, label: str) -> list[dict[str, Any]]:
+def curve(ablations: Sequence[Ablation], layer: str, label: str) -> list[dict[str, Any]]:
     """Return the points of a removal curve, means over the models."""
     by_point: dict[tuple[str, float], list[float]] = {}
-    for one in found:
+    for one in ablations:
         for row in one.curves:
             if (row["layer"], row["score"]) == (layer, label):
                 by_point.setdefault((row["ranking"], row["fraction"]), []).append(100 * row["mean"])

@@ -1,4 +1,4 @@
-"""Writes RESULTS.md from the studies' JSON files: no number in it comes from anywhere else."""
+"""Write RESULTS.md from the studies' JSON files: no number in it comes from anywhere else."""
 
 from __future__ import annotations
 

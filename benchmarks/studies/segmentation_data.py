@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from benchmarks.studies.arm import Arm
 from benchmarks.studies.bank import Bank
-from benchmarks.studies.fusion import CLASSES, EARLY, LATE, arm, best_and_worst, budget, in_words, overlaps, recipes
+from benchmarks.studies.fusion import EARLY, LATE, arm, best_and_worst, budget, in_words, overlaps, recipes
 from benchmarks.studies.means import Mean, paired
 from benchmarks.studies.models.segmenter import MIXED, Segmenter
 from benchmarks.studies.models.segmenter_training import SIZE, WORLDS
@@ -14,6 +14,7 @@ from benchmarks.studies.models.training import TRAINING_SEED
 from benchmarks.studies.study import Finding, Plan, Scale, Study, Table, larger, listed
 from sdmetrics.clips.generated.camouflage import CamouflageVariant, camouflage_clips
 from sdmetrics.evaluation.centre_bias import centre_bias
+from sdmetrics.metrics.classes import UNIT_CLASSES
 
 SETS: dict[str, CamouflageVariant] = {
     "mixed, anywhere": MIXED,
@@ -21,9 +22,9 @@ SETS: dict[str, CamouflageVariant] = {
     "visible, centred": replace(MIXED, camouflaged=0.0, centred=1.0),
     "camouflaged, anywhere": replace(MIXED, camouflaged=1.0),
 }
-"""What is trained on, by whether the objects can be seen in a frame and where they are."""
+"""The training sets, by whether single frames show the objects and where they are."""
 FRAMES = 400
-"""How many frames of a set its centre bias is taken of."""
+"""Number of frames of a set that its centre bias is measured on."""
 
 
 def trained(bank: Bank, scale: Scale) -> dict[str, list[Segmenter]]:
@@ -33,14 +34,14 @@ def trained(bank: Bank, scale: Scale) -> dict[str, list[Segmenter]]:
 
 
 def further(bank: Bank, scale: Scale) -> list[Segmenter]:
-    """Return those of all sets."""
-    return [recipe for some in trained(bank, scale).values() for recipe in some]
+    """Return the recipes of all sets."""
+    return [recipe for recipes_of_set in trained(bank, scale).values() for recipe in recipes_of_set]
 
 
 def conclude(bank: Bank, scale: Scale) -> Study:
     """Compare the sets."""
     best, _ = best_and_worst(bank, scale)
-    arms = {name: Arm(bank, some) for name, some in trained(bank, scale).items()}
+    arms = {name: Arm(bank, recipes_of_set) for name, recipes_of_set in trained(bank, scale).items()}
     layers = (LATE, EARLY)
     rows = [
         (
@@ -88,7 +89,7 @@ def conclude(bank: Bank, scale: Scale) -> Study:
             {"set": name, "layer": layer, "class": kind, **Mean.of(one.units(layer, kind)).json()}
             for name, one in arms.items()
             for layer in layers
-            for kind in CLASSES
+            for kind in UNIT_CLASSES
         ],
     )
 

@@ -1,4 +1,4 @@
-"""A study: what the paper found, what we find, and whether it holds; and how that is written down."""
+"""A study: what the paper found, what we find and whether it holds, and the file that this is saved in."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HOLDS, FAILS, OPEN = "holds", "does not hold", "undecided"
 
 @dataclass(frozen=True)
 class Scale:
-    """How large the studies are made."""
+    """The size of the studies."""
 
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     budget: Budget = STANDARD
@@ -45,7 +45,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Study:
-    """What one study comes to; `points` are the numbers that its figure draws."""
+    """The results of one study; `points` are the numbers that its figure shows."""
 
     name: str
     title: str
@@ -55,7 +55,7 @@ class Study:
     points: list[dict[str, Any]] = field(default_factory=list)
 
     def save(self, folder: Path) -> Path:
-        """Write `<name>.json`; RESULTS.md and the figures are made of it alone."""
+        """Write `<name>.json`; RESULTS.md and the figures are made from it."""
         with replacing(folder / f"{self.name}.json") as path:
             path.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         return folder / f"{self.name}.json"
@@ -63,28 +63,28 @@ class Study:
     @classmethod
     def load(cls, path: Path) -> Study:
         """Read what `save` wrote."""
-        found = json.loads(path.read_text(encoding="utf-8"))
-        findings = [Finding(**row) for row in found["findings"]]
-        tables = [Table(t["title"], tuple(t["columns"]), [tuple(row) for row in t["rows"]]) for t in found["tables"]]
-        return cls(found["name"], found["title"], found["setting"], findings, tables, found["points"])
+        document = json.loads(path.read_text(encoding="utf-8"))
+        findings = [Finding(**row) for row in document["findings"]]
+        tables = [Table(t["title"], tuple(t["columns"]), [tuple(row) for row in t["rows"]]) for t in document["tables"]]
+        return cls(document["name"], document["title"], document["setting"], findings, tables, document["points"])
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a study is made.
+    """The steps of a study.
 
     Parameters
     ----------
     name
-        Of the study.
+        Name of the study.
     recipes
-        The models it needs.
+        Returns the recipes of its models.
     conclude
-        What it makes of them.
+        Returns the study, made from the trained models.
     further
-        The models that it needs besides, where those of `recipes` say which.
+        Returns more recipes, which depend on the results of `recipes`.
     measure
-        What it measures of each besides: of the further ones, where there are some.
+        Takes one more measurement of each model: of the further models if there are any, else of all.
     """
 
     name: str
@@ -107,7 +107,7 @@ def smaller(*differences: Mean) -> str:
 
 
 def similar(within: float, *differences: Mean) -> str:
-    """Judge a claim that things are similar: the intervals lie within so many points, or one wholly outside."""
+    """Judge a claim that things are similar: it holds if all intervals are within so many points of zero."""
     ends = [(d.value - d.half, d.value + d.half) for d in differences if d.half is not None]
     if any(low > within or high < -within for low, high in ends):
         return FAILS
@@ -115,5 +115,5 @@ def similar(within: float, *differences: Mean) -> str:
 
 
 def listed(differences: Collection[tuple[str, Mean]]) -> str:
-    """Say differences in words."""
+    """Return differences as text."""
     return "; ".join(f"{name}: {mean}" for name, mean in differences)

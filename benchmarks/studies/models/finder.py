@@ -1,4 +1,4 @@
-"""A recipe of a small VisTR: everything that decides what a trained model of study 9 becomes."""
+"""A recipe of a small VisTR: everything that determines a trained model of study 9."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Finder:
     Parameters
     ----------
     seed
-        Of the weights, the clips and their order.
+        Seed of the weights, the clips and their order.
     world
-        What it is trained on; all are tested and measured on the same clips.
+        The world that it is trained in. All are tested and measured on the same clips.
     """
 
     seed: int

@@ -1,4 +1,4 @@
-"""Trains one small VisTR by its recipe, and measures what study 9 asks of it."""
+"""Train one small VisTR by its recipe, and measure what study 9 needs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _convolution(read: int, width: int, stride: int) -> list[nn.Module]:
 
 
 def clips_of(count: int, seed: int, world: CamouflageVariant) -> tuple[Tensor, list[Objects]]:
-    """Return videos as the model reads them, `(N, T, 3, H, W)`, and the objects of each."""
+    """Return the model's input, `(N, T, 3, H, W)`, and the objects of each video."""
     batch = camouflage_batch(count, frames=FRAMES, size=SIZE, seed=seed, variant=world)
     fed = {"rgb": batch.frames, "video/order": np.tile(np.arange(FRAMES), (count, 1))}
     objects = [Objects.of(torch.from_numpy(masks), [0] * OBJECTS) for masks in batch.masks]
@@ -70,9 +70,9 @@ def train(recipe: Finder) -> tuple[nn.Module, dict[str, Any]]:
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
     order = torch.Generator().manual_seed(recipe.seed)
     for _ in range(budget.epochs):
-        # What does not fill a batch waits for the next pass.
-        for some in torch.randperm(len(video), generator=order).split(BATCH)[: budget.clips // BATCH]:
-            loss = vistr_loss(model(video[some]), [objects[index] for index in some.tolist()])
+        # Clips that do not fill a batch are left out of this epoch.
+        for batch in torch.randperm(len(video), generator=order).split(BATCH)[: budget.clips // BATCH]:
+            loss = vistr_loss(model(video[batch]), [objects[index] for index in batch.tolist()])
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), LONGEST)
@@ -83,7 +83,7 @@ def train(recipe: Finder) -> tuple[nn.Module, dict[str, Any]]:
     tracker.measure(steps)
     model.eval()
     record = {
-        "iou": {name: found(model, *clips_of(budget.tested, TEST_SEED, world)) for name, world in WORLDS.items()},
+        "iou": {name: box_overlap(model, *clips_of(budget.tested, TEST_SEED, world)) for name, world in WORLDS.items()},
         "biases": [{"share": 1.0, "layers": tracker.results[steps].layers}],
         "seconds": time.process_time() - started,
     }
@@ -91,8 +91,8 @@ def train(recipe: Finder) -> tuple[nn.Module, dict[str, Any]]:
 
 
 @torch.no_grad()
-def found(model: nn.Module, video: Tensor, objects: Sequence[Objects]) -> float:
-    """Return the mean overlap of the objects' boxes with those that were found for them, in all frames with them."""
+def box_overlap(model: nn.Module, video: Tensor, objects: Sequence[Objects]) -> float:
+    """Return the mean overlap of the objects' boxes with their predictions, over all frames that show them."""
     overlaps: list[float] = []
     for first in range(0, len(video), 50):
         outputs = model(video[first : first + 50])

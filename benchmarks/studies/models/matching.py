@@ -1,4 +1,4 @@
-"""The set-prediction loss of VisTR: what it found is matched to the objects of a clip, then pulled towards them.
+"""The set-prediction loss of VisTR: predictions are matched to the objects of a clip, then compared with them.
 
 Wang et al., CVPR 2021, with the weights of the authors' code. An object is matched in all its frames at once, to the
 queries of one number, so that the number becomes the object's identity.
@@ -14,15 +14,15 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional
 
-Found = Mapping[str, Tensor]
-"""What the model returned: `logits` (N, T, Q, classes + 1), `boxes` (N, T, Q, 4), maybe `masks` (N, T, Q, h, w)."""
+Outputs = Mapping[str, Tensor]
+"""The outputs of the model: `logits` (N, T, Q, classes + 1), `boxes` (N, T, Q, 4), maybe `masks` (N, T, Q, h, w)."""
 
 CLASS, BOX, OVERLAP, MASK, DICE = 1.0, 5.0, 2.0, 1.0, 1.0
-"""Weights of the loss's parts, and of the first three in the matching."""
+"""Weights of the parts of the loss; the first three are also used for matching."""
 NOTHING = 0.1
-"""Weight of the queries that should find nothing: they are many."""
+"""Weight of the queries without an object, of which there are many."""
 ALPHA, GAMMA = 0.25, 2.0
-"""Of the focal loss (Lin et al., ICCV 2017)."""
+"""Parameters of the focal loss (Lin et al., ICCV 2017)."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def _ends(occupied: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(last > 0, first, 0) / length, last / length
 
 
-def match(found: Found, clip: int, objects: Objects) -> tuple[Tensor, Tensor]:
+def match(outputs: Outputs, clip: int, objects: Objects) -> tuple[Tensor, Tensor]:
     """Return which queries' numbers and which objects of a clip belong together, (M,) and (M,), at the least cost.
 
     The cost is the mean over the frames in which the object is visible of: the probability of its class, the distance
@@ -69,10 +69,10 @@ def match(found: Found, clip: int, objects: Objects) -> tuple[Tensor, Tensor]:
     with torch.no_grad():
         seen = objects.visible.float()
         share = seen / seen.sum(1, keepdim=True).clamp(min=1)
-        likely = found["logits"][clip].softmax(-1)[..., objects.labels].permute(1, 2, 0)
-        boxes, wanted = found["boxes"][clip].transpose(0, 1)[:, None], objects.boxes[None]
-        distance = (boxes - wanted).abs().sum(-1)
-        cost = -CLASS * likely + BOX * distance - OVERLAP * overlap(boxes, wanted)
+        likely = outputs["logits"][clip].softmax(-1)[..., objects.labels].permute(1, 2, 0)
+        boxes, expected = outputs["boxes"][clip].transpose(0, 1)[:, None], objects.boxes[None]
+        distance = (boxes - expected).abs().sum(-1)
+        cost = -CLASS * likely + BOX * distance - OVERLAP * overlap(boxes, expected)
         queries, matched = linear_sum_assignment((cost * share).sum(-1).numpy())
     return torch.from_numpy(queries), torch.from_numpy(matched)
 
@@ -89,28 +89,28 @@ def overlap(boxes: Tensor, others: Tensor) -> Tensor:
     return shared / (union + tiny) - (hull - union) / (hull + tiny)
 
 
-def vistr_loss(found: Found, objects: Sequence[Objects]) -> Tensor:
-    """Return how far what was found is from the objects of N clips."""
-    logits = found["logits"]
-    wanted = torch.full(logits.shape[:3], logits.shape[3] - 1)
+def vistr_loss(outputs: Outputs, objects: Sequence[Objects]) -> Tensor:
+    """Return the loss of the outputs for the objects of N clips."""
+    logits = outputs["logits"]
+    labels = torch.full(logits.shape[:3], logits.shape[3] - 1)
     total = max(1, sum(int(item.visible.sum()) for item in objects))
     drawn = torch.zeros(())
     for clip, item in enumerate(objects):
-        queries, matched = match(found, clip, item)
+        queries, matched = match(outputs, clip, item)
         frames, which = item.visible[matched].T.nonzero(as_tuple=True)
         place = (clip, frames, queries[which])
-        wanted[place] = item.labels[matched[which]]
-        boxes, right = found["boxes"][place], item.boxes[matched[which], frames]
+        labels[place] = item.labels[matched[which]]
+        boxes, right = outputs["boxes"][place], item.boxes[matched[which], frames]
         drawn = drawn + BOX * (boxes - right).abs().sum() + OVERLAP * (1 - overlap(boxes, right)).sum()
-        if "masks" in found:
-            drawn = drawn + _mask_loss(found["masks"][place], item.masks[matched[which], frames])
+        if "masks" in outputs:
+            drawn = drawn + _mask_loss(outputs["masks"][place], item.masks[matched[which], frames])
     weights = torch.ones(logits.shape[3])
     weights[-1] = NOTHING
-    return CLASS * functional.cross_entropy(logits.flatten(0, 2), wanted.flatten(), weights) + drawn / total
+    return CLASS * functional.cross_entropy(logits.flatten(0, 2), labels.flatten(), weights) + drawn / total
 
 
 def _mask_loss(masks: Tensor, right: Tensor) -> Tensor:
-    """Return the focal and the dice loss of drawn masks (M, h, w), summed, against (M, H, W)."""
+    """Return the sum of the focal and the dice loss of predicted masks (M, h, w), compared with (M, H, W)."""
     if not len(masks):
         return masks.sum()
     logits = functional.interpolate(masks[:, None], right.shape[1:], mode="bilinear").flatten(1)

@@ -1,7 +1,7 @@
 """The architectures of the studies: small relatives of the paper's, all for clips of 8 frames of 32 × 32 pixels.
 
-They differ in what the paper's differ in: where a kernel reaches over time, how many frames and channels a pathway has,
-and whether pathways are connected. Each ends in pooled features, `dropout`, and the linear layer `fc`.
+They differ in the same respects as the paper's: where a kernel reaches over time, how many frames and channels a
+pathway has, and whether pathways are connected. Each ends in pooled features, `dropout`, and the linear layer `fc`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STAGES = ("stem", "stage1", "stage2", "stage3", "stage4")
 
 
 def video_input(name: str = "video", frames: int = FRAMES, layout: str = "NCTHW") -> ModelInput:
-    """How a network reads its clips."""
+    """Return the description of a network's input."""
     return ModelInput(name, frames=frames, stride=FRAMES // frames, size=(SIZE, SIZE), layout=layout)
 
 
@@ -48,7 +48,7 @@ class Block(nn.Module):
 
 
 class Pathway(nn.Module):
-    """A stem and four stages of one block each; `reach` says how far each one's kernels extend over time."""
+    """A stem and four stages of one block each; `reach` is the extent of their kernels over time."""
 
     def __init__(self, reach: Sequence[int], share: int = 1, extra: Sequence[int] = (0, 0, 0, 0)) -> None:
         super().__init__()
@@ -142,7 +142,7 @@ class SmallTimeSformer(nn.Module):
                 attention_type="divided_space_time",
             )
         )
-        # They begin as zeros there, and a model of frames without a time or place learns slowly from scratch.
+        # Their default is zero, and without times and places the model learns slowly from scratch.
         for embeddings in ("time_embeddings", "position_embeddings"):
             nn.init.trunc_normal_(getattr(self.timesformer.embeddings, embeddings), std=0.2)
         self.dropout: nn.Module = nn.Identity()

@@ -1,4 +1,4 @@
-"""A recipe: everything that decides what a trained model of the studies becomes."""
+"""A recipe: everything that determines a trained model of the studies."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ WORLD = Variant(clutter=0.06, camera=0.1)
 """The world of the studies: a textured background and a panning camera."""
 
 ORDERED = replace(WORLD, ordered=True)
-"""The same with labels that need order over time."""
+"""The same world with labels that depend on the order of the frames."""
 
 TASKS = ("motion", "appearance", "both", "order")
-"""What a model is trained to name. `both`: motion and appearance, by a half of the outputs each."""
+"""What a model is trained to classify. `both`: motion and appearance, by half of the outputs each."""
 
 SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-"""Parts of the training after which a tracked model is measured."""
+"""Shares of the training after which a tracked model is measured."""
 
 
 @dataclass(frozen=True)
 class Dropout:
-    """What stands between the pooled features and the classifier: `none`, `standard` or `static`."""
+    """The dropout between the pooled features and the classifier: `none`, `standard` or `static`."""
 
     kind: str = "none"
     rate: float = 0.0
@@ -36,7 +36,7 @@ class Dropout:
 
 @dataclass(frozen=True)
 class Budget:
-    """How much is spent: clips and passes of training, passes of fine-tuning, clips for tests and for biases."""
+    """Clips and epochs of training, epochs of fine-tuning, clips for tests, and clips to measure biases on."""
 
     clips: int = 2400
     epochs: int = 4
@@ -60,13 +60,13 @@ class Recipe:
     task
         One of `TASKS`.
     seed
-        Of the weights, the clips and their order.
+        Seed of the weights, the clips and their order.
     variant
-        The world that it is trained in; it is tested in the same without shortcut and tail.
+        The world that it is trained in. It is tested in the same world without shortcut and tail.
     shuffled
         Whether it is trained on shuffled frames.
     tracked
-        Whether its biases are measured during training too.
+        Whether its biases are also measured during training.
     """
 
     network: str

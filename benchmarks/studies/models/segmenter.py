@@ -1,4 +1,4 @@
-"""A recipe of a two-stream segmenter: everything that decides what a trained model of study 6 becomes."""
+"""A recipe of a two-stream segmenter: everything that determines a trained model of study 6."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class Segmenter:
     Parameters
     ----------
     cross, fusion, refinement
-        Its parts, as of `sdmetrics.torch.TwoStream`.
+        Its parts; see `TwoStream`.
     seed
-        Of the weights, the clips and their order.
+        Seed of the weights, the clips and their order.
     world
-        What it is trained on; all are tested and measured on the same clips.
+        The world that it is trained in. All are tested and measured on the same clips.
     flow
         `"estimated"` or `"exact"`, in training and in tests.
     tracked
-        Whether its biases are measured during training too.
+        Whether its biases are also measured during training.
     """
 
     cross: str

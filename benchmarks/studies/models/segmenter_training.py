@@ -1,4 +1,4 @@
-"""Trains one segmenter by its recipe, and measures what study 6 asks of it."""
+"""Train one segmenter by its recipe, and measure what study 6 needs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ WORLDS = {
     "camouflaged": replace(MIXED, camouflaged=1.0),
     "visible": replace(MIXED, camouflaged=0.0),
 }
-"""What is tested: the same scenes with objects of the ground's texture and of other colours."""
+"""The tests: the same scenes with objects of the ground's texture and of other colours."""
 
 
 def build(recipe: Segmenter) -> TwoStream:
@@ -46,8 +46,8 @@ def build(recipe: Segmenter) -> TwoStream:
     return TwoStream(small_resnet(WIDTHS), small_resnet(WIDTHS), width=WIDTH, **parts)
 
 
-def pictures(clips: int, seed: int, world: CamouflageVariant, flow: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Return images and flow as the model reads them, `(N, 3, H, W)`, and foreground `(N, 1, H, W)` of a world."""
+def examples(clips: int, seed: int, world: CamouflageVariant, flow: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the model's inputs, images and flow `(N, 3, H, W)`, and the foreground `(N, 1, H, W)` of a world."""
     batch = camouflage_batch(clips, frames=1, size=SIZE, seed=seed, variant=world, flow=cast(Any, flow))
     order = np.zeros((clips, 1), np.int64)
     fed = {"rgb": batch.frames, "flow": flow_to_rgb(batch.flow), "image/order": order, "flow/order": order}
@@ -61,13 +61,13 @@ def measuring_clips(budget: Budget, flow: str) -> list[Clip]:
     return camouflage_clips(budget.measured, frames=1, size=SIZE, seed=MEASURING_SEED, variant=MIXED, flow=kind)
 
 
-def loss_of(found: dict[str, Tensor], wanted: Tensor) -> Tensor:
-    """Return the cross-entropy of the masks and, where they are drawn, of the boundaries of all stages."""
-    loss = functional.binary_cross_entropy_with_logits(found["mask"], wanted)
-    if "boundaries" in found:
-        inner = -functional.max_pool2d(-wanted, 3, 1, 1)
-        boundary = (functional.max_pool2d(wanted, 3, 1, 1) - inner).expand_as(found["boundaries"])
-        loss = loss + functional.binary_cross_entropy_with_logits(found["boundaries"], boundary)
+def loss_of(outputs: dict[str, Tensor], foreground: Tensor) -> Tensor:
+    """Return the cross-entropy of the masks and, if the model predicts them, of the boundaries of all stages."""
+    loss = functional.binary_cross_entropy_with_logits(outputs["mask"], foreground)
+    if "boundaries" in outputs:
+        inner = -functional.max_pool2d(-foreground, 3, 1, 1)
+        boundary = (functional.max_pool2d(foreground, 3, 1, 1) - inner).expand_as(outputs["boundaries"])
+        loss = loss + functional.binary_cross_entropy_with_logits(outputs["boundaries"], boundary)
     return loss
 
 
@@ -76,17 +76,17 @@ def train(recipe: Segmenter) -> tuple[nn.Module, dict[str, Any]]:
     started = time.process_time()
     torch.manual_seed(recipe.seed)
     model, budget = build(recipe), recipe.budget
-    items = TensorDataset(*pictures(budget.clips, TRAINING_SEED + recipe.seed, recipe.world, recipe.flow))
+    items = TensorDataset(*examples(budget.clips, TRAINING_SEED + recipe.seed, recipe.world, recipe.flow))
     steps = budget.epochs * (budget.clips // BATCH)
     due = {share: round(share * steps) for share in (SHARES if recipe.tracked else (1.0,))}
     tracker = BiasTracker(model, INPUTS, model.layers, measuring_clips(budget, recipe.flow), batch=48)
     optimiser = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
-    for step, (image, flow, wanted) in enumerate(_batches(items, budget.epochs, recipe.seed)):
+    for step, (image, flow, foreground) in enumerate(_batches(items, budget.epochs, recipe.seed)):
         if step in due.values():
             tracker.measure(step)
         model.train()
-        loss = loss_of(model(image, flow), wanted)
+        loss = loss_of(model(image, flow), foreground)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -102,7 +102,7 @@ def train(recipe: Segmenter) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def _batches(items: TensorDataset, epochs: int, seed: int) -> Iterator[list[Tensor]]:
-    """Return all passes over the pictures, each shuffled; what does not fill a batch waits for the next pass."""
+    """Yield the batches of all epochs, each shuffled. Examples that do not fill a batch are left out of the epoch."""
     order = torch.Generator().manual_seed(seed)
     for _ in range(epochs):
         yield from DataLoader(items, BATCH, shuffle=True, drop_last=True, generator=order)
@@ -111,6 +111,6 @@ def _batches(items: TensorDataset, epochs: int, seed: int) -> Iterator[list[Tens
 @torch.no_grad()
 def similarity(model: nn.Module, recipe: Segmenter, world: CamouflageVariant) -> float:
     """Return the mean region similarity in a world."""
-    image, flow, wanted = pictures(recipe.budget.tested, TEST_SEED, world, recipe.flow)
-    found = [model(*part)["mask"] > 0 for part in zip(image.split(50), flow.split(50), strict=True)]
-    return float(region_similarity(torch.cat(found)[:, 0].numpy(), wanted[:, 0].numpy().astype(np.uint8)).mean())
+    image, flow, foreground = examples(recipe.budget.tested, TEST_SEED, world, recipe.flow)
+    masks = [model(*part)["mask"] > 0 for part in zip(image.split(50), flow.split(50), strict=True)]
+    return float(region_similarity(torch.cat(masks)[:, 0].numpy(), foreground[:, 0].numpy().astype(np.uint8)).mean())

@@ -1,4 +1,4 @@
-"""Trains one model by its recipe, and measures what the studies ask of it."""
+"""Train one model by its recipe, and measure what the studies need."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ def build(recipe: Recipe) -> nn.Module:
 
 
 def prepared(video: Tensor, inputs: Sequence[ModelInput]) -> list[Tensor]:
-    """Turn frames, uint8 (N, T, H, W, 3), into what each input of a network reads."""
-    found = []
+    """Convert frames, uint8 (N, T, H, W, 3), to the inputs of a network."""
+    arrays = []
     for item in inputs:
         frames = video[:, torch.from_numpy(frame_order(video.shape[1], item.frames))]
         values = (frames.float() / 255 - item.mean[0]) / item.std[0]
         values = values.permute(["NTHWC".index(axis) for axis in item.layout])
-        # Convolutions over channels that lie together are faster.
+        # Convolutions are faster if the channels are adjacent in memory.
         layout = torch.channels_last_3d if item.layout == "NCTHW" else torch.contiguous_format
-        found.append(values.contiguous(memory_format=layout))
-    return found
+        arrays.append(values.contiguous(memory_format=layout))
+    return arrays
 
 
 def world(recipe: Recipe, clips: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -58,12 +58,12 @@ def world(recipe: Recipe, clips: int, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def by_label(recipe: Recipe, logits: Tensor) -> Iterator[Tensor]:
-    """Split a network's outputs (N, classes) into those of each label."""
+    """Split a network's outputs (N, classes) by label."""
     return iter(logits.float().split(list(recipe.classes.values()), dim=1))
 
 
 class Training:
-    """A model on its way: trained epoch by epoch, measured where the recipe says."""
+    """The training of a model, epoch by epoch, with measurements after the shares that the recipe specifies."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
@@ -82,7 +82,7 @@ class Training:
         self._due = {share: round(share * self.steps) for share in (SHARES if recipe.tracked else (1.0,))}
 
     def _drop(self) -> None:
-        """Put the recipe's dropout before the classifier."""
+        """Add the recipe's dropout before the classifier."""
         kind, rate = self.recipe.dropout.kind, self.recipe.dropout.rate
         if kind == "standard":
             self.model.dropout = nn.Dropout(rate)
@@ -92,7 +92,7 @@ class Training:
             attach(self.model, "dropout")
 
     def run(self) -> None:
-        """Train; afterwards `tracker.results` holds what was measured, by step."""
+        """Train. Afterwards the measurements are in `tracker.results`, by step."""
         recipe, rate = self.recipe, RATES.get(self.recipe.network, RATE)
         optimiser = torch.optim.AdamW(self.model.parameters(), lr=rate, weight_decay=DECAY)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=self.steps)
@@ -108,7 +108,7 @@ class Training:
         self._finetune(order)
 
     def _finetune(self, order: torch.Generator) -> None:
-        """Go on without dropout, as the paper does, and measure then."""
+        """Fine-tune without dropout, as the paper does, then measure."""
         epochs = range(self.recipe.budget.epochs, self.recipe.budget.epochs + self.recipe.budget.finetuned)
         if not epochs:
             return
@@ -123,13 +123,13 @@ class Training:
         self.tracker.measure(self.steps)
 
     def _batches(self, epoch: int, order: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """Return one pass over the clips, shuffled; what does not fill a batch waits for the next pass."""
+        """Return the batches of one epoch, shuffled. Clips that do not fill a batch are left out."""
         if isinstance(self._items, ShuffledFrames):
             self._items.set_epoch(epoch)
         return iter(DataLoader(self._items, BATCH, shuffle=True, drop_last=True, generator=order))
 
     def _learn(self, optimiser: torch.optim.Optimizer, video: Tensor, labels: Tensor) -> None:
-        """Take one step."""
+        """Train for one step."""
         self.model.train()
         logits = self.model(*prepared(video, self.model.inputs))
         loss = sum(functional.cross_entropy(part, labels[:, i]) for i, part in enumerate(by_label(self.recipe, logits)))
@@ -138,47 +138,47 @@ class Training:
         optimiser.step()
 
     def _measure(self, step: int) -> None:
-        """Measure the biases where it is due; at the end only after fine-tuning."""
+        """Measure the biases if they are due after this step; at the end, only after fine-tuning."""
         tuned_later = step == self.steps and self.recipe.budget.finetuned
         if step in self._due.values() and not tuned_later:
             self.tracker.measure(step)
 
     def biases(self) -> dict[float, Results]:
-        """Return what was measured, by the share of the training."""
+        """Return the measurements, by share of the training."""
         return {share: self.tracker.results[step] for share, step in self._due.items()}
 
 
 @torch.no_grad()
 def answers(recipe: Recipe, model: nn.Module, video: Tensor) -> NDArray[np.int64]:
-    """Return what a model names, `(N, labels)`."""
+    """Return the predicted classes, `(N, labels)`."""
     training = model.training
     model.eval()
-    found = []
+    predicted = []
     for part in video.split(50):
         logits = model(*prepared(part, model.inputs))
-        found.append(torch.stack([one.argmax(1) for one in by_label(recipe, logits)], 1))
+        predicted.append(torch.stack([one.argmax(1) for one in by_label(recipe, logits)], 1))
     model.train(training)
-    return torch.cat(found).numpy()
+    return torch.cat(predicted).numpy()
 
 
 def tested(recipe: Recipe, model: nn.Module) -> dict[str, Any]:
-    """Return the top-1 of a model, in order and on shuffled frames, by label; and by class of the first label.
+    """Return the top-1 of a model, on frames in order and shuffled, by label and by class.
 
-    `decorrelated` is the test in a world without shortcut and rare labels, `alike` one in the world of the training.
+    `decorrelated` is the test in a world without shortcut and rare labels, `alike` that in the world of the training.
     """
     fair = replace(recipe, variant=replace(recipe.variant, shortcut=0.0, tail=0.0))
-    found: dict[str, Any] = {}
+    top1: dict[str, Any] = {}
     for name, where in (("decorrelated", fair), ("alike", recipe)):
         if name == "alike" and recipe.variant == fair.variant:
-            found[name] = found["decorrelated"]
+            top1[name] = top1["decorrelated"]
             continue
         video, labels = world(where, recipe.budget.tested, TEST_SEED)
         shuffled = torch.stack([item for item, _ in _shuffled(video)])
-        found[name] = {
+        top1[name] = {
             "in_order": _accuracy(recipe, model, video, labels),
             "shuffled": _accuracy(recipe, model, shuffled, labels),
         }
-    return found
+    return top1
 
 
 def _shuffled(video: Tensor) -> ShuffledFrames:
@@ -187,16 +187,16 @@ def _shuffled(video: Tensor) -> ShuffledFrames:
 
 
 def _accuracy(recipe: Recipe, model: nn.Module, video: Tensor, labels: Tensor) -> dict[str, Any]:
-    """Return the top-1 of each label, and of each class of it."""
+    """Return the top-1 of each label, and of each of its classes."""
     right = answers(recipe, model, video) == labels.numpy()
-    found: dict[str, Any] = {}
+    accuracy: dict[str, Any] = {}
     for column, (name, classes) in enumerate(recipe.classes.items()):
         of = [right[labels[:, column].numpy() == label, column] for label in range(classes)]
-        found[name] = {
+        accuracy[name] = {
             "top1": float(right[:, column].mean()),
             "by_class": [float(part.mean()) if len(part) else None for part in of],
         }
-    return found
+    return accuracy
 
 
 def measuring_clips(recipe: Recipe, inputs: Sequence[ModelInput]) -> list[Clip]:
