@@ -52,8 +52,8 @@ class VisTR(nn.Module):
     --------
     >>> backbone = nn.Conv2d(3, 16, kernel_size=8, stride=8)
     >>> model = VisTR(backbone, 16, frames=4, classes=3, channels=24, heads=2, layers=(2, 2), hidden=32, queries=5)
-    >>> found = model(torch.zeros(2, 4, 3, 48, 48))
-    >>> {name: tuple(value.shape) for name, value in found.items()}
+    >>> outputs = model(torch.zeros(2, 4, 3, 48, 48))
+    >>> {name: tuple(value.shape) for name, value in outputs.items()}
     {'logits': (2, 4, 5, 4), 'boxes': (2, 4, 5, 4)}
     >>> [name for name, _ in model.named_modules() if name.count(".") == 1][:4]
     ['encoder.1', 'encoder.2', 'decoder.1', 'decoder.2']

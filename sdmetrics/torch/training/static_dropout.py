@@ -129,7 +129,7 @@ class StaticDropout(nn.Module):
 
     @property
     def probabilities(self) -> Tensor:
-        """P of Eq. 4, float64 `(units,)`."""
+        """The probabilities p of Eq. 4, float64 `(units,)`."""
         return (self.scores / self.temperature).softmax(0)
 
     def forward(self, features: Tensor) -> Tensor:

@@ -198,6 +198,8 @@ class BiasTracker:
         """Check that a measurement has the settings of the previous ones."""
         for step, before in self.results.items():
             changed = differences({"before": before, "now": results})
+            if before.settings.get("layers", results.settings["layers"]) != results.settings["layers"]:
+                changed.append("layers")
             if changed:
                 raise InputError(
                     f"{self._out} already contains measurements with different settings ({', '.join(changed)}), e.g. "
