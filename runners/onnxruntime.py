@@ -1,10 +1,11 @@
-"""Runs a probe with ONNX Runtime, on the processor asked for or not at all."""
+"""Run a probe with ONNX Runtime; never falls back to another provider silently."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.metadata
 import io
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -39,12 +40,13 @@ class OnnxRunner:
     probe
         The file that `sdmetrics.exporters.probe.build_probe` writes, or its bytes.
     provider
-        `"cpu"`, `"cuda"`, or `"auto"`: CUDA where it really loads, else the CPU; `identity["provider"]` says
-        which.
+        `"cpu"`, `"cuda"`, or `"auto"`: CUDA if it loads, else the CPU; `circumstance["provider"]` tells which.
     threads
-        Processors to use on the CPU. Default: all that this process may use.
+        Number of threads on the CPU. Default: the number of cores that this process may use.
     allow_tf32
-        Whether CUDA may round what it multiplies to TF32's ten bits: faster, and further from the CPU's numbers.
+        Whether CUDA may multiply in TF32, which has ten bits (faster, less precise).
+    file
+        The model's file, if it is in one: recorded in the folders of runs, so that later commands find it.
 
     Attributes
     ----------
@@ -52,14 +54,17 @@ class OnnxRunner:
         The model inputs, and how each is fed.
     layers
         Names of the layers, in the order of the result.
+    name
+        The model's name.
     identity
-        What tells this run from another: hashes of model and probe, precision, provider, threads, TF32, versions.
+        What decides its numbers: SHA-256 of the model, its layers with their axes, precision.
+    circumstance
+        Where and how it runs: provider, device, threads, version of the runtime, SHA-256 of the probe.
 
     Raises
     ------
     InputError
-        If the file is no probe, `"cuda"` is asked for and does not load, or TF32 is asked for and it is the CPU that
-        runs.
+        If the file is not a probe, `"cuda"` is requested and does not load, or TF32 is requested on the CPU.
 
     Examples
     --------
@@ -70,7 +75,9 @@ class OnnxRunner:
 
     inputs: Sequence[ModelInput]
     layers: Sequence[str]
+    name: str
     identity: Mapping[str, Any]
+    circumstance: Mapping[str, Any]
 
     def __init__(
         self,
@@ -78,33 +85,39 @@ class OnnxRunner:
         provider: str = "auto",
         threads: int | None = None,
         allow_tf32: bool = False,
+        file: Path | None = None,
     ) -> None:
         ort = require("onnxruntime", extra="cpu")
         if provider not in PROVIDERS:
             raise InputError(f"provider is {provider!r}; allowed: {', '.join(PROVIDERS)}")
         if threads is not None and threads < 1:
-            raise InputError(f"threads is {threads}; allowed: 1 or more, or none to use all processors")
-        data, file = _read(probe)
+            raise InputError(f"threads is {threads}; expected at least 1, or None to use all cores")
+        data, origin = _read(probe)
         threads = threads or available_threads()
-        self._session = _open(data, file, provider, threads, allow_tf32)
-        self.metadata = _metadata(self._session, file)
+        self.file = file
+        self._session = _open(data, origin, provider, threads, allow_tf32)
+        self.metadata = _metadata(self._session, origin)
         self.inputs = self.metadata.inputs
         self.layers = [layer.name for layer in self.metadata.layers]
         self._cuda = CUDA in self._session.get_providers()
         self._batch = session_batch(self._session)
         if allow_tf32 and not self._cuda:
-            raise InputError("TF32 is asked for, which only CUDA has, and this runs on the CPU; leave TF32 out")
+            raise InputError("TF32 requires CUDA, but the model runs on the CPU; drop allow_tf32")
+        self.name = self.metadata.name
         self.identity = {
-            "name": self.metadata.name,
             "model_sha256": self.metadata.sha256,
-            "probe_sha256": hashlib.sha256(data).hexdigest(),
             "framework": self.metadata.framework,
             "export_error": self.metadata.export_error,
             "precision": self.metadata.precision or "unknown",
+            "tf32": allow_tf32,
+            "layers": {layer.name: layer.axes for layer in self.metadata.layers},
+        }
+        self.circumstance = {
             "runtime": f"onnxruntime {ort.__version__}",
             "provider": "cuda" if self._cuda else "cpu",
+            "device": _graphics_card() if self._cuda else "cpu",
             "threads": threads,
-            "tf32": allow_tf32,
+            "probe_sha256": hashlib.sha256(data).hexdigest(),
         }
 
     def __call__(
@@ -115,7 +128,7 @@ class OnnxRunner:
         Parameters
         ----------
         feeds
-            Every source that an input reads, such as `"rgb"`, uint8 `(N, T, H, W, 3)`; and for each model input
+            Every source that an input reads, e.g. `"rgb"`, uint8 `(N, T, H, W, 3)`; and for each model input
             `"<input>/order"`, int64 `(N, T')`.
         masks
             For some layers a mask `(units,)`; 0 removes a unit from what the layer's consumers read.
@@ -125,8 +138,8 @@ class OnnxRunner:
         InputError
             If a feed or a mask is missing, unknown, or of another shape, type or range.
         """
-        found = self.run(feeds, masks, [f"units/{layer}" for layer in self.layers])
-        return {layer: found[f"units/{layer}"] for layer in self.layers}
+        units = self.run(feeds, masks, [f"units/{layer}" for layer in self.layers])
+        return {layer: units[f"units/{layer}"] for layer in self.layers}
 
     def run(
         self,
@@ -155,13 +168,13 @@ class OnnxRunner:
         except Exception as error:
             reason = " ".join(str(error).split())[:300]
             raise InputError(
-                f"ONNX Runtime fails on a batch of {clips_in(feeds)} view(s): {reason}. If memory is short, take a "
+                f"ONNX Runtime fails on a batch of {clips_in(feeds)} view(s): {reason}. If memory is short, use a "
                 "smaller batch"
             ) from None
 
     def _run(self, fed: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
         """Run the probe once."""
-        if not outputs:  # asked for none, the runtime gives all
+        if not outputs:  # without names, the runtime returns all outputs
             return {}
         values = self._bound(fed, outputs) if self._cuda else self._session.run(outputs, fed)
         return dict(zip(outputs, values, strict=True))
@@ -185,7 +198,7 @@ def available_providers() -> list[str]:
 
 
 def loadable_providers() -> list[str]:
-    """Return the providers that really load: each is tried with a session on a tiny model.
+    """Return the providers that load: each is tried with a session on a tiny model.
 
     Examples
     --------
@@ -203,7 +216,7 @@ def _loads(provider: str) -> bool:
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "tiny", value[:1], value[1:])
     model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
     try:
-        with _hushed():
+        with _quiet():
             wanted = list(dict.fromkeys([provider, CPU]))
             session = open_session(model.SerializeToString(), wanted, threads=1)
             session.run(None, {"x": np.ones(1, np.float32)})
@@ -214,31 +227,31 @@ def _loads(provider: str) -> bool:
 
 
 def _open(data: bytes, file: str, provider: str, threads: int, allow_tf32: bool) -> InferenceSession:
-    """Return a session on the provider asked for."""
+    """Return a session on the requested provider."""
     listed = available_providers()
     try:
         if provider != "cpu" and CUDA in listed:
-            with _hushed():
+            with _quiet():
                 session = _on_cuda(data, threads, allow_tf32)
             if CUDA in session.get_providers():
                 return session
         if provider != "cuda":
             return open_session(data, threads=threads)
     except InputError as error:
-        raise InputError(f"{file} is no probe; make one: sdmetrics probe MODEL ({error})") from None
+        raise InputError(f"{file} is not a probe; make one: sdmetrics probe MODEL ({error})") from None
     reason = "CUDA, cuDNN or the driver does not load" if CUDA in listed else "it is built without CUDA"
     raise InputError(
-        f"provider 'cuda' cannot be had from {_installed()}: {reason} (it lists {', '.join(listed)}). Install an "
+        f"provider 'cuda' is not available from {_installed()}: {reason} (it lists {', '.join(listed)}). Install an "
         "NVIDIA driver and only the GPU build: pip uninstall onnxruntime onnxruntime-gpu, then pip install "
         "'static-dynamic-metrics[gpu]'; or choose cpu"
     )
 
 
 def _on_cuda(data: bytes, threads: int, allow_tf32: bool) -> InferenceSession:
-    """Return a session that prefers CUDA; without any error, it may have got the CPU."""
+    """Return a session that prefers CUDA; ONNX Runtime may fall back to the CPU without an error."""
     ort = require("onnxruntime", extra="cpu")
     if hasattr(ort, "preload_dlls"):
-        # Finds CUDA's libraries where pip put them, and prints what it does not find.
+        # Finds CUDA's libraries where pip installed them, and prints what it does not find.
         with redirect_stdout(io.StringIO()):
             ort.preload_dlls()
     options = {**CUDA_OPTIONS, "use_tf32": str(int(allow_tf32))}
@@ -246,8 +259,8 @@ def _on_cuda(data: bytes, threads: int, allow_tf32: bool) -> InferenceSession:
 
 
 @contextmanager
-def _hushed() -> Iterator[None]:
-    """Keep the runtime from printing why a provider does not load: our own error, or the fall-back, says it."""
+def _quiet() -> Iterator[None]:
+    """Keep the runtime from printing why a provider does not load: our own error, or the fallback, reports it."""
     ort = require("onnxruntime", extra="cpu")
     ort.set_default_logger_severity(FATAL_ONLY)
     try:
@@ -255,6 +268,16 @@ def _hushed() -> Iterator[None]:
             yield
     finally:
         ort.set_default_logger_severity(WARNINGS)
+
+
+def _graphics_card() -> str:
+    """Return the name of the first graphics card, as the driver's own tool prints it."""
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout.splitlines()
+    except (OSError, subprocess.SubprocessError):
+        listed = []
+    return listed[0].strip() if listed else "unknown"
 
 
 def _installed() -> str:
@@ -273,14 +296,14 @@ def _read(probe: Path | bytes) -> tuple[bytes, str]:
     if isinstance(probe, bytes):
         return probe, "the probe"
     if not Path(probe).is_file():
-        raise InputError(f"probe {probe} does not exist or is no file; make one: sdmetrics probe MODEL")
+        raise InputError(f"probe {probe} does not exist or is not a file; make one: sdmetrics probe MODEL")
     return Path(probe).read_bytes(), f"probe {probe}"
 
 
 def _metadata(session: InferenceSession, file: str) -> Metadata:
-    """Return what the probe says of itself."""
+    """Return the probe's metadata."""
     text = session.get_modelmeta().custom_metadata_map.get(KEY)
     metadata = Metadata.from_json(text, file) if text else None
     if metadata is None or metadata.kind != "probe":
-        raise InputError(f"{file} is a model, not a probe; make one of it: sdmetrics probe MODEL")
+        raise InputError(f"{file} is a model, not a probe; make one from it: sdmetrics probe MODEL")
     return metadata

@@ -18,7 +18,11 @@ Outputs = Mapping[str, NDArray[Any]]
 
 
 class _ModelRunner(Protocol):
-    """What all runners have in common."""
+    """What all runners have in common.
+
+    A runner may also have a `name`, what reports call its model, and a `circumstance`: where and how it runs (provider,
+    threads, versions), which is recorded and never decides whether numbers belong together.
+    """
 
     @property
     def inputs(self) -> Sequence[ModelInput]:
@@ -26,7 +30,7 @@ class _ModelRunner(Protocol):
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """All that tells this runner's numbers from another's; enters the run's settings."""
+        """All about the model that decides its numbers: its content, its layers with their axes, its precision."""
 
 
 class Runner(_ModelRunner, Protocol):
@@ -52,3 +56,20 @@ class MaskedRunner(Runner, Protocol):
 
     def run(self, feeds: Mapping[str, NDArray[Any]], masks: UnitMasks | None = None) -> Outputs:
         """Return the model's own outputs; a layer's mask `(units,)` multiplies what the layer's consumers read."""
+
+
+def model_description(runner: _ModelRunner) -> dict[str, Any]:
+    """Return what results record of a runner's model: its name and its identity.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> model_description(SimpleNamespace(name="slowfast", identity={"precision": "float32"}, inputs=[]))
+    {'name': 'slowfast', 'precision': 'float32'}
+    """
+    return {"name": str(getattr(runner, "name", type(runner).__name__)), **runner.identity}
+
+
+def circumstance_of(runner: _ModelRunner) -> dict[str, Any]:
+    """Return where and how a runner runs, as far as it tells."""
+    return dict(getattr(runner, "circumstance", {}))

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError, one_line, require
+from sdmetrics.probes.answers import answers_digest
 from sdmetrics.probes.feeds import (
-    CLIPS,
+    EXAMPLE_CLIPS,
     check_feeds,
     check_masks,
     check_sources,
@@ -22,7 +23,7 @@ from sdmetrics.probes.feeds import (
 )
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.metadata import Layer
-from sdmetrics.probes.placement import place_batch
+from sdmetrics.probes.placement import place_batch, pool
 from sdmetrics.probes.torch_hooks import (
     evaluating,
     in_one,
@@ -55,8 +56,12 @@ class TorchRunner:
 
     Attributes
     ----------
-    inputs, layers, identity
-        As of `sdmetrics.runners.onnxruntime.OnnxRunner`. The weights are hashed when the runner is made.
+    inputs, layers, name, circumstance
+        See `sdmetrics.runners.onnxruntime.OnnxRunner`.
+    identity
+        What decides its numbers: the module's class, SHA-256 of its weights, a digest of its answers to example clips
+        (which changes with code that the weights do not show), its layers with their axes, precision. Hashed when the
+        runner is made.
 
     Raises
     ------
@@ -76,7 +81,9 @@ class TorchRunner:
 
     inputs: Sequence[ModelInput]
     layers: Sequence[str]
+    name: str
     identity: Mapping[str, Any]
+    circumstance: Mapping[str, Any]
 
     def __init__(
         self,
@@ -93,13 +100,21 @@ class TorchRunner:
             self._module = module.to(device)
         except (RuntimeError, AssertionError) as error:
             raise InputError(f"device {device!r} cannot be used: {one_line(error)}. Try 'cpu'") from None
-        self._layers = self._place(layers if isinstance(layers, Mapping) else {})
+        self._layers, answers = self._place(layers if isinstance(layers, Mapping) else {})
+        device_type, dtype = place_of(module)
+        self.name = type(module).__name__
         self.identity = {
-            "name": type(module).__name__,
+            "class": f"{type(module).__module__}.{type(module).__qualname__}",
             "model_sha256": weights_sha256(module),
-            "framework": f"torch {torch.__version__}",
+            "answers": answers,
+            "framework": "torch",
+            "precision": str(dtype).removeprefix("torch."),
+            "layers": {name: layer.axes for name, layer in self._layers.items()},
+        }
+        self.circumstance = {
             "runtime": f"torch {torch.__version__}",
-            "provider": str(place_of(module)[0]),
+            "provider": str(device_type),
+            "device": torch.cuda.get_device_name(device_type) if device_type.type == "cuda" else str(device_type),
             "threads": torch.get_num_threads(),
         }
 
@@ -163,8 +178,8 @@ class TorchRunner:
             values, axes = values[:, 0], "NHWC"
         return values.permute([axes.index(axis) for axis in item.layout]).contiguous().to(dtype)
 
-    def _place(self, axes: Mapping[str, int]) -> dict[str, Layer]:
-        """Return the layers with their axes, proven on two clips alone and together."""
+    def _place(self, axes: Mapping[str, int]) -> tuple[dict[str, Layer], str]:
+        """Return the layers with their axes, proven on two clips alone and together, and `answers_digest` of both."""
         feeds = example_feeds(self.inputs)
         runs: list[dict[str, NDArray[Any]]] = []
         for some in (feeds, *one_by_one(feeds)):
@@ -177,9 +192,9 @@ class TorchRunner:
             self._forward(some, tap)
             # As float16, so that values are held to be alike as far as two bytes can tell.
             runs.append({name: _array(in_one(parts), "float16") for name, parts in values.items()})
-        assert len(runs) == 1 + CLIPS
+        assert len(runs) == 1 + EXAMPLE_CLIPS
         together, *alone = runs
-        return {
+        layers = {
             name: place_batch(
                 Layer(name, name, (), axes.get(name, 2 if together[name].ndim == 3 else 1), module=name),
                 together[name],
@@ -187,6 +202,8 @@ class TorchRunner:
             )
             for name in self.layers
         }
+        pooled = {name: pool(together[name], layer, EXAMPLE_CLIPS) for name, layer in layers.items()}
+        return layers, answers_digest(pooled)
 
 
 @contextmanager

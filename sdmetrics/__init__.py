@@ -3,23 +3,29 @@
 from sdmetrics._version import __version__
 from sdmetrics.ablation.ablate import ablate
 from sdmetrics.ablation.result import Ablation
-from sdmetrics.analysis.measure import measure_biases as analyze
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips import Clip
 from sdmetrics.clips.styles.networks import open_styles
+from sdmetrics.comparison.compare import Comparison, compare
 from sdmetrics.errors import InputError, MissingExtra
+from sdmetrics.evaluation.centre_bias import CentreBias, centre_bias
 from sdmetrics.evaluation.classification import Evaluation, evaluate
+from sdmetrics.evaluation.labels import read_classes
 from sdmetrics.evaluation.segmentation import SegmentationEvaluation, evaluate_segmentation
 from sdmetrics.loading.open import open_clips, open_model
 from sdmetrics.metrics.bias import LayerBias, UnitBias, layer_bias, unit_bias
 from sdmetrics.metrics.moments import PairMoments
 from sdmetrics.metrics.removal_mask import removal_mask
 from sdmetrics.probes.inputs import ModelInput
+from sdmetrics.report.page import write_report
+from sdmetrics.run import analyze
 from sdmetrics.runners.protocols import Runner
 
 __all__ = [
     "Ablation",
+    "CentreBias",
     "Clip",
+    "Comparison",
     "Evaluation",
     "InputError",
     "LayerBias",
@@ -33,12 +39,16 @@ __all__ = [
     "__version__",
     "ablate",
     "analyze",
+    "centre_bias",
+    "compare",
     "evaluate",
     "evaluate_segmentation",
     "layer_bias",
     "open_clips",
     "open_model",
     "open_styles",
+    "read_classes",
     "removal_mask",
     "unit_bias",
+    "write_report",
 ]

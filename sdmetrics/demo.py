@@ -7,13 +7,12 @@ from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
-from sdmetrics._files import replacing
-from sdmetrics.analysis.measure import measure_biases
+from sdmetrics._files import replacing, writable_folder
 from sdmetrics.analysis.results import Results
-from sdmetrics.clips.generated.world import APPEARANCES, MOTIONS, world_clips
+from sdmetrics.clips.generated.world import APPEARANCES, MOTIONS
 from sdmetrics.errors import InputError
-from sdmetrics.loading.open import open_model
-from sdmetrics.loading.run_source import RunSource
+from sdmetrics.loading.open import open_clips, open_model
+from sdmetrics.run import analyze
 
 MODELS = ("motion", "appearance")
 """What each of the shipped models was trained to tell."""
@@ -48,14 +47,11 @@ def run_demo(out: str | Path, clips: int = 320, seed: int = 0) -> dict[str, Resu
     """
     results = {}
     for name, classes in zip(MODELS, (MOTIONS, APPEARANCES), strict=True):
-        run = Path(out) / name
-        with demo_model(name) as model:
-            runner = open_model(model)
-            weights = model.read_bytes()
-        results[name] = measure_biases(runner, world_clips(clips, seed=seed), seed=seed, out=run, batch=48)
-        with replacing(run / "model.onnx") as path:
-            path.write_bytes(weights)
+        run = writable_folder(Path(out) / name)
+        with demo_model(name) as shipped, replacing(run / "model.onnx") as path:
+            path.write_bytes(shipped.read_bytes())
         with replacing(run / "classes.txt") as path:
             path.write_text("\n".join(classes) + "\n", encoding="utf-8")
-        RunSource(str(run / "model.onnx"), f"world:{clips}:{seed}").save(run)
+        runner = open_model(run / "model.onnx")
+        results[name] = analyze(runner, open_clips(f"world:{clips}:{seed}", runner), seed=seed, out=run, batch=48)
     return results

@@ -16,7 +16,7 @@ FLOORS = (
     "_files",
     "metrics",
     "probes",
-    "clips.clip  clips.sampling  runners  torch.segmenters",
+    "clips.clip  clips.request  clips.sampling  clips.stamps  runners  torch.segmenters",
     "clips.decode  clips.views  clips.prefetch  exporters._graph  exporters._flax  exporters.architectures",
     "clips.flow  exporters._assembly  exporters._weights",
     "clips.videos  clips.styles  clips.generated  exporters._tensorflow",
@@ -26,6 +26,7 @@ FLOORS = (
     "ablation  comparison",
     "report  torch.training",
     "loading",
+    "run",
     "demo",
     "cli",
 )

@@ -39,7 +39,10 @@ ROOMS = [
     *(BiasTracker, ShuffledFrames, StaticDropout, attach, finetune),
     *(TwoStream, VisTR, fusionseg, matnet, rtnet, small_resnet),
 ]
-RESULT_CLASSES = {sd.Evaluation, sd.SegmentationEvaluation, sd.LayerBias, sd.UnitBias, sd.Runner, sd.MissingExtra}
+RESULT_CLASSES = {
+    *(sd.Evaluation, sd.SegmentationEvaluation, sd.LayerBias, sd.UnitBias, sd.Runner, sd.MissingExtra),
+    *(sd.CentreBias, sd.Comparison),
+}
 """Made by functions whose examples show them."""
 
 

@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics._files import writable_folder
-from sdmetrics._progress import progress_bar
-from sdmetrics._version import __version__, installed_version
 from sdmetrics.ablation.plan import Plan, plan_removals, stored_scores
 from sdmetrics.ablation.result import Ablation
-from sdmetrics.ablation.scoring import Part, Score, load_part, measure_part, save_part
+from sdmetrics.ablation.scoring import Score, Scoring
+from sdmetrics.analysis.circumstance import ran_on
+from sdmetrics.analysis.identity import Document, Identity, sha256_of
 from sdmetrics.analysis.results import Results
-from sdmetrics.analysis.settings import DECIDING, agree_on_settings, clips_digest
-from sdmetrics.analysis.shards import Slice, slices
+from sdmetrics.analysis.resume import resumed
+from sdmetrics.analysis.shards import slices
 from sdmetrics.clips.clip import Clip
-from sdmetrics.clips.prefetch import rendered_ahead
-from sdmetrics.clips.render import plain
+from sdmetrics.clips.prefetch import check_any_usable
 from sdmetrics.errors import InputError
 from sdmetrics.evaluation.classification import TOPS, class_scores, top_k
 from sdmetrics.evaluation.labels import class_indices
 from sdmetrics.metrics.bias import UnitBias
 from sdmetrics.metrics.classes import FACTORS
 from sdmetrics.metrics.removal_mask import dominant_factor
-from sdmetrics.runners.protocols import MaskedRunner, Outputs
+from sdmetrics.runners.protocols import MaskedRunner, Outputs, model_description
 
 FRACTIONS = (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -64,19 +61,18 @@ def ablate(
     runner
         Runs a probe that has masks: `open_model(MODEL, masks=True)`, or a `TorchRunner`.
     clips
-        Labelled clips; one that cannot be decoded is skipped, and listed with the reason.
+        Labelled clips. A clip that cannot be decoded is skipped, and listed with the reason.
     results
         The run whose unit scores rank the units; of the same model.
     classes
-        The index of the model's output for each class name, as `labels.read_classes` gives it. Default: labels are
-        indices.
+        The index of the model's output for each class name, see `read_classes`. Default: labels are indices.
     output
-        The model's output that scores the classes; default: the only one `(N, classes)`.
+        Name of the model output that holds the class scores. Default: the only one of shape `(N, classes)`.
     score
         What to measure instead of top-1 and top-5: a function of the model's outputs by name and of the `N` clips that
-        they are of, which returns `(N,)` numbers, higher is better; or several by name.
+        they belong to, which returns `(N,)` numbers, higher is better; or several by name.
     layers
-        The layers that lose units, one at a time. Default: the last of the run, as in the paper.
+        The layers to ablate, one at a time. Default: the last of the run, as in the paper.
     factors
         Rank by these.
     fractions
@@ -87,18 +83,18 @@ def ablate(
     by
         Rank by the `"softmax"` over a unit's factors, as the authors do, or by the `"score"`.
     batch
-        Clips per run of the model, at most.
+        Maximum batch size, in clips.
     out
-        The folder of the run, for `ablation.json` and `ablation.csv`; finished slices of the clips are stored in its
-        folder `ablation/`, and the same call goes on from them. Of a `score` it knows the name alone.
+        The folder of the run, for `ablation.json` and `ablation.csv`. Finished slices of the clips are stored in its
+        folder `ablation/`; calling again with the same arguments resumes. Custom scores are identified by name only.
     progress
-        Show a progress bar where standard error is a terminal.
+        Show a progress bar if standard error is a terminal.
 
     Raises
     ------
     InputError
         If the runner has no masks or runs another model than the run's, an argument is not allowed, no clip can be
-        used, a score is not finite, or a layer is unheard: without all its units no output changes.
+        used, a score is not finite, or masking an entire layer leaves every output unchanged.
 
     Examples
     --------
@@ -116,22 +112,26 @@ def ablate(
     [('dynamic', True)]
     """
     clips = list(clips)
-    work = slices(clips)
-    _check(runner, clips, results, factors, fractions, repeats, seed, batch)
+    pieces = slices(clips)
+    _validate(runner, clips, results, factors, fractions, repeats, seed, batch)
     ranked = _ranked(runner, results, layers)
     fractions = sorted({0.0, *map(float, fractions)})
     plan = plan_removals(ranked, factors=factors, fractions=fractions, repeats=repeats, by=by, seed=seed)
     scores = _accuracy(clips, classes, output) if score is None else _named(score)
+    identity = Identity.of_ablation(runner, clips, _extra(plan, scores, classes, output))
     folder = None
     if out is not None:
-        folder = _folder(Path(out), _settings(runner, clips, plan, scores, classes, output, batch))
-    parts = list(_parts(runner, work, plan, scores, batch, folder, progress))
+        folder = writable_folder(Path(out) / "ablation" / identity.digest[:16])
+        identity.claim(folder)
+    work = Scoring(runner, plan, scores, batch, identity.digest)
+    steps = len(plan.masks)
+    parts = [part for _, part in resumed(work, pieces, folder, title="clips × masks", steps=steps, progress=progress)]
     values = np.concatenate([part.values for part in parts])
     skipped = [clip for part in parts for clip in part.skipped]
-    _insist_used(len(values), len(clips), skipped)
-    _insist_felt(ranked, {layer for part in parts for layer in part.felt}, len(values))
+    check_any_usable(len(values), len(clips), skipped)
+    _check_effective(ranked, {layer for part in parts for layer in part.effective}, len(values))
     ablation = Ablation(
-        model=dict(runner.identity),
+        model=model_description(runner),
         by=by,
         seed=seed,
         repeats=repeats,
@@ -141,48 +141,22 @@ def ablate(
             {"name": name, "units": len(units.labels), "dominant": dominant_factor(units)}
             for name, units in ranked.items()
         ],
+        ran_on=ran_on(part.ran_on for part in parts),
     )
-    groups = np.repeat([piece.group for piece in work], [len(part.values) for part in parts])
+    groups = np.repeat([piece.group for piece in pieces], [len(part.values) for part in parts])
     ablation.add(plan, values, groups)
     if out is not None:
         ablation.save(out)
     return ablation
 
 
-def _parts(
-    runner: MaskedRunner,
-    work: Sequence[Slice],
-    plan: Plan,
-    scores: Mapping[str, Score],
-    batch: int,
-    folder: Path | None,
-    progress: bool,
-) -> Iterator[Part]:
-    """Yield what every slice of the clips came to: loaded where it is stored, else measured and stored."""
-    paths = [folder / piece.file_name if folder else None for piece in work]
-    stored = [load_part(path) if path else None for path in paths]
-    todo = [clip for piece, part in zip(work, stored, strict=True) if part is None for clip in piece.clips]
-    total = sum(len(piece.clips) for piece in work)
-    times = len(plan.masks)
-    with (
-        rendered_ahead(lambda clip: plain(clip, runner.inputs), todo) as rendered,
-        progress_bar("clips × masks", total * times, done=(total - len(todo)) * times, wanted=progress) as advance,
-    ):
-        for piece, path, part in zip(work, paths, stored, strict=True):
-            if part is None:
-                part = measure_part(runner, piece.clips, rendered, plan, scores, batch, advance)
-                if path:
-                    save_part(part, path)
-            yield part
-
-
 def _accuracy(clips: Sequence[Clip], classes: Mapping[str, int] | None, output: str | None) -> dict[str, Score]:
     """Return top-1 and, where there are more than five classes, top-5."""
-    wanted = dict(zip((clip.id for clip in clips), class_indices(clips, classes), strict=True))
+    labels = dict(zip((clip.id for clip in clips), class_indices(clips, classes), strict=True))
 
-    def right(outputs: Outputs, some: Sequence[Clip], k: int) -> NDArray[np.bool_]:
-        ids = [clip.id for clip in some]
-        return top_k(class_scores(outputs, output), np.array([wanted[i] for i in ids]), k, ids)
+    def right(outputs: Outputs, batch: Sequence[Clip], k: int) -> NDArray[np.bool_]:
+        ids = [clip.id for clip in batch]
+        return top_k(class_scores(outputs, output), np.array([labels[i] for i in ids]), k, ids)
 
     return {top: partial(right, k=k) for top, k in TOPS.items() if k == 1 or classes is None or k < len(classes)}
 
@@ -192,64 +166,35 @@ def _named(score: Score | Mapping[str, Score]) -> dict[str, Score]:
     if not isinstance(score, Mapping):
         return {getattr(score, "__name__", type(score).__name__): score}
     if not score:
-        raise InputError("score is empty; give a function of the outputs and clips, or several by name")
+        raise InputError("score is empty; pass a function of the outputs and clips, or several by name")
     return dict(score)
 
 
-def _folder(run: Path, settings: Mapping[str, Any]) -> Path:
-    """Return the folder of the parts that were measured with these settings."""
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-    folder = writable_folder(run / "ablation" / digest[:16])
-    agree_on_settings(folder, settings)
-    return folder
-
-
-def _settings(
-    runner: MaskedRunner,
-    clips: Sequence[Clip],
-    plan: Plan,
-    scores: Mapping[str, Score],
-    classes: Mapping[str, int] | None,
-    output: str | None,
-    batch: int,
-) -> dict[str, Any]:
-    """Return all that must be equal for parts to belong to one ablation."""
+def _extra(plan: Plan, scores: Mapping[str, Score], classes: Mapping[str, int] | None, output: str | None) -> Document:
+    """Return what decides the scores besides model and clips: masks, names of the scores, classes, output."""
     masks = hashlib.sha256()
     for mask in plan.masks:
         for layer, values in mask.items():
             masks.update(layer.encode() + values.tobytes())
-    labels = json.dumps([sorted((clip.id, clip.label) for clip in clips), sorted((classes or {}).items())])
     return {
-        "runner": dict(runner.identity),
-        "inputs": [{**vars(i), "size": list(i.size), "mean": list(i.mean), "std": list(i.std)} for i in runner.inputs],
         "masks": {"count": len(plan.masks), "sha256": masks.hexdigest()},
         "scores": list(scores),
-        "labels": {"output": output, "sha256": hashlib.sha256(labels.encode()).hexdigest()},
-        "batch": batch,
-        "clips": {"count": len(clips), "sha256": clips_digest(clips)},
-        "versions": {"sdmetrics": __version__} | {name: installed_version(name) for name in DECIDING},
+        "output": output,
+        "classes": sha256_of(sorted((classes or {}).items())),
     }
 
 
-def _insist_used(used: int, total: int, skipped: Sequence[Mapping[str, str]]) -> None:
-    """Refuse to say anything of no clip."""
-    if not used:
-        reasons = "; ".join(f"{row['id']}: {row['reason']}" for row in skipped[:3])
-        raise InputError(f"none of {total} clips could be used; {reasons}. Mend them, or add others")
-
-
-def _insist_felt(layers: Iterable[str], felt: Container[str], clips: int) -> None:
-    """Refuse a layer whose removal cannot be told from no removal."""
+def _check_effective(layers: Iterable[str], effective: Container[str], clips: int) -> None:
+    """Raise an `InputError` for a layer whose removal cannot be distinguished from no removal."""
     for layer in layers:
-        if layer not in felt:
+        if layer not in effective:
             raise InputError(
-                f"without any unit of layer {layer!r} all outputs of all {clips} clip(s) stay as they were to the bit: "
-                "its mask reaches no output, or its units are 0 for all these clips, and removing them says nothing. "
-                "Choose another layer"
+                f"zeroing all units of layer {layer!r} does not change any output for {clips} clip(s) (bitwise): its "
+                "mask reaches no output, or its units are 0 for all these clips. Choose another layer"
             )
 
 
-def _check(
+def _validate(
     runner: MaskedRunner,
     clips: Sequence[Clip],
     results: Results,
@@ -259,32 +204,32 @@ def _check(
     seed: int,
     batch: int,
 ) -> None:
-    """Refuse at once what would only fail after hours."""
+    """Validate the arguments early, before anything is computed."""
     metadata = getattr(runner, "metadata", None)
     if not hasattr(runner, "run") or (metadata is not None and not metadata.masks):
         raise InputError(
             "the runner's probe has no masks, so no unit can be removed; open the model with open_model(MODEL, "
-            "masks=True), or make a probe that has them: sdmetrics probe MODEL --masks -o PROBE"
+            "masks=True), or make a probe that has masks: sdmetrics probe MODEL --masks -o PROBE"
         )
     ours, theirs = (identity.get("model_sha256") for identity in (runner.identity, results.model))
     if ours != theirs:
         raise InputError(
             f"the run is of the model {results.model.get('name')!r} with model_sha256 {str(theirs)[:12]}…, and the "
-            f"runner runs {runner.identity.get('name')!r} with {str(ours)[:12]}…; give the model that was analysed, or "
-            "analyse this one"
+            f"runner runs {model_description(runner)['name']!r} with {str(ours)[:12]}…; use the model that was "
+            "analysed, or analyse this one"
         )
     if not clips:
-        raise InputError("there are no clips; give labelled ones")
+        raise InputError("there are no clips; pass labelled ones")
     for name, value, least in (("repeats", repeats, 1), ("seed", seed, 0), ("batch", batch, 1)):
         if value < least:
-            raise InputError(f"{name} is {value}; allowed: {least} and above")
+            raise InputError(f"{name} is {value}; expected at least {least}")
     if not factors or not set(factors) <= set(FACTORS) or len(set(factors)) < len(factors):
         raise InputError(f"factors are {list(factors)}; allowed: {', '.join(FACTORS)}, each once")
     for fraction in fractions:
         if not 0 <= fraction <= 1:
-            raise InputError(f"fraction is {fraction}; allowed: 0 to 1. For 10 % give 0.1")
+            raise InputError(f"fraction is {fraction}; allowed: 0 to 1. For 10 % pass 0.1")
     if not any(fraction > 0 for fraction in fractions):
-        raise InputError(f"fractions are {list(fractions)}; give at least one above 0")
+        raise InputError(f"fractions are {list(fractions)}; expected at least one above 0")
 
 
 def _ranked(runner: MaskedRunner, results: Results, layers: Sequence[str] | None) -> dict[str, UnitBias]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics._files import replacing
+from sdmetrics._files import replacing, write_json
 from sdmetrics.ablation.plan import BASELINES, Plan, Removal
 from sdmetrics.errors import InputError
 from sdmetrics.metrics.intervals import jackknife, mean_replicates
@@ -32,14 +32,14 @@ Point = tuple[str, str, float]
 class Ablation:
     """The scores of a model without some of its units.
 
-    All intervals, `ci95`, are 95 % delete-one-group jackknife intervals over clips, groups by video, with the drawn
-    units as they are; `[None, None]` below five groups. How much the draws matter, the spread over them says. A score
-    that is 0 or 1 for every clip is a share, and the intervals of its means end there.
+    All intervals, `ci95`, are 95 % delete-one-group jackknife intervals over clips, groups by video, conditional on the
+    drawn units; `[None, None]` below five groups. The spread over draws shows how much they matter. Intervals of 0/1
+    scores are clipped to [0, 1].
 
     Parameters
     ----------
     model
-        The runner's identity: name, SHA-256, provider, versions.
+        The model's name and the runner's identity: SHA-256, layers with their axes, precision.
     by, seed, repeats
         How units were ranked and drawn.
     clips
@@ -47,7 +47,9 @@ class Ablation:
     scores
         Names of the scores; higher is better.
     layers
-        One row per layer: `name`, `units` and `dominant`, the factor that `"least"` stays away from.
+        One row per layer: `name`, `units` and `dominant`, the factor that `"least"` avoids.
+    ran_on
+        Where and how the scores were computed: one row per distinct circumstance, with its number of `shards`.
     rows
         One row per removal and score: `layer`, `ranking` (a factor, `"random"` or `"least"`), `fraction`, `seed`
         (`None` where every draw removes the same units), `removed` units, `score`, and its `mean` over the clips.
@@ -77,6 +79,7 @@ class Ablation:
     clips: dict[str, Any]
     scores: list[str]
     layers: list[Row] = field(default_factory=list)
+    ran_on: list[Row] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     curves: list[Row] = field(default_factory=list)
     differences: list[Row] = field(default_factory=list)
@@ -160,15 +163,13 @@ class Ablation:
         return list(zip(self.scores, replicates[0].tolist(), intervals, strict=True))
 
     def save(self, run: str | Path) -> Path:
-        """Write `ablation.json` and `ablation.csv`, its rows alone, into the folder `run`; return it."""
+        """Write `ablation.json` and `ablation.csv` (only the rows) into the folder `run` and return it."""
         run = Path(run)
-        text = json.dumps({"schema": SCHEMA, **asdict(self)}, indent=1, allow_nan=False, ensure_ascii=False)
         with replacing(run / "ablation.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, ROW_COLUMNS, lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows)
-        with replacing(run / "ablation.json") as path:
-            path.write_text(text + "\n", encoding="utf-8")
+        write_json(run / "ablation.json", {"schema": SCHEMA, **asdict(self)})
         return run
 
     @classmethod
@@ -191,7 +192,9 @@ class Ablation:
                 )
             return cls(**document)
         except FileNotFoundError:
-            raise InputError(f"{path.parent} holds no {path.name}; make it: sdmetrics ablate {path.parent}") from None
+            raise InputError(
+                f"{path.parent} has no {path.name}; create it with: sdmetrics ablate {path.parent}"
+            ) from None
         except InputError:
             raise
         except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:

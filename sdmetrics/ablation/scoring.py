@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics._files import replacing
+from sdmetrics._files import save_npz
 from sdmetrics.ablation.plan import Plan
+from sdmetrics.analysis.circumstance import Circumstance, circumstance
+from sdmetrics.analysis.shards import load_part
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.prefetch import Unusable
-from sdmetrics.clips.render import Feeds, Shown, feeds
+from sdmetrics.clips.render import Feeds, Shown, feeds, plain
 from sdmetrics.clips.views import View
 from sdmetrics.errors import InputError
 from sdmetrics.runners.protocols import MaskedRunner, Outputs
 
 Score = Callable[[Outputs, Sequence[Clip]], Any]
-"""Takes the model's outputs by name and the `N` clips that they are of; returns `(N,)` numbers, higher is better."""
+"""Takes the model's outputs by name and the `N` clips that they belong to; returns `(N,)` numbers, higher is better."""
+
+Rendered = tuple[View, Shown]
 
 
 @dataclass
 class Part:
-    """What one slice of the clips came to.
+    """The result of one slice of the clips.
 
     Parameters
     ----------
@@ -34,64 +38,92 @@ class Part:
         float64 `(clips, masks, scores)`.
     skipped
         `{"id", "reason"}` of the clips that could not be used.
-    felt
-        The layers without some units of which an output of the model was another one.
+    effective
+        The layers whose removal, in whole or in part, changed an output of the model.
+    ran_on
+        Where and how it was computed.
     """
 
     values: NDArray[np.float64]
     skipped: list[dict[str, str]] = field(default_factory=list)
-    felt: set[str] = field(default_factory=set)
+    effective: set[str] = field(default_factory=set)
+    ran_on: Circumstance = field(default_factory=dict)
 
 
-def measure_part(
-    runner: MaskedRunner,
-    clips: Sequence[Clip],
-    rendered: Iterator[tuple[View, Shown] | Unusable],
-    plan: Plan,
-    scores: Mapping[str, Score],
-    batch: int,
-    advance: Callable[[int], None],
-) -> Part:
-    """Run batches of clips, each under every mask, and score them; `rendered` gives the clips one by one.
+@dataclass(frozen=True)
+class Scoring:
+    """How the parts of an ablation are made and stored: every clip is decoded once and runs under every mask."""
 
-    Raises
-    ------
-    InputError
-        If a score is not one finite number per clip.
-    """
-    part = Part(np.empty((0, len(plan.masks), len(scores))))
-    for start in range(0, len(clips), batch):
-        some = clips[start : start + batch]
-        used, views = [], []
-        for clip, outcome in zip(some, rendered, strict=False):
-            if isinstance(outcome, Unusable):
-                part.skipped.append({"id": clip.id, "reason": outcome.reason})
-                advance(len(plan.masks))
+    runner: MaskedRunner
+    plan: Plan
+    scores: Mapping[str, Score]
+    batch: int
+    identity: str
+
+    def render(self, clip: Clip) -> Rendered:
+        """Return a clip as it is."""
+        return plain(clip, self.runner.inputs)
+
+    def make(
+        self, rendered: Iterator[tuple[Clip, Rendered | Unusable]], clips: int, advance: Callable[[int], None]
+    ) -> Part:
+        """Run batches of clips, each under every mask, and score them.
+
+        Raises
+        ------
+        InputError
+            If a score is not one finite number per clip.
+        """
+        masks = len(self.plan.masks)
+        part = Part(np.empty((0, masks, len(self.scores))), ran_on=circumstance(self.runner, self.batch))
+        while batch := list(islice(rendered, self.batch)):
+            used, views = [], []
+            for clip, outcome in batch:
+                if isinstance(outcome, Unusable):
+                    part.skipped.append({"id": clip.id, "reason": outcome.reason})
+                    advance(masks)
+                else:
+                    used.append(clip)
+                    views.append(outcome)
+            if used:
+                values = []
+                for outputs in self._outputs(feeds(*zip(*views, strict=True)), part.effective):
+                    values.append([_scored(name, score, outputs, used) for name, score in self.scores.items()])
+                    advance(len(used))
+                part.values = np.concatenate([part.values, np.moveaxis(np.array(values), -1, 0)])
+        if len(part.values) + len(part.skipped) != clips:
+            raise AssertionError(f"{len(part.values)} used and {len(part.skipped)} skipped clips are not {clips}")
+        return part
+
+    def _outputs(self, fed: Feeds, effective: set[str]) -> Iterator[Outputs]:
+        """Yield the outputs under every mask; add to `effective` the layers whose removal changes one."""
+        whole: dict[str, bytes] = {}
+        for masks in self.plan.masks:
+            outputs = self.runner.run(fed, masks)
+            if masks:
+                effective.update(masks if _bits(outputs) != whole else ())
             else:
-                used.append(clip)
-                views.append(outcome)
-        if used:
-            values = []
-            for outputs in _outputs(runner, feeds(*zip(*views, strict=True)), plan, part.felt):
-                values.append([_scored(name, score, outputs, used) for name, score in scores.items()])
-                advance(len(used))
-            part.values = np.concatenate([part.values, np.moveaxis(np.array(values), -1, 0)])
-    return part
+                whole = _bits(outputs)
+            yield outputs
+        for layer, units in self.plan.units.items():
+            if layer not in effective and _bits(self.runner.run(fed, {layer: np.zeros(units)})) != whole:
+                effective.add(layer)
 
+    def load(self, path: Path) -> Part | None:
+        """Read a part of this ablation; `None` where there is no whole file."""
+        stored = load_part(path, self.identity)
+        if stored is None:
+            return None
+        header, arrays = stored
+        try:
+            return Part(arrays["values"], header["skipped"], set(header["effective"]), header["ran_on"])
+        except (KeyError, TypeError):
+            return None
 
-def _outputs(runner: MaskedRunner, fed: Feeds, plan: Plan, felt: set[str]) -> Iterator[Outputs]:
-    """Yield the outputs under every mask; add to `felt` the layers whose units are missed."""
-    whole: dict[str, bytes] = {}
-    for masks in plan.masks:
-        outputs = runner.run(fed, masks)
-        if masks:
-            felt.update(masks if _bits(outputs) != whole else ())
-        else:
-            whole = _bits(outputs)
-        yield outputs
-    for layer, units in plan.units.items():
-        if layer not in felt and _bits(runner.run(fed, {layer: np.zeros(units)})) != whole:
-            felt.add(layer)
+    def save(self, part: Part, path: Path) -> None:
+        """Store a part of this ablation."""
+        header = {"skipped": part.skipped, "effective": sorted(part.effective), "ran_on": part.ran_on}
+        save_npz(path, {"identity": self.identity, **header}, {"values": part.values})
 
 
 def _bits(outputs: Outputs) -> dict[str, bytes]:
@@ -100,35 +132,18 @@ def _bits(outputs: Outputs) -> dict[str, bytes]:
 
 
 def _scored(name: str, score: Score, outputs: Outputs, clips: Sequence[Clip]) -> NDArray[np.float64]:
-    """Return one score of every clip."""
-    given = np.asarray(score(outputs, clips))
-    if given.shape != (len(clips),) or given.dtype.kind not in "fiub":
+    """Return the score of every clip."""
+    values = np.asarray(score(outputs, clips))
+    if values.shape != (len(clips),) or values.dtype.kind not in "fiub":
         raise InputError(
-            f"score {name!r} gives {given.dtype} of shape {given.shape} for {len(clips)} clip(s); needed: a number for "
-            f"each, of shape ({len(clips)},)"
+            f"score {name!r} returns {values.dtype} of shape {values.shape} for {len(clips)} clip(s); expected a "
+            f"number for each, of shape ({len(clips)},)"
         )
-    finite = np.isfinite(given)
+    finite = np.isfinite(values)
     if not finite.all():
         first = int(np.argmin(finite))
         raise InputError(
-            f"score {name!r} of clip {clips[first].id!r} is {given[first]}; a mean needs finite numbers. Check the "
+            f"score {name!r} of clip {clips[first].id!r} is {values[first]}; a mean needs finite numbers. Check the "
             "score and the model's outputs without units, or leave the clip out"
         )
-    return given.astype(np.float64)
-
-
-def save_part(part: Part, path: Path) -> None:
-    """Write a part to one `.npz` file; a reader meets the whole file or none."""
-    header = json.dumps({"skipped": part.skipped, "felt": sorted(part.felt)})
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, header=np.frombuffer(header.encode(), np.uint8), values=part.values)
-
-
-def load_part(path: Path) -> Part | None:
-    """Read a part; `None` where there is no whole one, so that it is made anew."""
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            header = json.loads(file["header"].tobytes())
-            return Part(file["values"], header["skipped"], set(header["felt"]))
-    except Exception:  # whatever is wrong with the file, the remedy is the same
-        return None
+    return values.astype(np.float64)

@@ -1,19 +1,37 @@
-"""Facts: how a run was made, as terms and values."""
+"""Facts: how and where a run was made, as terms and values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sdmetrics.analysis.results import Results
 
-
 UNDEFINED = "–"
 
+Facts = list[tuple[str, str]]
 
-def facts(run: Results) -> list[tuple[str, str]]:
-    """Return how a run was made as terms and values, nested ones as `outer · inner`."""
+
+def facts(run: Results) -> Facts:
+    """Return how and where a run was made as terms and values, nested ones as `outer · inner`."""
+    # The layers have a table of their own.
+    model = {key: value for key, value in run.model.items() if key != "layers"}
+    return [*_flat(model, "model"), *_made(run), *_ran_on(run)]
+
+
+def differences(runs: Mapping[str, Results]) -> list[str]:
+    """Return the terms that decide numbers, except those of the model, in which the runs differ."""
+    return _differing(runs, _made)
+
+
+def circumstances(runs: Mapping[str, Results]) -> list[str]:
+    """Return the terms of where and how the runs were computed in which they differ."""
+    return _differing(runs, _ran_on)
+
+
+def _made(run: Results) -> Facts:
+    """Return what decides the numbers, except the model."""
     own = {
         "seed": run.seed,
         "estimator": run.estimator,
@@ -21,16 +39,24 @@ def facts(run: Results) -> list[tuple[str, str]]:
         "clips used": run.clips["used"],
         "clips skipped": len(run.clips["skipped"]),
     }
-    # The runner's identity and the seed are settings too; once is enough.
-    settings = {key: value for key, value in run.settings.items() if value != run.model and key not in own}
-    return [*_flat(run.model, "model"), *_flat(own), *_flat(settings)]
+    settings = {key: value for key, value in run.settings.items() if key not in ("model", "layers", *own)}
+    return [*_flat(own), *_flat(settings)]
 
 
-def differences(runs: Mapping[str, Results]) -> list[str]:
-    """Return the terms, the model's aside, in which the runs were made differently."""
-    made = [dict(fact for fact in facts(run) if not fact[0].startswith("model")) for run in runs.values()]
-    terms = dict.fromkeys(term for facts_of_run in made for term in facts_of_run)
-    return [term for term in terms if len({facts_of_run.get(term) for facts_of_run in made}) > 1]
+def _ran_on(run: Results) -> Facts:
+    """Return where and how the numbers were computed; several circumstances with their numbers of shards."""
+    if len(run.ran_on) == 1:
+        return [*_flat({key: value for key, value in run.ran_on[0].items() if key != "shards"}, "ran on")]
+    return [
+        (f"ran on {number} · {term}", value) for number, row in enumerate(run.ran_on, 1) for term, value in _flat(row)
+    ]
+
+
+def _differing(runs: Mapping[str, Results], facts_of: Callable[[Results], Facts]) -> list[str]:
+    """Return the terms whose values differ between runs."""
+    by_run = [dict(facts_of(run)) for run in runs.values()]
+    terms = dict.fromkeys(term for of_run in by_run for term in of_run)
+    return [term for term in terms if len({of_run.get(term) for of_run in by_run}) > 1]
 
 
 def _flat(value: object, term: str = "") -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sdmetrics._files import replacing
+from sdmetrics._files import replacing, write_json
 from sdmetrics.analysis.requirements import Requirement
 from sdmetrics.errors import InputError
 
@@ -27,7 +27,7 @@ class Results:
     Parameters
     ----------
     model
-        The runner's identity: name, SHA-256, provider, versions.
+        The model's name and the runner's identity: SHA-256, layers with their axes, precision.
     seed, estimator, threshold
         How pairs were drawn, correlated and classed.
     clips
@@ -37,7 +37,9 @@ class Results:
     units
         One row per unit: `layer`, `unit`, the scores with their 95 % intervals, `label`. Undefined is `None`.
     settings
-        All that must be equal for a run to be resumed.
+        All that decides the numbers, see `sdmetrics.analysis.identity.Identity`.
+    ran_on
+        Where and how they were computed: one row per distinct circumstance, with its number of `shards`.
 
     Examples
     --------
@@ -54,6 +56,7 @@ class Results:
     layers: list[dict[str, Any]] = field(default_factory=list)
     units: list[dict[str, Any]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
+    ran_on: list[dict[str, Any]] = field(default_factory=list)
 
     def save(self, run: str | Path) -> Path:
         """Write `results.json` and `units.csv` into the folder `run`; return it."""
@@ -65,16 +68,14 @@ class Results:
             "estimator": self.estimator,
             "threshold": self.threshold,
             "clips": self.clips,
+            "ran_on": self.ran_on,
             "layers": self.layers,
         }
         with replacing(run / "units.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, UNIT_COLUMNS, lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.units)
-        with replacing(run / "results.json") as path:
-            path.write_text(
-                json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8"
-            )
+        write_json(run / "results.json", document)
         return run
 
     @classmethod
@@ -99,6 +100,7 @@ class Results:
                 units = [_unit_row(row) for row in csv.DictReader(file)]
             return cls(
                 **{key: document[key] for key in ("model", "seed", "estimator", "threshold", "clips", "layers")},
+                ran_on=document.get("ran_on", []),
                 units=units,
                 settings=_read_json(settings) if settings.exists() else {},
             )

@@ -1,27 +1,30 @@
 """Shards: fixed slices of the clip list, the unit of work, of resume and of distribution.
 
-Clips go by the hash of their *video* into 20 groups (what the jackknife leaves out), and a group's clips into slices.
-A shard's file holds the moments of its pairs and nothing else, so the parts of a run add up to the whole.
+Clips are divided by the hash of their *video* into 20 groups (what the jackknife leaves out), and a group's clips into
+slices. A shard's file holds the moments of its pairs, the identity of its run and where it was computed, and nothing
+else, so the parts of a run add up to the whole.
 """
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
-from sdmetrics._files import replacing
+from sdmetrics._files import load_npz, save_npz
+from sdmetrics.analysis.circumstance import Circumstance
 from sdmetrics.clips.clip import Clip
 from sdmetrics.errors import InputError
 from sdmetrics.metrics.groups import GROUPS, group_of
 from sdmetrics.metrics.moments import PairMoments
 
 CLIPS_PER_SHARD = 16
+FILE_NAME = re.compile(r"(\d{2})-(\d{5})\.npz")
 
 LayerMoments = dict[str, dict[str, PairMoments]]
 """For each layer and factor the moments of the pairs."""
@@ -29,11 +32,22 @@ LayerMoments = dict[str, dict[str, PairMoments]]
 
 @dataclass
 class Shard:
-    """What one slice of the clips came to."""
+    """The result of one slice of the clips.
+
+    Parameters
+    ----------
+    moments
+        By layer and factor.
+    used, skipped
+        How many clips were used, and the others: `{"id", "reason"}` each.
+    ran_on
+        Where and how it was computed.
+    """
 
     moments: LayerMoments = field(default_factory=dict)
     used: int = 0
     skipped: list[dict[str, str]] = field(default_factory=list)
+    ran_on: Circumstance = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,7 +76,7 @@ def slices(clips: Sequence[Clip]) -> list[Slice]:
     ordered = sorted(clips, key=lambda clip: clip.id)
     for clip, following in pairwise(ordered):
         if clip.id == following.id:
-            raise InputError(f"two clips have the id {clip.id!r}; give every clip an id of its own")
+            raise InputError(f"two clips have the id {clip.id!r}; every clip needs an id of its own")
     for clip in ordered:
         groups[group_of(clip.video)].append(clip)
     return [
@@ -72,28 +86,72 @@ def slices(clips: Sequence[Clip]) -> list[Slice]:
     ]
 
 
-def save_shard(shard: Shard, path: Path) -> None:
-    """Write a shard to one `.npz` file; a reader meets the whole file or none."""
-    arrays: dict[str, Any] = {}
+def shard_files(folder: Path) -> list[tuple[int, Path]]:
+    """Return the group and the path of every shard in a folder, in order; temporary files are left out.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("00-00001.npz", ".00-00000-1f2e3d4c.npz"):
+    ...         Path(folder, name).touch()
+    ...     [(group, path.name) for group, path in shard_files(Path(folder))]
+    [(0, '00-00001.npz')]
+    """
+    matches = ((FILE_NAME.fullmatch(path.name), path) for path in sorted(folder.glob("*.npz")))
+    return [(int(match[1]), path) for match, path in matches if match]
+
+
+def save_shard(shard: Shard, path: Path, identity: str) -> None:
+    """Write a shard of the run with this identity to one `.npz` file."""
     names = [(layer, factor) for layer, factors in shard.moments.items() for factor in factors]
-    for number, (layer, factor) in enumerate(names):
-        for key, array in shard.moments[layer][factor].to_arrays().items():
-            arrays[f"{number}/{key}"] = array
-    header = json.dumps({"names": names, "used": shard.used, "skipped": shard.skipped})
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, header=np.frombuffer(header.encode(), np.uint8), **arrays)
+    arrays: dict[str, NDArray[Any]] = {
+        f"{number}/{key}": array
+        for number, (layer, factor) in enumerate(names)
+        for key, array in shard.moments[layer][factor].to_arrays().items()
+    }
+    header = {"names": names, "used": shard.used, "skipped": shard.skipped, "ran_on": shard.ran_on}
+    save_npz(path, {"identity": identity, **header}, arrays)
 
 
-def load_shard(path: Path) -> Shard | None:
-    """Read a shard; `None` where there is no whole one, so that it is made anew."""
+def load_shard(path: Path, identity: str) -> Shard | None:
+    """Read a shard; `None` where there is no whole file, so that it is computed again.
+
+    Raises
+    ------
+    InputError
+        If it is a shard of another run: it must not be merged.
+    """
+    stored = load_part(path, identity)
+    if stored is None:
+        return None
+    header, arrays = stored
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            header = json.loads(file["header"].tobytes())
-            shard = Shard(used=header["used"], skipped=header["skipped"])
-            for number, (layer, factor) in enumerate(header["names"]):
-                prefix = f"{number}/"
-                state = {key.removeprefix(prefix): file[key] for key in file.files if key.startswith(prefix)}
-                shard.moments.setdefault(layer, {})[factor] = PairMoments.from_state(state)
-            return shard
+        shard = Shard(used=header["used"], skipped=header["skipped"], ran_on=header["ran_on"])
+        for number, (layer, factor) in enumerate(header["names"]):
+            prefix = f"{number}/"
+            state = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
+            shard.moments.setdefault(layer, {})[factor] = PairMoments.from_state(state)
     except Exception:  # whatever is wrong with the file, the remedy is the same
         return None
+    return shard
+
+
+def load_part(path: Path, identity: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]] | None:
+    """Return header and arrays of a stored part of the run with this identity; `None` where there is no whole file.
+
+    Raises
+    ------
+    InputError
+        If it is a part of another run.
+    """
+    stored = load_npz(path)
+    if stored is None or "identity" not in stored[0]:
+        return None
+    theirs = stored[0]["identity"]
+    if theirs != identity:
+        raise InputError(
+            f"{path} belongs to another run (identity {str(theirs)[:12]}…, expected {identity[:12]}…), so its numbers "
+            "cannot be merged; remove it, or use another output folder"
+        )
+    return stored

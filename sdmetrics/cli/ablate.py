@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sdmetrics.analysis.results import Results
-from sdmetrics.cli.app import app, console, resumable
+from sdmetrics.cli.app import app, console, print_skipped, resumable
 from sdmetrics.cli.conflicts import WITH_MASKS, WITHOUT_MASKS, refuse
-from sdmetrics.cli.options import CLIPS, FLOW_FOLDER
+from sdmetrics.cli.options import CLIPS, FLOW_FOLDER, MODEL_OUTPUT
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -46,13 +46,7 @@ def ablate(
         str, typer.Option(help="Rank units by the softmax over a unit's factors (the authors' code), or by the score.")
     ] = "softmax",
     seed: Annotated[int, typer.Option(min=0, help="Of the first draw.")] = 0,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            help="The model's output that scores the classes, or maps the foreground. Default: the only one.",
-            show_default=False,
-        ),
-    ] = None,
+    model_output: Annotated[str | None, MODEL_OUTPUT] = None,
     protocol: Annotated[
         str | None,
         typer.Option(
@@ -79,31 +73,26 @@ def ablate(
     from sdmetrics.evaluation.labels import read_classes
     from sdmetrics.loading.open import open_model
     from sdmetrics.loading.run_source import RunSource
-    from sdmetrics.probes.metadata import read_metadata
     from sdmetrics.report import write_report
 
     results = Results.load(run)
-    wanted = [row["name"] for row in (map(results.layer, layer) if layer else results.layers[-1:])]
+    expected = [row["name"] for row in (map(results.layer, layer) if layer else results.layers[-1:])]
     classes = read_classes(labels) if labels else None
     source = RunSource.load(run, model=model, clips=clips)
-    declared = read_metadata(Path(source.model))
-    is_probe = declared is not None and declared.kind == "probe"
-    runner = open_model(
-        source.model, layers=None if is_probe else wanted, provider=provider, threads=threads, masks=not is_probe
-    )
-    found = source.open_clips(runner, cache=run / FLOW_FOLDER)
-    segments = any(clip.load_masks for clip in found)
+    runner = open_model(str(source.model), layers=expected, provider=provider, threads=threads, masks=True)
+    listed = source.open_clips(runner, cache=run / FLOW_FOLDER)
+    segments = any(clip.load_masks for clip in listed)
     refuse(segments, {"--labels": labels}, WITH_MASKS)
     refuse(not segments, {"--protocol": protocol}, WITHOUT_MASKS)
     with resumable():
         ablation = run_ablation(
             runner,
-            found,
+            listed,
             results,
             classes=classes,
-            output=None if segments else output,
-            score=mask_score(protocol or "region", output) if segments else None,
-            layers=wanted,
+            output=None if segments else model_output,
+            score=mask_score(protocol or "region", model_output) if segments else None,
+            layers=expected,
             fractions=fraction or FRACTIONS,
             repeats=repeats,
             by=by,
@@ -126,8 +115,7 @@ def _print(ablation: Ablation) -> None:
             console.print(_table(ablation, layer["name"], score))
             said = words.removal_verdict(ablation, layer["name"], score)
             console.print(f"{layer['name']}, {score}: {said}\n", soft_wrap=True, markup=False, highlight=False)
-    for skipped in ablation.clips["skipped"]:
-        console.print(f"skipped {skipped['id']}: {skipped['reason']}", style="yellow", soft_wrap=True, markup=False)
+    print_skipped(ablation.clips["skipped"])
 
 
 def _table(ablation: Ablation, layer: str, score: str) -> Table:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sdmetrics.cli.app import app, console, resumable
+from sdmetrics.cli.app import app, console, print_skipped, resumable
 from sdmetrics.cli.options import (
     BATCH,
     CLIP_STRIDE,
@@ -61,18 +61,15 @@ def analyze(
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Scores above it encode a factor (λ of Eq. 3).")] = 0.5,
 ) -> None:
     """Measure the biases of a model on videos, and write its report."""
-    from sdmetrics.analysis.measure import measure_biases
     from sdmetrics.clips.styles.networks import open_styles
     from sdmetrics.loading.open import open_clips, open_model
-    from sdmetrics.loading.run_source import RunSource
-    from sdmetrics.report import write_report
+    from sdmetrics.run import analyze as run_analysis
 
     out = out or Path("runs") / model.stem
     runner = open_model(model, layers=layer, provider=provider, threads=threads, half=half, allow_tf32=tf32)
-    console.print(
-        "runs on {provider} in {precision}, {threads} threads, {runtime}".format(**runner.identity), highlight=False
-    )
-    found = open_clips(
+    facts = {**runner.identity, **runner.circumstance}
+    console.print("runs on {provider} in {precision}, {threads} threads, {runtime}".format(**facts), highlight=False)
+    listed = open_clips(
         clips,
         runner,
         clips_per_video=clips_per_video,
@@ -84,9 +81,9 @@ def analyze(
     )
     opened = open_styles(styles, threads=threads) if styles else None
     with resumable():
-        results = measure_biases(
+        results = run_analysis(
             runner,
-            found,
+            listed,
             seed=seed,
             out=out,
             estimator=estimator,
@@ -94,17 +91,6 @@ def analyze(
             batch=batch,
             styles=opened,
         )
-    RunSource(
-        model=str(model),
-        clips=str(clips),
-        layers=tuple(layer) if layer else None,
-        clips_per_video=clips_per_video,
-        stride=stride,
-        videos=None if videos is None else str(videos),
-        split=split,
-        flow=None if flow is None else str(flow),
-    ).save(out)
     console.print(results_table(results, model.stem))
-    for skipped in results.clips["skipped"]:
-        console.print(f"skipped {skipped['id']}: {skipped['reason']}", style="yellow", soft_wrap=True, markup=False)
-    console.print(f"report: {write_report({model.stem: results}, out / 'report.html')}", soft_wrap=True)
+    print_skipped(results.clips["skipped"])
+    console.print(f"report: {out / 'report.html'}", soft_wrap=True)

@@ -1,8 +1,8 @@
-"""The command itself, where its words are printed, and how it ends when it is stopped."""
+"""The command itself, its console, and what all commands print alike."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import typer
@@ -21,9 +21,16 @@ console = Console()
 
 @contextmanager
 def resumable() -> Iterator[None]:
-    """Say, where a run is interrupted, that nothing is lost."""
+    """Print, where a run is interrupted, how to resume it."""
     try:
         yield
     except KeyboardInterrupt:
-        console.print("stopped; the same command goes on from the finished shards")
+        console.print("Interrupted. Run the same command again to resume.")
         raise typer.Exit(130) from None
+
+
+def print_skipped(skipped: Iterable[Mapping[str, str]], prefix: str = "") -> None:
+    """Print the clips that were skipped, each with the reason."""
+    for row in skipped:
+        text = f"{prefix}skipped {row['id']}: {row['reason']}"
+        console.print(text, style="yellow", soft_wrap=True, markup=False)

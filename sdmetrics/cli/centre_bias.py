@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sdmetrics.cli.app import app, console
+from sdmetrics.cli.app import app, console, print_skipped
 from sdmetrics.cli.options import SPLIT, VIDEOS
 from sdmetrics.cli.tables import plain_table
+from sdmetrics.clips.request import ClipRequest
+from sdmetrics.clips.sampling import ClipShape
 from sdmetrics.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,9 +50,7 @@ def centre_bias(
     rows = [(name, number_text(bias), bias.clips, bias.frames, len(bias.skipped)) for name, bias in biases.items()]
     console.print(plain_table("centre bias", ("data set", "number", "clips", "frames", "skipped"), rows))
     for name, bias in biases.items():
-        for skipped in bias.skipped:
-            said = f"{name}: skipped {skipped['id']}: {skipped['reason']}"
-            console.print(said, style="yellow", soft_wrap=True, markup=False)
+        print_skipped(bias.skipped, f"{name}: ")
     console.print(f"numbers: {save_centre_biases(biases, out / 'centre-bias.json')}", soft_wrap=True)
     for path in write_centre_figure(biases, out):
         console.print(f"figure: {path}", soft_wrap=True)
@@ -70,14 +70,10 @@ def _by_name(paths: Sequence[Path]) -> dict[str, Path]:
 
 def _annotated_clips(path: Path, clips_per_video: int | None, videos: Path | None, split: str | None) -> list[Clip]:
     """Return clips of one frame each, which is annotated."""
-    from sdmetrics.clips.open import open_clips
+    from sdmetrics.clips.open import list_clips
 
-    def opened(per_video: int) -> list[Clip]:
-        return open_clips(
-            path, frames=1, stride=1, size=ANY_SIZE, clips_per_video=per_video, videos=videos, split=split
-        )
-
-    found = opened(clips_per_video or 1)
-    if not any(clip.load_masks for clip in found):
-        raise InputError(f"{path} comes without masks; give an annotated data set, such as DAVIS")
-    return found if clips_per_video else opened(0)
+    request = ClipRequest(path, clips_per_video, videos=videos, split=split)
+    clips = list_clips(request, ClipShape(frames=1, stride=1, size=ANY_SIZE))
+    if not any(clip.load_masks for clip in clips):
+        raise InputError(f"{path} has no segmentation masks; use an annotated data set, e.g. DAVIS")
+    return clips

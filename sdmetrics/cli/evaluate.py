@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sdmetrics.cli.app import app, console
+from sdmetrics.cli.app import app, console, print_skipped
 from sdmetrics.cli.conflicts import WITH_MASKS, WITHOUT_MASKS, refuse
 from sdmetrics.cli.options import (
     BATCH,
@@ -18,7 +18,7 @@ from sdmetrics.cli.options import (
     HALF,
     LABELS,
     MODEL,
-    OUTPUT,
+    MODEL_OUTPUT,
     PROVIDER,
     SPLIT,
     TF32,
@@ -28,7 +28,6 @@ from sdmetrics.cli.options import (
 from sdmetrics.cli.tables import plain_table
 
 if TYPE_CHECKING:
-    from sdmetrics.clips.clip import Clip
     from sdmetrics.evaluation.classification import Evaluation
     from sdmetrics.evaluation.segmentation import SegmentationEvaluation
 
@@ -82,7 +81,7 @@ def evaluate(
     videos: Annotated[Path | None, VIDEOS] = None,
     split: Annotated[str | None, SPLIT] = None,
     flow: Annotated[Path | None, FLOW] = None,
-    output: Annotated[str | None, OUTPUT] = None,
+    model_output: Annotated[str | None, MODEL_OUTPUT] = None,
     provider: Annotated[str, PROVIDER] = "auto",
     threads: Annotated[int | None, THREADS] = None,
     half: Annotated[bool, HALF] = False,
@@ -107,13 +106,10 @@ def evaluate(
     classes = read_classes(labels) if labels else None
     runner = open_model(model, layers=(), provider=provider, threads=threads, half=half, allow_tf32=tf32)
 
-    def opened(per_video: int) -> list[Clip]:
-        return open_clips(
-            clips, runner, clips_per_video=per_video, stride=stride, videos=videos, split=split, flow=flow
-        )
-
-    found = opened(clips_per_video or 1)
-    segments = any(clip.load_masks for clip in found)
+    listed = open_clips(
+        clips, runner, clips_per_video=clips_per_video, stride=stride, videos=videos, split=split, flow=flow
+    )
+    segments = any(clip.load_masks for clip in listed)
     refuse(segments, {"--labels": labels, "--shuffle": shuffle}, WITH_MASKS)
     refuse(
         not segments,
@@ -129,23 +125,23 @@ def evaluate(
     refuse(clips_per_video is not None, {"--skip-ends": skip_ends}, "are not all of their videos")
     evaluation: Evaluation | SegmentationEvaluation
     if segments:
-        if clips_per_video is None:
-            found = opened(0)
         evaluation = evaluate_segmentation(
             runner,
-            found,
+            listed,
             protocol=protocol or "region",
             threshold=threshold,
             flip=flip,
             skip_ends=skip_ends,
-            output=output,
+            output=model_output,
             logits=logits,
             batch=batch,
         )
         rows = [(_segmentation_row(name), _percent(score)) for name, score in evaluation.scores.items()]
         _print(model, evaluation, ("score", "%"), rows)
     else:
-        evaluation = run_evaluation(runner, found, classes, shuffle=shuffle, seed=seed, batch=batch, output=output)
+        evaluation = run_evaluation(
+            runner, listed, classes, shuffle=shuffle, seed=seed, batch=batch, output=model_output
+        )
         by_order = [(ROWS[name], *map(_percent, scores.values())) for name, scores in evaluation.scores.items()]
         _print(model, evaluation, ("frames", "top-1 %", "top-5 %"), by_order)
     if out:
@@ -163,8 +159,7 @@ def _print(
     table = plain_table(title, columns, rows)
     table.min_width = min(len(title), console.width)
     console.print(table)
-    for skipped in evaluation.skipped:
-        console.print(f"skipped {skipped['id']}: {skipped['reason']}", style="yellow", soft_wrap=True, markup=False)
+    print_skipped(evaluation.skipped)
 
 
 def _segmentation_row(name: str) -> str:

@@ -63,7 +63,11 @@ LABELS = typer.Option(
     "names and indices. Default: the clips' labels are indices.",
     show_default=False,
 )
-OUTPUT = typer.Option(help="The model's output that scores the classes. Default: the only one with two axes.")
+MODEL_OUTPUT = typer.Option(
+    "--model-output",
+    help="Name of the model output that holds the class scores or the foreground map. Default: the only one that fits.",
+    show_default=False,
+)
 
 
 def given_options(**options: object) -> dict[str, Any]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
 
 from sdmetrics.cli.app import app, console
 from sdmetrics.cli.options import CLIPS, SEED, STYLES
+from sdmetrics.clips.request import ClipRequest
+from sdmetrics.clips.sampling import ClipShape
 from sdmetrics.probes.inputs import ModelInput
 
 
@@ -22,29 +24,31 @@ def sample(
     stride: Annotated[int, typer.Option(min=1, help="Distance between them in the video.")] = 8,
     size: Annotated[int, typer.Option(min=8, help="Height and width in pixels.")] = 224,
     styles: Annotated[list[str] | None, STYLES] = None,
-    flow: Annotated[
+    with_flow: Annotated[
         bool,
-        typer.Option("--flow", help="Pairs of models that read a frame and its optical flow: one frame of each clip."),
+        typer.Option(
+            "--with-flow", help="Show the pairs of a model that reads a frame and its optical flow: one frame per clip."
+        ),
     ] = False,
     seed: Annotated[int, SEED] = 0,
 ) -> None:
     """Draw the pairs of some clips, to see what is being compared."""
-    from sdmetrics.clips.open import open_clips
+    from sdmetrics.clips.open import list_clips
     from sdmetrics.clips.render import check_styles, render
     from sdmetrics.clips.styles.networks import open_styles
     from sdmetrics.report.contact_sheet import SheetRow, contact_sheet
 
-    shape: dict[str, Any] = {"frames": 1 if flow else frames, "stride": stride, "size": (size, size)}
-    found = open_clips(clips, **shape)
-    inputs = [ModelInput(source, source, **shape) for source in (("rgb", "flow") if flow else ("rgb",))]
+    shape = ClipShape(1 if with_flow else frames, stride, (size, size))
+    listed = list_clips(ClipRequest(clips), shape)
+    inputs = [ModelInput(source, source, **vars(shape)) for source in (("rgb", "flow") if with_flow else ("rgb",))]
     opened = open_styles(styles) if styles else None
     if opened is not None:
-        check_styles(opened, found, inputs)
+        check_styles(opened, listed, inputs)
     rows = []
-    for clip in found[:: max(1, len(found) // count)][:count]:
+    for clip in listed[:: max(1, len(listed) // count)][:count]:
         strips = [
             (view.style, np.concatenate([shown[item.source][view.orders[item.name]] for item in inputs]))
             for view, shown in zip(*render(clip, seed, inputs, opened), strict=True)
         ]
-        rows.append(SheetRow(clip.id, strips, motion="flow" if flow else "order"))
+        rows.append(SheetRow(clip.id, strips, motion="flow" if with_flow else "order"))
     console.print(f"picture: {contact_sheet(rows, out)}", soft_wrap=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
+from sdmetrics._progress import progress_bar
 from sdmetrics.clips.clip import Clip
 from sdmetrics.errors import InputError, MissingExtra
 
@@ -20,7 +21,7 @@ THREADS = 2
 
 @dataclass(frozen=True)
 class Unusable:
-    """Why a clip gives nothing to the model."""
+    """Why a clip cannot be used."""
 
     reason: str
 
@@ -28,26 +29,28 @@ class Unusable:
 @contextmanager
 def rendered_ahead(
     render: Callable[[Clip], Rendered], clips: Iterable[Clip]
-) -> Iterator[Iterator[Rendered | Unusable]]:
-    """Give what `render` makes of every clip, in order; of one that it fails on, the reason.
+) -> Iterator[Iterator[tuple[Clip, Rendered | Unusable]]]:
+    """Yield every clip, in order, with what `render` makes of it, or with the reason why it fails.
 
     Examples
     --------
     >>> from sdmetrics.clips.generated.world import world_clips
-    >>> with rendered_ahead(lambda clip: clip.frames, world_clips(3)) as rendered:
-    ...     [frames.shape for frames in rendered]
-    [(8, 40, 40, 3), (8, 40, 40, 3), (8, 40, 40, 3)]
+    >>> with rendered_ahead(lambda clip: clip.frames.shape, world_clips(2)) as rendered:
+    ...     [(clip.id, shape) for clip, shape in rendered]
+    [('world-0-0', (8, 40, 40, 3)), ('world-0-1', (8, 40, 40, 3))]
     """
     with ThreadPoolExecutor(THREADS, thread_name_prefix="render") as pool:
 
-        def in_order() -> Iterator[Rendered | Unusable]:
-            ahead: deque[Future[Rendered | Unusable]] = deque()
+        def in_order() -> Iterator[tuple[Clip, Rendered | Unusable]]:
+            ahead: deque[tuple[Clip, Future[Rendered | Unusable]]] = deque()
             for clip in clips:
-                ahead.append(pool.submit(_attempt, render, clip))
+                ahead.append((clip, pool.submit(_attempt, render, clip)))
                 if len(ahead) > 2 * THREADS:
-                    yield ahead.popleft().result()
+                    first, future = ahead.popleft()
+                    yield first, future.result()
             while ahead:
-                yield ahead.popleft().result()
+                first, future = ahead.popleft()
+                yield first, future.result()
 
         try:
             yield in_order()
@@ -55,8 +58,53 @@ def rendered_ahead(
             pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def usable_clips(
+    render: Callable[[Clip], Rendered], clips: Sequence[Clip], skipped: list[dict[str, str]], progress: bool = True
+) -> Iterator[Iterator[tuple[Clip, Rendered]]]:
+    """Yield the clips that can be used, in order, each with its rendering; the others go to `skipped`.
+
+    A progress bar counts all of them.
+
+    Examples
+    --------
+    >>> from sdmetrics.clips.generated.world import world_clips
+    >>> skipped = []
+    >>> with usable_clips(lambda clip: clip.masks, world_clips(1), skipped) as usable:
+    ...     print(list(usable), [row["id"] for row in skipped])
+    [] ['world-0-0']
+    """
+    with rendered_ahead(render, clips) as rendered, progress_bar("clips", len(clips), wanted=progress) as advance:
+
+        def usable() -> Iterator[tuple[Clip, Rendered]]:
+            for clip, outcome in rendered:
+                if isinstance(outcome, Unusable):
+                    skipped.append({"id": clip.id, "reason": outcome.reason})
+                else:
+                    yield clip, outcome
+                advance(1)
+
+        yield usable()
+
+
+def check_any_usable(used: int, clips: int, skipped: Sequence[Mapping[str, str]], least: int = 1) -> None:
+    """Raise an `InputError` where fewer than `least` clips could be used; it quotes the first reasons.
+
+    Examples
+    --------
+    >>> check_any_usable(0, 1, [{"id": "a.mp4", "reason": "empty"}])
+    Traceback (most recent call last):
+    sdmetrics.errors.InputError: 0 of 1 clips could be used, expected at least 1; a.mp4: empty. Fix it, or add others
+    """
+    if used < least:
+        reasons = "".join(f"; {row['id']}: {row['reason']}" for row in skipped[:3])
+        raise InputError(
+            f"{used} of {clips} clips could be used, expected at least {least}{reasons}. Fix it, or add others"
+        )
+
+
 def _attempt(render: Callable[[Clip], Rendered], clip: Clip) -> Rendered | Unusable:
-    """Render a clip, or say why not: one bad clip must not end a run of thousands."""
+    """Render a clip, or return why not: one bad clip must not end a run of thousands."""
     try:
         return render(clip)
     except (MissingExtra, MemoryError):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sdmetrics.clips.clip import Clip, Frames, checked
 from sdmetrics.clips.flow.colour import flow_to_rgb, rgb_to_flow
 from sdmetrics.clips.flow.jitter import draw_jitter, jittered, jittered_vectors
-from sdmetrics.clips.sampling import frame_order
+from sdmetrics.clips.sampling import ClipShape, frame_order
 from sdmetrics.clips.styles.built_in import STYLES, Style
 from sdmetrics.clips.views import View, clip_generator, draw_styles, draw_views, shuffled
 from sdmetrics.errors import InputError
@@ -20,7 +20,7 @@ from sdmetrics.probes.inputs import FLOWS, ModelInput
 Feeds = dict[str, NDArray[Any]]
 
 Shown = Mapping[str, NDArray[Any]]
-"""What a view draws from, by source: `"rgb"`, frames; `"flow"` and `"flow_vectors"`, as in `views.SOURCES`."""
+"""What a view draws from, by source: `"rgb"`, frames; `"flow"` and `"flow_vectors"`, see `probes.inputs.SOURCES`."""
 
 
 def render(
@@ -28,14 +28,14 @@ def render(
 ) -> tuple[tuple[View, ...], list[Shown]]:
     """Return the three views of a clip and what each draws from: frames, uint8 `(T, H, W, 3)`, and flow if it is read.
 
-    A view's `orders` index its frames. The result depends on the arguments alone. A clip that comes in styles keeps
-    them; any other is given `styles`, by default the built-in ones. Flow is the clip's own, of the unstyled frames.
+    A view's `orders` index its frames. The result depends only on the arguments. A clip that comes in styles keeps
+    them; others are rendered in `styles`, by default the built-in ones. Flow is that of the clip's unstyled frames.
 
     Raises
     ------
     InputError
-        If the clip cannot be decoded, its frames cannot be shuffled, it has no flow where that is read, or a style does
-        not give frames.
+        If the clip cannot be decoded, its frames cannot be shuffled, it has no flow where a model reads flow, or a
+        style does not return frames.
 
     Examples
     --------
@@ -53,9 +53,8 @@ def render(
         a, b = draw_styles(sorted(styles), rng)
         frames = clip.frames
         first, second = (_restyled(frames, style, styles[style]) for style in (a, b))
-    wanted = _wanted(inputs)
     for style, styled in ((a, first), (b, second)):
-        _insist_size(styled, f" in style {style!r}", clip, wanted)
+        _check_size(styled, f" in style {style!r}", clip, inputs)
     views = draw_views(a, b, inputs, _content(first), rng)
     flow = _flow(clip, inputs)
     return views, [
@@ -67,12 +66,12 @@ def render(
 def plain(clip: Clip, inputs: Sequence[ModelInput]) -> tuple[View, Shown]:
     """Return the view of a clip as it is, in order and in the style `""`, and what it draws from, as `render` does.
 
-    A clip that comes in styles alone is what its `load` gives, which is one of them.
+    A clip that comes only in styles is shown as its `load` returns it, in one of them.
 
     Raises
     ------
     InputError
-        If the clip cannot be decoded, or has not the frames, size and flow that the inputs want.
+        If the clip cannot be decoded, or does not have the frames, size and flow that the inputs read.
 
     Examples
     --------
@@ -82,15 +81,15 @@ def plain(clip: Clip, inputs: Sequence[ModelInput]) -> tuple[View, Shown]:
     ([0, 1, 2, 3, 4, 5, 6, 7], (8, 40, 40, 3))
     """
     frames = clip.frames
-    _insist_size(frames, "", clip, _wanted(inputs))
+    _check_size(frames, "", clip, inputs)
     view = View("", {i.name: frame_order(len(frames), i.frames) for i in inputs})
     return view, _only_read({"rgb": frames, **_flow(clip, inputs)}, inputs)
 
 
 def reordered(clip: Clip, seed: int, inputs: Sequence[ModelInput]) -> tuple[View, Shown]:
-    """Return a clip as `plain` does, but with its frames shuffled: every input by itself, as in `views.shuffled`.
+    """Return a clip as `plain` does, but with its frames shuffled, independently for every input.
 
-    The shuffle depends on `seed` and the clip's id alone.
+    The shuffle depends only on `seed` and the clip's id.
 
     Raises
     ------
@@ -110,13 +109,13 @@ def reordered(clip: Clip, seed: int, inputs: Sequence[ModelInput]) -> tuple[View
 
 
 def check_styles(styles: Mapping[str, Style], clips: Iterable[Clip], inputs: Sequence[ModelInput]) -> None:
-    """Refuse at once styles that were asked for and cannot be had of the clips.
+    """Validate early the styles that were requested for the clips.
 
     Raises
     ------
     InputError
-        If there are fewer than two, a clip comes in styles of its own, or a style does not give frames as it was given:
-        each is tried on noise of the size that the inputs want.
+        If there are fewer than two, a clip comes in styles of its own, or a style does not return frames like its
+        input: each is tried on noise of the size that the inputs read.
 
     Examples
     --------
@@ -130,10 +129,11 @@ def check_styles(styles: Mapping[str, Style], clips: Iterable[Clip], inputs: Seq
     for clip in clips:
         if clip.styled:
             raise InputError(
-                f"clip {clip.id!r} comes in styles of its own ({', '.join(sorted(clip.styled))}), and others are asked "
-                "for; leave them out, or give the unstyled videos"
+                f"clip {clip.id!r} comes in styles of its own ({', '.join(sorted(clip.styled))}), and others were "
+                "requested; leave them out, or use the unstyled videos"
             )
-    noise = rng.integers(0, 256, (*_wanted(inputs), 3), np.uint8)
+    shape = ClipShape.read_by(inputs)
+    noise = rng.integers(0, 256, (shape.frames, *shape.size, 3), np.uint8)
     for name, style in styles.items():
         _restyled(noise, name, style)
 
@@ -149,7 +149,7 @@ def feeds(views: Sequence[View], shown: Sequence[Shown]) -> Feeds:
 
 
 def _only_read(shown: Shown, inputs: Sequence[ModelInput]) -> Shown:
-    """Leave out the sources that no input reads."""
+    """Return the sources that an input reads."""
     return {item.source: shown[item.source] for item in inputs}
 
 
@@ -159,7 +159,7 @@ def _flow(clip: Clip, inputs: Sequence[ModelInput]) -> Shown:
     if not read:
         return {}
     flow = clip.flow
-    _insist_size(flow, " of flow", clip, _wanted(inputs))
+    _check_size(flow, " of flow", clip, inputs)
     coded = flow.dtype == np.uint8
     forms: dict[str, Callable[[], NDArray[Any]]] = {
         "flow": lambda: flow if coded else flow_to_rgb(flow),
@@ -177,26 +177,23 @@ def _jittered(flow: Shown, rng: np.random.Generator) -> Shown:
     return {source: changes[source](values, jitter) for source, values in flow.items()}
 
 
-def _wanted(inputs: Sequence[ModelInput]) -> tuple[int, int, int]:
-    """Return frames, height and width of the clips that the inputs read."""
-    return max(i.frames for i in inputs), *inputs[0].size
-
-
-def _insist_size(frames: NDArray[Any], style: str, clip: Clip, wanted: tuple[int, int, int]) -> None:
-    """Refuse a clip of other frames or size than the inputs read."""
-    if frames.shape[:3] != wanted:
+def _check_size(frames: NDArray[Any], style: str, clip: Clip, inputs: Sequence[ModelInput]) -> None:
+    """Raise an `InputError` unless a clip has the frames and the size that the inputs read."""
+    shape = ClipShape.read_by(inputs)
+    expected = shape.frames, *shape.size
+    if frames.shape[:3] != expected:
         raise InputError(
-            f"clip {clip.id!r} has {_size(frames.shape)}{style}, and the model reads {_size(wanted)}; open the clips "
+            f"clip {clip.id!r} has {_size(frames.shape)}{style}, and the model reads {_size(expected)}; open the clips "
             "with the model's frames and size"
         )
 
 
 def _restyled(frames: Frames, name: str, style: Style) -> Frames:
-    """Apply a style to a copy, for a user's function may work in place, and insist on frames."""
+    """Apply a style to a copy, since a user's function may work in place, and check that it returns frames."""
     styled = style(frames.copy())
     if styled.dtype != frames.dtype or styled.shape != frames.shape:
         raise InputError(
-            f"style {name!r} gives {styled.dtype} of shape {styled.shape}; needed: frames as it was given, "
+            f"style {name!r} returns {styled.dtype} of shape {styled.shape}; expected frames like its input, "
             f"{frames.dtype} of shape {frames.shape}"
         )
     return styled
@@ -209,5 +206,5 @@ def _content(frames: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def _size(shape: Sequence[int]) -> str:
-    """Say a clip's shape in words."""
+    """Return a clip's shape in words."""
     return f"{shape[0]} frames of {shape[1]}×{shape[2]}"

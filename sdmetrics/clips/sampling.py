@@ -1,13 +1,43 @@
-"""Which frames of a video make a clip (paper, Sec. 4.1: a window of the video, evenly sampled)."""
+"""Which frames are read: of a video for a clip, of a clip for a model input, of annotated images for a segmenter.
+
+The paper samples a window of the video evenly (Sec. 4.1). Everything that chooses frames is in this file.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError
+from sdmetrics.probes.inputs import ModelInput
+
+
+@dataclass(frozen=True)
+class ClipShape:
+    """How many frames a clip has, how far apart they are in the video, and their `(height, width)` in pixels.
+
+    Examples
+    --------
+    >>> slow = ModelInput("slow", frames=8, stride=8)
+    >>> ClipShape.read_by([slow, ModelInput("fast", frames=32, stride=2)])
+    ClipShape(frames=32, stride=2, size=(224, 224))
+    """
+
+    frames: int
+    stride: int
+    size: tuple[int, int]
+
+    @classmethod
+    def read_by(cls, inputs: Sequence[ModelInput], stride: int | None = None) -> ClipShape:
+        """Return the shape of the clips that a model reads: that of its input with the most frames.
+
+        `stride` replaces the model's own.
+        """
+        widest = max(inputs, key=lambda item: item.frames)
+        return cls(widest.frames, stride or widest.stride, widest.size)
 
 
 @dataclass(frozen=True)
@@ -17,10 +47,10 @@ class Window:
     Parameters
     ----------
     frames, stride
-        Frames read, and the number of video frames that each stands for.
+        Frames read, and the number of video frames that each represents.
     part, parts
-        Which of how many windows of one video this is. One lies in the middle; several are spread evenly from
-        the beginning to the end.
+        Which of how many windows of one video this is. A single window is centred; several are spread evenly from the
+        beginning to the end.
     start, end
         The segment, in seconds from the first frame, outside which nothing is read. Default: the whole video.
 
@@ -45,7 +75,7 @@ class Window:
         Raises
         ------
         InputError
-            If the segment holds no frame.
+            If there is no frame in the segment.
         """
         seconds = seconds - seconds[:1]
         first = 0 if self.start is None else int(np.searchsorted(seconds, self.start))
@@ -56,7 +86,7 @@ class Window:
             shown = (
                 f"its {len(seconds)} frames are shown from 0 to {seconds[-1]:g} s" if len(seconds) else "it has none"
             )
-            raise InputError(f"no frame lies in the segment {where}: {shown}. Correct the segment's start and end")
+            raise InputError(f"no frame is in the segment {where}: {shown}. Correct the segment's start and end")
         window = self.frames * self.stride
         room = max(length - window, 0)
         begin = room // 2 if self.parts == 1 else room * self.part // (self.parts - 1)
@@ -66,9 +96,9 @@ class Window:
 
 @dataclass(frozen=True)
 class Neighbours(Window):
-    """The frames of a window, and after each the one that follows it in the video: what optical flow is estimated from.
+    """The frames of a window, each with the next frame of the video: the input of optical flow estimation.
 
-    In the place of the video's last frame, which none follows, stands the one before it.
+    The last frame of the video has no next frame; it is replaced by the frame before it.
 
     Examples
     --------
@@ -86,8 +116,80 @@ class Neighbours(Window):
         """
         first = np.minimum(super().indices(seconds), len(seconds) - 2)
         if len(seconds) < 2:
-            raise InputError("the video has a single frame, which has no optical flow; give a longer one, or its flow")
+            raise InputError("the video has a single frame, so it has no optical flow; use a longer one, or pass flow")
         return np.stack([first, first + 1], axis=1).ravel()
+
+
+def spread_windows(shape: ClipShape, clips_per_video: int | None) -> list[Window]:
+    """Return the windows of the clips of one video; `None` stands for one.
+
+    Raises
+    ------
+    InputError
+        If `clips_per_video` is below 1.
+
+    Examples
+    --------
+    >>> [window.part for window in spread_windows(ClipShape(8, 2, (224, 224)), 3)]
+    [0, 1, 2]
+    """
+    count = 1 if clips_per_video is None else clips_per_video
+    if count < 1:
+        raise InputError(f"clips_per_video is {count}; expected at least 1")
+    return [Window(shape.frames, shape.stride, part, count) for part in range(count)]
+
+
+def annotated_stretches(
+    images: int, annotated: Sequence[int], shape: ClipShape, clips_per_video: int | None
+) -> list[list[int]]:
+    """Return, for each clip of an annotated video, the indices of its images.
+
+    A clip of a single frame is an annotated image. Without `clips_per_video` the whole video is covered: by a clip for
+    every annotated image, or by clips of several frames one after the other, the last of which begins earlier where the
+    video would not fill it.
+
+    Parameters
+    ----------
+    images
+        How many images the video has.
+    annotated
+        The indices of the annotated ones, increasing.
+    shape, clips_per_video
+        How the clips are cut.
+
+    Examples
+    --------
+    >>> annotated_stretches(10, [0, 5, 9], ClipShape(1, 1, (224, 224)), None)
+    [[0], [5], [9]]
+    >>> annotated_stretches(10, [0, 5, 9], ClipShape(4, 1, (224, 224)), None)
+    [[0, 1, 2, 3], [4, 5, 6, 7], [6, 7, 8, 9]]
+    """
+    places = np.arange(images, dtype=np.float64)
+    if shape.frames == 1:
+        if clips_per_video is None:
+            return [[index] for index in annotated]
+        windows = [Window(1, 1, part, clips_per_video) for part in range(clips_per_video)]
+        return [[annotated[place] for place in window.indices(places[: len(annotated)])] for window in windows]
+    if clips_per_video is not None:
+        windows = spread_windows(shape, clips_per_video)
+    else:
+        length = shape.frames * shape.stride
+        last = max(images - length, 0)
+        begins = (min(begin, last) for begin in range(0, images, length))
+        windows = [Window(shape.frames, shape.stride, start=begin, end=begin + length) for begin in begins]
+    return [window.indices(places).tolist() for window in windows]
+
+
+def following(chosen: Sequence[int], images: int) -> NDArray[np.int64]:
+    """Return for each chosen image the next of the video; for the last image the one before it.
+
+    Examples
+    --------
+    >>> following([0, 4], images=5).tolist()
+    [1, 3]
+    """
+    first = np.asarray(chosen, np.int64)
+    return np.where(first + 1 < images, first + 1, first - 1)
 
 
 def frame_order(total: int, frames: int) -> NDArray[np.int64]:

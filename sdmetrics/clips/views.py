@@ -10,8 +10,8 @@ view  style    motion             pairs
 2     a        other motion       same style as 0, another motion
 ====  =======  =================  ======================================
 
-Other motion: the frames are shuffled, by itself for every model input that reads several; of a model that reads optical
-flow, the flow is jittered (and its inputs of a single frame stay what they are).
+Other motion: each multi-frame input is shuffled independently. For a model that reads optical flow, the flow is
+jittered (and its inputs of a single frame do not change).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ VIEWS_PER_CLIP = 3
 class View:
     """What is fed to the model once: a clip in one style and, per model input, one order of its frames.
 
-    `jittered` says whether the optical flow is another one than the clip's.
+    `jittered` tells whether the optical flow differs from the clip's.
     """
 
     style: str
@@ -46,7 +46,7 @@ class View:
 
 
 def clip_generator(seed: int, clip_id: str) -> np.random.Generator:
-    """Return the generator of one clip: the same for the same seed and id, wherever and whenever it is asked for."""
+    """Return the random generator of one clip, which depends only on the seed and the clip's id."""
     digest = hashlib.sha256(clip_id.encode()).digest()
     return np.random.default_rng([seed, *np.frombuffer(digest, np.uint32)])
 
@@ -103,10 +103,10 @@ def draw_styles(styles: Sequence[str], rng: np.random.Generator) -> tuple[str, s
 def draw_views(
     a: str, b: str, inputs: Sequence[ModelInput], content: NDArray[np.int64], rng: np.random.Generator
 ) -> tuple[View, View, View]:
-    """Return the three views of a clip; `PAIRS` says which two share which factor.
+    """Return the three views of a clip; `PAIRS` lists which two share which factor.
 
-    `content` is as in `shuffled`. In the last view every model input is shuffled by itself; of a model that reads flow,
-    the inputs of flow are jittered instead, and those of a single frame stay in order.
+    `content` is as in `shuffled`. In the last view each model input is shuffled independently. For a model that reads
+    flow, the flow inputs are jittered instead, and single-frame inputs stay in order.
 
     Raises
     ------

@@ -1,50 +1,53 @@
-"""In what runs were made differently, in words, and what follows for comparing them."""
+"""Cautions: in what runs were made differently, in words, and what follows for comparing them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from sdmetrics.analysis.facts import differences
+from sdmetrics.analysis.facts import circumstances, differences
 from sdmetrics.analysis.results import Results
 
 UNKNOWN = "unknown"
 
 
 def warnings(runs: Mapping[str, Results]) -> list[str]:
-    """Return one sentence per thing in which runs, by name, were made differently; models aside.
+    """Return a sentence for everything, except the model, in which runs, by name, were made differently.
 
     Examples
     --------
     >>> made = {"clips": {"sha256": "9f2c"}, "styles": ["ink", "oil"]}
     >>> one, other = (Results({}, 0, "pearson", t, {"used": 9, "skipped": []}, settings=made) for t in (0.5, 0.6))
     >>> warnings({"a": one, "b": other})
-    ['The thresholds differ: 0.5 (a), 0.6 (b). Their unit classes are counted by other rules.']
+    ['The thresholds differ: 0.5 (a), 0.6 (b). Their unit classes are counted by different rules.']
     """
-    found = []
+    sentences = []
     for (things, consequence), value_of in _DECISIVE.items():
         values: dict[str, list[str]] = {}
         for name, run in runs.items():
             values.setdefault(value_of(run), []).append(name)
         if len(values) > 1:
             given = ", ".join(f"{value} ({_listed(names)})" for value, names in values.items())
-            found.append(f"The {things} differ: {given}. {consequence}.")
+            sentences.append(f"The {things} differ: {given}. {consequence}.")
         elif UNKNOWN in values and len(runs) > 1:
-            found.append(f"The {things} are not known: the runs do not say how they were made. {consequence}.")
-    told = ("seed", "estimator", "threshold", "clips", "styles")
-    others = [term for term in differences(runs) if not term.startswith(told)]
+            sentences.append(f"The {things} are not known: the runs do not record them. {consequence}.")
+    named = ("seed", "estimator", "threshold", "clips", "styles")
+    others = [term for term in differences(runs) if not term.startswith(named)]
     if others:
-        found.append(f"Also made differently: {', '.join(others)}.")
-    return found
+        sentences.append(f"Also made differently: {', '.join(others)}.")
+    computed = circumstances(runs)
+    if computed:
+        sentences.append(f"Computed differently, which changes numbers by less than 1e-5: {', '.join(computed)}.")
+    return sentences
 
 
 def _clips(run: Results) -> str:
-    """Say which clips a run saw."""
+    """Return which clips a run saw."""
     digest = run.settings.get("clips", {}).get("sha256")
     return f"{run.clips['used']} used, {len(run.clips['skipped'])} skipped, list {digest[:8]}" if digest else UNKNOWN
 
 
 def _styles(run: Results) -> str:
-    """Say in which styles a run saw them."""
+    """Return in which styles a run saw them."""
     styles = run.settings.get("styles", {})
     if not isinstance(styles, Mapping):
         return ", ".join(styles)
@@ -54,15 +57,15 @@ def _styles(run: Results) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    """Name the runs, of many the first and the last."""
+    """Name the runs; only the first and the last of many."""
     return ", ".join(names if len(names) < 4 else [names[0], "…", names[-1]])
 
 
 _DECISIVE: Mapping[tuple[str, str], Callable[[Results], str]] = {
     ("estimators", "Their scores and percents are not on one scale"): lambda run: run.estimator,
-    ("thresholds", "Their unit classes are counted by other rules"): lambda run: f"{run.threshold:g}",
-    ("seeds", "They saw other styles and other orders of frames"): lambda run: str(run.seed),
+    ("thresholds", "Their unit classes are counted by different rules"): lambda run: f"{run.threshold:g}",
+    ("seeds", "They saw different styles and different orders of frames"): lambda run: str(run.seed),
     ("clips", "Part of a difference may be the clips'"): _clips,
     ("styles", "The styles define the factors"): _styles,
 }
-"""What decides whether numbers can be compared, and why; and where a run says it."""
+"""What decides whether numbers can be compared, why, and where a run records it."""

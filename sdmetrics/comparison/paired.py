@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sdmetrics.analysis.identity import sha256_of
 from sdmetrics.analysis.results import Results
-from sdmetrics.analysis.shards import LayerMoments, load_shard
+from sdmetrics.analysis.shards import LayerMoments, load_shard, shard_files
 from sdmetrics.metrics.classes import FACTORS
 from sdmetrics.metrics.estimators import Stack, layer_scores, percent
 from sdmetrics.metrics.intervals import jackknife, leave_one_out
@@ -50,14 +51,14 @@ def load_groups(run: Path, results: Results) -> Groups | None:
     >>> load_groups(Path("a folder without shards"), run) is None
     True
     """
-    groups: dict[str, list[LayerMoments]] = {}
-    used = 0
-    for path in sorted((run / "shards").glob("*-*.npz")):
-        shard = load_shard(path)
+    groups: dict[int, list[LayerMoments]] = {}
+    used, identity = 0, sha256_of(results.settings)
+    for group, path in shard_files(run / "shards"):
+        shard = load_shard(path, identity)
         if shard is None:
             return None
         if shard.moments:
-            groups.setdefault(path.name.partition("-")[0], []).append(shard.moments)
+            groups.setdefault(group, []).append(shard.moments)
         used += shard.used
     return [*groups.values()] if used == results.clips["used"] else None
 

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics._files import write_json
-from sdmetrics._progress import progress_bar
 from sdmetrics.clips.clip import VOID, Clip, Masks
-from sdmetrics.clips.prefetch import Unusable, rendered_ahead
+from sdmetrics.clips.prefetch import check_any_usable, usable_clips
 from sdmetrics.errors import InputError, require
 from sdmetrics.evaluation.overlap import foreground
+from sdmetrics.metrics.arrays import Floats
 from sdmetrics.metrics.groups import GROUPS, group_of
-from sdmetrics.metrics.intervals import Floats, with_interval
+from sdmetrics.metrics.intervals import with_interval
 
 SCHEMA = 1
 SIZE = (54, 96)
@@ -31,18 +31,18 @@ class CentreBias:
     Parameters
     ----------
     map
-        float64 `(height, width)`: how often a pixel shows an annotated object, over that of the pixel that does most
-        often, 0 to 1. NaN where a pixel is unknown in all frames.
+        float64 `(height, width)`: how often a pixel shows an annotated object, relative to the pixel that does most
+        often, 0 to 1. NaN where a pixel is annotated in no frame.
     number
-        The map's mean in the central box, of half its height and width, over its mean: 1 for a map that is the same
-        all over, 4 where all objects lie in the box, 0 where all lie outside. `None` where there is no object, or
-        nothing of the box is known.
+        The object density in the central box (half the height and width) divided by the density over the whole frame: 1
+        for uniformly placed objects, 4 if all are inside the box, 0 if all are outside. `None` if there is no object,
+        or nothing in the box is annotated.
     ci95
         The number's interval.
     clips
         How many were used.
     frames
-        How many of their frames have a pixel that is annotated, if only as background.
+        How many of their frames have an annotated pixel, which may be background.
     skipped
         The other clips: `{"id", "reason"}` each.
     """
@@ -55,7 +55,7 @@ class CentreBias:
     skipped: list[dict[str, str]] = field(default_factory=list)
 
     def row(self) -> dict[str, Any]:
-        """Return all of it as JSON holds it."""
+        """Return everything as JSON holds it."""
         rows = [[None if np.isnan(value) else round(value, 6) for value in line] for line in self.map.tolist()]
         return {**vars(self), "map": rows}
 
@@ -67,20 +67,20 @@ def save_centre_biases(biases: dict[str, CentreBias], path: str | Path) -> Path:
 
 
 def centre_bias(clips: Iterable[Clip], size: tuple[int, int] = SIZE, *, progress: bool = True) -> CentreBias:
-    """Average the masks of a data set: how often an object is where in the frame.
+    """Average the segmentation masks of a data set: how often each part of the frame shows an object.
 
-    Every frame counts the same, and its masks are stretched to one size. Pixels that are not annotated (255) count
-    neither way.
+    Every frame has the same weight, and its mask is stretched to one size. Pixels that are not annotated (255) are left
+    out.
 
     Parameters
     ----------
     clips
-        Clips with masks, whose frames are not decoded. One without, or with masks that cannot be read, is skipped, and
-        listed with the reason.
+        Clips with segmentation masks, whose frames are not decoded. A clip without masks, or with masks that cannot be
+        read, is skipped, and listed with the reason.
     size
         Height and width of the map.
     progress
-        Show a progress bar where standard error is a terminal.
+        Show a progress bar if standard error is a terminal.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def centre_bias(clips: Iterable[Clip], size: tuple[int, int] = SIZE, *, progress
     Raises
     ------
     InputError
-        If no clip can be used, or none has a pixel that is annotated.
+        If no clip can be used, or none has an annotated pixel.
 
     Examples
     --------
@@ -102,9 +102,9 @@ def centre_bias(clips: Iterable[Clip], size: tuple[int, int] = SIZE, *, progress
     """
     clips = list(clips)
     if not clips:
-        raise InputError("there are no clips; give at least one with masks")
+        raise InputError("there are no clips; pass at least one with segmentation masks")
     if min(size) < 2:
-        raise InputError(f"size is {size}; allowed: height and width of 2 pixels and above")
+        raise InputError(f"size is {size}; expected a height and width of at least 2 pixels")
     sums = np.zeros((GROUPS, 2, *size))
     inhabited: set[int] = set()
     skipped: list[dict[str, str]] = []
@@ -114,25 +114,15 @@ def centre_bias(clips: Iterable[Clip], size: tuple[int, int] = SIZE, *, progress
         masks = clip.masks
         return _seen(masks, size), int((masks != VOID).any(axis=(1, 2)).sum())
 
-    with (
-        rendered_ahead(add_up, clips) as rendered,
-        progress_bar("clips", len(clips), wanted=progress) as advance,
-    ):
-        for clip, outcome in zip(clips, rendered, strict=True):
-            if isinstance(outcome, Unusable):
-                skipped.append({"id": clip.id, "reason": outcome.reason})
-            else:
-                of_clip, annotated = outcome
-                frames += annotated
-                sums[group_of(clip.video)] += of_clip
-                if annotated:
-                    inhabited.add(group_of(clip.video))
-            advance(1)
-    if len(skipped) == len(clips):
-        reasons = "; ".join(f"{row['id']}: {row['reason']}" for row in skipped[:3])
-        raise InputError(f"none of {len(clips)} clips could be used; {reasons}. Mend them, or add others")
+    with usable_clips(add_up, clips, skipped, progress) as usable:
+        for clip, (of_clip, annotated) in usable:
+            frames += annotated
+            sums[group_of(clip.video)] += of_clip
+            if annotated:
+                inhabited.add(group_of(clip.video))
+    check_any_usable(len(clips) - len(skipped), len(clips), skipped)
     if not frames:
-        raise InputError(f"no pixel of {len(clips) - len(skipped)} clip(s) is annotated; give other clips")
+        raise InputError(f"no pixel of {len(clips) - len(skipped)} clip(s) is annotated; use other clips")
     shares = [_share(sums.sum(axis=0)), *(_share(np.delete(sums, group, 0).sum(axis=0)) for group in sorted(inhabited))]
     number = with_interval(np.array([_concentration(share) for share in shares]))
     top = np.nanmax(shares[0])
@@ -147,7 +137,7 @@ def centre_bias(clips: Iterable[Clip], size: tuple[int, int] = SIZE, *, progress
 
 
 def _seen(masks: Masks, size: tuple[int, int]) -> Floats:
-    """Return how often each pixel of the map shows an object, and how often it is known, `(2, height, width)`."""
+    """Return how often each pixel of the map shows an object, and is annotated, `(2, height, width)`."""
     cv2 = require("cv2", extra="cpu")
     total = np.zeros((2, *size))
     for mask in masks:
@@ -157,7 +147,7 @@ def _seen(masks: Masks, size: tuple[int, int]) -> Floats:
 
 
 def _share(sums: Floats) -> Floats:
-    """Return how often each pixel shows an object of how often it is known; NaN where it never is."""
+    """Return the share of frames in which an annotated pixel shows an object; NaN where it never is annotated."""
     objects, known = sums
     return np.asarray(np.divide(objects, known, out=np.full_like(known, np.nan), where=known > 0))
 
@@ -172,6 +162,6 @@ def _concentration(share: Floats) -> float:
 
 
 def _central(length: int) -> NDArray[np.float64]:
-    """Return how much of each pixel lies in the middle half of a line, `(length,)`."""
+    """Return how much of each pixel is in the middle half of a line, `(length,)`."""
     edges = np.clip(np.arange(length + 1), length / 4, 3 * length / 4)
     return np.diff(edges)

@@ -1,4 +1,4 @@
-"""How often a classifier is right, in order and on shuffled frames (paper, Sec. 4.2.1)."""
+"""Top-1 and top-5 accuracy of a classifier, in order and on shuffled frames (paper, Sec. 4.2.1)."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics._files import write_json
-from sdmetrics._progress import progress_bar
 from sdmetrics.clips.clip import Clip
-from sdmetrics.clips.prefetch import Unusable, rendered_ahead
+from sdmetrics.clips.prefetch import check_any_usable, usable_clips
 from sdmetrics.clips.render import Shown, feeds, plain, reordered
 from sdmetrics.clips.views import View
 from sdmetrics.errors import InputError
 from sdmetrics.evaluation.labels import class_indices
+from sdmetrics.evaluation.outputs import only_output
 from sdmetrics.metrics.groups import group_of
 from sdmetrics.metrics.intervals import mean_replicates, with_interval
-from sdmetrics.runners.protocols import OutputRunner
+from sdmetrics.runners.protocols import OutputRunner, circumstance_of, model_description
 
 SCHEMA = 1
 TOPS = {"top1": 1, "top5": 5}
@@ -30,14 +30,14 @@ ORDERS = ("in_order", "shuffled")
 
 @dataclass
 class Evaluation:
-    """How often a model is right.
+    """The accuracy of a model.
 
     Parameters
     ----------
     model
-        The runner's identity: name, SHA-256, provider, versions.
+        The model's name and the runner's identity: SHA-256, layers with their axes, precision.
     seed
-        What drew the shuffles; `None` where nothing was shuffled.
+        Random seed of the shuffles; `None` where nothing was shuffled.
     scores
         For `"in_order"` and, where frames were shuffled, `"shuffled"` and their `"ratio"`: for `"top1"` and `"top5"` a
         `"value"` and its `"ci95"`. Shares of 1; undefined is `None`.
@@ -45,6 +45,8 @@ class Evaluation:
         One row per clip that was used: `id`, `video`, `label` (an index) and, for each order, `top1` and `top5`.
     skipped
         The other clips: `{"id", "reason"}` each.
+    ran_on
+        Where and how the model ran: provider, threads, versions.
     """
 
     model: dict[str, Any]
@@ -52,6 +54,7 @@ class Evaluation:
     scores: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     clips: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
+    ran_on: dict[str, Any] = field(default_factory=dict)
 
     def save(self, path: str | Path) -> Path:
         """Write everything to one JSON file; return its path."""
@@ -69,45 +72,43 @@ def evaluate(
     output: str | None = None,
     progress: bool = True,
 ) -> Evaluation:
-    """Count how often a classifier is right and, on request, how much of that it keeps when frames are shuffled.
+    """Return top-1 and top-5 accuracy, optionally also on shuffled frames.
 
-    The ratio of both is the paper's relative top-1 (Sec. 4.2.1, there of models that were also trained on shuffled
-    frames). A model that is blind to the order of frames keeps 1; one that needs the order keeps what can be told
-    without it.
+    The ratio of both is the paper's relative top-1 (Sec. 4.2.1, where the models were also trained on shuffled frames).
+    It is 1 for a model that is blind to the order of frames. A model that needs the order keeps only the accuracy that
+    is possible without it.
 
     Parameters
     ----------
     runner
         Runs the model: `OnnxRunner` or `TorchRunner`.
     clips
-        Clips with labels. One that cannot be decoded, or cannot be shuffled where that is asked for, is skipped in both
-        orders, and listed with the reason.
+        Clips with labels. A clip that cannot be decoded, or cannot be shuffled where that is requested, is skipped in
+        both orders, and listed with the reason.
     classes
-        The index of the model's output for each class name, as `labels.read_classes` gives it. Default: labels are
-        indices.
+        The index of the model's output for each class name, see `read_classes`. Default: labels are indices.
     shuffle
-        Whether every clip is also shown with its frames shuffled, every input by itself.
+        Whether every clip is also shown with its frames shuffled, independently for every input.
     seed
-        Draws the shuffles. The same seed and clip give the same one.
+        Random seed of the shuffles. The same seed and clip give the same shuffle.
     batch
-        Views per run of the model.
+        Batch size, in views.
     output
-        The model's output that scores the classes, `(N, classes)`; default: the only one with two axes.
+        Name of the model output that holds the class scores, `(N, classes)`. Default: the only one with two axes.
     progress
-        Show a progress bar where standard error is a terminal.
+        Show a progress bar if standard error is a terminal.
 
     Returns
     -------
     Evaluation
         Intervals are 95 % delete-one-group jackknife intervals, those of the ratio from both means without the same
-        group; undefined below five groups of videos. They see only the spread that the clips show: where every clip is
-        right, both ends are 1.
+        group; undefined below five groups of videos. If every clip is correct the interval collapses to 1.
 
     Raises
     ------
     InputError
-        If no clip can be used, a label is no class or none of the outputs, an input cannot be shuffled, or the model
-        gives NaN.
+        If no clip can be used, a label is not a class or has no output, an input cannot be shuffled, or the model
+        returns NaN.
 
     Examples
     --------
@@ -123,9 +124,10 @@ def evaluate(
     """
     clips = list(clips)
     labels = class_indices(clips, classes)
-    _check(runner, clips, shuffle, seed, batch)
-    found = Evaluation(dict(runner.identity), seed if shuffle else None)
-    used: list[int] = []
+    _validate(runner, clips, shuffle, seed, batch)
+    label_of = dict(zip(map(id, clips), labels.tolist(), strict=True))
+    evaluation = Evaluation(model_description(runner), seed if shuffle else None, ran_on=circumstance_of(runner))
+    used: list[Clip] = []
     right: list[NDArray[np.bool_]] = []
 
     def render(clip: Clip) -> list[tuple[View, Shown]]:
@@ -134,37 +136,29 @@ def evaluate(
         view = plain(decoded, runner.inputs)
         return [view, reordered(decoded, seed, runner.inputs)] if shuffle else [view]
 
-    with (
-        rendered_ahead(render, clips) as rendered,
-        progress_bar("clips", len(clips), wanted=progress) as advance,
-    ):
+    with usable_clips(render, clips, evaluation.skipped, progress) as usable:
 
-        def views() -> Iterator[tuple[int, View, Shown]]:
-            for index, outcome in enumerate(rendered):
-                if isinstance(outcome, Unusable):
-                    found.skipped.append({"id": clips[index].id, "reason": outcome.reason})
-                else:
-                    used.append(index)
-                    yield from ((index, *view) for view in outcome)
-                advance(1)
+        def views() -> Iterator[tuple[Clip, View, Shown]]:
+            for clip, rendered in usable:
+                used.append(clip)
+                yield from ((clip, *view) for view in rendered)
 
         waiting = views()
         while some := list(islice(waiting, batch)):
-            indices, in_view, shown = zip(*some, strict=True)
+            shown_clips, in_view, shown = zip(*some, strict=True)
             values = class_scores(runner.run(feeds(in_view, shown)), output)
-            _insist_outputs(labels, values)
-            ids = [clips[index].id for index in indices]
-            right.append(np.stack([top_k(values, labels[list(indices)], k, ids) for k in TOPS.values()], axis=1))
-    if not used:
-        reasons = "; ".join(f"{row['id']}: {row['reason']}" for row in found.skipped[:3])
-        raise InputError(f"none of {len(clips)} clips could be used; {reasons}. Mend them, or add others")
+            _check_labels(labels, values)
+            ids = [clip.id for clip in shown_clips]
+            of_batch = np.array([label_of[id(clip)] for clip in shown_clips])
+            right.append(np.stack([top_k(values, of_batch, k, ids) for k in TOPS.values()], axis=1))
+    check_any_usable(len(used), len(clips), evaluation.skipped)
     orders = ORDERS if shuffle else ORDERS[:1]
     by_clip = np.concatenate(right).reshape(len(used), len(orders), len(TOPS))
-    for index, row in zip(used, by_clip.tolist(), strict=True):
+    for clip, row in zip(used, by_clip.tolist(), strict=True):
         shares = {order: dict(zip(TOPS, of_order, strict=True)) for order, of_order in zip(orders, row, strict=True)}
-        found.clips.append({"id": clips[index].id, "video": clips[index].video, "label": int(labels[index]), **shares})
-    found.scores = _scores(by_clip, np.array([group_of(clips[index].video) for index in used]))
-    return found
+        evaluation.clips.append({"id": clip.id, "video": clip.video, "label": label_of[id(clip)], **shares})
+    evaluation.scores = _scores(by_clip, np.array([group_of(clip.video) for clip in used]))
+    return evaluation
 
 
 def top_k(
@@ -172,24 +166,24 @@ def top_k(
 ) -> NDArray[np.bool_]:
     """Return for each clip whether its label is among the `k` classes with the highest outputs, bool `(N,)`.
 
-    Of equal outputs, the one with the lower index counts as the higher: exactly `k` classes are among the highest,
-    whatever the ties, and a model that tells nothing apart is right about the first `k` classes only.
+    Ties are broken by index, lower first: exactly `k` classes are among the highest, and a model whose outputs are all
+    equal is right only for the first `k` classes.
 
     Parameters
     ----------
     outputs
         `(N, classes)`; larger is more likely.
     labels
-        `(N,)`, indices of the right classes.
+        `(N,)`, indices of the true classes.
     k
-        1 and above; from the number of classes on, every clip is right.
+        At least 1. With `k` equal to the number of classes, every clip is right.
     ids
         Names of the clips, for errors. Default: their numbers.
 
     Raises
     ------
     InputError
-        If an output is NaN, or a label is none of the classes.
+        If an output is NaN, or a label is not one of the classes.
 
     Examples
     --------
@@ -198,7 +192,7 @@ def top_k(
     >>> top_k(np.array([[0.1, 0.7, 0.2], [0.4, 0.4, 0.2]]), np.array([2, 1]), k=2)
     array([ True,  True])
     """
-    _insist_outputs(labels, outputs)
+    _check_labels(labels, outputs)
     undefined = np.argwhere(np.isnan(outputs))
     if len(undefined):
         row, index = undefined[0]
@@ -215,7 +209,7 @@ def top_k(
 
 
 def class_scores(outputs: Mapping[str, NDArray[Any]], name: str | None = None) -> NDArray[Any]:
-    """Return the output of a model that scores the classes, `(N, classes)`: the only one with two axes, or that named.
+    """Return the class scores `(N, classes)` of a model: the named output, or the only one with two axes.
 
     Raises
     ------
@@ -227,37 +221,27 @@ def class_scores(outputs: Mapping[str, NDArray[Any]], name: str | None = None) -
     >>> class_scores({"features": np.zeros((2, 8, 7, 7)), "logits": np.zeros((2, 5))}).shape
     (2, 5)
     """
-    shapes = ", ".join(f"{key} {np.shape(value)}" for key, value in outputs.items())
-    if name is not None and name not in outputs:
-        raise InputError(f"the model has no output {name!r}; allowed: {shapes}")
-    scores = [value for key, value in outputs.items() if np.ndim(value) == 2 and name in (None, key)]
-    if len(scores) == 1:
-        return scores[0]
-    if name is not None:
-        raise InputError(f"output {name!r} is no score (clips, classes); the model's outputs are {shapes}")
-    if scores:
-        raise InputError(f"several outputs could score the classes: {shapes}; name one")
-    raise InputError(f"no output scores the classes, (clips, classes); the model's outputs are {shapes}")
+    return only_output(outputs, name, lambda shape: len(shape) == 2, "class scores (clips, classes)")
 
 
-def _insist_outputs(labels: NDArray[np.int64], outputs: NDArray[Any]) -> None:
-    """Refuse labels that the model has no output for."""
+def _check_labels(labels: NDArray[np.int64], outputs: NDArray[Any]) -> None:
+    """Raise an `InputError` for a label without an output of the model."""
     if len(labels) and not 0 <= labels.min() <= labels.max() < outputs.shape[1]:
         wrong = labels[(labels < 0) | (labels >= outputs.shape[1])][0]
         raise InputError(
             f"a label is class {wrong}, and the model's output scores {outputs.shape[1]} classes, 0 to "
-            f"{outputs.shape[1] - 1}; give the classes that this model was trained to tell"
+            f"{outputs.shape[1] - 1}; use the classes that this model was trained on"
         )
 
 
-def _check(runner: OutputRunner, clips: Sequence[Clip], shuffle: bool, seed: int, batch: int) -> None:
-    """Refuse at once what would only fail after hours."""
+def _validate(runner: OutputRunner, clips: Sequence[Clip], shuffle: bool, seed: int, batch: int) -> None:
+    """Validate the arguments early, before anything is computed."""
     if not clips:
-        raise InputError("there are no clips; give at least one")
+        raise InputError("there are no clips; pass at least one")
     if seed < 0:
-        raise InputError(f"seed is {seed}; allowed: 0 and above")
+        raise InputError(f"seed is {seed}; expected at least 0")
     if batch < 1:
-        raise InputError(f"batch is {batch}; allowed: 1 view and above")
+        raise InputError(f"batch is {batch}; expected at least 1 view")
     still = [model_input.name for model_input in runner.inputs if model_input.frames < 2]
     if shuffle and still:
         raise InputError(f"model input {still[0]!r} reads a single frame, which cannot be shuffled; evaluate in order")

@@ -1,4 +1,4 @@
-"""What a model that segments marks as foreground: its outputs read as probabilities."""
+"""Foreground maps: the outputs of a segmenter, read as probabilities."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError, require
+from sdmetrics.evaluation.outputs import only_output
 
 Maps = NDArray[np.float32]
 """Probabilities of foreground, float32 `(N, T, H, W)`."""
@@ -25,8 +26,8 @@ class MapReader:
     output
         The name of the output; default: the only one that is a map.
     logits
-        Whether the output is before the sigmoid. Default: the first outputs that are read decide, by whether a value
-        lies outside 0 to 1; where later ones say otherwise, that is an error.
+        Whether the output is logits. Default: detected from the first batch, by whether a value is outside 0 to 1; a
+        later batch that contradicts it is an error.
 
     Examples
     --------
@@ -40,7 +41,7 @@ class MapReader:
         self._decided_here = logits is None
 
     def __call__(self, outputs: Mapping[str, NDArray[Any]], ids: Sequence[str]) -> Maps:
-        """Return the maps of the clips of these names.
+        """Return the maps of the clips with these ids.
 
         Raises
         ------
@@ -59,14 +60,14 @@ class MapReader:
             self.logits = bool(outside.any())
         if self._decided_here and not self.logits and outside.any():
             raise InputError(
-                f"clip {ids[int(np.argmax(outside))]!r}: the model's output lies outside 0 to 1, and that of the clips "
-                "before did not, so that it was read as probabilities. Say which it is: logits=True or logits=False"
+                f"clip {ids[int(np.argmax(outside))]!r}: the model's output is outside 0 to 1, although that of the "
+                "previous clips was read as probabilities. Specify which it is: logits=True or logits=False"
             )
         return np.asarray((np.tanh(maps / 2) + 1) / 2, np.float32) if self.logits else maps
 
 
 def map_output(outputs: Mapping[str, NDArray[Any]], name: str | None = None) -> NDArray[Any]:
-    """Return the output of a model that maps foreground, as `(N, T, H, W)`: the only one that can be, or that named.
+    """Return the output of a model that maps foreground, as `(N, T, H, W)`: the named one, or the only one that fits.
 
     It may have the shape `(N, H, W)`, `(N, 1, H, W)`, `(N, T, 1, H, W)` or `(N, 1, T, H, W)`.
 
@@ -80,23 +81,13 @@ def map_output(outputs: Mapping[str, NDArray[Any]], name: str | None = None) -> 
     >>> map_output({"features": np.zeros((2, 8, 7, 7)), "mask": np.zeros((2, 1, 56, 56))}).shape
     (2, 1, 56, 56)
     """
-    shapes = ", ".join(f"{key} {np.shape(value)}" for key, value in outputs.items())
-    if name is not None and name not in outputs:
-        raise InputError(f"the model has no output {name!r}; allowed: {shapes}")
-    maps = [value for key, value in outputs.items() if name in (None, key) and _is_map(np.shape(value))]
-    if len(maps) == 1:
-        one = np.asarray(maps[0])
-        frames = one.shape[1] * one.shape[2] if one.ndim == 5 else 1
-        return one.reshape(len(one), frames, *one.shape[-2:])
-    if name is not None:
-        raise InputError(f"output {name!r} is no map with one channel; the model's outputs are {shapes}")
-    if maps:
-        raise InputError(f"several outputs could map the foreground: {shapes}; name one")
-    raise InputError(f"no output maps the foreground, (clips, 1, height, width); the model's outputs are {shapes}")
+    maps = only_output(outputs, name, _is_map, "a map of the foreground (clips, 1, height, width)")
+    frames = maps.shape[1] * maps.shape[2] if maps.ndim == 5 else 1
+    return maps.reshape(len(maps), frames, *maps.shape[-2:])
 
 
 def _is_map(shape: tuple[int, ...]) -> bool:
-    """Tell whether an output of this shape has one channel of two dimensions, with or without time."""
+    """Return whether an output of this shape has one channel of two dimensions, with or without time."""
     return len(shape) == 3 or (len(shape) == 4 and shape[1] == 1) or (len(shape) == 5 and 1 in shape[1:3])
 
 

@@ -1,4 +1,4 @@
-"""How the frames of a clip are scored, by protocol; and the scores that `ablate` watches."""
+"""Protocols: how the frames of a clip are scored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sdmetrics.evaluation.overlap import (
     prominent_box,
     region_similarity,
 )
-from sdmetrics.metrics.intervals import Floats
+from sdmetrics.metrics.arrays import Floats
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class FrameProtocol:
     Parameters
     ----------
     overlap
-        Takes probabilities `(h, w)`, what is annotated, uint8 `(h, w)`, and the threshold; NaN where nothing is
+        Takes probabilities `(h, w)`, the annotation, uint8 `(h, w)`, and the threshold; returns NaN where nothing is
         annotated.
     threshold
-        The usual one: foreground is what exceeds it.
+        The default probability above which a pixel counts as foreground.
     """
 
     overlap: Callable[[NDArray[np.float32], Masks, float], float]
@@ -51,14 +51,11 @@ class FrameProtocol:
         """
         if len(maps) != len(truth):
             raise InputError(
-                f"the model's output has {len(maps)} map(s) of clip {clip_id!r}, which has {len(truth)} mask(s); give "
+                f"the model's output has {len(maps)} map(s) of clip {clip_id!r}, which has {len(truth)} mask(s); use "
                 "clips of as many frames as the model segments"
             )
         return np.array(
-            [
-                self.overlap(resized(one, wanted.shape), wanted, threshold)
-                for one, wanted in zip(maps, truth, strict=True)
-            ]
+            [self.overlap(resized(one, mask.shape), mask, threshold) for one, mask in zip(maps, truth, strict=True)]
         )
 
 
@@ -68,10 +65,12 @@ def _region(probability: NDArray[np.float32], truth: Masks, threshold: float) ->
 
 
 def _moca(probability: NDArray[np.float32], truth: Masks, threshold: float) -> float:
-    """Score a frame as is done on MoCA, whose frames without a box are not scored."""
-    wanted = box_around(foreground(truth))
-    found = prominent_box(probability, threshold)
-    return np.nan if wanted is None else box_overlap(found, wanted) if found else 0.0
+    """Score a frame as on MoCA, where frames without a box are not scored."""
+    expected = box_around(foreground(truth))
+    predicted = prominent_box(probability, threshold)
+    if expected is None:
+        return np.nan
+    return box_overlap(predicted, expected) if predicted else 0.0
 
 
 PROTOCOLS: Mapping[str, FrameProtocol] = {

@@ -1,8 +1,8 @@
-"""How well a model segments what is annotated: region similarity, and the protocol of MoCA (paper, Sec. 5.3)."""
+"""The quality of a segmentation: region similarity, and the protocol of MoCA (paper, Sec. 5.3)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -11,32 +11,32 @@ from typing import Any
 import numpy as np
 
 from sdmetrics._files import write_json
-from sdmetrics._progress import progress_bar
 from sdmetrics.clips.clip import Clip, Masks
-from sdmetrics.clips.prefetch import Unusable, rendered_ahead
+from sdmetrics.clips.prefetch import check_any_usable, usable_clips
 from sdmetrics.clips.render import Feeds, Shown, feeds, plain
 from sdmetrics.clips.views import View
 from sdmetrics.errors import InputError
 from sdmetrics.evaluation.foreground_maps import MapReader, Maps
 from sdmetrics.evaluation.overlap import SUCCESS_THRESHOLDS, successes
 from sdmetrics.evaluation.protocols import PROTOCOLS
+from sdmetrics.metrics.arrays import Floats
 from sdmetrics.metrics.groups import group_of
-from sdmetrics.metrics.intervals import Floats, mean_replicates, with_interval
-from sdmetrics.runners.protocols import OutputRunner
+from sdmetrics.metrics.intervals import mean_replicates, with_interval
+from sdmetrics.runners.protocols import OutputRunner, circumstance_of, model_description
 
 SCHEMA = 1
 
 
 @dataclass
 class SegmentationEvaluation:
-    """How well a model segments.
+    """The quality of a model's segmentation.
 
     Parameters
     ----------
     model
-        The runner's identity: name, SHA-256, provider, versions.
+        The model's name and the runner's identity: SHA-256, layers with their axes, precision.
     settings
-        What the numbers depend on besides: `protocol`, `threshold`, `flip`, `skip_ends`.
+        What else the numbers depend on: `protocol`, `threshold`, `flip`, `skip_ends`.
     scores
         For `"miou"` a `"value"` and its `"ci95"`; by MoCA's protocol also for the success rates, `"success_0.5"` to
         `"success_0.9"`, and their mean, `"success_mean"`. Shares of 1; undefined is `None`.
@@ -44,6 +44,8 @@ class SegmentationEvaluation:
         One row per clip that was used: `id`, `video` and `overlaps`, one per frame, `None` where nothing is scored.
     skipped
         The other clips: `{"id", "reason"}` each.
+    ran_on
+        Where and how the model ran: provider, threads, versions.
     """
 
     model: dict[str, Any]
@@ -51,6 +53,7 @@ class SegmentationEvaluation:
     scores: dict[str, dict[str, Any]] = field(default_factory=dict)
     clips: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
+    ran_on: dict[str, Any] = field(default_factory=dict)
 
     def save(self, path: str | Path) -> Path:
         """Write everything to one JSON file; return its path."""
@@ -70,23 +73,25 @@ def evaluate_segmentation(
     batch: int = 6,
     progress: bool = True,
 ) -> SegmentationEvaluation:
-    """Compare what a model marks as foreground with what is annotated, frame by frame.
+    """Compare the foreground that a model predicts with the annotation, frame by frame.
 
     Parameters
     ----------
     runner
         Runs the model: `OnnxRunner` or `TorchRunner`.
     clips
-        Clips with masks. One that cannot be decoded, or lacks masks or flow, is skipped, and listed with the reason.
+        Clips with segmentation masks. A clip that cannot be decoded, or lacks masks or flow, is skipped, and listed
+        with the reason.
     protocol
         `"region"`: intersection over union of foreground and all annotated objects, DAVIS's J. `"moca"`: of the boxes
-        around what the model marks most and around what is annotated; also success rates over frames (Sec. 5.3).
+        around the predicted foreground and around the annotation; also success rates over frames (Sec. 5.3).
     threshold
-        Foreground is what exceeds this probability. Default: 0.5 of regions, 0.2 on MoCA, as the authors' code has it.
+        Probability above which a pixel counts as foreground. Default: 0.5 (region), 0.2 (moca), as the
+        authors' code.
     flip
         Whether the model also sees every clip mirrored, and both maps are averaged (Fig. 15, "Flip"). Vectors of flow
-        are mirrored too: their horizontal part changes its sign. Flow as a picture is mirrored as pictures are, its
-        colours stay: so MATNet's code does it, in training as well.
+        are mirrored too: their horizontal component changes its sign. Colour-coded flow is flipped without remapping
+        hue, as in MATNet's code (also in training).
     skip_ends
         Whether the first and the last frame of every video are left out, as DAVIS 2016 does; for clips that are all of
         a video's frames, in their order.
@@ -94,11 +99,11 @@ def evaluate_segmentation(
         The model's output that maps the foreground, `(N, H, W)`, `(N, 1, H, W)` or, with time, `(N, T, 1, H, W)` or
         `(N, 1, T, H, W)`; default: the only one of such a shape. It is resized to the masks' size, bilinearly.
     logits
-        Whether the output is before the sigmoid. Default: it is if the first batch has values outside 0 to 1.
+        Whether the output is logits. Default: detected from the first batch, by whether a value is outside 0 to 1.
     batch
-        Clips per run of the model.
+        Batch size, in clips.
     progress
-        Show a progress bar where standard error is a terminal.
+        Show a progress bar if standard error is a terminal.
 
     Returns
     -------
@@ -109,7 +114,7 @@ def evaluate_segmentation(
     Raises
     ------
     InputError
-        If no clip can be used or none has an annotated frame, there is no such protocol or output, or the model gives
+        If no clip can be used or none has an annotated frame, there is no such protocol or output, or the model returns
         NaN.
 
     Examples
@@ -128,11 +133,11 @@ def evaluate_segmentation(
     {'value': 0.2, 'ci95': [None, None]}
     """
     clips = list(clips)
-    _check(clips, protocol, threshold, batch)
+    _validate(clips, protocol, threshold, batch)
     how = PROTOCOLS[protocol]
     above = how.threshold if threshold is None else threshold
     settings = {"protocol": protocol, "threshold": above, "flip": flip, "skip_ends": skip_ends}
-    found = SegmentationEvaluation(dict(runner.identity), settings)
+    evaluation = SegmentationEvaluation(model_description(runner), settings, ran_on=circumstance_of(runner))
     read = MapReader(output, logits)
     used: list[Clip] = []
     overlaps: list[Floats] = []
@@ -146,37 +151,22 @@ def evaluate_segmentation(
     def render(clip: Clip) -> tuple[View, Shown, Masks]:
         return *plain(clip, runner.inputs), clip.masks
 
-    with (
-        rendered_ahead(render, clips) as rendered,
-        progress_bar("clips", len(clips), wanted=progress) as advance,
-    ):
-
-        def usable() -> Iterator[tuple[Clip, View, Shown, Masks]]:
-            for clip, outcome in zip(clips, rendered, strict=True):
-                if isinstance(outcome, Unusable):
-                    found.skipped.append({"id": clip.id, "reason": outcome.reason})
-                else:
-                    yield clip, *outcome
-                advance(1)
-
-        waiting = usable()
-        while some := list(islice(waiting, batch)):
-            shown_clips, views, shown, truths = zip(*some, strict=True)
-            for clip, one, truth in zip(
-                shown_clips, maps(feeds(views, shown), [clip.id for clip in shown_clips]), truths, strict=True
-            ):
+    with usable_clips(render, clips, evaluation.skipped, progress) as usable:
+        while some := list(islice(usable, batch)):
+            of_batch = [clip for clip, _ in some]
+            views, shown, truths = zip(*(rendered for _, rendered in some), strict=True)
+            predicted = maps(feeds(views, shown), [clip.id for clip in of_batch])
+            for clip, one, truth in zip(of_batch, predicted, truths, strict=True):
                 used.append(clip)
                 overlaps.append(how.overlaps(one, truth, above, clip.id))
-    if not used:
-        reasons = "; ".join(f"{row['id']}: {row['reason']}" for row in found.skipped[:3])
-        raise InputError(f"none of {len(clips)} clips could be used; {reasons}. Mend them, or add others")
+    check_any_usable(len(used), len(clips), evaluation.skipped)
     if skip_ends:
-        _forget_ends(clips, used, overlaps)
+        _drop_ends(clips, used, overlaps)
     for clip, of_clip in zip(used, overlaps, strict=True):
         rows = [None if np.isnan(overlap) else overlap for overlap in of_clip.tolist()]
-        found.clips.append({"id": clip.id, "video": clip.video, "overlaps": rows})
-    found.scores = _scores(used, overlaps, with_success=protocol == "moca")
-    return found
+        evaluation.clips.append({"id": clip.id, "video": clip.video, "overlaps": rows})
+    evaluation.scores = _scores(used, overlaps, with_success=protocol == "moca")
+    return evaluation
 
 
 def mirrored(fed: Feeds) -> Feeds:
@@ -194,19 +184,19 @@ def mirrored(fed: Feeds) -> Feeds:
     return turned
 
 
-def _check(clips: Sequence[Clip], protocol: str, threshold: float | None, batch: int) -> None:
-    """Refuse at once what would only fail after hours."""
+def _validate(clips: Sequence[Clip], protocol: str, threshold: float | None, batch: int) -> None:
+    """Validate the arguments early, before anything is computed."""
     if not clips:
-        raise InputError("there are no clips; give at least one")
+        raise InputError("there are no clips; pass at least one")
     if protocol not in PROTOCOLS:
         raise InputError(f"protocol is {protocol!r}; allowed: {', '.join(PROTOCOLS)}")
     if threshold is not None and not 0 <= threshold < 1:
-        raise InputError(f"threshold is {threshold}; allowed: 0 to 1, and below 1, which no probability exceeds")
+        raise InputError(f"threshold is {threshold}; expected at least 0 and below 1, which no probability exceeds")
     if batch < 1:
-        raise InputError(f"batch is {batch}; allowed: 1 clip and above")
+        raise InputError(f"batch is {batch}; expected at least 1 clip")
 
 
-def _forget_ends(clips: Sequence[Clip], used: Sequence[Clip], overlaps: Sequence[Floats]) -> None:
+def _drop_ends(clips: Sequence[Clip], used: Sequence[Clip], overlaps: Sequence[Floats]) -> None:
     """Leave the first and the last frame of every video unscored, whether or not all its clips could be used."""
     last = {clip.video: clip.id for clip in clips}
     first = {clip.video: clip.id for clip in reversed(clips)}
@@ -223,7 +213,7 @@ def _scores(used: Sequence[Clip], overlaps: Sequence[Floats], with_success: bool
     if not scored.any():
         raise InputError(
             f"no frame of {len(used)} clip(s) is scored: no object is annotated in any, or all are the ends of their "
-            "videos; give other clips"
+            "videos; use other clips"
         )
     frames = np.concatenate(overlaps)[scored]
     by_frame = np.repeat([clip.video for clip in used], list(map(len, overlaps)))[scored]

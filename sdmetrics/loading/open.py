@@ -67,7 +67,7 @@ def open_model(
     from sdmetrics.runners.onnxruntime import OnnxRunner
 
     probe = open_probe(model, layers=layers, inputs=inputs, masks=masks, half=half)
-    return OnnxRunner(probe, provider=provider, threads=threads, allow_tf32=allow_tf32)
+    return OnnxRunner(probe, provider=provider, threads=threads, allow_tf32=allow_tf32, file=Path(model))
 
 
 class Clips(list[Clip]):

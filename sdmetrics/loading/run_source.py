@@ -1,4 +1,4 @@
-"""What a run was made of: the model, the clips and how they were cut, so that later commands find them again."""
+"""RunSource: which model and clips a run was made from, so that later commands find them again."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sdmetrics._files import replacing
-from sdmetrics.clips.clip import Clip
+from sdmetrics._files import write_json
 from sdmetrics.clips.generated.names import is_generated
+from sdmetrics.clips.request import ClipRequest
 from sdmetrics.errors import InputError
-from sdmetrics.loading.open import open_clips
+from sdmetrics.loading.open import Clips, list_requested
 
 if TYPE_CHECKING:
     from sdmetrics.runners.protocols import Runner
 
 FILE_NAME = "source.json"
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,9 @@ class RunSource:
     Parameters
     ----------
     model
-        The path of the ONNX file.
-    clips
-        A path, or a generated world such as `"world:320"`, as `open_clips` takes it.
-    layers
-        The layers that were asked for; None: those that the model declares.
-    clips_per_video, stride, videos, split, flow
-        As of `open_clips`.
+        The path of the ONNX file; None where the model is not a file.
+    request
+        The clips; None where they were not opened from a path.
 
     Examples
     --------
@@ -41,19 +37,13 @@ class RunSource:
     >>> with tempfile.TemporaryDirectory() as run:
     ...     model = Path(run, "model.onnx")
     ...     model.touch()
-    ...     _ = RunSource(str(model), "world:320").save(run)
-    ...     RunSource.load(run).clips
+    ...     _ = RunSource(str(model), ClipRequest("world:320")).save(run)
+    ...     RunSource.load(run).request.path
     'world:320'
     """
 
-    model: str
-    clips: str
-    layers: tuple[str, ...] | None = None
-    clips_per_video: int = 1
-    stride: int | None = None
-    videos: str | None = None
-    split: str | None = None
-    flow: str | None = None
+    model: str | None
+    request: ClipRequest | None
 
     def save(self, run: str | Path) -> Path:
         """Write `source.json` into the folder of a run; return its path.
@@ -61,15 +51,12 @@ class RunSource:
         Paths are written in full, but for files inside the folder, which may move with it.
         """
         run = Path(run)
-        clips = self.clips if is_generated(self.clips) else _stored(self.clips, run)
-        videos, flow = (None if folder is None else _stored(folder, run) for folder in (self.videos, self.flow))
-        # A split is a file, or one of the data set's own names.
-        split = _stored(self.split, run) if self.split is not None and Path(self.split).is_file() else self.split
-        stored = replace(self, model=_stored(self.model, run), clips=clips, videos=videos, split=split, flow=flow)
-        document = asdict(stored)
-        with replacing(run / FILE_NAME) as path:
-            path.write_text(json.dumps({"schema": SCHEMA, **document}, indent=1) + "\n", encoding="utf-8")
-        return run / FILE_NAME
+        document = {
+            "schema": SCHEMA,
+            "model": None if self.model is None else _stored(self.model, run),
+            "clips": None if self.request is None else _stored_request(self.request, run),
+        }
+        return write_json(run / FILE_NAME, document)
 
     @classmethod
     def load(cls, run: str | Path, *, model: str | Path | None = None, clips: str | Path | None = None) -> RunSource:
@@ -80,71 +67,99 @@ class RunSource:
         run
             The folder.
         model, clips
-            Taken instead of what the run was made of: the file need not be there where both are given.
+            Used instead of what the run was made from: the file is not needed where both are passed.
 
         Raises
         ------
         InputError
-            If there is no such file, it is damaged, or what it names has moved.
+            If there is no such file, it is damaged, or what it names has moved or is not a file.
         """
         path = Path(run) / FILE_NAME
         if model is not None and clips is not None and not path.exists():
-            return cls(str(model), str(clips))
-        found = _read(path)
+            return cls(str(model), ClipRequest(str(clips)))
+        source = _read(path)
         if model is not None:
-            found = replace(found, model=str(model))
-        elif not Path(found.model).is_file():
-            raise InputError(f"the model of {run} is not at {found.model} any more; say where it is: --model FILE")
+            source = replace(source, model=str(model))
+        elif source.model is None:
+            raise InputError(f"{run} was not made from a model file; pass one with --model FILE")
+        elif not Path(source.model).is_file():
+            raise InputError(f"the model of {run} is no longer at {source.model}; pass its path with --model FILE")
         if clips is not None:
-            # Folders and split belong to the clips that are no longer asked for.
-            return replace(found, clips=str(clips), videos=None, split=None, flow=None)
-        if not is_generated(found.clips) and not Path(found.clips).exists():
-            raise InputError(f"the clips of {run} are not at {found.clips} any more; say where they are: --clips CLIPS")
-        return found
+            # Folders and split belong to the clips that are replaced.
+            before = source.request or ClipRequest(clips)
+            request = ClipRequest(str(clips), clips_per_video=before.clips_per_video, stride=before.stride)
+            return replace(source, request=request)
+        if source.request is None:
+            raise InputError(f"the clips of {run} were not opened from a path; pass one with --clips CLIPS")
+        if not is_generated(source.request.path) and not Path(source.request.path).exists():
+            raise InputError(
+                f"the clips of {run} are no longer at {source.request.path}; pass their path with --clips CLIPS"
+            )
+        return source
 
-    def open_clips(self, runner: Runner, cache: str | Path | None = None) -> list[Clip]:
-        """Return the clips, cut as in the run, of the frames and size that the runner's model reads.
+    def open_clips(self, runner: Runner, cache: str | Path | None = None) -> Clips:
+        """Return the clips, cut as in the run, with the frames and size that the runner's model reads.
 
         `cache` is a folder of estimated flow.
         """
-        return open_clips(
-            self.clips,
-            runner,
-            clips_per_video=self.clips_per_video,
-            stride=self.stride,
-            videos=self.videos,
-            split=self.split,
-            flow=self.flow,
-            cache=cache,
-        )
+        if self.request is None:
+            raise InputError("the clips of the run were not opened from a path; pass one with --clips CLIPS")
+        return list_requested(self.request, runner, cache)
 
 
-def _stored(path: str, run: Path) -> str:
-    """Return a path in full, or inside the run's folder from there."""
+def _stored(path: str | Path, run: Path) -> str:
+    """Return a path in full, or relative to the run's folder where it is inside."""
     full, folder = Path(path).resolve(), run.resolve()
     return (full.relative_to(folder) if full.is_relative_to(folder) else full).as_posix()
 
 
+def _stored_request(request: ClipRequest, run: Path) -> dict[str, object]:
+    """Return a request as JSON holds it."""
+    folders = {name: getattr(request, name) for name in ("videos", "flow")}
+    split = request.split
+    return {
+        **asdict(request),
+        "path": str(request.path) if is_generated(request.path) else _stored(request.path, run),
+        **{name: None if folder is None else _stored(folder, run) for name, folder in folders.items()},
+        # A split is a file, or one of the data set's own names.
+        "split": split if split is None or not Path(split).is_file() else _stored(split, run),
+    }
+
+
 def _read(path: Path) -> RunSource:
     """Read the file, with full paths."""
-    options = "say what it was made of: --model FILE --clips CLIPS"
+    options = "pass --model FILE and --clips CLIPS"
     folder = path.parent.resolve()
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         if document.pop("schema") != SCHEMA:
             raise ValueError(f"its schema is not {SCHEMA}")
-        layers, clips, videos = (document.pop(key) for key in ("layers", "clips", "videos"))
-        split, flow = (document.pop(key, None) for key in ("split", "flow"))
+        model, clips = document.pop("model"), document.pop("clips")
+        if document:
+            raise ValueError(f"unknown: {', '.join(document)}")
         return RunSource(
-            model=str(folder / document.pop("model")),
-            clips=clips if is_generated(clips) else str(folder / clips),
-            layers=None if layers is None else tuple(layers),
-            videos=None if videos is None else str(folder / videos),
-            split=str(folder / split) if split is not None and (folder / split).is_file() else split,
-            flow=None if flow is None else str(folder / flow),
-            **document,
+            model=None if model is None else str(folder / model),
+            request=None if clips is None else _request(clips, folder),
         )
     except FileNotFoundError:
-        raise InputError(f"{path.parent} holds no {path.name}, as runs of before; {options}") from None
+        raise InputError(
+            f"{path.parent} has no {path.name} (it was not created by `sdmetrics analyze`); {options}"
+        ) from None
     except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error!r}); {options}") from None
+
+
+def _request(stored: dict[str, object], folder: Path) -> ClipRequest:
+    """Return the request that JSON holds."""
+    request = ClipRequest(**stored)  # type: ignore[arg-type]
+    for name, value in stored.items():
+        if not isinstance(value, int | None if name in ("clips_per_video", "stride") else str | None):
+            raise TypeError(f"{name} is {value!r}")
+    split = request.split
+    return replace(
+        request,
+        path=request.path if is_generated(request.path) else str(folder / request.path),
+        videos=None if request.videos is None else str(folder / request.videos),
+        flow=None if request.flow is None else str(folder / request.flow),
+        split=str(folder / split) if split is not None and (folder / split).is_file() else split,
+    )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from sdmetrics.analysis import facts
 from sdmetrics.errors import require
 from sdmetrics.report import words
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def render_page(template: str, script: str, **context: object) -> str:
     """Return a page's HTML: a template with the shared style, Vega and the script that draws the page's charts.
 
-    The templates, in `templates/`, find `style`, `scripts`, the filter `script_hash` and the module `words`.
+    The templates, in `templates/`, find `style`, `scripts`, the filter `script_hash` and the modules `words`, `facts`.
     """
     jinja2 = require("jinja2", extra="report")
     require("altair", extra="report")
@@ -34,7 +35,7 @@ def render_page(template: str, script: str, **context: object) -> str:
     )
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     environment.filters["script_hash"] = _script_hash
-    environment.globals["words"] = words
+    environment.globals |= {"words": words, "facts": facts}
     folder = files("sdmetrics.report") / "templates"
     scripts: Sequence[str] = [vl_convert.javascript_bundle(), (folder / script).read_text(encoding="utf-8")]
     html: str = environment.get_template(template).render(

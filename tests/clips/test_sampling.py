@@ -60,7 +60,7 @@ def test_seconds_count_from_the_first_frame():
     [
         (Window(4, 4, start=9.0, end=12.0), r"from 9 s to 12 s: its 50 frames are shown from 0 to 1\.96 s"),
         (Window(4, 4, start=2.0), "from 2 s to the end"),
-        (Window(4, 4, start=0.05, end=0.07), "no frame lies"),
+        (Window(4, 4, start=0.05, end=0.07), "no frame is"),
     ],
 )
 def test_segment_without_frames(window: Window, message: str):

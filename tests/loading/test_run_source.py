@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from sdmetrics.clips.generated.world import APPEARANCES, MOTIONS, world_clips
-from sdmetrics.clips.open import open_clips
 from sdmetrics.demo import demo_model, run_demo
 from sdmetrics.errors import InputError
 from sdmetrics.evaluation.labels import class_indices, read_classes
 from sdmetrics.loading.open import open_model
 from sdmetrics.loading.run_source import RunSource
+from tests.helpers.requests import open_clips
 from tests.helpers.videos import write_video
 
 
@@ -128,7 +128,7 @@ def test_a_world_is_opened_by_its_name():
 
 @pytest.mark.parametrize("text", ["world:", "world:x", "world:0", "world:-3", "world:3:", "world:3:-1", "world:3:1:1"])
 def test_a_malformed_world_says_how_to_write_one(text):
-    with pytest.raises(InputError, match=rf"{text} is no generated world; write world:N or world:N:SEED"):
+    with pytest.raises(InputError, match=rf"{text} is not a generated world; use world:N or world:N:SEED"):
         open_clips(text, frames=8, stride=1, size=(40, 40))
 
 
@@ -136,7 +136,7 @@ def test_a_world_has_no_parts_no_videos_and_no_width_of_its_own():
     for given in ({"clips_per_video": 2}, {"videos": "folder"}):
         with pytest.raises(InputError, match=r"world:4 is generated"):
             open_clips("world:4", frames=8, stride=1, size=(40, 40), **given)
-    with pytest.raises(InputError, match=r"world:4 is square, and the model reads 40 × 60 pixels"):
+    with pytest.raises(InputError, match=r"world:4 has square frames, but the model reads 40 × 60 pixels"):
         open_clips("world:4", frames=8, stride=1, size=(40, 60))
 
 

@@ -28,20 +28,30 @@ def flow_file(folder: Path, image: Path) -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
+def flow_files(folder: Path, images: Sequence[Path]) -> list[Path]:
+    """Return the files with the flow of images; a file that does not exist where there is none.
+
+    Examples
+    --------
+    >>> [file.name for file in flow_files(Path("gone"), [Path("bear/00000.jpg")])]
+    ['00000.flo']
+    """
+    return [flow_file(folder, image) or folder / f"{image.stem}{FLOW_SUFFIXES[0]}" for image in images]
+
+
 def flow_of_images(folder: Path, images: Sequence[Path], size: tuple[int, int], *, stretched: bool) -> Flow:
     """Return the flow of images from the files of a folder, in a size.
 
     Parameters
     ----------
     folder
-        With files as `sdmetrics.clips.flow.files.read_flow` reads them.
+        With files that `sdmetrics.clips.flow.files.read_flow` reads.
     images
-        Each tells the name of its file; they need be there only where nothing is stretched.
+        Flow files have the names of the images. The images themselves are needed only where nothing is stretched.
     size
         `(height, width)`, pixels.
     stretched
-        As of `sdmetrics.clips.decode.read_image`: the flow is scaled, and cropped where it is not stretched, as the
-        images are.
+        As in `sdmetrics.clips.decode.read_image`: flow is scaled and, unless stretched, cropped like the images.
 
     Returns
     -------
@@ -51,28 +61,28 @@ def flow_of_images(folder: Path, images: Sequence[Path], size: tuple[int, int], 
     Raises
     ------
     InputError
-        If a file is missing or cannot be read, some are vectors and some pictures, or an image cannot be read.
+        If a file is missing or cannot be read, some are vectors and some images, or an image cannot be read.
 
     Examples
     --------
     >>> flow_of_images(Path("gone"), [Path("bear/00000.jpg")], (4, 4), stretched=True)
     Traceback (most recent call last):
-    sdmetrics.errors.InputError: gone/00000 has no flow (.flo .png .jpg .jpeg); add it, or give another folder
+    sdmetrics.errors.InputError: gone/00000 has no flow (.flo .png .jpg .jpeg); add it, or use another folder
     """
-    found = []
+    flows = []
     for image in images:
         file = flow_file(folder, image)
         if file is None:
             raise InputError(
-                f"{folder / image.stem} has no flow ({' '.join(FLOW_SUFFIXES)}); add it, or give another folder"
+                f"{folder / image.stem} has no flow ({' '.join(FLOW_SUFFIXES)}); add it, or use another folder"
             )
         covering = size if stretched else _covering(image_size(image), size)
         top, left = ((long - short) // 2 for long, short in zip(covering, size, strict=True))
-        moves = resized_flow(read_flow(file), covering)
-        found.append(moves[top : top + size[0], left : left + size[1]])
-    if len({moves.shape[-1] for moves in found}) > 1:
-        raise InputError(f"{folder} has vectors for some images and pictures for others; keep one kind")
-    return np.stack(found)
+        flow = resized_flow(read_flow(file), covering)
+        flows.append(flow[top : top + size[0], left : left + size[1]])
+    if len({flow.shape[-1] for flow in flows}) > 1:
+        raise InputError(f"{folder} has vectors for some images and colour-coded flow for others; keep one kind")
+    return np.stack(flows)
 
 
 def _covering(image: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,8 @@ class AnnotatedVideo:
         The indices of the images that are annotated, increasing.
     read_mask
         Returns the mask of an annotated image, given its index and its `(height, width)`.
+    annotation_files
+        The files that hold the masks of the annotated images: one for each, or one for all.
     label
         The category of its objects, where all have the same.
     problem
@@ -39,6 +42,7 @@ class AnnotatedVideo:
     images: tuple[Path, ...]
     annotated: tuple[int, ...]
     read_mask: Callable[[int, tuple[int, int]], Mask]
+    annotation_files: tuple[Path, ...]
     label: str | None = None
     problem: str = ""
 
@@ -46,6 +50,13 @@ class AnnotatedVideo:
     def name(self) -> str:
         """The folder as an id."""
         return as_id(self.folder)
+
+    def annotations_of(self, indices: Sequence[int]) -> list[Path]:
+        """Return the files that hold the masks of some images."""
+        if len(self.annotation_files) == 1:
+            return [*self.annotation_files]
+        files = dict(zip(self.annotated, self.annotation_files, strict=True))
+        return [files[index] for index in sorted(set(indices) & files.keys())]
 
     def mask(self, index: int) -> Mask:
         """Return the mask of an image, uint8 `(h, w)`; 255 everywhere where it is not annotated.
@@ -88,9 +99,10 @@ def by_folder(root: Path, suffixes: Sequence[str]) -> dict[Path, list[Path]]:
 
 def paired(
     images_root: Path,
-    notes: Mapping[Path, Mapping[str, object]],
+    notes: Mapping[Path, Mapping[str, Any]],
     reader: Callable[[Path, Sequence[str]], Callable[[int, tuple[int, int]], Mask]],
     labels: Mapping[str, str | None] | None = None,
+    file: Path | None = None,
 ) -> list[AnnotatedVideo]:
     """Return the videos that have annotations, each with the images that lie in its folder below `images_root`.
 
@@ -102,11 +114,14 @@ def paired(
     images_root
         The folder of the folders of images.
     notes
-        What is annotated, by folder and by the image's name without its suffix.
+        The annotations by folder and by the image's name without its suffix: their files, or anything where `file` is
+        given.
     reader
         Returns the `read_mask` of a folder whose images have these names.
     labels
         Category by video, where it is known.
+    file
+        The file of all annotations, where there is one.
     """
     images = by_folder(images_root, IMAGE_SUFFIXES)
     videos = []
@@ -122,5 +137,6 @@ def paired(
             problem = f"{images_root / folder / twice} is there with two suffixes; keep one of the images"
         annotated = tuple(index for index, stem in enumerate(stems) if stem in noted)
         label = (labels or {}).get(as_id(folder))
-        videos.append(AnnotatedVideo(folder, tuple(files), annotated, reader(folder, stems), label, problem))
+        held = (file,) if file else tuple(noted[stems[index]] for index in annotated)
+        videos.append(AnnotatedVideo(folder, tuple(files), annotated, reader(folder, stems), held, label, problem))
     return videos

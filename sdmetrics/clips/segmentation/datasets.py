@@ -1,6 +1,6 @@
 """Data sets of video segmentation: clips with frames, masks and optical flow.
 
-Opening lists files and reads lists; what is wrong with one video shows when its clip is loaded.
+Opening lists files and reads lists; what is wrong with one video is reported when its clip is loaded.
 """
 
 from __future__ import annotations
@@ -17,63 +17,42 @@ from sdmetrics.clips.clip import Clip, Flow, Frames, Masks
 from sdmetrics.clips.decode import read_image
 from sdmetrics.clips.flow.cache import cached
 from sdmetrics.clips.flow.estimate import estimate_flow, estimator
-from sdmetrics.clips.flow.folder import flow_file, flow_of_images
-from sdmetrics.clips.sampling import Window
+from sdmetrics.clips.flow.folder import flow_files, flow_of_images
+from sdmetrics.clips.request import ClipRequest
+from sdmetrics.clips.sampling import ClipShape, annotated_stretches, following
 from sdmetrics.clips.segmentation.annotated_video import AnnotatedVideo
 from sdmetrics.clips.segmentation.mask_folders import read_imagenet_vid, read_mask_folders
 from sdmetrics.clips.segmentation.moca import read_moca, read_moca_list
 from sdmetrics.clips.segmentation.splits import in_split
 from sdmetrics.clips.segmentation.youtube_vis import read_vis
+from sdmetrics.clips.stamps import content_stamp
 from sdmetrics.errors import InputError
 
 FOLDERS = (read_moca, read_imagenet_vid, read_mask_folders)
 
 
-def open_segmentation(
-    path: str | Path,
-    *,
-    frames: int,
-    stride: int,
-    size: tuple[int, int],
-    clips_per_video: int = 1,
-    videos: str | Path | None = None,
-    split: str | Path | None = None,
-    flow: str | Path | None = None,
-    cache: str | Path | None = None,
-) -> list[Clip] | None:
+def open_segmentation(request: ClipRequest, shape: ClipShape, cache: Path | None = None) -> list[Clip] | None:
     """List the clips of a data set of video segmentation; nothing is decoded until a clip is loaded.
 
-    Frames are stretched to `size`, nothing is cropped; masks keep the size of the annotation.
+    Frames are stretched to the size that is asked for, nothing is cropped; masks keep the size of the annotation. A
+    clip of a single frame is an annotated image.
 
     Parameters
     ----------
-    path
-        The folder of DAVIS, YouTube-VOS, TAO-VOS (folders of images, and of PNG masks of the same names, see
-        `segmentation_folders.read_mask_folders`), ImageNet VID (boxes, filled) or MoCA (likewise); the JSON file of
-        YouTube-VIS or OVIS; the CSV file of MoCA. In the place of a folder, the one above it.
-    frames, stride, size
-        As of `datasets.open_clips`. A clip of a single frame is an annotated one.
-    clips_per_video
-        One clip is cut from the middle of its video, several are spread evenly over it. 0: all of it, that is, a clip
-        for every annotated frame, or clips of several frames one after the other; the last begins earlier where the
-        video would not fill it.
-    videos
-        With a JSON file: the folder of its images.
-    split
-        A file with the name of a video in every line, the name of one of the data set's own splits, or of a folder of
-        its videos. Default: every annotated video.
-    flow
-        A folder with the optical flow of every image to the next of the video, as `.flo`, KITTI's PNG or colour-coded
-        pictures; the folders below it and the files are named as those of the images. Default: it is estimated; at the
-        last image, what led to it goes on.
+    request
+        Its path is the folder of DAVIS, YouTube-VOS, TAO-VOS (folders of images, and of PNG masks of the same names,
+        see `mask_folders.read_mask_folders`), ImageNet VID (boxes, filled) or MoCA (likewise); the JSON file of
+        YouTube-VIS or OVIS; or the CSV file of MoCA. Instead of a folder, its parent folder may be given.
+    shape
+        How many frames, how far apart and of which size.
     cache
-        A folder to keep estimated flow in.
+        A folder to store estimated flow in. For the last image of a video, the flow that led to it is continued.
 
     Returns
     -------
     list of Clip, or None
-        Clip and video ids as `datasets.open_clips` makes them. The label is the category of a video's objects where the
-        data set names it and all have the same. None where `path` is no such data set.
+        The label is the category of a video's objects where the data set names it and all have the same. None where the
+        path is not such a data set.
 
     Raises
     ------
@@ -82,39 +61,55 @@ def open_segmentation(
 
     Examples
     --------
-    >>> open_segmentation("holiday.mp4", frames=1, stride=1, size=(473, 473)) is None
+    >>> open_segmentation(ClipRequest("holiday.mp4"), ClipShape(frames=1, stride=1, size=(473, 473))) is None
     True
     """
-    if clips_per_video < 0:
-        raise InputError(f"clips_per_video is {clips_per_video}; allowed: 1 and more, or 0 for all annotated frames")
-    found = _annotated(Path(path), None if videos is None else Path(videos), split)
-    if found is None:
+    per_video = request.clips_per_video
+    if per_video is not None and per_video < 1:
+        raise InputError(f"clips_per_video is {per_video}; expected at least 1, or None for all annotated frames")
+    videos = _annotated(Path(request.path), None if request.videos is None else Path(request.videos), request.split)
+    if videos is None:
         return None
-    if flow is not None and not Path(flow).is_dir():
-        raise InputError(f"flow is {flow}, which is no folder; give one with the flow of every image, or leave it out")
-    moves = _estimated if flow is None else partial(_given, Path(flow))
+    flow = None if request.flow is None else Path(request.flow)
+    if flow is not None and not flow.is_dir():
+        raise InputError(f"flow is {flow}, which is not a folder; pass one with the flow of every image, or none")
     clips = []
-    for video in found:
-        stretches = _stretches(video, frames, stride, clips_per_video)
-        about = _stamp(video, None if flow is None else Path(flow))
+    for video in videos:
+        stretches = (
+            [[]] * (per_video or 1)
+            if video.problem
+            else annotated_stretches(len(video.images), video.annotated, shape, per_video)
+        )
         for number, chosen in enumerate(stretches):
             clip_id = f"{video.name}#{number}" if len(stretches) > 1 else video.name
-            stamp = f"{about}; read {' '.join(map(str, chosen))}"
-            load_flow: Callable[[], Flow] = partial(_load, moves, video, chosen, size)
-            if flow is None and cache is not None:
-                load_flow = cached(load_flow, Path(cache), clip_id, stamp, *size)
-            clips.append(
-                Clip(
-                    clip_id,
-                    partial(_load, _frames, video, chosen, size),
-                    video=video.name,
-                    label=video.label,
-                    stamp=stamp,
-                    load_flow=load_flow,
-                    load_masks=partial(_load, _masks, video, chosen, size),
-                )
-            )
+            clips.append(_clip(clip_id, video, chosen, shape.size, flow, cache))
     return clips
+
+
+def _clip(
+    clip_id: str,
+    video: AnnotatedVideo,
+    chosen: Sequence[int],
+    size: tuple[int, int],
+    flow: Path | None,
+    cache: Path | None,
+) -> Clip:
+    """Return the clip of some images of a video."""
+    stamp = _stamp(video, chosen, flow)
+    read_flow = _estimated if flow is None else partial(_given, flow)
+    load_flow: Callable[[], Flow] = partial(_load, read_flow, video, chosen, size)
+    if flow is None and cache is not None:
+        load_flow = cached(load_flow, cache, clip_id, stamp, *size)
+    return Clip(
+        clip_id,
+        partial(_load, _frames, video, chosen, size),
+        video=video.name,
+        label=video.label,
+        stamp=stamp,
+        load_flow=load_flow,
+        load_masks=partial(_load, _masks, video, chosen, size),
+        mask_stamp="" if video.problem else content_stamp(video.annotations_of(chosen)),
+    )
 
 
 def _annotated(path: Path, videos: Path | None, split: str | Path | None) -> list[AnnotatedVideo] | None:
@@ -129,7 +124,7 @@ def _annotated(path: Path, videos: Path | None, split: str | Path | None) -> lis
         named = [folder for folder in inside if folder.name == str(split)]
         if len(inside) > 1 and not named:
             names = ", ".join(folder.name for folder in inside)
-            raise InputError(f"{path} holds several sets of annotated videos: {names}; give one of them as split")
+            raise InputError(f"{path} holds several sets of annotated videos: {names}; pass one of them as split")
         if inside:
             root = (named or list(inside))[0]
             found = inside[root]
@@ -138,42 +133,21 @@ def _annotated(path: Path, videos: Path | None, split: str | Path | None) -> lis
 
 
 def _folder(root: Path) -> list[AnnotatedVideo] | None:
-    """Return the annotated videos of a folder; None where it has no layout that is known."""
-    return next((found for read in FOLDERS if (found := read(root)) is not None), None)
+    """Return the annotated videos of a folder; None where its layout is not a known one."""
+    return next((videos for read in FOLDERS if (videos := read(root)) is not None), None)
 
 
-def _stretches(video: AnnotatedVideo, frames: int, stride: int, clips_per_video: int) -> list[list[int]]:
-    """Return the indices of the images of each clip of a video."""
+def _stamp(video: AnnotatedVideo, chosen: Sequence[int], flow: Path | None) -> str:
+    """Return what identifies the images of a clip, and those or the files that its flow comes from."""
     if video.problem:
-        return [[]] * max(clips_per_video, 1)
-    images = np.arange(len(video.images), dtype=np.float64)
-    if frames == 1:
-        if not clips_per_video:
-            return [[index] for index in video.annotated]
-        places = images[: len(video.annotated)]
-        windows = [Window(1, 1, part, clips_per_video) for part in range(clips_per_video)]
-        return [[video.annotated[place] for place in window.indices(places)] for window in windows]
-    if clips_per_video:
-        windows = [Window(frames, stride, part, clips_per_video) for part in range(clips_per_video)]
+        return f"unusable: {video.problem}"
+    images = [video.images[index] for index in chosen]
+    if flow is not None:
+        source = f"from {flow.name}: {content_stamp(flow_files(flow / video.folder, images))}"
     else:
-        length = frames * stride
-        last = max(len(images) - length, 0)
-        begins = (min(begin, last) for begin in range(0, len(images), length))
-        windows = [Window(frames, stride, start=begin, end=begin + length) for begin in begins]
-    return [window.indices(images).tolist() for window in windows]
-
-
-def _stamp(video: AnnotatedVideo, flow: Path | None) -> str:
-    """Return what tells the images of a video and their flow from others."""
-    first = next(iter(video.images), None)
-    moves = flow_file(flow / video.folder, first) if flow and first else None
-    source = estimator() if flow is None else f"from {flow.name}, the first {_bytes(moves)}"
-    return f"{len(video.images)} images, the first {_bytes(first)}; flow {source}"
-
-
-def _bytes(file: Path | None) -> str:
-    """Return the size of a file that may not be there."""
-    return str(file.stat().st_size) if file and file.exists() else "missing"
+        neighbours = [video.images[index] for index in following(chosen, len(video.images)) if index >= 0]
+        source = f"{estimator()}: {content_stamp(neighbours)}"
+    return f"{content_stamp(images)}; flow {source}; read {' '.join(map(str, chosen))} of {len(video.images)}"
 
 
 Read = Callable[[AnnotatedVideo, Sequence[int], tuple[int, int]], NDArray[Any]]
@@ -206,14 +180,13 @@ def _given(folder: Path, video: AnnotatedVideo, chosen: Sequence[int], size: tup
 
 
 def _estimated(video: AnnotatedVideo, chosen: Sequence[int], size: tuple[int, int]) -> Flow:
-    """Return the flow of images to the next ones, estimated in a size; behind the last, what led to it goes on."""
+    """Return the flow of images to the next ones, estimated in a size; for the last, what led to it is continued."""
     if len(video.images) < 2:
         raise InputError(
-            f"{video.name} has a single image, which has no optical flow; leave the video out, or give flow"
+            f"{video.name} has a single image, which has no optical flow; leave the video out, or pass flow"
         )
-    first = np.array(chosen)
-    second = np.where(first + 1 < len(video.images), first + 1, first - 1)
-    shown = _frames(video, [*first, *second], size)
-    flow = estimate_flow(*np.split(shown, 2))
+    first, second = np.array(chosen), following(chosen, len(video.images))
+    frames = _frames(video, [*first, *second], size)
+    flow = estimate_flow(*np.split(frames, 2))
     flow[second < first] *= -1
     return flow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ import numpy as np
 from sdmetrics.clips.clip import Flow, Frames
 from sdmetrics.clips.decode import read_image, read_video
 from sdmetrics.clips.flow.estimate import estimate_flow
-from sdmetrics.clips.flow.folder import flow_file, flow_of_images
-from sdmetrics.clips.sampling import Neighbours, Window
+from sdmetrics.clips.flow.folder import flow_files, flow_of_images
+from sdmetrics.clips.sampling import Neighbours, Window, following
+from sdmetrics.clips.stamps import content_stamp
 from sdmetrics.clips.videos.listing import in_order
 from sdmetrics.errors import InputError
 
@@ -26,7 +28,7 @@ class Footage:
     read
         Returns the frames of a window.
     stamp
-        Tells one content from another.
+        Returns what identifies the content that a window reads.
     images
         The files of a folder of frames, in order.
     given_flow
@@ -34,12 +36,12 @@ class Footage:
     """
 
     read: Callable[[Window], Frames]
-    stamp: str
+    stamp: Callable[[Window], str]
     images: tuple[Path, ...] = ()
     given_flow: Callable[[Window], Flow] | None = None
 
     def loader(self, window: Window) -> Callable[[], Frames]:
-        """Bind the video to one window."""
+        """Return a function that reads the frames of one window."""
         return lambda: self.read(window)
 
     def flow(self, window: Window) -> Flow:
@@ -53,46 +55,59 @@ class Footage:
         """Return the video with flow from the folder `name` below `root`, which has a file for every image."""
         if not self.images:
             raise InputError(
-                f"flow is given image by image, and {name} is a video file; give folders of frames, or leave "
-                "flow out to estimate it"
+                f"flow is given image by image, and {name} is a video file; use folders of frames, or leave flow out "
+                "to estimate it"
             )
-
         folder = root / name
 
-        def given(window: Window) -> Flow:
-            shown = [self.images[index] for index in _indices(window, self.images)]
-            return flow_of_images(folder, shown, size, stretched=False)
+        def chosen(window: Window) -> list[Path]:
+            return [self.images[index] for index in _indices(window, self.images)]
 
-        first = flow_file(folder, self.images[0])
-        source = f"from {root.name}, the first {first.stat().st_size if first else 'missing'}"
-        return replace(self, stamp=f"{self.stamp}; flow {source}", given_flow=given)
+        def stamp(window: Window) -> str:
+            return f"{self.stamp(window)}; flow from {root.name}: {content_stamp(flow_files(folder, chosen(window)))}"
+
+        def flow(window: Window) -> Flow:
+            return flow_of_images(folder, chosen(window), size, stretched=False)
+
+        return replace(self, stamp=stamp, given_flow=flow)
 
 
 def video_file(path: Path, size: tuple[int, int]) -> Footage:
     """Return a video file."""
-    stamp = str(path.stat().st_size) if path.exists() else "missing"
-    return Footage(lambda window: read_video(path, window, size), stamp)
+    stamp = content_stamp([path])
+    return Footage(lambda window: read_video(path, window, size), lambda window: f"{stamp}; {window}")
 
 
 def frame_folder(images: Sequence[Path], size: tuple[int, int]) -> Footage:
     """Return the images of one folder, in natural order, as a video."""
     images = tuple(sorted(images, key=in_order))
-
-    def read(window: Window) -> Frames:
-        chosen = _indices(window, images)
-        decoded = {i: read_image(images[i], size) for i in set(chosen)}
-        return np.stack([decoded[i] for i in chosen])
-
-    return Footage(read, f"{len(images)} frames, the first {images[0].stat().st_size}", images)
+    return Footage(partial(_read_images, images, size), partial(_images_stamp, images), images)
 
 
 def unusable(problem: str) -> Footage:
-    """Return a video that says what is wrong when it is read."""
+    """Return a video that cannot be read; reading it raises an `InputError` with the problem."""
 
-    def refuse(_: Window) -> Frames:
+    def fail(_: Window) -> Frames:
         raise InputError(problem)
 
-    return Footage(refuse, "unusable")
+    return Footage(fail, lambda _: f"unusable: {problem}")
+
+
+def _read_images(images: Sequence[Path], size: tuple[int, int], window: Window) -> Frames:
+    """Return the images that a window reads."""
+    chosen = _indices(window, images)
+    decoded = {index: read_image(images[index], size) for index in set(chosen)}
+    return np.stack([decoded[index] for index in chosen])
+
+
+def _images_stamp(images: Sequence[Path], window: Window) -> str:
+    """Return what identifies the images that a window reads, and those that flow would be estimated from."""
+    try:
+        chosen = _indices(window, images)
+    except InputError as error:  # raised again, and reported, when the clip is loaded
+        return f"unusable: {error}"
+    read = sorted({*chosen, *following(chosen, len(images)).tolist()})
+    return f"{content_stamp([images[index] for index in read if index >= 0])}; {window}"
 
 
 def _indices(window: Window, images: Sequence[Path]) -> list[int]:

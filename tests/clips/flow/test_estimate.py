@@ -70,7 +70,7 @@ def test_small_frames_are_followed(size):
     "size", [(1, 1), (4, 300), (8, 40), (8, 256), (13, 40), (16, 100), (31, 600), (600, 8), (31, 31)]
 )
 def test_any_size_can_be_followed(size):
-    """OpenCV refuses some of these, gives NaN for others, and ends the process at the rest."""
+    """OpenCV fails for some of these, gives NaN for others, and ends the process at the rest."""
     frame = texture(*size)
     flow = estimate_flow(frame[None], moved(frame, 1, 0)[None])
     assert flow.shape == (1, *size, 2)
@@ -103,7 +103,7 @@ def test_the_same_frames_give_the_same_bits_in_any_number_of_threads():
 
 
 def test_a_frame_is_followed_by_itself_in_any_memory_layout():
-    """OpenCV's own object is no function: what it saw before shows in what it gives next."""
+    """OpenCV's own object is stateful: earlier frames change later results."""
     first = np.stack([texture(64, 80, seed) for seed in range(4)])
     second = np.stack([moved(frame, 1, 1) for frame in first])
     before = first.copy(), second.copy()
@@ -173,11 +173,11 @@ def test_a_smooth_flow_stays_smooth_in_another_size(size):
     assert off[4:-4, 4:-4].max() < 0.02
 
 
-def test_resized_pictures_keep_their_colours():
+def test_resized_images_keep_their_colours():
     flow = np.zeros((3, 40, 40, 2), np.float32)
     flow[:, :, 20:] = [3, 1]
-    picture = flow_to_rgb(flow)
-    resized = resized_flow(picture, (10, 20))
+    image = flow_to_rgb(flow)
+    resized = resized_flow(image, (10, 20))
     assert resized.dtype == np.uint8
     np.testing.assert_array_equal(resized, flow_to_rgb(resized_flow(flow, (10, 20)) * [2, 4]))
 

@@ -11,11 +11,11 @@ import sdmetrics.clips.videos.footage as footage
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.flow.colour import flow_to_rgb
 from sdmetrics.clips.flow.estimate import estimate_flow
-from sdmetrics.clips.open import open_clips
 from sdmetrics.clips.render import plain, render
 from sdmetrics.clips.styles.built_in import STYLES
 from sdmetrics.errors import InputError
 from sdmetrics.probes.inputs import ModelInput
+from tests.helpers.requests import open_clips
 from tests.helpers.segmentation_files import write_flo, write_png
 from tests.helpers.videos import write_video
 
@@ -136,14 +136,14 @@ def test_flow_that_cannot_be_given(tmp_path: Path):
     write_frames(tmp_path / "set" / "a", filmed(3))
     (tmp_path / "flow").mkdir()
     (clip,) = opened(tmp_path / "set", flow=tmp_path / "flow")
-    with pytest.raises(InputError, match=r"flow.a.00000 has no flow \(\.flo .*\); add it, or give another folder"):
+    with pytest.raises(InputError, match=r"flow.a.00000 has no flow \(\.flo .*\); add it, or use another folder"):
         _ = clip.flow
-    with pytest.raises(InputError, match=r"flow is .*gone, which is no folder"):
+    with pytest.raises(InputError, match=r"flow is .*gone, which is not a folder"):
         opened(tmp_path / "set", flow=tmp_path / "gone")
     (tmp_path / "videos").mkdir()
     video = write_video(tmp_path / "videos" / "b.mp4", 8)
     with pytest.raises(InputError, match=r"flow is given image by image, and b\.mp4 is a video file"):
         opened(tmp_path / "videos", flow=tmp_path / "flow")
     for path in (video, "world:3"):
-        with pytest.raises(InputError, match=r"flow is .*, but .* is no folder of frames; leave flow out"):
+        with pytest.raises(InputError, match=r"flow is .*, but .* is not a folder of frames; leave flow out"):
             opened(path, flow=tmp_path / "flow")

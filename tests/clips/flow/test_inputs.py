@@ -148,11 +148,11 @@ def test_what_is_wrong_with_flow_is_said(runners):
             plain(replace(CLIPS[0], load_flow=lambda flow=flow: flow), [IMAGE, FLOW])
     fed = random_feeds(probe.inputs, 2)
     source = probe.inputs[1].source
-    with pytest.raises(InputError, match="needed"):
+    with pytest.raises(InputError, match="expected"):
         probe({**fed, source: fed[source].astype(np.float64)})
-    with pytest.raises(InputError, match="other numbers of clips"):
+    with pytest.raises(InputError, match="different numbers of clips"):
         probe({**fed, "rgb": fed["rgb"][:1], "image/order": fed["image/order"][:1]})
-    with pytest.raises(InputError, match="allowed: rgb, flow, flow_vectors"):
+    with pytest.raises(InputError, match="expected one of rgb, flow, flow_vectors"):
         ModelInput("x", "audio")
 
 
@@ -186,7 +186,7 @@ def test_a_file_that_says_nothing_is_described_on_the_command_line(command, tmp_
         "no field": ("motion", "does not say how an input is fed"),
         "no name": ("source=flow", "does not say how"),
         "no such field": ("motion colour=red", "allowed: source, layout"),
-        "no such source": ("motion source=sound", "allowed: rgb, flow, flow_vectors"),
+        "no such source": ("motion source=sound", "expected one of rgb, flow, flow_vectors"),
         "no numbers": ("motion mean=grey", "numbers go with commas"),
         "too few numbers": ("motion size=8", "numbers go with commas"),
         "no such input": ("audio source=flow", "no input 'audio'; its inputs: picture, motion"),

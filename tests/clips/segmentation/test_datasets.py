@@ -14,11 +14,10 @@ import pytest
 import sdmetrics.clips.segmentation.annotated_video as annotated
 import sdmetrics.clips.segmentation.datasets as segmentation_clips
 from sdmetrics.clips.clip import VOID
-from sdmetrics.clips.open import open_clips
-from sdmetrics.clips.segmentation.datasets import open_segmentation
 from sdmetrics.errors import InputError
 from sdmetrics.loading.open import open_clips as open_model_clips
 from sdmetrics.probes.inputs import ModelInput
+from tests.helpers.requests import open_clips, open_segmentation
 from tests.helpers.segmentation_files import (
     HEIGHT,
     SIZE,
@@ -68,7 +67,7 @@ def test_frames_are_stretched_and_not_cropped(tmp_path: Path):
 
 def test_all_annotated_frames_one_by_one(tmp_path: Path):
     write_davis(tmp_path, {"bear": 4})
-    clips = opened(tmp_path, clips_per_video=0)
+    clips = opened(tmp_path, clips_per_video=None)
     assert ids(clips) == ["bear#0", "bear#1", "bear#2", "bear#3"]
     assert {clip.video for clip in clips} == {"bear"}
     assert shown(clips) == [[0], [1], [2], [3]]
@@ -109,7 +108,7 @@ def test_youtube_vos(tmp_path: Path):
         assert (penguins.label, mixed.label) == ("penguin", None)
         assert shown([penguins]) == [[5]]
         assert (penguins.masks == square(5, 1, 2)).all()
-    assert shown(opened(tmp_path / "train", clips_per_video=0)[:3]) == [[0], [5], [10]]
+    assert shown(opened(tmp_path / "train", clips_per_video=None)[:3]) == [[0], [5], [10]]
     assert shown(opened(tmp_path / "train", clips_per_video=2)[:2]) == [[0], [10]]
     # Of a clip of several frames, those without a mask are not annotated.
     clip = opened(tmp_path / "train", frames=3, stride=2)[0]
@@ -125,9 +124,9 @@ def test_splits_that_are_folders(tmp_path: Path):
     write_youtube_vos(tmp_path / "train", {"a": ["dog"]})
     write_youtube_vos(tmp_path / "valid", {"b": ["dog"]})
     assert ids(opened(tmp_path, split="valid")) == ["b"]
-    with pytest.raises(InputError, match="several sets of annotated videos: train, valid; give one of them as split"):
+    with pytest.raises(InputError, match="several sets of annotated videos: train, valid; pass one of them as split"):
         opened(tmp_path)
-    with pytest.raises(InputError, match="train, valid; give one"):
+    with pytest.raises(InputError, match="train, valid; pass one"):
         opened(tmp_path, split="test")
 
 
@@ -151,7 +150,7 @@ def test_imagenet_vid(tmp_path: Path):
     small, large = (0, 10, 19, 20, 29), (4, -5, 300, 2, 63)
     write_imagenet_vid(tmp_path, video, [box_xml(), box_xml(small, large), box_xml(large, small)])
     write_images(tmp_path / "Data" / "VID" / "test" / "ILSVRC2015_test_00000000", [0])
-    clips = opened(tmp_path, clips_per_video=0)
+    clips = opened(tmp_path, clips_per_video=None)
     assert ids(clips) == [f"{video}#0", f"{video}#1", f"{video}#2"]
     assert not clips[0].masks.any()
     expected = np.zeros((HEIGHT, WIDTH), np.uint8)
@@ -172,7 +171,7 @@ def test_youtube_vis(tmp_path: Path):
     path = written(tmp_path / "train.json", content)
     for name in ("0043f083b5", "00f88c4f0a", "00f88c4f0b"):
         write_images(tmp_path / "train" / "JPEGImages" / name, range(4))
-    clips = opened(path, clips_per_video=0)
+    clips = opened(path, clips_per_video=None)
     assert ids(clips[::4]) == ["0043f083b5#0", "00f88c4f0a#0", "00f88c4f0b#0"]
     assert [clip.label for clip in clips[::4]] == [None, "dog", None]
     assert shown(clips[:4]) == [[0], [1], [2], [3]]
@@ -208,11 +207,11 @@ def test_images_near_the_json_file(tmp_path: Path, file: str, images: str):
 def test_images_elsewhere(tmp_path: Path):
     path = written(tmp_path / "lists" / "train.json", vis_file([vis_video(2, "a")], [vis_object(1, 2, moving(1))]))
     write_images(tmp_path / "far" / "away" / "JPEGImages" / "a", range(4))
-    with pytest.raises(InputError, match=r"lists a/00000\.jpg, but neither .* give the folder of the images as videos"):
+    with pytest.raises(InputError, match=r"lists a/00000\.jpg, but neither .* pass the folder of the images as videos"):
         opened(path)
     for videos in ("far/away", "far/away/JPEGImages"):
         assert shown(opened(path, videos=tmp_path / videos)) == [[1]]
-    with pytest.raises(InputError, match=r"is below .*gone; give the folder"):
+    with pytest.raises(InputError, match=r"is below .*gone; pass the folder"):
         opened(path, videos=tmp_path / "gone")
 
 
@@ -227,7 +226,7 @@ def test_moca(tmp_path: Path):
     ]
     write_moca(tmp_path, VIA + "".join(lines), {"crab": 11, "owl_1": 2, "not listed": 2})
     for path in (tmp_path, tmp_path / "Annotations" / "annotations.csv"):
-        clips = opened(path, clips_per_video=0)
+        clips = opened(path, clips_per_video=None)
         assert ids(clips) == ["crab#0", "crab#1", "crab#2", "owl_1"]
         assert shown(clips) == [[0], [5], [10], [0]]
         whole, cut, outside, two = (clip.masks[0] for clip in clips)
@@ -271,17 +270,18 @@ def test_other_data_are_left_to_others(tmp_path: Path):
 
 def test_open_clips_knows_these_data_sets(tmp_path: Path):
     write_davis(tmp_path / "set", {"bear": 3, "camel": 3})
-    options = {"split": written(tmp_path / "list.txt", "camel"), "clips_per_video": 0}
+    options = {"split": written(tmp_path / "list.txt", "camel"), "clips_per_video": None}
     found = open_clips(tmp_path / "set", frames=1, stride=1, size=SIZE, **options)
     assert ids(found) == ["camel#0", "camel#1", "camel#2"]
     assert [clip.stamp for clip in found] == [clip.stamp for clip in opened(tmp_path / "set", **options)]
     write_images(tmp_path / "frames", range(3))
     for path in (tmp_path / "frames", "world:3"):
-        with pytest.raises(InputError, match=r"split is val, but .* is no data set with masks; leave split out"):
+        with pytest.raises(InputError, match=r"split is val, but .* is not a data set with masks; leave split out"):
             open_clips(path, frames=1, stride=1, size=(40, 40), split="val")
-    with pytest.raises(InputError, match="clips_per_video is 0; without masks it must be at least 1"):
+    with pytest.raises(InputError, match="clips_per_video is 0; expected at least 1"):
         open_clips(tmp_path / "frames", frames=1, stride=1, size=(40, 40), clips_per_video=0)
-    assert len(open_clips("camouflage:3", frames=1, stride=1, size=(48, 48), clips_per_video=0)) == 3
+    assert len(open_clips(tmp_path / "frames", frames=1, stride=1, size=(40, 40), clips_per_video=None)) == 1
+    assert len(open_clips("camouflage:3", frames=1, stride=1, size=(48, 48), clips_per_video=None)) == 3
 
 
 def test_flow_is_kept_for_models_that_read_it(tmp_path: Path):
@@ -316,11 +316,11 @@ def test_clips_of_several_frames_are_cut_as_windows(tmp_path: Path):
 
 def test_clips_of_several_frames_that_cover_a_video(tmp_path: Path):
     write_davis(tmp_path, {"bear": 11})
-    clips = opened(tmp_path, frames=4, clips_per_video=0)
+    clips = opened(tmp_path, frames=4, clips_per_video=None)
     assert shown(clips) == [[0, 1, 2, 3], [4, 5, 6, 7], [7, 8, 9, 10]]
     assert (clips[2].masks == np.stack([square(number, 1) for number in (7, 8, 9, 10)])).all()
-    assert shown(opened(tmp_path, frames=2, stride=3, clips_per_video=0)) == [[0, 5], [5, 10]]
-    assert shown(opened(tmp_path, frames=6, stride=2, clips_per_video=0)) == [[0, 2, 4, 6, 8, 0]]
+    assert shown(opened(tmp_path, frames=2, stride=3, clips_per_video=None)) == [[0, 5], [5, 10]]
+    assert shown(opened(tmp_path, frames=6, stride=2, clips_per_video=None)) == [[0, 2, 4, 6, 8, 0]]
 
 
 def test_opening_decodes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -338,7 +338,7 @@ def test_opening_decodes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             load()
 
 
-@pytest.mark.parametrize(("clips_per_video", "message"), [(-1, "clips_per_video is -1; allowed: 1 and more, or 0")])
+@pytest.mark.parametrize(("clips_per_video", "message"), [(-1, "clips_per_video is -1; expected at least 1, or None")])
 def test_numbers_of_clips(tmp_path: Path, clips_per_video: int, message: str):
     with pytest.raises(InputError, match=message):
         opened(write_davis(tmp_path, {"bear": 3}), clips_per_video=clips_per_video)

@@ -12,8 +12,8 @@ import sdmetrics.clips.segmentation.datasets as segmentation_clips
 from sdmetrics.clips.decode import read_video
 from sdmetrics.clips.flow.estimate import estimate_flow
 from sdmetrics.clips.sampling import Window
-from sdmetrics.clips.segmentation.datasets import open_segmentation
 from sdmetrics.errors import InputError
+from tests.helpers.requests import open_segmentation
 from tests.helpers.segmentation_files import (
     HEIGHT,
     SIZE,
@@ -44,14 +44,14 @@ def test_flow_of_a_folder(tmp_path: Path):
 def test_flow_that_is_missing_or_mixed(tmp_path: Path):
     write_davis(tmp_path / "set", {"bear": 4})
     write_flo(tmp_path / "flow" / "bear" / "00000.flo", np.zeros((4, 4, 2), np.float32))
-    first, second, *_ = opened(tmp_path / "set", clips_per_video=0, flow=tmp_path / "flow")
+    first, second, *_ = opened(tmp_path / "set", clips_per_video=None, flow=tmp_path / "flow")
     assert not first.flow.any()
     with pytest.raises(InputError, match=r"flow.bear.00001 has no flow \(\.flo .*\); add it"):
         _ = second.flow
     write_png(tmp_path / "flow" / "bear" / "00003.png", np.zeros((4, 4, 3), np.uint8))
-    with pytest.raises(InputError, match=r"flow.bear has vectors for some images and pictures for others"):
+    with pytest.raises(InputError, match=r"flow.bear has vectors for some images and colour-coded flow for others"):
         _ = opened(tmp_path / "set", frames=2, stride=2, flow=tmp_path / "flow")[0].flow
-    with pytest.raises(InputError, match=r"flow is .*gone, which is no folder"):
+    with pytest.raises(InputError, match=r"flow is .*gone, which is not a folder"):
         opened(tmp_path / "set", flow=tmp_path / "gone")
 
 
@@ -70,11 +70,11 @@ def write_pan(root: Path, length: int) -> None:
 
 def test_estimated_flow(tmp_path: Path):
     write_pan(tmp_path, 4)
-    clips = open_segmentation(tmp_path, frames=1, stride=1, size=(64, 48), clips_per_video=0)
+    clips = open_segmentation(tmp_path, frames=1, stride=1, size=(64, 48), clips_per_video=None)
     frames, flows = [clip.frames for clip in clips], [clip.flow for clip in clips]
     for number in range(3):
         assert np.array_equal(flows[number], estimate_flow(frames[number], frames[number + 1]))
-    # Behind the last image, what led to it goes on.
+    # After the last image, the flow that led to it is repeated.
     assert np.array_equal(flows[3], -estimate_flow(frames[3], frames[2]))
     for flow in flows:
         assert np.median(flow[..., 0]) == pytest.approx(-1.5, abs=0.15)
@@ -110,11 +110,11 @@ def _grid(moves: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.f
 
 def test_flow_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     write_pan(tmp_path / "set", 3)
-    clips = opened(tmp_path / "set", clips_per_video=0, cache=tmp_path / "kept")
+    clips = opened(tmp_path / "set", clips_per_video=None, cache=tmp_path / "kept")
     first = [clip.flow for clip in clips]
-    assert np.allclose(first[0], opened(tmp_path / "set", clips_per_video=0)[0].flow, atol=0.01)
+    assert np.allclose(first[0], opened(tmp_path / "set", clips_per_video=None)[0].flow, atol=0.01)
     monkeypatch.setattr(segmentation_clips, "estimate_flow", None)
-    again = opened(tmp_path / "set", clips_per_video=0, cache=tmp_path / "kept")
+    again = opened(tmp_path / "set", clips_per_video=None, cache=tmp_path / "kept")
     assert np.array_equal(first, [clip.flow for clip in again])
     larger = open_segmentation(tmp_path / "set", frames=1, stride=1, size=(64, 96), cache=tmp_path / "kept")
     with pytest.raises(TypeError):

@@ -13,8 +13,8 @@ import pytest
 from benchmarks.styles import STEADY, STRONG, difference, texture_difference, warp_error, warps
 from sdmetrics.clips.clip import Frames
 from sdmetrics.clips.generated.world import world_clips
-from sdmetrics.clips.open import open_clips
 from sdmetrics.clips.styles.built_in import STYLES
+from tests.helpers.requests import open_clips
 
 PAIRS = list(itertools.combinations(STYLES, 2))
 CLIPS = ["arm_wrestling.mp4", "bikes.mp4", "carphone.mp4", "flipping_a_pancake.mkv", "test.mp4"]
@@ -40,7 +40,7 @@ def test_styles_are_steady(clips: list[Frames]):
 
 
 def test_flicker_is_measured(clips: list[Frames]):
-    """The bound is no empty one: a brightness that changes by a tenth from frame to frame breaks it."""
+    """The bound is not vacuous: a brightness that changes by a tenth from frame to frame breaks it."""
     frames = clips[0]
     gain = np.where(np.arange(len(frames)) % 2, 0.85, 1.0)[:, None, None, None]
     steps = warps(frames)

@@ -81,7 +81,7 @@ class TestAnalysis:
             ({**styles, "oil": STYLES["oil"]}, r"styles\.oil was null"),
             (None, r"styles\.ink was null"),
         ]:
-            with pytest.raises(InputError, match=rf"other settings: .*{words}"):
+            with pytest.raises(InputError, match=rf"different settings: .*{words}"):
                 measure_biases(both(), CLIPS, styles=changed, out=tmp_path)
 
     def test_functions_are_styles_told_by_their_names(self):
@@ -94,7 +94,7 @@ class TestAnalysis:
     @pytest.mark.parametrize("wrong", [lambda f: f / 255, lambda f: f[..., :1], lambda f: f[:3]])
     def test_a_function_that_gives_no_frames_is_refused_before_any_work(self, wrong):
         runner = both()
-        with pytest.raises(InputError, match=r"style 'wrong' gives .*; needed: .* uint8 of shape \(6, 16, 16, 3\)"):
+        with pytest.raises(InputError, match=r"style 'wrong' returns .*; expected .* uint8 of shape \(6, 16, 16, 3\)"):
             measure_biases(runner, CLIPS, styles={"wrong": wrong, "negative": negative})
         assert not runner.batches
 

@@ -11,8 +11,8 @@ import pytest
 import sdmetrics.clips.videos.footage as footage
 import sdmetrics.clips.videos.listing as listing
 from sdmetrics.clips.clip import Clip
-from sdmetrics.clips.open import open_clips
 from sdmetrics.errors import InputError
+from tests.helpers.requests import open_clips
 from tests.helpers.videos import numbered, numbers_of, write_audio, write_video
 
 SIZE = (32, 64)
@@ -53,7 +53,7 @@ def test_folder_of_videos(folder: Path):
     clips = opened(folder)
     assert ids(clips) == ["b.mp4", "class/deep/a.MP4", "class/sound.mp4", "zero.avi"]
     assert [clip.video for clip in clips] == ids(clips)
-    assert clips[0].stamp.startswith(str((folder / "b.mp4").stat().st_size))
+    assert clips[0].stamp.startswith(f"b.mp4 {(folder / 'b.mp4').stat().st_size} bytes of ")
     assert numbers_of(clips[0].frames) == numbers_of(clips[1].frames) == [6, 8, 10, 13]
     for bad in clips[2:]:
         with pytest.raises(InputError, match=Path(bad.id).name):
@@ -103,6 +103,7 @@ def test_nothing_there(tmp_path: Path):
         opened(tmp_path)
     with pytest.raises(InputError, match="does not exist"):
         opened(tmp_path / "gone")
+    (tmp_path / "a.mp4").touch()
     with pytest.raises(InputError, match="clips_per_video is 0"):
         opened(tmp_path, clips_per_video=0)
 
@@ -126,7 +127,7 @@ def test_frame_folders_in_natural_order(tmp_path: Path):
 
 def test_image_that_cannot_be_read(tmp_path: Path):
     write_frames(tmp_path / "wave", range(8))
-    (tmp_path / "wave" / "frame2.png").write_bytes(b"no picture")
+    (tmp_path / "wave" / "frame2.png").write_bytes(b"no image")
     with pytest.raises(InputError, match=r"frame2\.png"):
         opened(tmp_path)[0].load()
 
@@ -198,11 +199,11 @@ def test_manifest(folder: Path):
         ("", r"list\.csv has the columns none; allowed: path, label, start, end"),
         ("path;label\n", "has the columns path;label"),
         ("path,lable\nb.mp4,x\n", "has the columns path, lable"),
-        ("label\nwave\n", "path is needed"),
+        ("label\nwave\n", "path is required"),
         ("path\n", "lists no video"),
         ("path,label\nb.mp4,x\n,y\n", r"list\.csv, line 3, has no path"),
         ("path,label\nb.mp4,x,y\n", "line 2, has more values than columns"),
-        ("path,start\nb.mp4,soon\n", "line 2, has the start 'soon'; allowed: seconds"),
+        ("path,start\nb.mp4,soon\n", "line 2, has the start 'soon'; expected seconds"),
         ("path,start\nb.mp4,-1\n", "line 2, has the start '-1'"),
         ("path,end\nb.mp4,nan\n", "line 2, has the end 'nan'"),
         ("path,start,end\nb.mp4,3,2\n", "line 2, starts at 3 s and ends at 2 s"),

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from sdmetrics.clips.flow.estimate import estimate_flow
-from sdmetrics.clips.open import open_clips
 from sdmetrics.clips.sampling import Neighbours, Window
 from sdmetrics.errors import InputError
+from tests.helpers.requests import open_clips
 
 SIZE = (48, 64)
 SHIFT = 3
@@ -17,8 +17,8 @@ SHIFT = 3
 def drifting():
     """Frames of a smooth texture that moves to the right by three pixels each."""
     rng = np.random.default_rng(0)
-    picture = rng.integers(0, 256, (12, 40, 3), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
-    return [np.roll(picture, SHIFT * t, axis=1)[:, 48:112] for t in range(10)]
+    image = rng.integers(0, 256, (12, 40, 3), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
+    return [np.roll(image, SHIFT * t, axis=1)[:, 48:112] for t in range(10)]
 
 
 @pytest.fixture(scope="module")
@@ -68,5 +68,5 @@ def test_generated_clips_by_name(name, masks):
     assert len(clips) == 3
     assert (clips[0].load_masks is not None) == masks
     for text in ("camouflage:x", "world:0"):
-        with pytest.raises(InputError, match="is no generated world; write"):
+        with pytest.raises(InputError, match="is not a generated world; use"):
             open_clips(text, frames=2, stride=1, size=(48, 48))

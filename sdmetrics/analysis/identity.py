@@ -1,0 +1,135 @@
+"""Identity: all that decides the numbers of a run, in one place. What is not in here must not change a number."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sdmetrics._files import write_json
+from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.styles.built_in import STYLES, Style, style_identity
+from sdmetrics.errors import InputError
+from sdmetrics.runners.protocols import MaskedRunner, Runner
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """All that decides the numbers of a run. It names the run and every shard of it.
+
+    How the numbers are computed (threads, provider, batch size, versions, machine) is not part of it: see
+    `circumstance`. Numbers of one identity agree within 1e-5 wherever they are computed.
+
+    Parameters
+    ----------
+    model
+        The runner's identity: the content of the model, its layers with their axes, its precision.
+    layers
+        The layers that are measured, in order.
+    inputs
+        How the model is fed.
+    clips
+        Number, first and SHA-256 of the clips, by id, video and content stamp.
+    extra
+        What else decides: styles and seed of an analysis; masks, scores and labels of an ablation.
+    """
+
+    model: Document
+    layers: tuple[str, ...]
+    inputs: tuple[Document, ...]
+    clips: Document
+    extra: Document = field(default_factory=dict)
+
+    @classmethod
+    def of_analysis(
+        cls, runner: Runner, clips: Sequence[Clip], seed: int, styles: Mapping[str, Style] | None
+    ) -> Identity:
+        """Return the identity of an analysis."""
+        return cls._of(runner, clips, {"seed": seed, "styles": _styles(clips, styles)})
+
+    @classmethod
+    def of_ablation(cls, runner: MaskedRunner, clips: Sequence[Clip], extra: Document) -> Identity:
+        """Return the identity of an ablation; labels and segmentation masks of the clips decide, too."""
+        truth = sha256_of(sorted([clip.id, clip.label, clip.mask_stamp] for clip in clips))
+        return cls._of(runner, clips, {**extra, "truth": truth})
+
+    @classmethod
+    def _of(cls, runner: Runner, clips: Sequence[Clip], extra: Document) -> Identity:
+        first = min(clips, key=lambda clip: clip.id)
+        return cls(
+            model=dict(runner.identity),
+            layers=tuple(runner.layers),
+            inputs=tuple(asdict(item) for item in runner.inputs),
+            clips={"count": len(clips), "first": f"{first.id}: {first.stamp}", "sha256": clips_digest(clips)},
+            extra=extra,
+        )
+
+    def document(self) -> Document:
+        """Return everything as JSON holds it."""
+        parts = {"model": self.model, "layers": self.layers, "inputs": self.inputs, "clips": self.clips, **self.extra}
+        document: Document = json.loads(json.dumps(parts))
+        return document
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the document."""
+        return sha256_of(self.document())
+
+    def claim(self, folder: Path) -> None:
+        """Write the document into the folder of a new run; check that an existing run has the same.
+
+        Raises
+        ------
+        InputError
+            If it differs; the message names every difference.
+        """
+        path = folder / "settings.json"
+        if not path.exists():
+            write_json(path, self.document())
+            return
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} cannot be read ({error}); remove {folder.parent} or use another folder") from None
+        if changes := _differences(before, self.document()):
+            raise InputError(
+                f"{folder.parent} already contains a run with different settings: {'; '.join(changes)}. Use another "
+                "output folder, or the original settings to resume"
+            )
+
+
+def sha256_of(document: object) -> str:
+    """Return the SHA-256 of a JSON document, whatever the order of its keys.
+
+    Examples
+    --------
+    >>> sha256_of({"a": 1, "b": 2}) == sha256_of({"b": 2, "a": 1})
+    True
+    """
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def clips_digest(clips: Sequence[Clip]) -> str:
+    """Return a hash of which clips, of which content, are analysed."""
+    rows = sorted((c.id, c.video, c.stamp, sorted(c.styled)) for c in clips)
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def _styles(clips: Sequence[Clip], styles: Mapping[str, Style] | None) -> Document:
+    """Describe every style: those that clips come in, and those that the others are rendered in."""
+    given = {name: {"given": "with the clips"} for clip in clips for name in clip.styled}
+    rendered = {} if all(clip.styled for clip in clips) else STYLES if styles is None else styles
+    return given | {name: style_identity(style) for name, style in rendered.items()}
+
+
+def _differences(before: object, now: object, name: str = "") -> list[str]:
+    """Describe where two JSON values differ."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = sorted(before.keys() | now.keys())
+        return [d for key in keys for d in _differences(before.get(key), now.get(key), f"{name}.{key}".lstrip("."))]
+    return [] if before == now else [f"{name} was {json.dumps(before)}, is {json.dumps(now)}"]

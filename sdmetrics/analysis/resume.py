@@ -1,0 +1,84 @@
+"""resumed(): the parts of a run, loaded where they are stored, else computed and stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from sdmetrics._progress import progress_bar
+from sdmetrics.analysis.shards import Slice
+from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.prefetch import Unusable, rendered_ahead
+
+Part = TypeVar("Part")
+Rendered = TypeVar("Rendered")
+
+
+class Work(Protocol[Rendered, Part]):
+    """How a part is made of a slice of the clips, and stored."""
+
+    def render(self, clip: Clip) -> Rendered:
+        """Return what the model is fed with for a clip; runs in threads, ahead of `make`."""
+
+    def make(
+        self, rendered: Iterator[tuple[Clip, Rendered | Unusable]], clips: int, advance: Callable[[int], None]
+    ) -> Part:
+        """Compute a part from its clips, each with its own rendering; call `advance` with the clips done."""
+
+    def load(self, path: Path) -> Part | None:
+        """Read a part; `None` where there is no whole file."""
+
+    def save(self, part: Part, path: Path) -> None:
+        """Store a part."""
+
+
+def resumed(
+    work: Work[Rendered, Part],
+    pieces: Sequence[Slice],
+    folder: Path | None,
+    *,
+    title: str = "clips",
+    steps: int = 1,
+    progress: bool = True,
+) -> Iterator[tuple[Slice, Part]]:
+    """Yield every part in order; without a folder nothing is stored.
+
+    Each file is read once. The clips of the missing parts are rendered ahead; those of a part whose file turns out to
+    be damaged are rendered by themselves, so that a clip is never given another clip's rendering.
+
+    Parameters
+    ----------
+    work
+        How a part is made and stored.
+    pieces
+        The slices of the clips.
+    folder
+        Where parts are stored.
+    title, steps
+        Of the progress bar, and how many steps of it each clip takes.
+    progress
+        Whether to show it.
+    """
+    paths = [folder / piece.file_name if folder else None for piece in pieces]
+    stored = [path is not None and path.exists() for path in paths]
+    counts = [len(piece.clips) for piece in pieces]
+    todo = (clip for piece, is_stored in zip(pieces, stored, strict=True) if not is_stored for clip in piece.clips)
+    done = steps * sum(count for count, is_stored in zip(counts, stored, strict=True) if is_stored)
+    with (
+        rendered_ahead(work.render, todo) as ahead,
+        progress_bar(title, steps * sum(counts), done, progress) as advance,
+    ):
+        for piece, path, count, is_stored in zip(pieces, paths, counts, stored, strict=True):
+            part = work.load(path) if path is not None and is_stored else None
+            if part is None:
+                if is_stored:
+                    advance(-steps * count)
+                    with rendered_ahead(work.render, piece.clips) as own:
+                        part = work.make(own, count, advance)
+                else:
+                    part = work.make(islice(ahead, count), count, advance)
+                if path is not None:
+                    work.save(part, path)
+            yield piece, part

@@ -1,0 +1,51 @@
+"""Which of a model's outputs is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sdmetrics.errors import InputError
+
+
+def only_output(
+    outputs: Mapping[str, NDArray[Any]], name: str | None, fits: Callable[[tuple[int, ...]], bool], what: str
+) -> NDArray[Any]:
+    """Return the named output, or the only one whose shape fits.
+
+    Parameters
+    ----------
+    outputs
+        By name.
+    name
+        Which one. Default: the only one that fits.
+    fits
+        Tells whether an output of a shape can be it.
+    what
+        What it is, with its shape, for errors.
+
+    Raises
+    ------
+    InputError
+        If there is no such output, or several fit and none is named.
+
+    Examples
+    --------
+    >>> outputs = {"features": np.zeros((2, 8, 7, 7)), "logits": np.zeros((2, 5))}
+    >>> only_output(outputs, None, lambda shape: len(shape) == 2, "class scores (clips, classes)").shape
+    (2, 5)
+    """
+    shapes = ", ".join(f"{key} {np.shape(value)}" for key, value in outputs.items())
+    if name is not None and name not in outputs:
+        raise InputError(f"the model has no output {name!r}; allowed: {shapes}")
+    fitting = [np.asarray(value) for key, value in outputs.items() if name in (None, key) and fits(np.shape(value))]
+    if len(fitting) == 1:
+        return fitting[0]
+    if name is not None:
+        raise InputError(f"output {name!r} is not {what}; the model's outputs are {shapes}")
+    if fitting:
+        raise InputError(f"several outputs could be {what}: {shapes}; name one")
+    raise InputError(f"no output is {what}; the model's outputs are {shapes}")

@@ -1,0 +1,20 @@
+"""Clips by keyword, as tests ask for them: a request and a shape in one call."""
+
+from pathlib import Path
+
+from sdmetrics.clips.open import list_clips
+from sdmetrics.clips.request import ClipRequest
+from sdmetrics.clips.sampling import ClipShape
+from sdmetrics.clips.segmentation import datasets
+
+
+def open_clips(path, *, frames, stride, size, cache=None, **request):
+    """Return the clips of whatever `path` is."""
+    kept = None if cache is None else Path(cache)
+    return list_clips(ClipRequest(path, **request), ClipShape(frames, stride, size), kept)
+
+
+def open_segmentation(path, *, frames, stride, size, cache=None, **request):
+    """Return the clips of a data set with masks, or None."""
+    kept = None if cache is None else Path(cache)
+    return datasets.open_segmentation(ClipRequest(path, **request), ClipShape(frames, stride, size), kept)
