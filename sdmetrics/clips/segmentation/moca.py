@@ -1,4 +1,4 @@
-"""MoCA, moving camouflaged animals: a CSV file lists a box for some of the images of every video."""
+"""MoCA (Moving Camouflaged Animals): a CSV file lists a box for some of the images of every video."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from sdmetrics.clips.segmentation.mask_decoding import Mask, fill_box, painted
 from sdmetrics.errors import InputError
 
 Box = tuple[str, tuple[float, float, float, float]]
-"""Where it is listed, and left, top, width and height in pixels."""
+"""The line of the box, for errors, and its left, top, width and height in pixels."""
 
 PLACES = (Path("Annotations", "annotations.csv"), Path("annotations.csv"))
-"""Where the annotations lie in the folder of the data set."""
+"""Paths of the annotations in the folder of the data set."""
 
 RECTANGLE = 2
-"""The annotation tool's number of this shape."""
+"""The annotation tool's number for rectangles."""
 
 
 def read_moca(root: Path) -> list[AnnotatedVideo] | None:
-    """Return the videos of MoCA, whose masks are the boxes, filled; None where the folder is another data set.
+    """Return the videos of MoCA, with filled boxes as masks, or None if the folder is not MoCA.
 
     Raises
     ------
@@ -40,22 +40,22 @@ def read_moca(root: Path) -> list[AnnotatedVideo] | None:
 
 
 def read_moca_list(path: Path, root: Path | None = None) -> list[AnnotatedVideo] | None:
-    r"""Return the videos that a CSV file of MoCA lists; None where it is another kind of file.
+    r"""Return the videos that a CSV file of MoCA lists, or None for any other file.
 
-    Understood is what the VGG Image Annotator exports: `file_list` names an image, such as `/crab/00005.jpg`, and
-    `spatial_coordinates` its box, `[2, x, y, width, height]` in pixels. Lines without a box are passed over.
+    The format is that of the VGG Image Annotator: `file_list` names an image, e.g. `/crab/00005.jpg`, and
+    `spatial_coordinates` its box, `[2, x, y, width, height]` in pixels. Lines without a box are skipped.
 
     Parameters
     ----------
     path
-        The file.
+        The CSV file.
     root
-        The folder with the folder `JPEGImages`. Default: that of the file, or the one above.
+        The folder that contains `JPEGImages`. Default: the folder of the file, or its parent.
 
     Raises
     ------
     InputError
-        If a line is wrong, or there is no such folder.
+        If a line is wrong, or `JPEGImages` is missing.
 
     Examples
     --------
@@ -71,9 +71,9 @@ def read_moca_list(path: Path, root: Path | None = None) -> list[AnnotatedVideo]
     if lines is None:
         return None
     near = [path.parent, path.parent.parent] if root is None else [root]
-    found = next((above / "JPEGImages" for above in near if (above / "JPEGImages").is_dir()), None)
-    if found is None:
-        raise InputError(f"{path} needs the folder JPEGImages beside it or in {near[-1]}; add it")
+    images_root = next((above / "JPEGImages" for above in near if (above / "JPEGImages").is_dir()), None)
+    if images_root is None:
+        raise InputError(f"{path} needs the folder JPEGImages beside it or in {near[-1]}; add the folder")
     boxes: dict[Path, dict[str, list[Box]]] = {}
     for where, name, shape in lines:
         image = _image(name, where)
@@ -81,11 +81,11 @@ def read_moca_list(path: Path, root: Path | None = None) -> list[AnnotatedVideo]
             boxes.setdefault(Path(image.parent), {}).setdefault(image.stem, []).append((where, values))
     if not boxes:
         raise InputError(f"{path} lists no box; copy it again")
-    return paired(found, boxes, lambda folder, stems: _filled(boxes[folder], stems))
+    return paired(images_root, boxes, lambda folder, stems: _filled(boxes[folder], stems), file=path)
 
 
 def _lines(path: Path) -> list[tuple[str, str, str]] | None:
-    """Return where, image and shape of every line; None where the file has not these columns."""
+    """Return the name for errors, the image and the shape of every line, or None if these columns are missing."""
     try:
         rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
     except (OSError, ValueError, csv.Error):
@@ -93,7 +93,7 @@ def _lines(path: Path) -> list[tuple[str, str, str]] | None:
     columns: list[str] = []
     lines = []
     for number, row in enumerate(rows, 1):
-        # The header is a comment, or the first line that is none.
+        # The header is a comment, or the first line that is not a comment.
         comment = bool(row) and row[0].lstrip().startswith("#")
         if row and not columns and (not comment or "CSV_HEADER" in row[0]):
             columns = [name.rpartition("=")[2].strip() for name in row]
@@ -107,7 +107,7 @@ def _lines(path: Path) -> list[tuple[str, str, str]] | None:
 
 
 def _image(name: str, where: str) -> PurePosixPath:
-    """Return the path of the one image of a line, relative to the images."""
+    """Return the path of the image of a line, relative to the folder of images."""
     try:
         files = json.loads(name) if name.startswith("[") else [name]
     except (ValueError, RecursionError):
@@ -116,13 +116,11 @@ def _image(name: str, where: str) -> PurePosixPath:
         image = PurePosixPath(files[0].lstrip("/"))
         if len(image.parts) > 1 and ".." not in image.parts:
             return image
-    raise InputError(
-        f"{where} has the file_list {name!r}; allowed: one image, such as /crab/00005.jpg. Correct the line"
-    )
+    raise InputError(f"{where} has the file_list {name!r}; expected one image, e.g. /crab/00005.jpg. Correct the line")
 
 
 def _values(shape: str, where: str) -> tuple[float, float, float, float] | None:
-    """Return left, top, width and height; None where there is no shape."""
+    """Return left, top, width and height of a box, or None if there is no shape."""
     try:
         numbers = json.loads(shape or "[]")
         if numbers == []:
@@ -133,13 +131,13 @@ def _values(shape: str, where: str) -> tuple[float, float, float, float] | None:
     except (TypeError, ValueError, RecursionError):
         pass
     raise InputError(
-        f"{where} has the spatial_coordinates {shape!r}; allowed: [{RECTANGLE}, x, y, width, height]. Correct or "
+        f"{where} has the spatial_coordinates {shape!r}; expected [{RECTANGLE}, x, y, width, height]. Correct or "
         "remove the line"
     )
 
 
 def _filled(boxes: Mapping[str, Sequence[Box]], stems: Sequence[str]) -> Callable[[int, tuple[int, int]], Mask]:
-    """Return what fills the boxes of an image."""
+    """Return a function that reads the mask of an image: its boxes, filled."""
 
     def read(index: int, size: tuple[int, int]) -> Mask:
         regions = []

@@ -1,4 +1,4 @@
-"""Splits: which of a data set's annotated videos a list names."""
+"""Splits: named subsets of the annotated videos of a data set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sdmetrics.clips.videos.listing import IMAGE_SUFFIXES
 from sdmetrics.errors import InputError
 
 LISTS = tuple(Path("ImageSets", version) for version in ("480p", "2016", "2017", ""))
-"""Where a data set has the lists of its own splits; the first that is there is read."""
+"""Folders of the lists of a data set's own splits; the first that exists is read."""
 
 
 def in_split(videos: Sequence[AnnotatedVideo], split: str | Path, root: Path) -> list[AnnotatedVideo]:
@@ -22,20 +22,21 @@ def in_split(videos: Sequence[AnnotatedVideo], split: str | Path, root: Path) ->
     videos
         All annotated videos of the data set.
     split
-        A text file with the name of a video in every line, or an image of it, as DAVIS lists them; the name of one of
-        the data set's own lists, such as `"val"` for `ImageSets/480p/val.txt`; or of one of its folders of videos.
+        A text file with the name of a video, or of one of its images (as in DAVIS), in every line; the name of one of
+        the data set's own lists, e.g. `"val"` for `ImageSets/480p/val.txt`; or the name of one of its folders of
+        videos.
     root
         The folder of the data set.
 
     Returns
     -------
     list of AnnotatedVideo
-        Where a listed video is not there, one that says so.
+        A listed video that is missing is included as a video whose `problem` says so.
 
     Raises
     ------
     InputError
-        If there is no such split, or its list is empty, cannot be read or names a video again.
+        If there is no such split, or its list is empty, cannot be read or lists a video twice.
 
     Examples
     --------
@@ -59,7 +60,7 @@ def in_split(videos: Sequence[AnnotatedVideo], split: str | Path, root: Path) ->
 
 
 def _listed(path: Path) -> dict[str, str]:
-    """Return the names of the videos that a file lists, each with the line that does so, for errors."""
+    """Return the names of the videos that a file lists, each with its line for errors."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
@@ -80,10 +81,10 @@ def _listed(path: Path) -> dict[str, str]:
 
 
 def _missing(name: str, where: str, root: Path) -> AnnotatedVideo:
-    """Return a video that is not there."""
-    problem = f"{where} lists {name}, which is no annotated video below {root}; add it or remove the line"
+    """Return a placeholder for a video that is missing."""
+    problem = f"{where} lists {name}, which is not an annotated video below {root}; add it or remove the line"
 
-    def refuse(index: int, size: tuple[int, int]) -> Mask:  # noqa: ARG001 (that of every video)
+    def read_mask(index: int, size: tuple[int, int]) -> Mask:  # noqa: ARG001 (the signature of all readers)
         raise InputError(problem)
 
-    return AnnotatedVideo(Path(name), (), (), refuse, problem=problem)
+    return AnnotatedVideo(Path(name), (), (), read_mask, (), problem=problem)

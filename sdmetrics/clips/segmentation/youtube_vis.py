@@ -1,4 +1,4 @@
-"""YouTube-VIS and OVIS: one JSON file lists videos, their objects, and where each object is in every frame."""
+"""YouTube-VIS and OVIS: one JSON file lists videos, their objects, and the mask of each object in every frame."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ Record = Mapping[str, object]
 
 
 def read_vis(path: Path, videos: Path | None = None) -> list[AnnotatedVideo] | None:
-    """Return the videos that a JSON file of YouTube-VIS or OVIS lists; every image is annotated.
+    """Return the videos, with all images annotated, that a JSON file of YouTube-VIS or OVIS lists.
 
     Parameters
     ----------
     path
-        The file, such as `train.json`, `instances.json` or `annotations_train.json`.
+        The file, e.g. `train.json`, `instances.json` or `annotations_train.json`.
     videos
-        The folder of the images, or one above it. Default: that of the file, and the one above.
+        The folder of the images, or a folder above it. Default: the folder of the file, and its parent.
 
     Returns
     -------
     list of AnnotatedVideo, or None
-        None where the file is no such list.
+        None if the file is not such a list.
 
     Raises
     ------
     InputError
-        If a record is wrong, the file lists no annotations, or its images are not found. Masks that cannot be decoded
-        show when they are read.
+        If a record is wrong, the file lists no annotations, or its images are not found. Errors in the masks are raised
+        when the masks are read.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def read_vis(path: Path, videos: Path | None = None) -> list[AnnotatedVideo] | N
     if not isinstance(content, dict) or not isinstance(content.get("videos"), list):
         return None
     if not content["videos"] or not content.get("annotations"):
-        raise InputError(f"{path} lists no annotated video; give the file of a split whose annotations are published")
+        raise InputError(f"{path} lists no annotated video; use the file of a split whose annotations are published")
     objects = _objects(path, content)
     categories = _categories(path, content)
     listed: dict[int, tuple[str, Record]] = {}
@@ -64,26 +64,26 @@ def read_vis(path: Path, videos: Path | None = None) -> list[AnnotatedVideo] | N
         if number in listed:
             raise InputError(f"{where} has the id {number}, as {listed[number][0].rstrip(',')}; remove one")
         listed[number] = (where, video)
-    if lost := sorted(objects.keys() - listed.keys()):
-        raise InputError(f"{objects[lost[0]][0][0]} is of video {lost[0]}, which is not listed; correct or remove it")
+    if unlisted := sorted(objects.keys() - listed.keys()):
+        where = objects[unlisted[0]][0][0]
+        raise InputError(f"{where} has the video_id {unlisted[0]}, which is not listed; correct or remove it")
     files = {number: _file_names(video, where) for number, (where, video) in listed.items()}
     root = _images_root(path, videos, [names[0] for names in files.values()])
     found: dict[Path, AnnotatedVideo] = {}
     for number, (where, _) in listed.items():
         folder = Path(files[number][0]).parent
         if folder in found:
-            raise InputError(f"{where} has images in {folder}, as another video; remove one")
+            raise InputError(f"{where} has images in {folder}, which is the folder of another video; remove one")
         own = objects.get(number, [])
         kinds: set[object] = {categories.get(number_of(item, "category_id", at)) for at, item in own}
         images = tuple(root / name for name in files[number])
-        found[folder] = AnnotatedVideo(
-            folder, images, tuple(range(len(images))), _Masks(where, own, len(images)), only_label(kinds)
-        )
+        masks = _MaskReader(where, own, len(images))
+        found[folder] = AnnotatedVideo(folder, images, tuple(range(len(images))), masks, (path,), only_label(kinds))
     return list(found.values())
 
 
 def _compact(record: dict[str, object]) -> dict[str, object]:
-    """Keep run lengths as an array: as a list they take several times the memory, and there are millions."""
+    """Convert run lengths to an array: there are millions, and a list takes several times the memory."""
     counts = record.get("counts")
     if isinstance(counts, list) and counts and all(type(count) is int and 0 <= count < 2**31 for count in counts):
         record["counts"] = np.array(counts, np.int32)
@@ -91,7 +91,7 @@ def _compact(record: dict[str, object]) -> dict[str, object]:
 
 
 def _objects(path: Path, content: Record) -> dict[int, list[tuple[str, Record]]]:
-    """Return the records of objects, each with its name for errors, by their video's id."""
+    """Return the records of the objects, each with its name for errors, by the id of their video."""
     by_video: dict[int, list[tuple[str, Record]]] = {}
     seen: dict[int, str] = {}
     for index, item in enumerate(list_of(content, "annotations", str(path), "objects")):
@@ -118,7 +118,7 @@ def _categories(path: Path, content: Record) -> dict[int, str]:
 
 
 def _file_names(video: Record, where: str) -> list[str]:
-    """Return the names of a video's images, which must stay below the folder of images."""
+    """Return the names of a video's images, which must be below the folder of images."""
     names = list_of(video, "file_names", where, "images")
     for name in names:
         image = PurePosixPath(name) if isinstance(name, str) else PurePosixPath()
@@ -130,7 +130,7 @@ def _file_names(video: Record, where: str) -> list[str]:
 
 
 def _images_root(path: Path, videos: Path | None, firsts: Sequence[str]) -> Path:
-    """Return the folder that holds the most of some images: `videos` or, by default, one near the annotations."""
+    """Return the folder with most of the given images: in `videos` or, by default, near the annotations."""
     near = [path.parent, path.parent.parent] if videos is None else [videos]
     below = ["", "JPEGImages", path.stem, f"{path.stem}/JPEGImages", "*", "*/JPEGImages"]
     candidates = dict.fromkeys(
@@ -141,25 +141,26 @@ def _images_root(path: Path, videos: Path | None, firsts: Sequence[str]) -> Path
     if not count.get(best):
         raise InputError(
             f"{path} lists {firsts[0]}, but neither it nor the first image of another video is below "
-            f"{' or '.join(map(str, near))}; give the folder of the images as videos"
+            f"{' or '.join(map(str, near))}; pass the folder of the images as videos"
         )
     return best
 
 
-class _Masks:
-    """Reads the masks of one video, frame by frame."""
+class _MaskReader:
+    """Reader of the segmentation masks of one video, frame by frame."""
 
     def __init__(self, where: str, objects: Sequence[tuple[str, Record]], frames: int) -> None:
         self.where, self.objects, self.frames = where, objects, frames
 
     def __call__(self, index: int, size: tuple[int, int]) -> Mask:
-        """Return the objects of one frame, numbered as they are listed."""
+        """Return the mask of one frame, with objects numbered in the order of the list."""
         numbers, regions = [], []
         for number, (where, record) in enumerate(self.objects, 1):
             masks = list_of(record, "segmentations", where, "masks")
             if len(masks) != self.frames:
                 raise InputError(
-                    f"{where} has {len(masks)} segmentations, and its video {self.frames} images; correct or remove it"
+                    f"{where} has {len(masks)} segmentations, but its video has {self.frames} images; correct or "
+                    "remove the record"
                 )
             if masks[index] is not None:
                 numbers.append(number)
@@ -168,13 +169,13 @@ class _Masks:
 
 
 def _region(mask: object, size: tuple[int, int], where: str) -> Region:
-    """Decode one mask: polygons, or run lengths with the size that they fill."""
+    """Decode the mask of one object: polygons, or run lengths with their size."""
     if isinstance(mask, list):
         return fill_polygons(mask, size, where)
     record = as_record(mask, where)
-    given, counts = record.get("size"), record.get("counts")
-    if given != list(size):
-        raise wrong_field(where, "size", given, f"[{size[0]}, {size[1]}], that of its image")
+    mask_size, counts = record.get("size"), record.get("counts")
+    if mask_size != list(size):
+        raise wrong_field(where, "size", mask_size, f"[{size[0]}, {size[1]}], the size of its image")
     if not isinstance(counts, str | list | np.ndarray):
         raise wrong_field(where, "counts", counts, "run lengths")
     return decode_runs(counts, size, where)

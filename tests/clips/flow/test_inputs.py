@@ -186,7 +186,7 @@ def test_a_file_that_says_nothing_is_described_on_the_command_line(command, tmp_
         "no field": ("motion", "does not say how an input is fed"),
         "no name": ("source=flow", "does not say how"),
         "no such field": ("motion colour=red", "allowed: source, layout"),
-        "no such source": ("motion source=sound", "expected one of rgb, flow, flow_vectors"),
+        "no such source": ("motion source=sound", "allowed: rgb, flow, flow_vectors"),
         "no numbers": ("motion mean=grey", "numbers go with commas"),
         "too few numbers": ("motion size=8", "numbers go with commas"),
         "no such input": ("audio source=flow", "no input 'audio'; its inputs: picture, motion"),
