@@ -1,4 +1,4 @@
-"""Named architectures, exported with one call."""
+"""Export named architectures with one call."""
 
 from __future__ import annotations
 
@@ -7,25 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdmetrics.errors import InputError, require, suggest
-from sdmetrics.exporters.architectures import pytorchvideo, torchvision, transformers, vistr
-from sdmetrics.exporters.architectures import two_stream as segmentation
+from sdmetrics.exporters.architectures import pytorchvideo, torchvision, transformers, two_stream, vistr
 from sdmetrics.exporters.architectures.architecture import Architecture
 from sdmetrics.probes.inputs import FLOWS, ModelInput
 
 if TYPE_CHECKING:
     from torch import nn
 
-ROWS = (*pytorchvideo.ROWS, *torchvision.ROWS, *transformers.ROWS, *vistr.ROWS, *segmentation.ROWS)
+ROWS = (*pytorchvideo.ROWS, *torchvision.ROWS, *transformers.ROWS, *vistr.ROWS, *two_stream.ROWS)
 ARCHITECTURES = {row.name: row for row in ROWS}
 
 
 def find_architecture(name: str) -> Architecture:
-    """Return an architecture by its name.
+    """Return the architecture of a name.
 
     Raises
     ------
     InputError
-        If there is none of that name, with the nearest names.
+        If the catalogue has no architecture of that name, with the nearest names.
 
     Examples
     --------
@@ -38,18 +37,20 @@ def find_architecture(name: str) -> Architecture:
 
 
 def export(name: str, path: Path, *, checkpoint: Path | None = None, pretrained: bool = False) -> Path:
-    """Export an architecture of the catalogue to an ONNX model that knows its layers and how it is fed.
+    """Export an architecture of the catalogue to an ONNX model that declares its layers and how it is fed.
 
     Parameters
     ----------
     name
-        Its name, a key of `ARCHITECTURES`.
+        Name of the architecture, a key of `ARCHITECTURES`.
     path
-        Where the ONNX file goes.
+        Where the ONNX file is written.
     checkpoint
-        A file of weights as the architecture's owners publish them, or a folder that Transformers saved.
+        A checkpoint in its published format, or a folder that Transformers saved. The number of classes may differ
+        from the catalogue.
     pretrained
-        Whether to download the published weights. With neither, the weights are random, the same each time.
+        Whether to download the published weights. Without `checkpoint` and `pretrained` the weights are random, but the
+        same each time.
 
     Returns
     -------
@@ -59,8 +60,8 @@ def export(name: str, path: Path, *, checkpoint: Path | None = None, pretrained:
     Raises
     ------
     InputError
-        If there is no such architecture, if the weights cannot be had or do not fit, or if the export fails a
-        check; see `sdmetrics.exporters.torch.export`.
+        If there is no such architecture, or the weights cannot be obtained or do not fit; see also
+        `sdmetrics.exporters.torch.export`.
 
     Examples
     --------
@@ -75,8 +76,8 @@ slowfast_r18_8x8, slowfast_r50_4x16, slowfast_r50_16x8, slowfast_r18_4x16
     architecture = find_architecture(name)
     if checkpoint is not None and pretrained:
         raise InputError(
-            f"both --checkpoint {checkpoint} and --pretrained are given; the weights come from one of them. Leave the "
-            "other out"
+            f"got both --checkpoint {checkpoint} and --pretrained; expected at most one source of weights. Drop one of "
+            "them"
         )
     if pretrained:
         module, inputs = open_pretrained(architecture)
@@ -88,7 +89,7 @@ slowfast_r18_8x8, slowfast_r50_4x16, slowfast_r50_16x8, slowfast_r18_4x16
 
 
 def in_words(architecture: Architecture) -> tuple[str, ...]:
-    """Return what a person wants to know of an architecture: name, inputs, layers, labels, weights.
+    """Describe an architecture in words: name, inputs, layers, labels, weights.
 
     Examples
     --------
@@ -113,14 +114,14 @@ def in_words(architecture: Architecture) -> tuple[str, ...]:
 
 
 def _weights_in_words(weights: str) -> str:
-    """Return the name of a file of PyTorchVideo's zoo, of torchvision's weights or of a repository."""
+    """Return the name of a file in PyTorchVideo's zoo, of torchvision's weights or of a repository."""
     if "://" in weights:
         return weights.rpartition("/")[2]
     return f"torchvision's {weights.partition('_Weights')[0]}" if "_Weights" in weights else weights or "–"
 
 
 def build_random(architecture: Architecture) -> nn.Module:
-    """Return the architecture's module in evaluation mode with random weights, the same each time."""
+    """Return the architecture's module in evaluation mode with random weights, which are the same each time."""
     torch = require("torch", extra="catalogue")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -128,7 +129,7 @@ def build_random(architecture: Architecture) -> nn.Module:
 
 
 def export_module(module: nn.Module, architecture: Architecture, inputs: Sequence[ModelInput], path: Path) -> Path:
-    """Export a module that an architecture built for `inputs`, with its layers by the architecture's names."""
+    """Export a module that an architecture built for `inputs`, with the architecture's layers and their names."""
     from sdmetrics.exporters import torch
 
     names = {module_path: name for name, module_path in architecture.layers.items()}

@@ -1,27 +1,25 @@
-"""A Flax model, nnx or linen, to an ONNX model whose layers are named outputs."""
+"""Export a Flax model, nnx or linen, to an ONNX model whose layers are named outputs."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sdmetrics.errors import InputError, one_line, require, suggest
-from sdmetrics.exporters._assembly.finish import CLIPS, LAYER, declare
+from sdmetrics.errors import InputError, one_line, require
+from sdmetrics.exporters._assembly.finish import COMPARED_CLIPS, LAYER, finish_export
 from sdmetrics.exporters._assembly.gates import GATE, close_gates
 from sdmetrics.exporters._flax.modules import FlaxModel, flax_model, named_arrays, running
 from sdmetrics.exporters._flax.pooling import any_pooling
-from sdmetrics.probes.feeds import check_sources, prepare, random_feeds
+from sdmetrics.probes.feeds import Arrays, check_sources, prepare, random_feeds
 from sdmetrics.probes.inputs import ModelInput
-from sdmetrics.probes.onnx_file import LIMIT
+from sdmetrics.probes.layer_names import check_layer_names
+from sdmetrics.probes.onnx_file import check_size
+from sdmetrics.probes.quiet import quiet
 
 if TYPE_CHECKING:
     import jax
@@ -30,8 +28,6 @@ if TYPE_CHECKING:
 
 OPSET = 20
 
-Arrays = Mapping[str, NDArray[Any]]
-
 
 def export(
     model: nnx.Module | linen.Module,
@@ -39,26 +35,26 @@ def export(
     layers: Sequence[str] | Mapping[str, int],
     path: Path,
 ) -> Path:
-    """Export a Flax model to an ONNX model that knows its layers; `build_probe` makes a probe of it.
+    """Export a Flax model to an ONNX model that declares its layers, for `build_probe`.
 
-    The model has a dynamic batch, the module's own outputs and one output `layer/<name>` per layer: the very
-    array that the module returns (of several, the first). The module is exported in evaluation mode and left
-    as it was: dropout is off, BatchNorm uses its running averages, and where its `__call__` takes `train`,
-    `training`, `is_training` or `deterministic`, it is told so.
+    The ONNX model has a dynamic batch, the module's own outputs and one output `layer/<name>` per layer: exactly the
+    array that the layer returns (the first if there are several). The module is exported in evaluation mode and left
+    unchanged: dropout is off, BatchNorm uses its running averages, and `train`, `training`, `is_training` or
+    `deterministic` are set if its `__call__` takes them.
 
     Parameters
     ----------
     model
-        An nnx module, or a linen module with its variables, `module.bind(variables)`; it is called with one array
-        per model input, in their order.
+        An nnx module, or a linen module with its variables, `module.bind(variables)`. It is called with one array
+        per model input, in the order of `inputs`.
     inputs
-        How it is fed; Flax's own convolutions want the layout `NTHWC`.
+        How the model is fed; Flax's own convolutions expect the layout `NTHWC`.
     layers
-        Names of modules. Of nnx the path, `"blocks.0.conv"`; of linen the path by which `capture_intermediates`
-        knows it, `"Block_0/Conv_0"`. A mapping gives their channel axes too, for the layers in which they are not
-        certain.
+        Names of modules: for nnx their paths, e.g. `"blocks.0.conv"`, for linen their paths as in
+        `capture_intermediates`, e.g. `"Block_0/Conv_0"`. A mapping also specifies their channel axes, for layers in
+        which they are not certain.
     path
-        Where the ONNX file goes.
+        Where the ONNX file is written.
 
     Returns
     -------
@@ -68,8 +64,7 @@ def export(
     Raises
     ------
     InputError
-        If a layer does not exist, runs more than once, never or within a transformation, or if the ONNX model and
-        the module differ by more than 1e-3 of a tensor's scale for one or for three clips.
+        See `sdmetrics.exporters.torch.export`; also if a layer runs within a transformation of JAX.
 
     Examples
     --------
@@ -84,22 +79,22 @@ def export(
     """
     jax, flax = require("jax", extra="jax"), require("flax", extra="jax")
     check_sources(inputs)
-    example = prepare(random_feeds(inputs, CLIPS), inputs)
+    example = prepare(random_feeds(inputs, COMPARED_CLIPS), inputs)
     evaluated = flax_model(model, [jax.numpy.asarray(array) for array in example.values()])
-    names = _layer_names(model, evaluated, layers)
+    names = check_layer_names(layers, evaluated.names, type(model).__name__)
 
     def forward(arrays: Arrays) -> Arrays:
         with running(model), jax.default_matmul_precision("highest"):
-            found = _run(evaluated, names, [jax.numpy.asarray(array) for array in arrays.values()])
-        return {name: np.asarray(array) for name, array in found.items()}
+            computed = _run(evaluated, names, [jax.numpy.asarray(array) for array in arrays.values()])
+        return {name: np.asarray(array) for name, array in computed.items()}
 
-    found = forward(example)
-    _check_precision(model, found)
-    converted = _to_onnx(model, evaluated, names, example, list(found))
+    expected = forward(example)
+    _check_precision(model, expected)
+    converted = _to_onnx(model, evaluated, names, example, list(expected))
     close_gates(converted, names)
-    # What jax2onnx says of the shapes within is wrong wherever it moved a Transpose; ONNX infers them.
+    # The inner shapes that jax2onnx writes are wrong wherever it moved a Transpose; ONNX infers them.
     del converted.graph.value_info[:]
-    return declare(
+    return finish_export(
         converted,
         Path(path),
         inputs=inputs,
@@ -111,26 +106,10 @@ def export(
     )
 
 
-def _layer_names(
-    model: nnx.Module | linen.Module, evaluated: FlaxModel, layers: Sequence[str] | Mapping[str, int]
-) -> list[str]:
-    """Return the names of the modules that are layers."""
-    if isinstance(layers, str):
-        raise InputError(f"layers is {layers!r}; allowed: a list of module names. {suggest(layers, evaluated.names)}")
-    for name in layers:
-        if name not in evaluated.names:
-            raise InputError(f"{type(model).__name__} has no module {name!r}. {suggest(name, evaluated.names)}")
-    if not layers or len(set(layers)) < len(layers):
-        raise InputError(
-            f"layers are {list(layers)}; name at least one module, each once. {suggest('', evaluated.names)}"
-        )
-    return list(layers)
-
-
 def _run(
     model: FlaxModel, layers: Sequence[str], arrays: Sequence[jax.Array], gates: Mapping[str, jax.Array] | None = None
 ) -> dict[str, jax.Array]:
-    """Return the model's own outputs and its layers' arrays; gates multiply what the layers' consumers read."""
+    """Return the model's own outputs and its layers' arrays. Gates multiply what the layers' consumers read."""
     taps: dict[str, jax.Array] = {}
 
     def tap(name: str, array: jax.Array) -> jax.Array:
@@ -139,17 +118,17 @@ def _run(
 
     own = named_arrays(model.run(arrays, layers, tap))
     if not own:
-        raise InputError("the model returns nothing in which there is an array; wrap it so that it does")
+        raise InputError("the model returns no array; wrap it so that it returns arrays")
     return own | {LAYER + name: taps[LAYER + name] for name in layers}
 
 
-def _check_precision(model: nnx.Module | linen.Module, found: Arrays) -> None:
+def _check_precision(model: nnx.Module | linen.Module, outputs: Arrays) -> None:
     """Raise an `InputError` if the model computes in half precision, which jax2onnx turns into invalid files."""
-    for name, array in found.items():
+    for name, array in outputs.items():
         if array.dtype.itemsize == 2:
             raise InputError(
-                f"{name} of {type(model).__name__} is of type {array.dtype}; jax2onnx exports float32 alone. "
-                "Build the model with dtype=float32, its weights may stay as they are"
+                f"{name} of {type(model).__name__} is of type {array.dtype}; jax2onnx exports only float32. "
+                "Build the model with dtype=float32; its weights may keep their type"
             )
 
 
@@ -161,12 +140,7 @@ def _to_onnx(
     outputs: Sequence[str],
 ) -> ModelProto:
     """Run jax2onnx on the model with every layer's consumers behind a gate."""
-    weights = sum(value.nbytes for value in evaluated.weights().values())
-    if weights > LIMIT:
-        raise InputError(
-            f"the model holds {weights / 2**30:.1f} GiB of weights; one ONNX file holds less than 2 GiB. Export it "
-            "with half-precision weights"
-        )
+    check_size(sum(value.nbytes for value in evaluated.weights().values()), "the model")
 
     def gated(*fed: jax.Array) -> tuple[jax.Array, ...]:
         gates = dict(zip(layers, fed[len(arrays) :], strict=True))
@@ -175,7 +149,7 @@ def _to_onnx(
 
     jax2onnx = require("jax2onnx", extra="jax")
     try:
-        with _quiet():
+        with quiet("jax2onnx"):
             converted: ModelProto = jax2onnx.to_onnx(
                 gated,
                 inputs=[*(("batch", *array.shape[1:]) for array in arrays.values()), *(() for _ in layers)],
@@ -200,19 +174,3 @@ def _weights_sha256(model: FlaxModel) -> str:
         digest.update(f"{name} {value.dtype} {value.shape}".encode())
         digest.update(np.ascontiguousarray(value).tobytes())
     return digest.hexdigest()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep jax2onnx from logging, from setting up the root logger on its own, and from warning."""
-    root, own, silent = logging.getLogger(), logging.getLogger("jax2onnx"), logging.NullHandler()
-    level = own.level
-    root.addHandler(silent)
-    own.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        own.setLevel(level)
-        root.removeHandler(silent)

@@ -1,4 +1,4 @@
-"""Keras files and SavedModels: opened for an export, and how they are fed."""
+"""Open and export Keras files and SavedModels, and describe their inputs."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 KERAS_FILES = (".keras", ".h5", ".hdf5")
 LOST = re.compile(r"Could not locate \w+ '[^']+'")
-"""What Keras says, amidst much else, of classes that a file needs."""
+"""The part of Keras's message that names a class which a file needs."""
 
 
 def is_saved(path: Path) -> bool:
-    """Return whether what is called so would be a Keras file or the folder of a SavedModel.
+    """Return whether a path is that of a Keras file or of a folder, which may be a SavedModel.
 
     Examples
     --------
@@ -37,12 +37,12 @@ def is_saved(path: Path) -> bool:
 
 
 def export_saved(saved: Path, path: Path, layers: Sequence[str], **given: Any) -> Path:  # noqa: ANN401 (fields of ModelInput)
-    """Open a Keras file or a SavedModel and export it; fields of `ModelInput` that are `given` say how it is fed.
+    """Open a Keras file or a SavedModel and export it. `given` are fields of `ModelInput` that describe how it is fed.
 
     Raises
     ------
     InputError
-        As `open_saved`, `saved_inputs` and `sdmetrics.exporters.tensorflow.export`.
+        See `open_saved`, `saved_inputs` and `sdmetrics.exporters.tensorflow.export`.
     """
     from sdmetrics.exporters.tensorflow import export
 
@@ -53,12 +53,12 @@ def export_saved(saved: Path, path: Path, layers: Sequence[str], **given: Any) -
 def open_saved(path: Path) -> keras.Model | tf.Module:
     """Open a Keras file (`.keras`, `.h5`) or the folder of a SavedModel, for `sdmetrics.exporters.tensorflow.export`.
 
-    Keras's safe mode is on: code that a file brings along is not run.
+    Keras's safe mode is on, so code inside a file is not run.
 
     Raises
     ------
     InputError
-        If there is no such file or folder, or Keras or TensorFlow cannot load it, or must not.
+        If there is no such file or folder, or Keras or TensorFlow cannot load it, or loading it would run code.
 
     Examples
     --------
@@ -69,7 +69,7 @@ def open_saved(path: Path) -> keras.Model | tf.Module:
     path = Path(path)
     if not (path.is_file() and path.suffix in KERAS_FILES) and not (path / "saved_model.pb").is_file():
         raise InputError(f"{path} is neither a Keras file ({', '.join(KERAS_FILES)}) nor the folder of a SavedModel")
-    with _quiet_start():
+    with _silent_start():
         tf, keras = require("tensorflow", extra="tensorflow"), require("keras", extra="tensorflow")
     try:
         if path.is_dir():
@@ -91,14 +91,14 @@ def open_saved(path: Path) -> keras.Model | tf.Module:
 
 
 def saved_inputs(model: keras.Model | tf.Module, **given: Any) -> tuple[ModelInput, ...]:  # noqa: ANN401 (fields of ModelInput)
-    """Describe the inputs of a model that `open_saved` gave, with the usual mean and deviation.
+    """Describe the inputs of a model that `open_saved` returned, with the usual mean and deviation.
 
-    Fields of `ModelInput` that are `given` go before what the shapes say.
+    `given` are fields of `ModelInput`, which take precedence over the shapes.
 
     Raises
     ------
     InputError
-        If an input's layout, frames or size are neither given nor told by its shape.
+        If an input's layout, frames or size are neither specified nor determined by its shape.
     """
     keras = require("keras", extra="tensorflow")
     if not isinstance(model, keras.Model):
@@ -107,15 +107,15 @@ def saved_inputs(model: keras.Model | tf.Module, **given: Any) -> tuple[ModelInp
         shapes = {tensor.name: tensor.shape for tensor in model.inputs}
     else:
         raise InputError(
-            f"{model.name} does not say what it reads: it is code, not a graph of layers. Load it in Python and call "
-            "sdmetrics.exporters.tensorflow.export, which is told"
+            f"{model.name} does not declare its inputs: it is code, not a graph of layers. Load it in Python and pass "
+            "the inputs to sdmetrics.exporters.tensorflow.export"
         )
     return describe_inputs({name: tuple(size or "?" for size in shape) for name, shape in shapes.items()}, **given)
 
 
 @contextmanager
-def _quiet_start() -> Iterator[None]:
-    """Keep TensorFlow's first words, which no setting stops, from standard error."""
+def _silent_start() -> Iterator[None]:
+    """Keep the messages that TensorFlow prints when it starts, which no setting stops, from standard error."""
     if "tensorflow" in sys.modules:
         yield
         return

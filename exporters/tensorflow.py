@@ -1,4 +1,4 @@
-"""A Keras model or a TensorFlow function to an ONNX model whose layers are named outputs."""
+"""Export a Keras model or a TensorFlow function to an ONNX model whose layers are named outputs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdmetrics.errors import require
-from sdmetrics.exporters._assembly.finish import CLIPS, declare
+from sdmetrics.exporters._assembly.finish import COMPARED_CLIPS, finish_export
 from sdmetrics.exporters._tensorflow.convert import forward, to_onnx
-from sdmetrics.exporters._tensorflow.functions import function_source
-from sdmetrics.exporters._tensorflow.keras_layers import keras_source
+from sdmetrics.exporters._tensorflow.functions import traceable_function
+from sdmetrics.exporters._tensorflow.keras_layers import traceable_keras
 from sdmetrics.probes.feeds import check_sources, prepare, random_feeds
 from sdmetrics.probes.inputs import ModelInput
 
@@ -25,25 +25,26 @@ def export(
     layers: Sequence[str] | Mapping[str, int],
     path: Path,
 ) -> Path:
-    """Export a Keras model or TensorFlow function to an ONNX model that knows its layers, for `build_probe`.
+    """Export a Keras model or TensorFlow function to an ONNX model that declares its layers, for `build_probe`.
 
-    The model has a dynamic batch, the model's own outputs and one output `layer/<name>` per layer: the very tensor
-    that the layer returns (of several, the first). A Keras model is called with `training=False`; one that has not
-    been called yet is built by it.
+    The ONNX model has a dynamic batch, the model's own outputs and one output `layer/<name>` per layer: exactly the
+    tensor that the layer returns (the first if there are several). A Keras model is called with `training=False`, which
+    builds it if it has not been called yet.
 
     Parameters
     ----------
     model
-        A Keras model on the backend TensorFlow; or a SavedModel that `tf.saved_model.load` gave, by its signature
-        `serving_default`; or a tf.Module or tf.function, called with one tensor per model input, in their order.
+        A Keras model on the backend TensorFlow; a SavedModel from `tf.saved_model.load` with the signature
+        `serving_default`; or a tf.Module or tf.function, which is called with one tensor per model input, in the order
+        of `inputs`.
     inputs
-        How it is fed; Keras's usual layout is `NTHWC`. Several inputs go by the names that the model has for them.
+        How the model is fed; Keras's usual layout is `NTHWC`. Several inputs are matched by their names in the model.
     layers
-        Names of Keras layers, a nested one as `"outer/inner"`. Of a SavedModel or function, names of its operations:
-        a SavedModel of a Keras model has, for its layer `stem`, operations such as `net_1/stem_1/Relu`. A mapping
-        gives their channel axes too, for the layers in which they are not certain.
+        Names of Keras layers; nested layers are written `"outer/inner"`. For a SavedModel or function, names of
+        operations: the SavedModel of a Keras model has for its layer `stem` operations like `net_1/stem_1/Relu`. A
+        mapping also specifies their channel axes, for layers in which they are not certain.
     path
-        Where the ONNX file goes.
+        Where the ONNX file is written.
 
     Returns
     -------
@@ -53,8 +54,7 @@ def export(
     Raises
     ------
     InputError
-        If a layer does not exist, runs more than once, never or in a loop, or if the ONNX model and the model differ
-        by more than 1e-3 of a tensor's scale for one or for three clips.
+        See `sdmetrics.exporters.torch.export`; also if a layer runs in a loop.
 
     Examples
     --------
@@ -70,16 +70,16 @@ def export(
     require("tensorflow", extra="tensorflow")
     keras = require("keras", extra="tensorflow")
     check_sources(inputs)
-    example = prepare(random_feeds(inputs, CLIPS), inputs)
-    make = keras_source if isinstance(model, keras.Model) else function_source
-    source = make(model, layers, example)
-    return declare(
-        to_onnx(source, example),
+    example = prepare(random_feeds(inputs, COMPARED_CLIPS), inputs)
+    prepared = traceable_keras if isinstance(model, keras.Model) else traceable_function
+    traceable = prepared(model, layers, example)
+    return finish_export(
+        to_onnx(traceable, example),
         Path(path),
         inputs=inputs,
-        layers={name: name for name in source.layers},
+        layers={name: name for name in traceable.layers},
         axes=layers if isinstance(layers, Mapping) else None,
-        forward=lambda arrays: forward(source, arrays),
-        framework=source.framework,
-        sha256=source.sha256,
+        forward=lambda arrays: forward(traceable, arrays),
+        framework=traceable.framework,
+        sha256=traceable.sha256,
     )

@@ -1,22 +1,18 @@
-"""A torch module to an ONNX model whose layers are named outputs."""
+"""Export a torch module to an ONNX model whose layers are named outputs."""
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Literal
 
 from sdmetrics.errors import InputError, one_line, require
-from sdmetrics.exporters._assembly.finish import CLIPS, LAYER, declare
+from sdmetrics.exporters._assembly.finish import COMPARED_CLIPS, LAYER, finish_export
 from sdmetrics.exporters._assembly.gates import GATE, close_gates
-from sdmetrics.probes.feeds import check_sources, prepare, random_feeds
+from sdmetrics.probes.feeds import Arrays, check_sources, prepare, random_feeds
 from sdmetrics.probes.inputs import ModelInput
-from sdmetrics.probes.onnx_file import LIMIT
+from sdmetrics.probes.onnx_file import OR_TORCH, check_size
+from sdmetrics.probes.quiet import quiet
 from sdmetrics.probes.torch_hooks import (
     evaluating,
     in_one,
@@ -34,9 +30,8 @@ if TYPE_CHECKING:
 
 OPSET = 20
 
-Arrays = Mapping[str, NDArray[Any]]
 Modules = Mapping[str, str]
-"""Name of each layer and path of its module."""
+"""Paths of the layers' modules by the layers' names."""
 
 
 def export(
@@ -47,27 +42,27 @@ def export(
     *,
     names: Mapping[str, str] | None = None,
 ) -> Path:
-    """Export a torch module to an ONNX model that knows its layers; `build_probe` makes a probe of it.
+    """Export a torch module to an ONNX model that declares its layers, for `build_probe`.
 
-    The model has a dynamic batch, the module's own outputs and one output `layer/<name>` per layer: the very
-    tensor that the module returns (of several, the first), whatever in-place operation or folding comes after
-    it. The module is exported in evaluation mode and left as it was.
+    The ONNX model has a dynamic batch, the module's own outputs and one output `layer/<name>` per layer: exactly the
+    tensor that the layer returns (the first if there are several), whatever in-place operation or folding follows. The
+    module is exported in evaluation mode and left unchanged.
 
     Parameters
     ----------
     module
-        The model; it is called with one tensor per model input, in their order.
+        The model. It is called with one tensor per model input, in the order of `inputs`.
     inputs
-        How it is fed.
+        How the model is fed.
     layers
-        Names of modules as `module.named_modules()` gives them, or `"stages"`: stem and stages of a
-        ResNet-like network, the blocks of a transformer. A mapping gives their channel axes too, for the
-        layers in which they are not certain. Parts that the module runs once for every frame are layers where
-        its attribute `runs_per_frame`, a list of their names, says so.
+        Names of modules as in `module.named_modules()`, or `"stages"`: stem and stages of a ResNet-like network, the
+        blocks of a transformer. A mapping also specifies their channel axes, for layers in which they are not certain.
+        Parts that the module runs once for every frame can be layers if the module has an attribute
+        `runs_per_frame`, a list of their names.
     path
-        Where the ONNX file goes.
+        Where the ONNX file is written.
     names
-        What layers are to be called, by their modules' names, where the field has better ones.
+        Optional mapping from module path to layer name. Default: the module paths.
 
     Returns
     -------
@@ -77,8 +72,9 @@ def export(
     Raises
     ------
     InputError
-        If a layer does not exist, runs more than once or never, or if the ONNX model and the module differ by
-        more than 1e-3 of a tensor's scale for one or for three clips.
+        If a layer does not exist, runs more than once or never, or has no certain channel axis; if the framework's
+        exporter cannot convert the model; or if the ONNX model and the module differ by more than 1e-3 of a tensor's
+        scale for one or for three clips.
 
     Examples
     --------
@@ -96,13 +92,13 @@ def export(
     def forward(arrays: Arrays) -> Arrays:
         return _forward(module, called, arrays)
 
-    example = prepare(random_feeds(inputs, CLIPS), inputs)
+    example = prepare(random_feeds(inputs, COMPARED_CLIPS), inputs)
     with evaluating(module):
         outputs = [name for name in forward(example) if not name.startswith(LAYER)]
         model = _to_onnx(module, called, example, outputs)
         repeated = runs_per_frame(module)
         close_gates(model, called, several=[name for name, path in called.items() if path in repeated])
-        return declare(
+        return finish_export(
             model,
             Path(path),
             inputs=inputs,
@@ -127,25 +123,18 @@ def _forward(module: nn.Module, layers: Modules, arrays: Arrays) -> Arrays:
 
     with replacing_outputs(module, list(layers.values()), tap):
         own = module(*(torch.as_tensor(array).to(device, dtype) for array in arrays.values()))
-    found = named_tensors(own) | {LAYER + name: in_one(taps[path]) for name, path in layers.items()}
-    return {name: tensor.cpu().numpy() for name, tensor in found.items()}
+    tensors = named_tensors(own) | {LAYER + name: in_one(taps[path]) for name, path in layers.items()}
+    return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
 
 
 def _to_onnx(module: nn.Module, layers: Modules, arrays: Arrays, outputs: Sequence[str]) -> ModelProto:
     """Run torch's exporter on the module with every layer's consumers behind a gate.
 
-    A gate is a number that multiplies what a layer's consumers read. As an input of the model it cannot be
-    folded, so the tensor before it is the layer's exactly, and what follows (an in-place operation, too)
-    meets the product.
+    What follows a layer, including in-place operations, reads the product with the gate and not the layer's tensor.
     """
     import torch
 
-    weights = sum(value.nbytes for value in [*module.parameters(), *module.buffers()])
-    if weights > LIMIT:
-        raise InputError(
-            f"the module holds {weights / 2**30:.1f} GiB of weights; one ONNX file holds less than 2 GiB. Export it "
-            "with half-precision weights, or analyse it with sdmetrics.runners.torch"
-        )
+    check_size(sum(value.nbytes for value in [*module.parameters(), *module.buffers()]), "the module", OR_TORCH)
 
     class Gated(torch.nn.Module):
         def __init__(self) -> None:
@@ -169,7 +158,7 @@ def _to_onnx(module: nn.Module, layers: Modules, arrays: Arrays, outputs: Sequen
     gates = tuple(torch.ones((), device=device, dtype=dtype) for _ in layers)
     batch = torch.export.Dim("batch")
     try:
-        with _quiet():
+        with quiet("torch.onnx"):
             program = torch.onnx.export(
                 Gated().eval(),
                 (fed, gates),
@@ -189,17 +178,3 @@ def _to_onnx(module: nn.Module, layers: Modules, arrays: Arrays, outputs: Sequen
         ) from error
     assert program is not None
     return program.model_proto
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep torch's exporter from warning of its own deprecations and of packages it does without."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

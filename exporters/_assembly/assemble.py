@@ -1,4 +1,4 @@
-"""The nodes that make a model a probe: inputs at the front, masks behind layers, pooling at the end."""
+"""Add the nodes that turn a model into a probe: inputs at the front, masks behind layers, pooling at the end."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ MASK_NODE = "sdmetrics/mask/"
 OLDEST_OPSET = 11
 AXES_ARE_AN_INPUT = 18
 IR_VERSION = 8
-CLIPS = "clips"
+BATCH = "clips"
+"""The name of the batch dimension, where it is dynamic."""
 
 
 def mask_node(layer: str, run: int = 0) -> str:
-    """Return the name of the Identity that stands, in an exported model, between a layer's run and its consumers.
+    """Return the name of the Identity that an exported model has between a run of a layer and its consumers.
 
     Examples
     --------
@@ -54,21 +55,21 @@ def assemble(model: ModelProto, metadata: Metadata) -> ModelProto:
     opset = max((entry.version for entry in probe.opset_import if entry.domain in ("", "ai.onnx")), default=0)
     if opset < OLDEST_OPSET:
         raise InputError(
-            f"the model uses ONNX opset {opset}; needed: {OLDEST_OPSET} or newer. Export it again with a newer opset, "
+            f"the model uses ONNX opset {opset}; expected {OLDEST_OPSET} or newer. Export it again with a newer opset, "
             "or convert it with onnx.version_converter"
         )
-    # Before this version weights are inputs as well, which forbids the runtime to fold them.
+    # Before this version weights are inputs as well, which prevents the runtime from folding them.
     probe.ir_version = max(probe.ir_version, IR_VERSION)
     graph, types = probe.graph, element_types(model)
     fed = {value.name: value.type.tensor_type.elem_type for value in fed_inputs(graph)}
     known = shapes(model)
     own = {output.name: output for output in model.graph.output}
     _free_names(graph, {item.source for item in metadata.inputs} - fed.keys())
-    clips = fixed_batch(probe) or CLIPS
+    clips = fixed_batch(probe) or BATCH
     del graph.input[:], graph.output[:]
     graph.output.extend(own[name] for name in metadata.outputs)
     for output in graph.output:
-        _give_shape(output, known)
+        _set_shape(output, known)
     before, behind, after = _Nodes(graph, onnx), _Nodes(graph, onnx), _Nodes(graph, onnx)
     for item in metadata.inputs:
         _feed(before, item, fed[item.name], clips)
@@ -84,7 +85,7 @@ def assemble(model: ModelProto, metadata: Metadata) -> ModelProto:
 
 
 class _Nodes:
-    """A list of nodes in the making, with the constants they read."""
+    """A list of new nodes and the constants that they read."""
 
     def __init__(self, graph: GraphProto, onnx: ModuleType) -> None:
         self.graph = graph
@@ -92,29 +93,29 @@ class _Nodes:
         self.made: list[NodeProto] = []
 
     def put(self, kind: str, inputs: Sequence[str], output: str, **attributes: object) -> str:
-        """Add a node named as its output; return that."""
+        """Add a node named like its output, and return that name."""
         self.made.append(self.onnx.helper.make_node(kind, inputs, [output], name=output, **attributes))
         return output
 
     def constant(self, name: str, value: NDArray[Any]) -> str:
-        """Add a constant, int64 or float32."""
+        """Add a constant, int64 or float32, and return its name."""
         value = value.astype(np.float32 if value.dtype.kind == "f" else np.int64)
         self.graph.initializer.append(self.onnx.numpy_helper.from_array(value, name))
         return name
 
     def input(self, name: str, kind: str, shape: Sequence[int | str]) -> None:
-        """Add an input of the probe, unless it is there: several model inputs read one source."""
+        """Add an input of the probe unless it exists; several model inputs can read one source."""
         if name not in [value.name for value in self.graph.input]:
             dtype = getattr(self.onnx.TensorProto, kind)
             self.graph.input.append(self.onnx.helper.make_tensor_value_info(name, dtype, shape))
 
 
 def _feed(nodes: _Nodes, item: ModelInput, dtype: int, batch: int | str) -> None:
-    """Make what one model input reads: frames gathered in their order, scaled, shifted and transposed.
+    """Add the nodes that feed one model input: frames are gathered in order, scaled, shifted and transposed.
 
-    Vectors of flow are gathered and transposed.
+    Flow vectors are only gathered and transposed.
     """
-    # A name of its own, as a model input may be called `rgb`.
+    # The tensor gets another name, as a model input may be called `rgb`.
     tensor, order, (height, width) = f"sdmetrics/input/{item.name}", order_name(item), item.size
     rename_uses(nodes.graph, item.name, tensor)
     vectors, channels = item.source == "flow_vectors", item.channels
@@ -130,7 +131,7 @@ def _feed(nodes: _Nodes, item: ModelInput, dtype: int, batch: int | str) -> None
     zero, one = constant("zero", 0), constant("one", 1)
     shape = put("Shape", [item.source], "shape")
     clips, frames = put("Gather", [shape, zero], "clips"), put("Gather", [shape, one], "frames")
-    # One gather over the frames of all clips: GatherND takes no uint8 on CUDA.
+    # One gather over the frames of all clips, as GatherND does not support uint8 on CUDA.
     first = put("Mul", [put("Range", [zero, clips, one], "range"), frames], "first")
     first = put("Reshape", [first, constant("column", [-1, 1])], "offset")
     flat = put("Reshape", [item.source, constant("flat_shape", [-1, height, width, channels])], "flat")
@@ -150,7 +151,7 @@ def _feed(nodes: _Nodes, item: ModelInput, dtype: int, batch: int | str) -> None
 
 
 def _mask(before: _Nodes, behind: _Nodes, layer: Layer, dtype: int) -> str:
-    """Multiply the layer's mask into what its consumers read; return the tensor before the mask."""
+    """Multiply the layer's mask into the tensor that its consumers read; return the tensor before the mask."""
     assert layer.channel_axis is not None
     assert layer.units is not None
     name, trailing = f"mask/{layer.name}", len(layer.shape) - layer.channel_axis - 1
@@ -167,7 +168,7 @@ def _mask(before: _Nodes, behind: _Nodes, layer: Layer, dtype: int) -> str:
                 return layer.tensor
             gate.op_type = "Mul"
             gate.input.append(factor)
-    # The product takes over the tensor's name: no consumer, sub-graph or output has to be touched to read it.
+    # The product takes over the tensor's name, so no consumer, sub-graph or output has to be changed to read it.
     raw = f"sdmetrics/raw/{layer.tensor}"
     for node in before.graph.node:
         if layer.tensor in node.output:
@@ -177,7 +178,7 @@ def _mask(before: _Nodes, behind: _Nodes, layer: Layer, dtype: int) -> str:
 
 
 def _pool(nodes: _Nodes, layer: Layer, tensor: str, item: ModelInput, opset: int, batch: int | str) -> None:
-    """Add the output `units/<layer>`: the mean over all but clips and channels."""
+    """Add the output `units/<layer>`: the mean over all axes but clips and channels."""
     assert layer.channel_axis is not None
     assert layer.units is not None
     output, prefix = f"units/{layer.name}", f"sdmetrics/units/{layer.name}"
@@ -209,7 +210,7 @@ def _pool(nodes: _Nodes, layer: Layer, tensor: str, item: ModelInput, opset: int
 
 
 def _free_names(graph: GraphProto, names: set[str]) -> None:
-    """Rename inner tensors that are called as the probe's sources will be."""
+    """Rename inner tensors that have the name of one of the probe's sources."""
     for node in graph.node:
         for index, name in enumerate(node.output):
             if name in names:
@@ -217,8 +218,8 @@ def _free_names(graph: GraphProto, names: set[str]) -> None:
                 node.output[index] = f"sdmetrics/inner/{name}"
 
 
-def _give_shape(output: ValueInfoProto, known: Mapping[str, Shape]) -> None:
-    """Give an output the shape that its file leaves out but ONNX's check asks for."""
+def _set_shape(output: ValueInfoProto, known: Mapping[str, Shape]) -> None:
+    """Set the shape of an output if the file leaves it out, as ONNX's check requires it."""
     if not output.type.tensor_type.HasField("shape"):
         for size in known.get(output.name, ()):
             dim = output.type.tensor_type.shape.dim.add()

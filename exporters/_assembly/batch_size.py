@@ -1,4 +1,4 @@
-"""Models that can't read any number of clips: how many they can read, found by trying."""
+"""Find the batch size of models that cannot read any number of clips, by trying."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ TRIED = (1, 2, 4, 8, 16, 32)
 
 
 def with_working_batch(model: ModelProto, inputs: Sequence[ModelInput]) -> ModelProto:
-    """Return the model; if it can't read any number of clips, with its inputs fixed to the number that it can read.
+    """Return the model; if it cannot read any number of clips, fix its inputs to a number that it can read.
 
-    Reshapes to a number of clips that the exporter saw are one reason; another is dynamic quantisation, whose steps
+    One reason is a reshape to the number of clips that the exporter saw. Another is dynamic quantisation, whose steps
     depend on all clips of a batch.
     """
     if fixed_batch(model) is not None:
@@ -37,7 +37,7 @@ def with_working_batch(model: ModelProto, inputs: Sequence[ModelInput]) -> Model
 
 
 def _runs(session: InferenceSession, inputs: Sequence[ModelInput], clips: int, outputs: Sequence[str]) -> bool:
-    """Return whether a model reads so many clips."""
+    """Return whether a model can read that many clips."""
     try:
         run(session, prepare(random_feeds(inputs, clips), inputs), outputs)
     except InputError:
@@ -46,7 +46,7 @@ def _runs(session: InferenceSession, inputs: Sequence[ModelInput], clips: int, o
 
 
 def _with_batch(model: ModelProto, batch: int) -> ModelProto:
-    """Return a copy whose inputs are fixed to a number of clips."""
+    """Return a copy of a model whose inputs are fixed to a number of clips."""
     onnx = require("onnx", extra="cpu")
     fixed: ModelProto = onnx.ModelProto()
     fixed.CopyFrom(model)

@@ -1,12 +1,10 @@
-"""The end of every export: the layers proven, the numbers compared with the framework's, the file written."""
+"""Finish an export: prove the layers, compare the numbers with the framework's, and write the file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from sdmetrics.errors import InputError
 from sdmetrics.exporters._graph.axes import axis_of, label_axes
@@ -14,7 +12,7 @@ from sdmetrics.exporters._graph.describe_inputs import check_inputs
 from sdmetrics.exporters._graph.find_layers import find_layers
 from sdmetrics.exporters._graph.nodes import Shape, shapes
 from sdmetrics.exporters._graph.tensor_shapes import known_shapes
-from sdmetrics.probes.feeds import prepare, random_feeds, select
+from sdmetrics.probes.feeds import Arrays, prepare, random_feeds, select
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.metadata import Layer, Metadata, write_metadata
 from sdmetrics.probes.onnx_file import check_model, save_model
@@ -27,12 +25,11 @@ if TYPE_CHECKING:
 LAYER = "layer/"
 """An exported model's output `layer/<name>` is the layer's tensor."""
 
-CLIPS = 3
+COMPARED_CLIPS = 3
+"""Number of the random clips for which an exported model is compared with the framework's."""
 
-Arrays = Mapping[str, NDArray[Any]]
 
-
-def declare(
+def finish_export(
     model: ModelProto,
     path: Path,
     *,
@@ -43,25 +40,30 @@ def declare(
     framework: str,
     sha256: str,
 ) -> Path:
-    """Prove an exported model's layers and numbers, write into it what it is, and save it.
+    """Prove the layers and numbers of an exported model, add its metadata, and save it.
 
     Parameters
     ----------
     model
         The ONNX model: inputs named as in `inputs`, the framework's outputs, and `layer/<name>` for every layer.
     path
-        Where the file goes.
+        Where the file is written.
     inputs
         How the model is fed.
     layers
         Name of each layer and path of its module in the framework.
     axes
-        Channel axes of the layers, where the user gives them.
+        Channel axes of the layers, if the user specified them.
     forward
-        The framework's own model: arrays by input name, as `prepare` makes them, to arrays by output name, with
-        the layers' `layer/<name>` among them.
+        The framework's own model: takes arrays by input name, as `prepare` returns them, and returns arrays by output
+        name, including the layers' `layer/<name>`.
     framework, sha256
         Name and version of the framework, hash of the weights.
+
+    Returns
+    -------
+    Path
+        `path`.
 
     Raises
     ------
@@ -69,18 +71,18 @@ def declare(
         If a layer has no certain channel axis or does not hold the clips, if the batch is fixed, or if the ONNX model
         and the framework differ by more than 1e-3 of a tensor's scale for one or for three clips.
     """
-    feeds = random_feeds(inputs, CLIPS)
+    feeds = random_feeds(inputs, COMPARED_CLIPS)
     together = forward(prepare(feeds, inputs))
-    alone = [forward(prepare(select(feeds, slice(i, i + 1)), inputs)) for i in range(CLIPS)]
+    alone = [forward(prepare(select(feeds, slice(i, i + 1)), inputs)) for i in range(COMPARED_CLIPS)]
     outputs = [name for name in together if not name.startswith(LAYER)]
     check_inputs(model, inputs)
     check_model(model, path.name)
-    _insist_any_batch(model)
-    offered = _offer(model, shapes(model), inputs, layers)
-    if any(layer.channel_axis is None for layer in offered):
-        # Only then, as this runs the whole model once more with nothing of it optimised.
-        offered = _offer(model, known_shapes(model, inputs), inputs, layers)
-    chosen = find_layers(axes or list(layers), offered, path.stem)
+    _check_any_batch(model)
+    located = _located(model, shapes(model), inputs, layers)
+    if any(layer.channel_axis is None for layer in located):
+        # This runs the whole model once more without any optimisation, so it is done only where it is needed.
+        located = _located(model, known_shapes(model, inputs), inputs, layers)
+    chosen = find_layers(axes or list(layers), located, path.stem)
     placed = [
         place_batch(layer, together[layer.tensor], [values[layer.tensor] for values in alone]) for layer in chosen
     ]
@@ -98,20 +100,20 @@ def declare(
     return save_model(model, path)
 
 
-def _insist_any_batch(model: ModelProto) -> None:
-    """Refuse a model that reads one number of clips only; what checks it would feed it in batches of that size."""
+def _check_any_batch(model: ModelProto) -> None:
+    """Raise an `InputError` if the model has a fixed batch, which the checks would hide by feeding that many clips."""
     batch = fixed_batch(model)
     if batch is not None:
         raise InputError(
-            f"the exported model reads {batch} clip(s) at once and no other number: a part of it takes the number of "
-            "clips for a constant, as len(tensor) does; use tensor.shape[0] there"
+            f"the exported model reads {batch} clip(s) at once and no other number: a part of it treats the number of "
+            "clips as a constant, as len(tensor) does; use tensor.shape[0] there"
         )
 
 
-def _offer(
+def _located(
     model: ModelProto, known: Mapping[str, Shape], inputs: Sequence[ModelInput], layers: Mapping[str, str]
 ) -> list[Layer]:
-    """Return the layers with the axes that follow from the shapes that are known."""
+    """Return the layers with the axes that follow from the known shapes."""
     labels = label_axes(model, known, {item.name: item.layout for item in inputs})
     return [
         Layer(
@@ -127,12 +129,12 @@ def _offer(
 
 
 def _compare(model: ModelProto, feeds: Arrays, inputs: Sequence[ModelInput], together: Arrays, first: Arrays) -> float:
-    """Return the largest relative difference between ONNX model and framework, for one clip and for several."""
+    """Return the largest relative difference between ONNX model and framework, for one and for several clips."""
     session = open_session(model.SerializeToString())
     worst = 0.0
-    for clips, expected in ((1, first), (CLIPS, together)):
-        found = run(session, prepare(select(feeds, slice(clips)), inputs), list(expected))
-        for name, value in floats(found).items():
+    for clips, expected in ((1, first), (COMPARED_CLIPS, together)):
+        values = run(session, prepare(select(feeds, slice(clips)), inputs), list(expected))
+        for name, value in floats(values).items():
             error = relative_error(value, expected[name])
             if error > tolerance(value.dtype):
                 raise InputError(

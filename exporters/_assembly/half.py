@@ -1,4 +1,4 @@
-"""A model's body in float16: a probe that needs half the memory and runs on a GPU's fast units."""
+"""Convert a model's body to float16, for a probe that needs half the memory and runs faster on GPUs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 
 from sdmetrics.errors import InputError, one_line, require
 from sdmetrics.exporters._graph.nodes import element_types, fed_inputs
-from sdmetrics.probes.feeds import example_feeds
+from sdmetrics.probes.feeds import Arrays, example_feeds
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.onnx_file import set_nodes, sort_nodes, subgraphs
 from sdmetrics.probes.placement import relative_error
-from sdmetrics.probes.session import Arrays, open_session, run
+from sdmetrics.probes.session import open_session, run
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
@@ -24,43 +24,41 @@ SUMS = (
     *("ReduceMean", "ReduceSum", "ReduceSumSquare", "ReduceL1", "ReduceL2", "ReduceProd"),
     *("ReduceLogSum", "ReduceLogSumExp", "AveragePool", "GlobalAveragePool", "InstanceNormalization"),
 )
-"""What adds up many values without promising to do it in float32; convolutions, matrix products and LayerNorm do."""
+"""Operators that add up many values and may do so in float16; convolutions, matrix products and LayerNorm do not."""
 
 ALLOWED = 5e-3
-"""Of a layer's scale; float16 rounds to 5e-4, and 50 layers of it add up to some 2e-3."""
+"""The largest error relative to a layer's scale. float16 rounds to 5e-4, and 50 layers add up to some 2e-3."""
 
 KINDS_OF_WEIGHTS = ("FLOAT", "FLOAT16", "BFLOAT16", "DOUBLE", "INT8", "UINT8")
 
 
 def halve(model: ModelProto, name: str) -> ModelProto:
-    """Return a float32 model with its body, inputs and outputs in float16; sums of many values stay in float32.
+    """Return a float32 model with its body, inputs and outputs in float16. Sums of many values stay in float32.
 
     Raises
     ------
     InputError
-        If the model does not compute in float32, or an operator of it has no half-precision form.
+        If the model does not compute in float32, or one of its operators has no half-precision form.
     """
     onnx, _ = require("onnx", extra="cpu"), require("onnxruntime", extra="cpu")
     from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
     if precision(model) != "float32":
         raise InputError(
-            f"model {name} computes in {precision(model)}; half precision is made of float32. Leave half out: the "
-            "model is measured as it is"
+            f"model {name} computes in {precision(model)}; half precision expects float32. Drop half: the model is "
+            "measured as it is"
         )
     try:
         half: ModelProto = convert_float_to_float16(model, op_block_list=[*DEFAULT_OP_BLOCK_LIST, *SUMS])
         sort_nodes(half.graph)
         onnx.checker.check_model(half, full_check=True)
     except Exception as error:
-        raise InputError(
-            f"model {name} cannot be turned to half precision: {one_line(error)}. Measure it without half"
-        ) from None
+        raise InputError(f"model {name} cannot be converted to half precision: {one_line(error)}. Drop half") from None
     return half
 
 
 def precision(model: ModelProto) -> str:
-    """Return the type of most of a model's weights, and of its inputs where it has none, as NumPy calls it."""
+    """Return NumPy's name for the type of most of a model's weights, or of its inputs if it has no weights."""
     onnx = require("onnx", extra="cpu")
     kinds = {getattr(onnx.TensorProto, kind) for kind in KINDS_OF_WEIGHTS}
     sizes = Counter({value.type.tensor_type.elem_type: 1 for value in fed_inputs(model.graph)})
@@ -71,9 +69,9 @@ def precision(model: ModelProto) -> str:
 
 
 def check_half(probe: ModelProto, units: Arrays, inputs: Sequence[ModelInput]) -> None:
-    """Prove that float16 holds every layer; `units` are those that `place_and_pool` found for the float32 model.
+    """Check that float16 holds every layer. `units` are those that `place_and_pool` returned for the float32 model.
 
-    A CPU computes float16 models in float32, so `rounded` stands for the GPU.
+    A CPU computes float16 models in float32, so `rounded` imitates a GPU.
 
     Raises
     ------
@@ -81,19 +79,19 @@ def check_half(probe: ModelProto, units: Arrays, inputs: Sequence[ModelInput]) -
         If a layer is not finite in half precision, or its units differ by more than 5e-3 of their scale.
     """
     session = open_session(rounded(probe).SerializeToString())
-    found = run(session, example_feeds(inputs), [f"units/{layer}" for layer in units])
+    results = run(session, example_feeds(inputs), [f"units/{layer}" for layer in units])
     for layer, expected in units.items():
-        values = found[f"units/{layer}"]
+        values = results[f"units/{layer}"]
         if not np.isfinite(values).all():
             raise InputError(
-                f"layer {layer!r} overflows in half precision, which ends at 65504: it, or what leads to it, is not "
-                "finite. Measure it without half, or scale the weights before it down"
+                f"layer {layer!r} overflows in half precision, whose largest number is 65504: the layer, or a tensor "
+                "before it, is not finite. Drop half, or scale the weights before it down"
             )
         error = relative_error(values, expected)
         if error > ALLOWED:
             raise InputError(
-                f"layer {layer!r} differs by {error:.1e} of its scale in half precision; allowed: {ALLOWED:.0e}. "
-                "Its values are too small or cancel. Measure it without half"
+                f"layer {layer!r} differs by {error:.1e} of its scale in half precision; expected at most "
+                f"{ALLOWED:.0e}. Its values are too small or cancel. Drop half"
             )
 
 
@@ -120,7 +118,7 @@ def rounded(half: ModelProto) -> ModelProto:
 
 
 def _widen(graph: GraphProto) -> None:
-    """Turn every float16 of a graph, and of those within it, to float32."""
+    """Turn every float16 of a graph, and of the graphs within it, into float32."""
     onnx = require("onnx", extra="cpu")
     float16, float32 = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT
     attributes = [attribute for node in graph.node for attribute in node.attribute]

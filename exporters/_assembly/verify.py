@@ -1,4 +1,4 @@
-"""Proofs that a layer is what it is said to be: two different clips, alone and together, against NumPy."""
+"""Prove layers and probes with two different clips, alone and together, against NumPy."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError, require
-from sdmetrics.probes.feeds import CLIPS, example_feeds, one_by_one, prepare, random_feeds, select
+from sdmetrics.probes.feeds import EXAMPLE_CLIPS, Arrays, example_feeds, one_by_one, prepare, random_feeds, select
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.metadata import Layer
 from sdmetrics.probes.placement import place_batch, place_in_fixed_batch, pool, relative_error, tolerance
-from sdmetrics.probes.session import Arrays, fixed_batch, floats, in_batches, open_session, run, run_once
+from sdmetrics.probes.session import fixed_batch, floats, in_batches, open_session, run, run_once
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 QUANTISED = {"DequantizeLinear", "QLinearConv", "QLinearMatMul"}
 QUANTISED_TOLERANCE = 5e-2
-"""The runtime fuses a quantised model's nodes and rounds less often: some values fall to the next step."""
+"""The runtime fuses a quantised model's nodes and rounds less often, so some values fall to the next step."""
 
 LAYERS_AT_ONCE = 16
 
@@ -32,33 +32,33 @@ def place_and_pool(
 ) -> tuple[list[Layer], dict[str, NDArray[np.float64]]]:
     """Return the layers with their axes proven, and their pooled units for the clips of `example_feeds`.
 
-    The tensors are read from the model as it is, without the runtime's optimisation, which may alter them.
+    The tensors are read without the runtime's optimisation, which may change them.
     """
     session = open_tapped(model, layers, optimise=False)
     feeds, batch = example_feeds(inputs), fixed_batch(model)
     proven: list[Layer] = []
     units: dict[str, NDArray[np.float64]] = {}
     for start in range(0, len(layers), LAYERS_AT_ONCE):
-        some = layers[start : start + LAYERS_AT_ONCE]
+        chunk = layers[start : start + LAYERS_AT_ONCE]
         if batch:
-            placed_here, units_here = _measure_fixed(session, some, inputs, batch)
-            proven += placed_here
-            units |= units_here
+            placed_chunk, units_chunk = _place_and_pool_fixed(session, chunk, inputs, batch)
+            proven += placed_chunk
+            units |= units_chunk
             continue
-        names = [layer.tensor for layer in some]
+        names = [layer.tensor for layer in chunk]
         alone = [run(session, prepare(one, inputs), names) for one in one_by_one(feeds)]
         together = run(session, prepare(feeds, inputs), names)
-        for layer in some:
+        for layer in chunk:
             placed = place_batch(layer, together[layer.tensor], [values[layer.tensor] for values in alone])
             proven.append(placed)
-            units[layer.name] = pool(together[layer.tensor], placed, CLIPS)
+            units[layer.name] = pool(together[layer.tensor], placed, EXAMPLE_CLIPS)
     return proven, units
 
 
-def _measure_fixed(
+def _place_and_pool_fixed(
     session: InferenceSession, layers: Sequence[Layer], inputs: Sequence[ModelInput], batch: int
 ) -> tuple[list[Layer], dict[str, NDArray[np.float64]]]:
-    """Return what `place_and_pool` does, of a model that reads `batch` clips at once."""
+    """Do what `place_and_pool` does, for a model that reads `batch` clips at once."""
     names, clips = [layer.tensor for layer in layers], random_feeds(inputs, batch + 1)
     first, second = (
         run_once(session, prepare(select(clips, slice(start, start + batch)), inputs), names) for start in (0, 1)
@@ -73,7 +73,7 @@ def _measure_fixed(
 
 
 def open_tapped(model: ModelProto, layers: Sequence[Layer], optimise: bool) -> InferenceSession:
-    """Return a session of a model that gives the layers' tensors too."""
+    """Return a session of a model that also returns the layers' tensors."""
     onnx = require("onnx", extra="cpu")
     tapped = onnx.ModelProto()
     tapped.CopyFrom(model)
@@ -93,9 +93,9 @@ def verify_probe(
     masked: bool,
     half: bool = False,
 ) -> None:
-    """Compare a probe, maybe one of half precision, with the model it was made from.
+    """Compare a probe, which may have half precision, with the model that it was made from.
 
-    `units` are those that `place_and_pool` found.
+    `units` are those that `place_and_pool` returned.
 
     Raises
     ------
@@ -105,27 +105,27 @@ def verify_probe(
     feeds, rounding = example_feeds(inputs), max(_rounding(model), tolerance(np.dtype(np.float16)) if half else 0)
     plain, probed = open_session(model.SerializeToString()), open_session(probe)
     names = [f"units/{layer}" for layer in units]
-    found = run(probed, feeds, [*names, *outputs])
+    values = run(probed, feeds, [*names, *outputs])
     expected = run(plain, prepare(feeds, inputs), outputs) | {f"units/{layer}": units[layer] for layer in units}
-    for name, value in floats(found).items():
+    for name, value in floats(values).items():
         error = relative_error(value, expected[name])
         if error > max(tolerance(value.dtype), rounding):
             raise InputError(
                 f"{name} of the probe differs from the model's by {error:.1e} of its scale; the runtime's optimisation "
-                "alters it. Choose another layer, or another version of onnxruntime"
+                "changes it. Choose another layer, or another version of onnxruntime"
             )
     for index, one in enumerate(one_by_one(feeds)):
         for name, value in run(probed, one, names).items():
-            error = relative_error(value[0], found[name][index])
+            error = relative_error(value[0], values[name][index])
             if error > max(tolerance(value.dtype), rounding):
                 raise InputError(
                     f"{name} of a clip changes by {error:.1e} of its scale with the other clips of its batch; export "
                     "the model in evaluation mode, with a dynamic batch"
                 )
-    for layer, values in units.items() if masked else ():
-        zeros = {f"mask/{layer}": np.zeros(values.shape[1], np.float32)}
+    for layer, pooled in units.items() if masked else ():
+        zeros = {f"mask/{layer}": np.zeros(pooled.shape[1], np.float32)}
         changed = run(probed, {**feeds, **zeros}, outputs)
-        if all(np.array_equal(changed[name], found[name]) for name in outputs):
+        if all(np.array_equal(changed[name], values[name]) for name in outputs):
             raise InputError(
                 f"removing every unit of layer {layer!r} changes none of the outputs {list(outputs)}: nothing that "
                 "reads the layer leads to them. Leave it out, or build the probe without masks"
@@ -133,7 +133,7 @@ def verify_probe(
 
 
 def _rounding(model: ModelProto) -> float:
-    """Return the difference that the rounding inside of a model may cause, where its type does not tell."""
+    """Return the difference that rounding inside a model may cause, if it exceeds that of its output type."""
     onnx = require("onnx", extra="cpu")
     if any(node.op_type in QUANTISED for node in model.graph.node):
         return QUANTISED_TOLERANCE

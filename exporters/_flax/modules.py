@@ -1,4 +1,4 @@
-"""What exporting nnx and linen models has in common: reading and replacing what their modules return."""
+"""Read and replace what the modules of nnx and linen models return."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EVALUATION = {
     "deterministic": True,
     "use_running_average": True,
 }
-"""How a model is told to evaluate, where its `__call__` asks."""
+"""Arguments that put a model into evaluation mode, if its `__call__` takes them."""
 
 Call = Callable[[], object]
 Replace = Callable[[str, Any], Any]
@@ -33,7 +33,7 @@ class FlaxModel(Protocol):
     """Names of the modules that can be layers."""
 
     def run(self, arrays: Sequence[jax.Array], layers: Sequence[str], replace: Replace) -> object:
-        """Return what the model returns, while `layers` return `replace(name, array)` for the first array of theirs.
+        """Run the model, in which `layers` return `replace(name, array)` for the first array of their output.
 
         Raises
         ------
@@ -46,12 +46,12 @@ class FlaxModel(Protocol):
 
 
 def flax_model(model: nnx.Module | linen.Module, example: Sequence[jax.Array]) -> FlaxModel:
-    """Return a model in evaluation mode; `example` is what it is called with.
+    """Return a model in evaluation mode; `example` are the arguments of its call.
 
     Raises
     ------
     InputError
-        If it is no Flax model, or a linen module without variables, or does not run.
+        If it is not a Flax model, is a linen module without variables, or does not run.
     """
     nnx, linen = require("flax.nnx", extra="jax"), require("flax.linen", extra="jax")
     if isinstance(model, nnx.Module):
@@ -59,13 +59,13 @@ def flax_model(model: nnx.Module | linen.Module, example: Sequence[jax.Array]) -
     if isinstance(model, linen.Module):
         return _Linen(model, example)
     raise InputError(
-        f"the model is a {type(model).__name__}; allowed: a flax.nnx.Module, or a flax.linen.Module with its "
+        f"the model is a {type(model).__name__}; expected a flax.nnx.Module, or a flax.linen.Module with its "
         "variables, module.bind(variables)"
     )
 
 
 class _Nnx:
-    """An nnx model: a copy of the user's, whose modules are known by their place."""
+    """A copy of the user's nnx model, whose modules are identified by their paths."""
 
     def __init__(self, model: nnx.Module) -> None:
         from flax import nnx
@@ -81,7 +81,7 @@ class _Nnx:
     def run(self, arrays: Sequence[jax.Array], layers: Sequence[str], replace: Replace) -> object:
         from flax import nnx
 
-        # Made anew for every run: what a module writes into its variables then belongs to the running trace.
+        # A new copy for every run, so that what a module writes into its variables belongs to the running trace.
         model = nnx.merge(self.graph, self.state)
         names = {id(part): _dotted(path) for path, part in nnx.iter_modules(model)}
         calls = _Calls(layers, replace)
@@ -97,14 +97,14 @@ class _Nnx:
 
 
 class _Linen:
-    """A linen model: its modules come to be in a call, each with its path."""
+    """A linen model, whose modules are created in a call, each with its path."""
 
     def __init__(self, model: linen.Module, example: Sequence[jax.Array]) -> None:
         import jax
         from flax import linen
 
         if model.scope is None:
-            raise InputError(f"{type(model).__name__} is a linen module without variables; give module.bind(variables)")
+            raise InputError(f"{type(model).__name__} is a linen module without variables; pass module.bind(variables)")
         self.module, self.variables = model.unbind()
         self.arguments = _evaluation_arguments(model)
         seen: dict[str, type] = {}
@@ -138,7 +138,7 @@ class _Linen:
 
 
 class _Calls:
-    """The calls of some modules in one run of the model."""
+    """The calls of the layers in one run of the model."""
 
     def __init__(self, layers: Sequence[str], replace: Replace) -> None:
         self.layers = layers
@@ -148,7 +148,7 @@ class _Calls:
         self.trace = _trace()
 
     def around(self, name: str, call: Call) -> object:
-        """Return what a module returns, changed if it is a layer."""
+        """Return the output of a module's call, replaced if the module is a layer."""
         if name not in self.layers or name in self.running:
             return call()
         if name in self.ran:
@@ -172,7 +172,7 @@ class _Calls:
             if name not in self.ran:
                 raise InputError(
                     f"module {name!r} does not run in a forward of the model, or only within a transformation of JAX "
-                    "(jit, remat, scan, vmap); name another one"
+                    "(jit, remat, scan, vmap); name another module"
                 )
 
     def _changed(self, name: str, output: object) -> object:
@@ -182,9 +182,7 @@ class _Calls:
         leaves, structure = jax.tree.flatten(output)
         index = next((i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.Array)), None)
         if index is None:
-            raise InputError(
-                f"module {name!r} returns {type(output).__name__}, in which there is no array; name another module"
-            )
+            raise InputError(f"module {name!r} returns {type(output).__name__} without an array; name another module")
         if not jnp.issubdtype(leaves[index].dtype, jnp.floating):
             raise InputError(
                 f"module {name!r} returns {leaves[index].dtype}; units are floating-point numbers. Name another module"
@@ -195,21 +193,21 @@ class _Calls:
 
 @contextmanager
 def running(model: object) -> Iterator[None]:
-    """While the block runs, the failure of a model is an `InputError`."""
+    """While the block runs, turn the failure of a model into an `InputError`."""
     try:
         yield
     except InputError:
         raise
     except Exception as error:
         raise InputError(
-            f"{type(model).__name__} does not run in evaluation mode: {type(error).__name__}: {one_line(error)}. Mend "
+            f"{type(model).__name__} does not run in evaluation mode: {type(error).__name__}: {one_line(error)}. Fix "
             "the model, or the layout, frames and size of its inputs"
         ) from error
 
 
 @contextmanager
 def _around_calls(classes: Iterable[Any], around: Callable[[Any, Call], object]) -> Iterator[None]:
-    """While the block runs, calling an object of one of the classes calls `around(object, call)`."""
+    """While the block runs, calls of objects of these classes go through `around(object, call)`."""
     own = {kind: kind.__dict__.get("__call__") for kind in classes}
 
     def changed(original: Callable[..., object]) -> Callable[..., object]:
@@ -231,18 +229,18 @@ def named_arrays(tree: object) -> dict[str, jax.Array]:
     """Return the arrays of a tree by name: `output`, the keys of a dict, or `output_0`, `output_1` and so on."""
     import jax
 
-    found = {}
+    arrays = {}
     for place, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
         name = jax.tree_util.keystr(place, simple=True, separator=".")
         if isinstance(leaf, jax.Array):
-            found[f"output_{name}" if name[:1].isdigit() else name or "output"] = leaf
-    return found
+            arrays[f"output_{name}" if name[:1].isdigit() else name or "output"] = leaf
+    return arrays
 
 
 def _evaluation_arguments(model: object) -> Mapping[str, bool]:
-    """Return the arguments that tell a model to evaluate."""
-    asked = inspect.signature(type(model).__call__).parameters
-    return {name: value for name, value in EVALUATION.items() if name in asked}
+    """Return the arguments that put a model into evaluation mode."""
+    accepted = inspect.signature(type(model).__call__).parameters
+    return {name: value for name, value in EVALUATION.items() if name in accepted}
 
 
 def _dotted(path: Iterable[object]) -> str:
@@ -250,7 +248,7 @@ def _dotted(path: Iterable[object]) -> str:
 
 
 def _trace() -> object:
-    """Return what tells one transformation from another."""
+    """Return an object that identifies the current transformation."""
     from jax.extend import core
 
     return core.get_opaque_trace_state()

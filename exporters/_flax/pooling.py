@@ -1,4 +1,4 @@
-"""Pooling as models call it, where jax2onnx knows only a part of it."""
+"""Support all arguments of Flax's pooling functions, of which jax2onnx knows only some."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ if TYPE_CHECKING:
     import jax
 
 EMPTY = {"max_pool": float("-inf"), "avg_pool": 0.0}
-"""What a pooling function reads beyond the edges."""
+"""The value that a pooling function reads beyond the edges."""
 
 
 @contextmanager
 def any_pooling() -> Iterator[None]:
-    """While the block runs, the pooling functions that jax2onnx put in Flax's place take all arguments of Flax's own.
+    """While the block runs, let jax2onnx's replacements of Flax's pooling functions take all arguments of Flax's own.
 
-    They take the window by name alone, and of paddings SAME and VALID; other ones they turn into wrong shapes.
+    The replacements accept the window only by name and support only the paddings SAME and VALID; other paddings result
+    in wrong shapes.
     """
     from flax import linen, nnx
     from flax.linen import pooling
@@ -33,7 +34,7 @@ def any_pooling() -> Iterator[None]:
 
 
 def _padding(pool: Callable[..., jax.Array], empty: float) -> Callable[..., jax.Array]:
-    """Return `pool` with Flax's own arguments, padding before it pools."""
+    """Return `pool` with Flax's own arguments, which pads before it pools."""
     from jax import numpy as jnp
 
     def padded(

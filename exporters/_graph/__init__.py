@@ -1,1 +1,1 @@
-"""Reading ONNX graphs: nodes, axes, layers, inputs."""
+"""Read ONNX graphs: nodes, axes, layers, inputs."""

@@ -1,8 +1,8 @@
-"""Which axis of a tensor holds the channels, and which the time: followed through the graph, never guessed.
+"""Determine which axis of a tensor holds the channels, and which the time, by following the graph.
 
-A tensor's axes carry labels: `N`, `C`, `T`, `H`, `W`, or None where nothing is proven. Convolutions and
-normalisations put the channels first, linear layers last; everything else carries, moves, splits, joins or drops
-the labels it is given (`sdmetrics.exporters._graph.axis_factors`). Where the clips lie is not followed but measured
+A tensor's axes have labels: `N`, `C`, `T`, `H`, `W`, or None where nothing is proven. Convolutions and normalisations
+put the channels first, linear layers last. All other nodes carry, move, split, join or drop the labels of their inputs
+(`sdmetrics.exporters._graph.axis_factors`). The axis of the clips is not followed but measured
 (`sdmetrics.exporters._assembly.verify`).
 """
 
@@ -59,7 +59,7 @@ CARRIES = ACTIVATIONS | {
 
 
 def label_axes(model: ModelProto, shapes: Mapping[str, Shape], layouts: Mapping[str, str]) -> dict[str, Labels]:
-    """Return the labels of every tensor's axes; `layouts` gives those of the model's inputs."""
+    """Return the labels of every tensor's axes; `layouts` are those of the model's inputs."""
     graph = model.graph
     axes: dict[str, Axes] = {}
     for value in fed_inputs(graph):
@@ -69,16 +69,16 @@ def label_axes(model: ModelProto, shapes: Mapping[str, Shape], layouts: Mapping[
         axes[value.name] = tuple(whole_axis(*each) for each in zip(labels, sizes, strict=True))
     walk = _Walk(axes, shapes, constants(model))
     for node in graph.node:
-        found = walk.output(node)
-        for name in node.output if found is not None else ():
+        result = walk.output(node)
+        for name in node.output if result is not None else ():
             shape = shapes.get(name)
-            if found is not None and shape is not None and len(found) == len(shape):
-                axes[name] = fitted(found, shape)
-    return {name: tuple(map(label_of, found)) for name, found in axes.items()}
+            if result is not None and shape is not None and len(result) == len(shape):
+                axes[name] = fitted(result, shape)
+    return {name: tuple(map(label_of, each)) for name, each in axes.items()}
 
 
 def axis_of(labels: Labels | None, label: str) -> int | None:
-    """Return the one axis that has the label, or None.
+    """Return the only axis with the label, or None.
 
     Examples
     --------
@@ -89,7 +89,7 @@ def axis_of(labels: Labels | None, label: str) -> int | None:
 
 
 class _Walk:
-    """The rules, one per kind of node."""
+    """The rules for the kinds of nodes."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class _Walk:
         self.constants = constants
 
     def output(self, node: NodeProto) -> Axes | None:
-        """Return the axes of the node's outputs, as far as they are proven; their sizes may have changed."""
+        """Return the axes of the node's outputs, as far as they are proven. Their sizes may have changed."""
         kind = node.op_type
         rule: Callable[[NodeProto], Axes | None]
         if kind in CONVOLUTIONS:
@@ -124,7 +124,7 @@ class _Walk:
         return self.axes.get(node.input[index]) if index < len(node.input) else None
 
     def _carry(self, node: NodeProto) -> Axes | None:
-        """Nodes that keep every axis where it is; those that normalise say which one holds the channels."""
+        """Handle nodes that keep every axis in place; normalisations also prove which axis holds the channels."""
         axes = self._of(node)
         if axes is None or not axes:
             return None
@@ -141,16 +141,16 @@ class _Walk:
         return self._with_channel(node, self._of(node) or unknown, 1)
 
     def _with_channel(self, node: NodeProto, axes: Axes, channel: int) -> Axes | None:
-        """Return the axes with the channels of the node's output at one place and nowhere else."""
+        """Return the axes with the channels of the node's output in one axis and in no other."""
         shape = self.shapes.get(node.output[0], ())
         if not channel < len(axes) == len(shape):
             return None
-        found = [without(axis, "C") for axis in axes]
-        found[channel] = whole_axis("C", shape[channel])
-        return tuple(found)
+        result = [without(axis, "C") for axis in axes]
+        result[channel] = whole_axis("C", shape[channel])
+        return tuple(result)
 
     def _contract(self, node: NodeProto) -> Axes | None:
-        """Nodes that multiply and sum: a constant mixes channels, two tensors are matched along an axis."""
+        """Handle nodes that multiply and sum: a constant mixes channels, two tensors are matched along an axis."""
         shape = self.shapes.get(node.output[0])
         reads = [0, 3] if node.op_type == "QLinearMatMul" else [0, 2] if node.op_type == "Attention" else [0, 1]
         ranks = [len(self.shapes.get(node.input[index], ())) for index in reads if index < len(node.input)]
@@ -180,8 +180,8 @@ class _Walk:
         result = []
         for axis in range(-rank, 0):
             meeting = [(axes[axis], shape[axis] if shape else "?") for axes, shape in known if len(axes) >= -axis]
-            # An axis of one entry is stretched along the other's and has no say in what it means.
-            result.append(met([found for found, size in meeting if size != 1] or [found for found, _ in meeting]))
+            # An axis of size 1 is broadcast along the other's, whose meaning it does not change.
+            result.append(met([part for part, size in meeting if size != 1] or [part for part, _ in meeting]))
         return tuple(result)
 
     def _concat(self, node: NodeProto) -> Axes | None:
@@ -189,10 +189,10 @@ class _Walk:
         if not known or len({len(axes) for axes in known}) > 1:
             return None
         along = attribute(node, "axis", 0) % len(known[0])
-        found = [met(list(axes)) for axes in zip(*known, strict=True)]
+        result = [met(list(axes)) for axes in zip(*known, strict=True)]
         labels = {label_of(axes[along]) for axes in known}
-        found[along] = whole_axis(labels.pop() if len(labels) == 1 else None, "?")
-        return tuple(found)
+        result[along] = whole_axis(labels.pop() if len(labels) == 1 else None, "?")
+        return tuple(result)
 
     def _gather(self, node: NodeProto) -> Axes | None:
         axes, index = self._of(node), self.shapes.get(node.input[1])

@@ -1,7 +1,7 @@
-"""What an axis is made of: a reshape splits axes and joins them, and what was split can come together again.
+"""The factors of axes: a reshape splits and joins axes, and split axes can be joined again.
 
-An axis is a tuple of parts, outermost first. Time folded into the batch is the parts N and T; channels split into
-heads lie as two parts of C in two axes, and are C again where both meet in their old order.
+An axis is a tuple of factors, outermost first. Time folded into the batch is the factors N and T. Channels split into
+heads are two factors of C in two axes, and become C again where both are joined in their original order.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from sdmetrics.exporters._graph.nodes import Shape
 
 Size = tuple[int, tuple[str, ...]]
-"""A product: a number and symbols, `4*batch` is `(4, ("batch",))`."""
+"""A product of a number and symbols: `4*batch` is `(4, ("batch",))`."""
 
 ONE: Size = (1, ())
 
 
 @dataclass(frozen=True)
-class Part:
-    """A factor of an axis: `size` of the `of` entries of what is labelled, `stride` entries apart."""
+class Factor:
+    """A factor of an axis: `size` of the `of` entries of the labelled dimension, `stride` entries apart."""
 
     label: str | None
     size: Size
@@ -30,11 +30,11 @@ class Part:
 
     @property
     def whole(self) -> bool:
-        """Whether nothing of what is labelled lies elsewhere."""
+        """Whether this is the complete labelled dimension."""
         return self.size == self.of and self.stride == ONE
 
 
-Axis = tuple[Part, ...]
+Axis = tuple[Factor, ...]
 Axes = tuple[Axis, ...]
 
 
@@ -63,28 +63,28 @@ def times(sizes: Iterable[Size]) -> Size:
 
 
 def whole_axis(label: str | None, entry: int | str) -> Axis:
-    """Return an axis that holds all of what is labelled."""
+    """Return an axis that holds a complete labelled dimension."""
     size = size_of(entry)
-    return (Part(label, size, ONE, size),)
+    return (Factor(label, size, ONE, size),)
 
 
 def label_of(axis: Axis) -> str | None:
-    """Return the label of an axis that is one thing and all of it."""
+    """Return the label of an axis that is exactly one complete dimension, or None."""
     return axis[0].label if len(axis) == 1 and axis[0].whole else None
 
 
 def holds(axes: Iterable[Axis], label: str) -> bool:
-    """Return whether any of it, or all, lies in these axes."""
-    return any(part.label == label for axis in axes for part in axis)
+    """Return whether the axes hold any factor of the labelled dimension."""
+    return any(factor.label == label for axis in axes for factor in axis)
 
 
 def without(axis: Axis, label: str) -> Axis:
-    """Return an axis that claims nothing of the label."""
-    return tuple(replace(part, label=None) if part.label == label else part for part in axis)
+    """Return the axis with the label removed."""
+    return tuple(replace(factor, label=None) if factor.label == label else factor for factor in axis)
 
 
 def fitted(axes: Axes, shape: Shape) -> Axes:
-    """Return the axes of a tensor whose sizes became those of `shape`: cut, padded, pooled or strided over."""
+    """Return the axes of a tensor whose sizes changed to `shape`, e.g. by slicing, padding, pooling or striding."""
     found = list(axes)
     for index, entry in enumerate(shape):
         if entry == "?" or _product(axes[index]) == size_of(entry):
@@ -97,7 +97,7 @@ def fitted(axes: Axes, shape: Shape) -> Axes:
 
 
 def dropped(axes: Axes, gone: Iterable[int]) -> Axes:
-    """Return the axes that are left when one entry of each of those `gone` is picked."""
+    """Return the remaining axes when one entry is picked from each axis in `gone`."""
     gone = sorted({index % len(axes) for index in gone}, reverse=True)
     left = list(axes)
     for index in gone:
@@ -107,49 +107,50 @@ def dropped(axes: Axes, gone: Iterable[int]) -> Axes:
 
 
 def reshaped(axes: Axes, before: Shape, after: Shape) -> Axes:
-    """Return the axes after a reshape; what neither splits nor joins evenly is not known any more."""
+    """Return the axes after a reshape. Axes that are neither split nor joined evenly become unknown."""
     old = [(axis, size_of(entry)) for axis, entry in zip(axes, before, strict=True) if entry != 1]
     new = [size_of(entry) for entry in after if entry != 1]
     made: list[Axis] = []
     lost = False
     for (i, j), (k, m) in _meeting_points([size for _, size in old], new):
-        parts = [part for axis, size in old[i:k] for part in axis or (Part(None, size),)]
-        group = _regrouped(parts, new[j:m])
-        lost |= group is None and holds([tuple(parts)], "C")
-        made += group or [(Part(None, size),) for size in new[j:m]]
+        factors = [factor for axis, size in old[i:k] for factor in axis or (Factor(None, size),)]
+        group = _regrouped(factors, new[j:m])
+        lost |= group is None and holds([tuple(factors)], "C")
+        made += group or [(Factor(None, size),) for size in new[j:m]]
     if lost:
-        # The rest of the channels is somewhere among what is not known.
+        # The rest of the channels is somewhere in the unknown axes.
         made = [without(axis, "C") for axis in made]
     rest = iter(made)
     return tuple(() if entry == 1 else next(rest) for entry in after)
 
 
 def met(axes: Sequence[Axis]) -> Axis:
-    """Return what an axis is where several tensors meet in it: the unknown yields to the known."""
-    known = {axis for axis in axes if any(part.label for part in axis)}
+    """Return the axis in which several tensors meet: a known axis takes precedence over unknown ones."""
+    known = {axis for axis in axes if any(factor.label for factor in axis)}
     if len(known) == 1:
         return known.pop()
-    return (Part(None, _product(axes[0])),) if axes else ()
+    return (Factor(None, _product(axes[0])),) if axes else ()
 
 
 def _after_picking(picked: Axis, axis: Axis) -> Axis:
-    """Return an axis where one entry of the parts `picked` is left: what is left is all there is."""
+    """Return an axis where one entry of the factors `picked` is left: what is left is all there is."""
     for gone in picked:
         axis = tuple(
-            part
-            if part.label != gone.label or gone.label is None
+            factor
+            if factor.label != gone.label or gone.label is None
             else replace(
-                part,
-                of=_over(part.of, gone.size) or part.of,
-                stride=(_over(part.stride, gone.size) if _over(part.stride, gone.stride) else None) or part.stride,
+                factor,
+                of=_over(factor.of, gone.size) or factor.of,
+                stride=(_over(factor.stride, gone.size) if _over(factor.stride, gone.stride) else None)
+                or factor.stride,
             )
-            for part in axis
+            for factor in axis
         )
     return axis
 
 
 def _meeting_points(old: Sequence[Size], new: Sequence[Size]) -> Iterable[tuple[tuple[int, int], tuple[int, int]]]:
-    """Yield from where to where the sizes, multiplied up from either end, come to the same."""
+    """Yield the starts and ends of the smallest groups of old and new sizes with equal products."""
     heads = {times(old[:i]): i for i in range(len(old) + 1)}
     tails = {times(old[i:]): i for i in range(len(old) + 1)}
     start = (0, 0)
@@ -165,45 +166,49 @@ def _meeting_points(old: Sequence[Size], new: Sequence[Size]) -> Iterable[tuple[
             start = (i, j)
 
 
-def _regrouped(parts: list[Part], sizes: Sequence[Size]) -> list[Axis] | None:
-    """Deal the parts out to axes of these sizes, split where needed."""
-    waiting, made = list(reversed(parts)), []
-    for wanted in sizes:
-        axis: list[Part] = []
-        while wanted != ONE:
+def _regrouped(factors: list[Factor], sizes: Sequence[Size]) -> list[Axis] | None:
+    """Distribute the factors over axes of these sizes, splitting them if needed."""
+    waiting, made = list(reversed(factors)), []
+    for size in sizes:
+        axis: list[Factor] = []
+        while size != ONE:
             if not waiting:
                 return None
-            part = waiting.pop()
-            if (rest := _over(wanted, part.size)) is not None:
-                wanted = rest
-            elif (inner := _over(part.size, wanted)) is not None:
-                waiting.append(replace(part, size=inner))
-                part = replace(part, size=wanted, stride=times([part.stride, inner]))
-                wanted = ONE
+            factor = waiting.pop()
+            if (rest := _over(size, factor.size)) is not None:
+                size = rest
+            elif (inner := _over(factor.size, size)) is not None:
+                waiting.append(replace(factor, size=inner))
+                factor = replace(factor, size=size, stride=times([factor.stride, inner]))
+                size = ONE
             else:
                 return None
-            _append(axis, part)
+            _append(axis, factor)
         made.append(tuple(axis))
     return made if not waiting else None
 
 
-def _append(axis: list[Part], part: Part) -> None:
-    """Add a part; it joins the one before where they were split apart."""
+def _append(axis: list[Factor], factor: Factor) -> None:
+    """Add a factor. It is joined with the last factor if both were split from one."""
     last = axis[-1] if axis else None
-    joins = last is not None and last.label == part.label
-    if last and joins and (part.label is None or (last.of, last.stride) == (part.of, times([part.stride, part.size]))):
-        axis[-1] = replace(part, size=times([last.size, part.size]))
+    joins = last is not None and last.label == factor.label
+    if (
+        last
+        and joins
+        and (factor.label is None or (last.of, last.stride) == (factor.of, times([factor.stride, factor.size])))
+    ):
+        axis[-1] = replace(factor, size=times([last.size, factor.size]))
     else:
-        axis.append(part)
+        axis.append(factor)
 
 
 def _product(axis: Axis) -> Size:
     """Return the size of an axis."""
-    return times([part.size for part in axis])
+    return times([factor.size for factor in axis])
 
 
 def _over(size: Size, by: Size) -> Size | None:
-    """Divide one size by another, if that comes out even."""
+    """Divide one size by another; return None if there is a remainder."""
     symbols = Counter(size[1])
     symbols.subtract(by[1])
     if "?" in symbols or by[0] == 0 or size[0] % by[0] or min(symbols.values(), default=0) < 0:

@@ -1,4 +1,4 @@
-"""What a sum of products (MatMul, Gemm, Einsum, attention) does to the axes of the tensors it reads."""
+"""Follow axes through sums of products: MatMul, Gemm, Einsum and attention."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import string
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sdmetrics.exporters._graph.axis_factors import Axes, Axis, Part, holds, met, size_of, times, whole_axis, without
+from sdmetrics.exporters._graph.axis_factors import Axes, Axis, Factor, holds, met, size_of, times, whole_axis, without
 from sdmetrics.exporters._graph.nodes import Shape
 from sdmetrics.probes.onnx_file import attribute
 
@@ -29,7 +29,7 @@ def equation_of(node: NodeProto, ranks: Sequence[int]) -> tuple[list[str], str] 
         reads, arrow, result = text.partition("->")
         return None if "." in text or not arrow else (reads.split(","), result)
     if len(ranks) == 1 or kind == "MatMulNBits":
-        # The weight is packed: only what is read and made can be named.
+        # The weight is packed, so only the input and the output have known axes.
         batch = string.ascii_lowercase[: ranks[0] - 1]
         return [batch + "x", "xz"], batch + "z"
     left, right = ranks
@@ -44,7 +44,7 @@ def equation_of(node: NodeProto, ranks: Sequence[int]) -> tuple[list[str], str] 
 
 
 def contracted(reads: Sequence[str], result: str, operands: Sequence[Axes | None], shape: Shape) -> Axes | None:
-    """Return the axes of the result; an operand is None where it is a constant: a layer's weight."""
+    """Return the axes of the result. An operand is None if it is a constant, i.e. a layer's weight."""
     named = [(letters, axes) for letters, axes in zip(reads, operands, strict=False) if axes is not None]
     if not named or any(len(letters) != len(axes) for letters, axes in named):
         return None
@@ -56,10 +56,10 @@ def contracted(reads: Sequence[str], result: str, operands: Sequence[Axes | None
         return tuple(found)
     sizes = [size_of(shape[result.index(letter)]) for letter in made]
     if holds(found, "C"):
-        # Tokens are mixed, and the channels stay where they are; or a part of the channels is: then none is left.
+        # Tokens are mixed and the channels stay, or a part of the channels is summed and then no axis holds them.
         if holds(summed, "C"):
             found = [without(axis, "C") for axis in found]
-        fresh: list[Axis] = [(Part(None, size),) for size in sizes]
+        fresh: list[Axis] = [(Factor(None, size),) for size in sizes]
     elif len(made) == 1:
         fresh = [whole_axis("C", shape[result.index(made[0])])]
     else:
@@ -69,7 +69,7 @@ def contracted(reads: Sequence[str], result: str, operands: Sequence[Axes | None
         fresh = []
         for letter in made:
             inner = [size_of(shape[result.index(other)]) for other in order[order.index(letter) + 1 :]]
-            whole = Part("C", size_of(shape[result.index(letter)]), times(inner), total)
+            whole = Factor("C", size_of(shape[result.index(letter)]), times(inner), total)
             fresh.append((whole,))
     for letter, axis in zip(made, fresh, strict=True):
         found[result.index(letter)] = axis

@@ -1,4 +1,4 @@
-"""What a model is fed with: its inputs inferred from the file, and random clips to check it with."""
+"""Infer the inputs of a model from its file, and check described inputs against it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FLOATS = ("FLOAT", "FLOAT16", "DOUBLE")
 
 
 def guess_layout(shape: Shape, channels: int = 3) -> str | None:
-    """Return the one usual layout that has so many channels and as many axes as `shape`, or None.
+    """Return the only usual layout with this number of channels and as many axes as `shape`, or None.
 
     Examples
     --------
@@ -34,15 +34,16 @@ def infer_inputs(
     by_input: Mapping[str, Mapping[str, Any]] | None = None,
     **given: Any,  # noqa: ANN401 (fields of ModelInput)
 ) -> tuple[ModelInput, ...]:
-    """Describe the inputs of a model that does not describe them itself, with the usual mean and deviation.
+    """Describe the inputs of a model that does not declare them, with the usual mean and deviation.
 
-    Fields of `ModelInput` that are `given` go before what the shapes say, and those that are given for one input alone,
-    in `by_input`, before all.
+    `given` are fields of `ModelInput` for all inputs, which take precedence over the shapes. `by_input` are fields by
+    the name of an input, which take precedence over both.
 
     Raises
     ------
     InputError
-        If an input's layout, frames or size are neither given nor told by its shape, or `by_input` names no input.
+        If an input's layout, frames or size are neither specified nor determined by its shape, or the model has no
+        input of a name in `by_input`.
     """
     known = shapes(model)
     fed = {value.name: known.get(value.name, ()) for value in fed_inputs(model.graph)}
@@ -54,7 +55,7 @@ def describe_inputs(
     by_input: Mapping[str, Mapping[str, Any]] | None = None,
     **given: Any,  # noqa: ANN401 (fields of ModelInput)
 ) -> tuple[ModelInput, ...]:
-    """Describe model inputs by their names and shapes, as `infer_inputs` does for a file."""
+    """Describe model inputs with these names and shapes, as `infer_inputs` does for a file."""
     check_known(by_input or {}, shapes)
     inferred = []
     for name, shape in shapes.items():
@@ -68,13 +69,13 @@ def describe_inputs(
             "frames": None if layout and isinstance(frames, int) else "8",
             "size": None if isinstance(height, int) and isinstance(width, int) else "224 224",
         }
-        wanted = {option: example for option, example in options.items() if example}
-        if wanted:
-            command = " ".join(f"--{option} {example}" for option, example in wanted.items())
-            missing = ", ".join(f"{option}=…" for option in wanted)
+        missing = {option: example for option, example in options.items() if example}
+        if missing:
+            command = " ".join(f"--{option} {example}" for option, example in missing.items())
+            fields_missing = ", ".join(f"{option}=…" for option in missing)
             raise InputError(
-                f"model input {name!r} has the shape {shape}, which does not tell its {', '.join(wanted)}; say it, "
-                f"such as sdmetrics probe MODEL {command}, or in Python inputs=[ModelInput({name!r}, {missing})]"
+                f"model input {name!r} has shape {shape}, so {', '.join(missing)} cannot be inferred; specify them, "
+                f"e.g. sdmetrics probe MODEL {command}, or in Python inputs=[ModelInput({name!r}, {fields_missing})]"
             )
         described = {**fields, "frames": frames, "size": (height, width), "layout": layout}
         inferred.append(ModelInput(name, **described))
@@ -82,7 +83,7 @@ def describe_inputs(
 
 
 def check_known(by_input: Iterable[str], inputs: Collection[str]) -> None:
-    """Raise an `InputError` where something is said of an input that the model has not."""
+    """Raise an `InputError` if a described input does not exist in the model."""
     for name in by_input:
         if name not in inputs:
             raise InputError(f"the model has no input {name!r}; its inputs: {', '.join(inputs)}")
@@ -94,24 +95,24 @@ def check_inputs(model: ModelProto, inputs: Sequence[ModelInput]) -> None:
     names = [value.name for value in fed_inputs(model.graph)]
     if sorted(names) != sorted(item.name for item in inputs):
         raise InputError(
-            f"the model's inputs are {names}, described are {[item.name for item in inputs]}; describe every input "
-            "with one ModelInput of its name"
+            f"the model's inputs are {names}, described are {[item.name for item in inputs]}; pass one ModelInput of "
+            "its name for every input"
         )
     onnx = require("onnx", extra="cpu")
     for value in fed_inputs(model.graph):
         kind = onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type)
         if kind not in FLOATS:
-            raise InputError(f"model input {value.name!r} is of type {kind}; frames are fed as {', '.join(FLOATS)}")
+            raise InputError(f"model input {value.name!r} is of type {kind}; expected one of {', '.join(FLOATS)}")
     for item in inputs:
         sizes = {"C": item.channels, "T": item.frames, "H": item.size[0], "W": item.size[1]}
-        wanted = ("N", *(sizes[axis] for axis in item.layout[1:]))
-        shape = known.get(item.name, wanted)
-        fits = len(shape) == len(wanted) and all(
-            not isinstance(has, int) or has == needs for has, needs in zip(shape[1:], wanted[1:], strict=True)
+        expected = ("N", *(sizes[axis] for axis in item.layout[1:]))
+        shape = known.get(item.name, expected)
+        fits = len(shape) == len(expected) and all(
+            not isinstance(has, int) or has == needs for has, needs in zip(shape[1:], expected[1:], strict=True)
         )
         if not fits:
             raise InputError(
                 f"model input {item.name!r} has the shape {shape}; as described ({item.layout}) it would be fed "
-                f"{wanted}. Mend its layout, frames or size"
+                f"{expected}. Fix its layout, frames or size"
             )
     check_sources(inputs)

@@ -1,4 +1,4 @@
-"""The layers of a graph that declares none, and the layers that were asked for."""
+"""Find candidates for layers in a graph that declares none, and look up requested layers."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def candidates(
     every: bool = False,
     known: Mapping[str, Shape] | None = None,
 ) -> list[Layer]:
-    """List the layers of a model that declares none; with `every`, all its tensors under all their names.
+    """List the layers of a model that declares none; with `every`, all of its tensors under all of their names.
 
-    `layouts` gives the axes of the model's inputs and `known` its tensors' shapes, where more than the file tells is
-    known of them.
+    `layouts` are the axes of the model's inputs and `known` the shapes of its tensors, if more is known about them than
+    the file states.
     """
     known = shapes(model) if known is None else known
     if layouts is None:
@@ -41,7 +41,7 @@ def candidates(
     found = []
     for node in model.graph.node:
         for tensor in filter(None, node.output):
-            # A container and its last child share a tensor: the shortest path names it.
+            # A container and its last child share a tensor, which is named by the shortest path.
             paths = sorted(modules.get(tensor, ()), key=len)
             axis = axis_of(labels.get(tensor), "C")
             shape = known.get(tensor, ())
@@ -63,35 +63,36 @@ def candidates(
 
 
 def _whole_numbers(model: ModelProto) -> set[str]:
-    """Return the tensors that hold no floating-point numbers: inside a quantised model they are no units."""
+    """Return the tensors that do not hold floating-point numbers. In a quantised model they are not units."""
     onnx = require("onnx", extra="cpu")
     numpy_type = onnx.helper.tensor_dtype_to_np_dtype
     return {name for name, kind in element_types(model).items() if numpy_type(kind).kind in "biu"}
 
 
-def find_layers(wanted: Sequence[str] | Mapping[str, int], offered: Sequence[Layer], file: str) -> list[Layer]:
-    """Return the wanted layers, by name or by tensor; a mapping gives their channel axes.
+def find_layers(requested: Sequence[str] | Mapping[str, int], offered: Sequence[Layer], file: str) -> list[Layer]:
+    """Return the requested layers, by name or by tensor. A mapping specifies their channel axes.
 
     Raises
     ------
     InputError
-        If one does not exist, with the nearest names, is named twice, or has no certain channel axis.
+        If a layer does not exist (with the nearest names), is named twice, or has no certain channel axis.
     """
-    if isinstance(wanted, str) or not wanted:
-        raise InputError(f"layers is {wanted!r}; give a list of names. {suggest('', [o.name for o in offered])}")
+    if isinstance(requested, str) or not requested:
+        names = [layer.name for layer in offered]
+        raise InputError(f"layers is {requested!r}; expected a list of names. {suggest('', names)}")
     by_name = {layer.name: layer for layer in offered}
     found: list[Layer] = []
-    for name in wanted:
+    for name in requested:
         if name not in by_name:
             raise InputError(f"{file} has no layer {name!r}. {suggest(name, by_name)}")
         layer = by_name[name]
         if layer.tensor in [other.tensor for other in found]:
-            raise InputError(f"layers {list(wanted)} name the tensor {layer.tensor!r} twice; name it once")
-        if isinstance(wanted, Mapping):
-            layer = dataclasses.replace(layer, channel_axis=wanted[name])
+            raise InputError(f"layers {list(requested)} name the tensor {layer.tensor!r} twice; name it once")
+        if isinstance(requested, Mapping):
+            layer = dataclasses.replace(layer, channel_axis=requested[name])
         if layer.channel_axis is None:
             raise InputError(
-                f"which axis of layer {name!r} (shape {layer.shape}) holds the channels is not certain; say it: "
+                f"which axis of layer {name!r} (shape {layer.shape}) holds the channels is not certain; specify it: "
                 f"layers={{{name!r}: axis}}"
             )
         found.append(layer)

@@ -1,8 +1,8 @@
-"""Which tensors people would call layers: not the fragments of one activation, norm or linear layer.
+"""Select the tensors that people would call layers, without the fragments of one activation, norm or linear layer.
 
-Tensors that come from one tensor by fixed functions alone (no weight mixes channels, no other tensor is added) make a
-family; a decomposed GELU, LayerNorm or BatchNorm is a family's inner part. Of a family are listed the tensor that it
-starts from and what an activation or a norm gives in the end.
+Tensors that follow from one tensor only by fixed functions (no weight mixes channels, no other tensor is added) form a
+family; a decomposed GELU, LayerNorm or BatchNorm is inside a family. The tensor that a family starts from is listed,
+and the final output of an activation or a norm.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ UNARY = CARRIES | NORMS | RESHAPES | {"Gather", "Transpose"}
 
 
 def worth_listing(model: ModelProto, shapes: Mapping[str, Shape]) -> set[str]:
-    """Return the names of the tensors that are layers."""
+    """Return the names of the tensors that are worth listing as layers."""
     return _Families(model, shapes).layers()
 
 
 class _Families:
-    """A graph's tensors, each with the tensor that its family starts from."""
+    """The tensors of a graph, each with the tensor that its family starts from."""
 
     def __init__(self, model: ModelProto, shapes: Mapping[str, Shape]) -> None:
         self.shapes = shapes
@@ -74,7 +74,7 @@ class _Families:
         return found
 
     def _is_layer(self, node: NodeProto) -> bool:
-        """Return whether a node makes a layer, or the first part of one."""
+        """Return whether a node computes a layer, or the first part of a layer."""
         kind, reads, output = node.op_type, self._reads(node), node.output[0]
         if kind in CONVOLUTIONS:
             return True
@@ -90,7 +90,7 @@ class _Families:
         return kind in LISTED and not self._rejoins(output)
 
     def _complete(self, node: NodeProto) -> str:
-        """Return the tensor that the layer is complete in: with its bias, or after the scale and shift of a norm."""
+        """Return the tensor of the complete layer: with its bias, or after the scale and shift of a norm."""
         output: str = node.output[0]
         mixes = node.op_type in CONVOLUTIONS | CONTRACTIONS
         if mixes:
@@ -104,12 +104,12 @@ class _Families:
         return output
 
     def _is_rescaled(self, node: NodeProto, after: NodeProto) -> bool:
-        """Return whether `after` turns the integers of a quantised layer into numbers."""
+        """Return whether `after` rescales the integers of a quantised layer."""
         integer = node.op_type.endswith("Integer") or node.op_type.startswith("QLinear")
         return integer and after.op_type in ("Cast", "DequantizeLinear", "Mul")
 
     def _counts(self, tensor: str) -> bool:
-        """Return whether a tensor is what a quantised layer summed up, still without its scale."""
+        """Return whether a tensor is the integer sum of a quantised layer, still without its scale."""
         node = self.made_by.get(tensor)
         before = self.made_by.get(node.input[0]) if node is not None and node.op_type == "Cast" else None
         return before is not None and before.op_type.endswith("Integer")
@@ -120,7 +120,7 @@ class _Families:
         return node.op_type in AFFINE and len(fixed) == 1 and sum(size != 1 for size in fixed[0]) <= 1
 
     def _ends_norm(self, node: NodeProto) -> bool:
-        """Return whether a node is the last of those that scale and shift as a BatchNorm does."""
+        """Return whether a node is the last of those that scale and shift like a BatchNorm."""
         if not self._is_affine(node) or self._rejoins(node.output[0]):
             return False
         after = self._only_reader(node.output[0])
@@ -136,16 +136,16 @@ class _Families:
         return kinds != ["Add"] and before.op_type in CONVOLUTIONS | RESHAPES | NORMS and len(kinds) > 1
 
     def _is_position(self, node: NodeProto) -> bool:
-        """Return whether a node adds a constant that differs from place to place, as positions do."""
+        """Return whether a node adds a constant that depends on the position, like a position embedding."""
         fixed = [self.shapes.get(name, ()) for name in node.input if name in self.constants]
         return node.op_type == "Add" and any(sum(size != 1 for size in shape) > 1 for shape in fixed)
 
     def _is_scalar(self, node: NodeProto) -> bool:
-        """Return whether a node scales or shifts all units alike."""
+        """Return whether a node scales or shifts all units by the same number."""
         return all(size == 1 for name in node.input if name in self.constants for size in self.shapes.get(name, ()))
 
     def _rejoins(self, tensor: str) -> bool:
-        """Return whether its family needs more than this tensor to go on: then it is a fragment."""
+        """Return whether the rest of its family also reads other tensors of it; then the tensor is a fragment."""
         family, own = self.start[tensor], {tensor}
         waiting = list(self.readers[tensor])
         seen: set[int] = set()
@@ -161,19 +161,19 @@ class _Families:
         return any(name not in own for node in joins for name in self._reads(node))
 
     def _only_reader(self, tensor: str) -> NodeProto | None:
-        """Return the one node that reads a tensor."""
+        """Return the only node that reads a tensor, or None."""
         readers = self.readers[tensor]
         return readers[0] if len(readers) == 1 else None
 
     def _reads(self, node: NodeProto) -> list[str]:
-        """Return the tensors that a node computes with; a shape to take, or a size, is none."""
+        """Return the tensors that a node computes with, without those that only specify a shape or a size."""
         first = 1 if node.op_type in UNARY - {"Gather"} or node.op_type.startswith("Reduce") else len(node.input)
         reads = [self.exact.get(name, name) for name in node.input[:first] if name]
         return [name for name in reads if name not in self.constants]
 
 
 def _quantised(model: ModelProto) -> tuple[dict[str, str], dict[str, str]]:
-    """Return what each output of DequantizeLinear was before its quantisation, and the first output of each such."""
+    """Return the tensor before quantisation of each DequantizeLinear output, and the first such output of each."""
     exact: dict[str, str] = {}
     rounded: dict[str, str] = {}
     before: dict[str, str] = {}

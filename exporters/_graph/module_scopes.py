@@ -1,7 +1,7 @@
-"""Which tensor is which module's output, in files that torch's newer exporter (`dynamo=True`) wrote.
+"""Find the tensors that are modules' outputs, in files of torch's newer exporter (`dynamo=True`).
 
-Every node of such a file carries the path of the modules it was traced in. A module's output is the one value
-that is made inside the module and read outside of it.
+Every node of such a file has the path of the modules in which it was traced. A module's output is the only value that
+is computed inside the module and read outside of it.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ def module_outputs(graph: GraphProto) -> dict[str, str]:
     """Return `{module path: tensor}` for every module whose output is certain."""
     scopes: dict[str, frozenset[str]] = {}
     readers: defaultdict[str, list[frozenset[str]]] = defaultdict(list)
-    refused: set[str] = set()
+    misplaced: set[str] = set()
     for node in graph.node:
         inside = _scopes(node)
         scopes.update(dict.fromkeys(node.output, inside))
-        refused.update(_misplaced(node, inside))
+        misplaced.update(_misplaced(node, inside))
         for name in node.input:
             readers[name].append(inside)
     for output in graph.output:
@@ -39,7 +39,7 @@ def module_outputs(graph: GraphProto) -> dict[str, str]:
     return {
         module: next(iter(tensors))
         for module, tensors in leaving.items()
-        if len(tensors) == 1 and module not in refused
+        if len(tensors) == 1 and module not in misplaced
     }
 
 
@@ -50,12 +50,12 @@ def _scopes(node: NodeProto) -> frozenset[str]:
         path = ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return frozenset()
-    # The last entry names the operation; the empty one is the whole model.
+    # The last entry names the operation, and the empty entry is the whole model.
     return frozenset(str(scope) for scope in path[:-1] if scope) if isinstance(path, list) else frozenset()
 
 
 def _misplaced(node: NodeProto, inside: frozenset[str]) -> Iterable[str]:
-    """Yield modules whose convolution holds a later module's BatchNorm: it is not their output any more."""
+    """Yield modules whose convolution has absorbed a later module's BatchNorm, so that it is not their output."""
     rules = next((entry.value for entry in node.metadata_props if entry.key == RULE), "")
     if "FuseBatchNorm" not in rules:
         return

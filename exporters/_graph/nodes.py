@@ -1,4 +1,4 @@
-"""What a graph's tensors are: inputs, shapes, types, constants."""
+"""Look up the tensors of a graph: inputs, shapes, types, constants."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ Shape = tuple[int | str, ...]
 
 
 def fed_inputs(graph: GraphProto) -> list[ValueInfoProto]:
-    """Return the inputs that have to be fed: old files list their weights as inputs too."""
+    """Return the inputs that have to be fed. Old files list their weights as inputs, too."""
     weights = {tensor.name for tensor in graph.initializer}
     return [value for value in graph.input if value.name not in weights]
 
 
 def shapes(model: ModelProto) -> dict[str, Shape]:
     """Return the shape of every tensor whose rank is known; an unknown dimension is `"?"`."""
-    found: dict[str, Shape] = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    known: dict[str, Shape] = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     for value in _values(model):
         if value.type.tensor_type.HasField("shape"):
-            found[value.name] = tuple(
+            known[value.name] = tuple(
                 dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?"
                 for dim in value.type.tensor_type.shape.dim
             )
-    return found
+    return known
 
 
 def element_types(model: ModelProto) -> dict[str, int]:
-    """Return ONNX's number of the element type of every tensor that is not a weight, as far as known."""
+    """Return the element type, as ONNX's number, of every tensor that is not a weight, as far as known."""
     types = ((value.name, value.type.tensor_type.elem_type) for value in _values(model))
     return {name: kind for name, kind in types if kind}
 
 
 def constants(model: ModelProto) -> dict[str, NDArray[np.int64] | None]:
-    """Return the tensors that no input reaches, with the value of the short ones."""
+    """Return the tensors that do not depend on an input, with the values of the short ones."""
     numpy_helper = require("onnx", extra="cpu").numpy_helper
     small = 64
     found: dict[str, NDArray[np.int64] | None] = {}
@@ -59,7 +59,7 @@ def constants(model: ModelProto) -> dict[str, NDArray[np.int64] | None]:
 
 
 def rename_uses(graph: GraphProto, old: str, new: str) -> None:
-    """Make every consumer of the tensor `old`, in sub-graphs too, read `new`; producers keep their names."""
+    """Make all consumers of the tensor `old`, including those in sub-graphs, read `new`. Producers are unchanged."""
     for node in graph.node:
         for index, name in enumerate(node.input):
             if name == old:
@@ -72,7 +72,7 @@ def rename_uses(graph: GraphProto, old: str, new: str) -> None:
 
 
 def _values(model: ModelProto) -> list[ValueInfoProto]:
-    """Return what the file says of its tensors, behind what ONNX infers of those it is silent about."""
+    """Return the tensor descriptions of the file, after those that ONNX infers for tensors without one."""
     declared = [*model.graph.input, *model.graph.output, *model.graph.value_info]
     names = {value.name for value in declared if value.type.tensor_type.HasField("shape")}
     if all(output in names for node in model.graph.node for output in node.output if output):

@@ -1,4 +1,4 @@
-"""Shapes of every tensor, from a run where the file and ONNX's inference are silent."""
+"""Determine the shape of every tensor, by a run if the file and ONNX's inference leave it open."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ if TYPE_CHECKING:
     from onnx import ModelProto
     from onnxruntime import InferenceSession
 
-CLIPS = (2, 3)
+BATCHES = (2, 3)
+"""Numbers of clips that are run; a dimension that grows with them depends on the batch."""
+
 PREFIX = "sdmetrics/shape/"
 
 
 def known_shapes(model: ModelProto, inputs: Sequence[ModelInput]) -> dict[str, Shape]:
-    """Return the shape of every tensor: as ONNX infers it, and where that leaves gaps, as a run on random clips shows.
+    """Return the shape of every tensor, as ONNX infers it or, where that leaves gaps, from runs on random clips.
 
-    A run with two and one with three clips tell which dimension grows with them; a fixed batch has one size.
+    Runs with two and with three clips show which dimensions grow with the batch; a fixed batch is run only once.
     """
     static = _inferred(model)
     symbols = {size for value in fed_inputs(model.graph) for size in static.get(value.name, ()) if size != "?"}
     outputs = [name for node in model.graph.node for name in node.output if name]
-    if all(name in static and _told(static[name], symbols) for name in outputs):
+    if all(name in static and _is_known(static[name], symbols) for name in outputs):
         return static
     batch = fixed_batch(model)
     try:
@@ -38,18 +40,18 @@ def known_shapes(model: ModelProto, inputs: Sequence[ModelInput]) -> dict[str, S
                 name: tuple(map(int, size))
                 for name, size in run_once(session, prepare(feeds, inputs), list(names)).items()
             }
-            for feeds in (random_feeds(inputs, clips) for clips in ([batch] if batch else CLIPS))
+            for feeds in (random_feeds(inputs, clips) for clips in ([batch] if batch else BATCHES))
         ]
     except InputError:
-        # A model that cannot run will say so where it is measured; what the file tells has to do until then.
+        # A model that cannot run fails later, where it is measured; until then the file's shapes have to suffice.
         return static
     symbol = next((str(size) for size in static.get(inputs[0].name, ())[:1] if size != "?"), "clips")
-    found = {names[name]: _joined([shown[name] for shown in runs], symbol) for name in names}
-    return static | found
+    measured = {names[name]: _joined([shown[name] for shown in runs], symbol) for name in names}
+    return static | measured
 
 
 def _inferred(model: ModelProto) -> dict[str, Shape]:
-    """Return the shapes that follow from the graph: what a file says of its inner tensors is not always right."""
+    """Return the shapes that follow from the graph, as those that a file states for inner tensors can be wrong."""
     stated = [type(value).FromString(value.SerializeToString()) for value in model.graph.value_info]
     del model.graph.value_info[:]
     try:
@@ -58,28 +60,28 @@ def _inferred(model: ModelProto) -> dict[str, Shape]:
         model.graph.value_info.extend(stated)
 
 
-def _told(shape: Shape, symbols: set[int | str]) -> bool:
+def _is_known(shape: Shape, symbols: set[int | str]) -> bool:
     """Return whether every size is a number or a multiple of an input's size."""
     return all(isinstance(size, int) or set(size_of(size)[1]) <= symbols for size in shape)
 
 
 def _with_shapes(model: ModelProto, tensors: Sequence[str]) -> tuple[InferenceSession, Mapping[str, str]]:
-    """Return a session that gives every tensor's shape and none of its values, and the names of its outputs."""
+    """Return a session that outputs the shapes of tensors but not their values, and the names of its outputs."""
     onnx = require("onnx", extra="cpu")
-    told = onnx.ModelProto()
-    told.CopyFrom(model)
+    tapped = onnx.ModelProto()
+    tapped.CopyFrom(model)
     names = {f"{PREFIX}{index}": tensor for index, tensor in enumerate(tensors)}
     for name, tensor in names.items():
-        told.graph.node.append(onnx.helper.make_node("Shape", [tensor], [name]))
-        told.graph.output.add(name=name)
-    return open_session(told.SerializeToString(), optimise=False), names
+        tapped.graph.node.append(onnx.helper.make_node("Shape", [tensor], [name]))
+        tapped.graph.output.add(name=name)
+    return open_session(tapped.SerializeToString(), optimise=False), names
 
 
 def _joined(sizes: Sequence[tuple[int, ...]], symbol: str) -> Shape:
-    """Return one shape for runs with different numbers of clips."""
+    """Combine the shapes of runs with different numbers of clips into one."""
     if len(sizes) == 1:
         return sizes[0]
-    few, more = CLIPS
+    few, more = BATCHES
     return tuple(
         a if a == b else symbol if a == few and b == more else f"{a // few}*{symbol}" if a * more == b * few else "?"
         for a, b in zip(*sizes, strict=True)

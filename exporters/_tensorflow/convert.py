@@ -1,13 +1,11 @@
-"""A TensorFlow function to an ONNX model: tf2onnx runs, and the layers stay where they were marked.
+"""Convert a TensorFlow function to an ONNX model with tf2onnx, with marks that keep the layers apart.
 
-A mark is an operation that hands on what it is given. tf2onnx is told to leave marks alone, so nothing is folded
-into a layer or moved past it: what a mark reads is the layer's tensor exactly, and what follows reads the mark.
+A mark is an operation that returns its input. tf2onnx is configured to leave marks unchanged, so nothing is folded into
+a layer or moved past it: a mark reads exactly the layer's tensor, and the layer's consumers read the mark.
 """
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +17,8 @@ from numpy.typing import NDArray
 from sdmetrics.errors import InputError, one_line, require
 from sdmetrics.exporters._assembly.finish import LAYER
 from sdmetrics.exporters._tensorflow.tf2onnx_fixes import DOMAIN, finish, mark_text
+from sdmetrics.probes.feeds import Arrays
+from sdmetrics.probes.quiet import quiet
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -27,24 +27,23 @@ if TYPE_CHECKING:
 
 OPSET = 18
 MARK = "PreventGradient"
-"""TensorFlow's identity that carries a text and that none of its optimisers removes."""
+"""TensorFlow's identity that carries a text and is not removed by any of its optimisers."""
 
 Tensors = Mapping[str, "Tensor"]
-Arrays = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Source:
-    """A model that can be run and traced, with the layers that were asked for.
+class TraceableModel:
+    """A model that can be run and traced, with the requested layers.
 
     Parameters
     ----------
     layers
-        Their names.
+        Names of the layers.
     run
-        One tensor per input, by name, to the model's own outputs, by name, and its layers' tensors.
+        Takes one tensor per input, by name, and returns the model's own outputs and its layers' tensors, by name.
     run_marked
-        The same in a trace, with the layers' consumers reading `mark(name, tensor)`, which is what it returns for
+        Does the same in a trace. The layers' consumers read `mark(name, tensor)`, which is also what it returns for
         each layer.
     framework, sha256
         Name and version of the framework, hash of the weights.
@@ -58,23 +57,23 @@ class Source:
 
 
 def mark(name: str, tensor: Tensor) -> Tensor:
-    """Return what a layer's consumers are to read."""
+    """Return the mark of a layer's tensor, which its consumers read."""
     import tensorflow as tf
 
     return tf.raw_ops.PreventGradient(input=tensor, message=mark_text(name))
 
 
-def forward(source: Source, arrays: Arrays) -> Arrays:
-    """Return the model's own numbers: its outputs and `layer/<name>` of every layer."""
+def forward(model: TraceableModel, arrays: Arrays) -> Arrays:
+    """Return what the model itself computes: its outputs and `layer/<name>` of every layer."""
     import tensorflow as tf
 
-    own, taps = source.run({name: tf.constant(array) for name, array in arrays.items()})
-    found = {**own, **{LAYER + name: taps[name] for name in source.layers}}
-    return {name: tensor.numpy() for name, tensor in found.items()}
+    own, taps = model.run({name: tf.constant(array) for name, array in arrays.items()})
+    tensors = {**own, **{LAYER + name: taps[name] for name in model.layers}}
+    return {name: tensor.numpy() for name, tensor in tensors.items()}
 
 
-def to_onnx(source: Source, example: Arrays) -> ModelProto:
-    """Return a model's ONNX model with one output `layer/<name>` per layer; `example` is what it reads, by input.
+def to_onnx(model: TraceableModel, example: Arrays) -> ModelProto:
+    """Convert a model to ONNX with one output `layer/<name>` per layer; `example` are the arrays it reads, by input.
 
     Raises
     ------
@@ -84,12 +83,12 @@ def to_onnx(source: Source, example: Arrays) -> ModelProto:
     import tensorflow as tf
 
     tf2onnx, onnx = require("tf2onnx", extra="tensorflow"), require("onnx", extra="cpu")
-    # What cannot run says so best where it really runs.
-    forward(source, example)
+    # A model that cannot run fails with the clearest message when it is really run.
+    forward(model, example)
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def traced(*tensors: Tensor) -> dict[str, Tensor]:
-        own, marks = source.run_marked(dict(zip(example, tensors, strict=True)))
+        own, marks = model.run_marked(dict(zip(example, tensors, strict=True)))
         return {**own, **{LAYER + name: tensor for name, tensor in marks.items()}}
 
     # TensorFlow allows few characters in names.
@@ -98,12 +97,12 @@ def to_onnx(source: Source, example: Arrays) -> ModelProto:
         tf.TensorSpec((None, *array.shape[1:]), tf.float32, name=name)
         for name, array in zip(neutral, example.values(), strict=True)
     ]
-    with _inlining():
+    with _inlined():
         concrete = traced.get_concrete_function(*signature)
     try:
-        with _quiet():
-            model: ModelProto
-            model, _ = tf2onnx.convert.from_function(
+        with quiet("tf2onnx", "tensorflow"):
+            converted: ModelProto
+            converted, _ = tf2onnx.convert.from_function(
                 traced,
                 signature,
                 opset=OPSET,
@@ -114,12 +113,12 @@ def to_onnx(source: Source, example: Arrays) -> ModelProto:
         raise InputError(
             f"tf2onnx {tf2onnx.__version__} cannot convert the model: {type(error).__name__}: {one_line(error)}"
         ) from error
-    finish(model, neutral, _held(concrete, len(neutral)), source.layers)
-    return model
+    finish(converted, neutral, _held_constants(concrete, len(neutral)), model.layers)
+    return converted
 
 
-def _held(function: ConcreteFunction, inputs: int) -> dict[str, NDArray[Any]]:
-    """Return the tensors that a function holds without their being variables, by name."""
+def _held_constants(function: ConcreteFunction, inputs: int) -> dict[str, NDArray[Any]]:
+    """Return by name the tensors that a function captures and that are not variables."""
     import tensorflow as tf
 
     values = zip(function.inputs[inputs:], function.captured_inputs, strict=True)
@@ -127,10 +126,10 @@ def _held(function: ConcreteFunction, inputs: int) -> dict[str, NDArray[Any]]:
 
 
 @contextmanager
-def _inlining() -> Iterator[None]:
-    """Trace functions within functions as part of them: tf2onnx does not look into those compiled by XLA.
+def _inlined() -> Iterator[None]:
+    """While the block runs, inline functions within functions, as tf2onnx does not convert those compiled by XLA.
 
-    Keras has some of those where TensorFlow's own operations are missing on the CPU: channels-first and grouped
+    Keras uses such functions where TensorFlow's own operations are missing on the CPU: channels-first and grouped
     convolutions.
     """
     import tensorflow as tf
@@ -144,12 +143,12 @@ def _inlining() -> Iterator[None]:
 
 
 def _leave_alone(_graph: object, node: Any, _name: str, _args: object) -> None:  # noqa: ANN401 (tf2onnx has no types)
-    """Give a mark a domain of its own, which tf2onnx and its optimisers know nothing of."""
+    """Move a mark to another domain, which tf2onnx and its optimisers do not know."""
     node.domain = DOMAIN
 
 
 def _erfc(graph: Any, node: Any, name: str, _args: object) -> None:  # noqa: ANN401 (tf2onnx has no types)
-    """Convert erfc, of which Keras makes GELU and which tf2onnx does not know: 1 - erf."""
+    """Convert erfc to 1 - erf. Keras computes GELU with erfc, which tf2onnx does not know."""
     onnx = require("onnx", extra="cpu")
     kind, shape = graph.get_dtype(node.output[0]), graph.get_shape(node.output[0])
     one = graph.make_const(f"{name}/one", np.ones((), onnx.helper.tensor_dtype_to_np_dtype(kind)))
@@ -158,19 +157,3 @@ def _erfc(graph: Any, node: Any, name: str, _args: object) -> None:  # noqa: ANN
     graph.make_node(
         "Sub", [one.output[0], erf.output[0]], outputs=node.output, name=name, shapes=[shape], dtypes=[kind]
     )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep tf2onnx from reporting its progress and TensorFlow from warning of its own deprecations."""
-    loggers = [logging.getLogger(name) for name in ("tf2onnx", "tensorflow")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -1,4 +1,4 @@
-"""What exporting a SavedModel or another TensorFlow function needs of it: its operations by name, and its numbers."""
+"""Prepare a SavedModel or another TensorFlow function for the export: its operations by name, and its outputs."""
 
 from __future__ import annotations
 
@@ -7,27 +7,32 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sdmetrics.errors import InputError, one_line, suggest
-from sdmetrics.exporters._tensorflow.convert import MARK, Arrays, Source, Tensors
+from sdmetrics.errors import InputError, one_line
+from sdmetrics.exporters._tensorflow.convert import MARK, Tensors, TraceableModel
 from sdmetrics.exporters._tensorflow.tf2onnx_fixes import mark_text
-from sdmetrics.probes.onnx_file import LIMIT
+from sdmetrics.probes.feeds import Arrays
+from sdmetrics.probes.layer_names import check_layer_names
+from sdmetrics.probes.onnx_file import check_size
 
 if TYPE_CHECKING:
     from tensorflow import GraphDef, Operation, Tensor
     from tensorflow.types.experimental import ConcreteFunction
 
 SIGNATURE = "serving_default"
+OWNER = "the function"
+"""What errors call the model."""
+
 CALLS = re.compile(r"^((Stateful)?PartitionedCall(_\d+)?/)+")
-"""What TensorFlow writes before the names of a saved function."""
+"""The prefix that TensorFlow adds to the names in a saved function."""
 
 
-def function_source(model: object, layers: Sequence[str] | Mapping[str, int], example: Arrays) -> Source:
-    """Return a SavedModel, tf.Module or tf.function with the operations that are wanted as layers.
+def traceable_function(model: object, layers: Sequence[str] | Mapping[str, int], example: Arrays) -> TraceableModel:
+    """Prepare a SavedModel, tf.Module or tf.function, whose layers are operations.
 
     Raises
     ------
     InputError
-        If there is no function to be called so, it is too large, or an operation does not exist.
+        If there is no function to call, it is too large, or an operation does not exist.
     """
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
@@ -40,17 +45,17 @@ def function_source(model: object, layers: Sequence[str] | Mapping[str, int], ex
         graph: GraphDef = frozen.graph.as_graph_def()
     except Exception as error:
         raise InputError(f"TensorFlow cannot make constants of the model's variables: {one_line(error)}") from error
-    if graph.ByteSize() > LIMIT:
-        raise InputError(f"the model has {graph.ByteSize() / 2**30:.1f} GiB; one ONNX file holds less than 2 GiB")
-    chosen = _chosen(_operations(frozen), layers)
+    check_size(graph.ByteSize(), "the model")
+    operations = _operations(frozen)
+    chosen = {name: operations[name] for name in check_layer_names(layers, list(operations), OWNER, "operation")}
     fetched = frozen.prune(frozen.inputs, [*frozen.outputs, *(each.outputs[0] for each in chosen.values())])
     marked = _marked(graph, chosen)
 
     def fed(tensors: Tensors) -> list[Tensor]:
         return [tf.cast(tensors[name], into.dtype) for name, into in zip(places, frozen.inputs, strict=True)]
 
-    def named(found: Sequence[Tensor]) -> tuple[Tensors, Tensors]:
-        own, taps = found[: len(outputs)], found[len(outputs) :]
+    def named(returned: Sequence[Tensor]) -> tuple[Tensors, Tensors]:
+        own, taps = returned[: len(outputs)], returned[len(outputs) :]
         return dict(zip(outputs, own, strict=True)), dict(zip(chosen, taps, strict=True))
 
     def run(tensors: Tensors) -> tuple[Tensors, Tensors]:
@@ -68,7 +73,7 @@ def function_source(model: object, layers: Sequence[str] | Mapping[str, int], ex
         inputs = dict(zip([value.name for value in frozen.inputs], fed(tensors), strict=True))
         return named(tf.graph_util.import_graph_def(marked, inputs, returned, name=""))
 
-    return Source(
+    return TraceableModel(
         layers=list(chosen),
         run=run,
         run_marked=run_marked,
@@ -78,12 +83,12 @@ def function_source(model: object, layers: Sequence[str] | Mapping[str, int], ex
 
 
 def concrete_function(model: object, example: Arrays | None = None) -> ConcreteFunction:
-    """Return the function of a SavedModel's signature, or that of a callable on one tensor per input, in their order.
+    """Return the function of a SavedModel's signature, or of a callable that takes one tensor per input, in order.
 
     Raises
     ------
     InputError
-        If there is none.
+        If there is no such function.
     """
     import tensorflow as tf
 
@@ -91,13 +96,13 @@ def concrete_function(model: object, example: Arrays | None = None) -> ConcreteF
     if signatures:
         if SIGNATURE in signatures:
             return signatures[SIGNATURE]
-        raise InputError(f"the SavedModel has the signatures {list(signatures)}; needed: {SIGNATURE!r}")
+        raise InputError(f"the SavedModel has the signatures {list(signatures)}; expected {SIGNATURE!r}")
     if hasattr(model, "structured_input_signature"):
         return model
     if not callable(model) or example is None:
         raise InputError(
             f"the model is a {type(model).__name__}, which is neither a Keras model nor a TensorFlow function; save it "
-            f"with the signature {SIGNATURE!r}, or give a tf.Module that can be called"
+            f"with the signature {SIGNATURE!r}, or pass a tf.Module that can be called"
         )
     specs = [
         tf.TensorSpec((None, *array.shape[1:]), tf.float32, name=f"input_{i}")
@@ -113,14 +118,14 @@ def concrete_function(model: object, example: Arrays | None = None) -> ConcreteF
 
 
 def input_specs(function: ConcreteFunction) -> list[Any]:
-    """Return the function's inputs, each with its name, shape and type, in their order."""
+    """Return the function's inputs in order, each with its name, shape and type."""
     import tensorflow as tf
 
     return [spec for spec in tf.nest.flatten(function.structured_input_signature) if isinstance(spec, tf.TensorSpec)]
 
 
 def _places(function: ConcreteFunction, example: Arrays) -> list[str]:
-    """Return the model inputs in the function's order: one by its place, several by their names."""
+    """Return the model inputs in the function's order: a single input by its place, several inputs by their names."""
     specs = input_specs(function)
     names = [spec.name for spec in specs]
     for spec in specs:
@@ -131,44 +136,33 @@ def _places(function: ConcreteFunction, example: Arrays) -> list[str]:
         return ours
     if sorted(ours) != sorted(names):
         raise InputError(
-            f"the function's inputs are {names}, described are {ours}; describe every input with one ModelInput of its "
-            "name"
+            f"the function's inputs are {names}, described are {ours}; pass one ModelInput of its name for every input"
         )
     return names
 
 
 def _output_names(function: ConcreteFunction) -> list[str]:
     """Return the names of the function's outputs."""
-    found = function.structured_outputs
-    if isinstance(found, dict):
-        return [str(key) for key in sorted(found)]
+    outputs = function.structured_outputs
+    if isinstance(outputs, dict):
+        return [str(key) for key in sorted(outputs)]
     return ["output"] if len(function.outputs) == 1 else [f"output_{i}" for i in range(len(function.outputs))]
 
 
 def _operations(function: Any) -> dict[str, Operation]:  # noqa: ANN401 (TensorFlow's WrappedFunction has no public name)
-    """Return the operations that give floating-point numbers and that an input reaches, by name."""
+    """Return by name the operations that return floating-point numbers and depend on an input."""
     reached = {value.name for value in function.inputs}
     found = {}
     for operation in function.graph.get_operations():
         if operation.type == "Placeholder" or not any(value.name in reached for value in operation.inputs):
             continue
         reached.update(value.name for value in operation.outputs)
-        # Calls of functions leave an Identity at their borders.
+        # Function calls leave an Identity at their borders.
         if operation.outputs and operation.outputs[0].dtype.is_floating and operation.type != "Identity":
             found[operation.name] = operation
     short = {name: CALLS.sub("", name) for name in found}
     kept = list(short.values())
     return {short[name] if kept.count(short[name]) == 1 else name: each for name, each in found.items()}
-
-
-def _chosen(known: Mapping[str, Operation], wanted: Sequence[str] | Mapping[str, int]) -> dict[str, Operation]:
-    """Return the wanted operations."""
-    if isinstance(wanted, str) or not wanted or len(set(wanted)) < len(wanted):
-        raise InputError(f"layers are {wanted!r}; name at least one operation, each once, of {', '.join(known)}")
-    for name in wanted:
-        if name not in known:
-            raise InputError(f"the function has no operation {name!r}. {suggest(name, known)}")
-    return {name: known[name] for name in wanted}
 
 
 def _marked(graph: GraphDef, layers: Mapping[str, Operation]) -> GraphDef:

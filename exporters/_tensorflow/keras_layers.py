@@ -1,4 +1,4 @@
-"""What exporting a Keras model needs of it: its layers by path, what they return, how it is called, its weights."""
+"""Prepare a Keras model for the export: its layers by path, what they return, how it is called, its weights."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sdmetrics.errors import InputError, suggest
-from sdmetrics.exporters._tensorflow.convert import Arrays, Source, Tensors, mark
-from sdmetrics.probes.onnx_file import LIMIT
+from sdmetrics.errors import InputError
+from sdmetrics.exporters._tensorflow.convert import Tensors, TraceableModel, mark
+from sdmetrics.probes.feeds import Arrays
+from sdmetrics.probes.layer_names import check_layer_names
+from sdmetrics.probes.onnx_file import check_size
 
 if TYPE_CHECKING:
     import keras
     from tensorflow import Tensor
 
 Watch = Callable[[str, "Tensor"], "Tensor"]
-"""What is done with a layer's tensor, and what its consumers are to read instead."""
+"""Takes a layer's name and tensor, and returns the tensor that the layer's consumers read instead."""
 
 
-def keras_source(model: keras.Model, layers: Sequence[str] | Mapping[str, int], example: Arrays) -> Source:
-    """Return a Keras model with the layers that are wanted; `example` builds it if nothing has yet.
+def traceable_keras(model: keras.Model, layers: Sequence[str] | Mapping[str, int], example: Arrays) -> TraceableModel:
+    """Prepare a Keras model with the requested layers. A call on `example` builds it if it is not built yet.
 
     Raises
     ------
@@ -35,13 +37,9 @@ def keras_source(model: keras.Model, layers: Sequence[str] | Mapping[str, int], 
 
     check_backend()
     call_model(model, {name: tf.constant(array) for name, array in example.items()})
-    weights = sum(np.asarray(weight.value).nbytes for weight in model.weights)
-    if weights > LIMIT:
-        raise InputError(
-            f"{model.name} holds {weights / 2**30:.1f} GiB of weights; one ONNX file holds less than 2 GiB. Export it "
-            "with half-precision weights"
-        )
-    chosen = _chosen(model, layers)
+    check_size(sum(np.asarray(weight.value).nbytes for weight in model.weights), model.name)
+    by_path = layers_by_path(model)
+    chosen = {name: by_path[name] for name in check_layer_names(layers, list(by_path), model.name, "layer")}
 
     def run(tensors: Tensors, watch: Watch = lambda _, tensor: tensor) -> tuple[Tensors, Tensors]:
         taps: dict[str, Tensor] = {}
@@ -58,7 +56,7 @@ def keras_source(model: keras.Model, layers: Sequence[str] | Mapping[str, int], 
         with _unrolled(model):
             return run(tensors, mark)
 
-    return Source(
+    return TraceableModel(
         layers=list(chosen),
         run=run,
         run_marked=run_marked,
@@ -80,7 +78,7 @@ def check_backend() -> None:
 
 
 def layers_by_path(model: keras.Model) -> dict[str, keras.layers.Layer]:
-    """Return every layer of a model by its name, a nested one as `outer/inner`, in the order in which they were made.
+    """Return the layers of a model by name, in the order in which they were made. Nested ones are `outer/inner`.
 
     Raises
     ------
@@ -89,31 +87,20 @@ def layers_by_path(model: keras.Model) -> dict[str, keras.layers.Layer]:
     """
     import keras
 
-    found: dict[str, keras.layers.Layer] = {}
+    by_path: dict[str, keras.layers.Layer] = {}
 
     def walk(parent: keras.layers.Layer, prefix: str, above: tuple[int, ...]) -> None:
         for layer in parent._flatten_layers(include_self=False, recursive=False):
             if isinstance(layer, keras.layers.InputLayer):
                 continue
             path = prefix + layer.name
-            if found.setdefault(path, layer) is not layer:
-                raise InputError(f"the model has two layers called {path!r}; give each its own name=…")
+            if by_path.setdefault(path, layer) is not layer:
+                raise InputError(f"the model has two layers called {path!r}; pass a different name=… to each")
             if id(layer) not in above:
                 walk(layer, f"{path}/", (*above, id(layer)))
 
     walk(model, "", (id(model),))
-    return found
-
-
-def _chosen(model: keras.Model, wanted: Sequence[str] | Mapping[str, int]) -> dict[str, keras.layers.Layer]:
-    """Return the wanted layers."""
-    known = layers_by_path(model)
-    if isinstance(wanted, str) or not wanted or len(set(wanted)) < len(wanted):
-        raise InputError(f"layers are {wanted!r}; name at least one layer, each once, of {', '.join(known)}")
-    for name in wanted:
-        if name not in known:
-            raise InputError(f"{model.name} has no layer {name!r}. {suggest(name, known)}")
-    return {name: known[name] for name in wanted}
+    return by_path
 
 
 @contextmanager
@@ -123,8 +110,8 @@ def watching(layers: Mapping[str, keras.layers.Layer], watch: Watch) -> Iterator
     Raises
     ------
     InputError
-        In the block, if a layer runs twice in one forward, inside a loop, or returns no floating-point tensor;
-        at its end, if one never ran.
+        In the block, if a layer runs twice in one forward, inside a loop, or returns no floating-point tensor; at the
+        end of the block, if a layer never ran.
     """
     import tensorflow as tf
 
@@ -154,12 +141,12 @@ def watching(layers: Mapping[str, keras.layers.Layer], watch: Watch) -> Iterator
         return replaced
 
     for name, layer in layers.items():
-        # Past the layer's own __setattr__, which tracks and may be locked.
+        # This bypasses the layer's own __setattr__, which tracks attributes and may be locked.
         vars(layer)["call"] = replacing(name, layer.call)
     try:
         yield
     except Exception:
-        # Keras rewrites the text of what is raised in a layer.
+        # Keras rewrites the text of errors that are raised in a layer.
         if problems:
             raise problems[0] from None
         raise
@@ -169,13 +156,14 @@ def watching(layers: Mapping[str, keras.layers.Layer], watch: Watch) -> Iterator
     for name in layers:
         if name not in ran:
             raise InputError(
-                f"layer {name!r} does not run in a forward of the model, or only inside a tf.function; name another"
+                f"layer {name!r} does not run in a forward of the model, or only inside a tf.function; name another "
+                "layer"
             )
 
 
 @contextmanager
 def _unrolled(model: keras.Model) -> Iterator[None]:
-    """While the block runs, recurrent layers take their steps one by one: ONNX graphs with loops are hard to follow."""
+    """While the block runs, unroll the steps of recurrent layers, as loops in ONNX graphs are hard to follow."""
     import keras
 
     rolled = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.RNN) and not layer.unroll]
@@ -189,14 +177,14 @@ def _unrolled(model: keras.Model) -> Iterator[None]:
 
 
 def _with_first_tensor(name: str, output: object, watch: Watch) -> object:
-    """Return `output`, a tensor or a structure of some, with its first tensor watched."""
+    """Return `output`, a tensor or a structure of tensors, with its first tensor watched."""
     import keras
     import tensorflow as tf
 
     parts = keras.tree.flatten(output)
     index = next((i for i, part in enumerate(parts) if tf.is_tensor(part)), None)
     if index is None:
-        raise InputError(f"layer {name!r} returns {type(output).__name__}, in which there is no tensor; name another")
+        raise InputError(f"layer {name!r} returns {type(output).__name__} without a tensor; name another layer")
     if not parts[index].dtype.is_floating:
         raise InputError(
             f"layer {name!r} returns {parts[index].dtype.name}; units are floating-point numbers. Name another layer"
@@ -206,7 +194,7 @@ def _with_first_tensor(name: str, output: object, watch: Watch) -> object:
 
 
 def call_model(model: keras.Model, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Call a model in inference on one tensor per input, by name; return its own outputs by name.
+    """Call a model for inference with one tensor per input, by name, and return its own outputs by name.
 
     Raises
     ------
@@ -228,7 +216,7 @@ def call_model(model: keras.Model, tensors: Mapping[str, Tensor]) -> dict[str, T
 
 
 def _arranged(model: keras.Model, tensors: Mapping[str, Tensor]) -> tuple[list[Any], dict[str, Tensor]]:
-    """Return the arguments of the model's call: one by its place, several by their names."""
+    """Return the arguments of the model's call: a single input by its place, several inputs by their names."""
     import keras
 
     if len(tensors) == 1:
@@ -238,8 +226,8 @@ def _arranged(model: keras.Model, tensors: Mapping[str, Tensor]) -> tuple[list[A
         names = [tensor.name for tensor in symbolic]
         if sorted(names) != sorted(tensors):
             raise InputError(
-                f"the inputs of {model.name} are {names}, described are {list(tensors)}; describe every input with one "
-                "ModelInput of its name"
+                f"the inputs of {model.name} are {names}, described are {list(tensors)}; pass one ModelInput of its "
+                "name for every input"
             )
         return [keras.tree.pack_sequence_as(model.input, [tensors[name] for name in names])], {}
     parameters = [name for name in inspect.signature(model.call).parameters if name not in ("training", "mask")]
@@ -252,7 +240,7 @@ def _arranged(model: keras.Model, tensors: Mapping[str, Tensor]) -> tuple[list[A
 
 
 def _named_outputs(model: keras.Model, output: object) -> dict[str, Tensor]:
-    """Return the tensors of what a model returned, called as Keras calls them."""
+    """Return the tensors of a model's output by the names that Keras uses."""
     import keras
     import tensorflow as tf
 
@@ -262,10 +250,12 @@ def _named_outputs(model: keras.Model, output: object) -> dict[str, Tensor]:
         names = [str(key) for key in sorted(output)]
     elif len(set(names)) != len(parts):
         names = ["output"] if len(parts) == 1 else [f"output_{index}" for index in range(len(parts))]
-    found = {name: part for name, part in zip(names, parts, strict=True) if tf.is_tensor(part)}
-    if not found:
-        raise InputError(f"{model.name} returns {type(output).__name__}, in which there is no tensor")
-    return found
+    tensors = {name: part for name, part in zip(names, parts, strict=True) if tf.is_tensor(part)}
+    if not tensors:
+        raise InputError(
+            f"{model.name} returns {type(output).__name__} without a tensor; change it so that it returns tensors"
+        )
+    return tensors
 
 
 def _weights_sha256(model: keras.Model) -> str:

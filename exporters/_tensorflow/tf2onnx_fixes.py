@@ -1,4 +1,4 @@
-"""What is done to the ONNX model that tf2onnx gives: names, layers, and what it gets wrong."""
+"""Fix the ONNX model that tf2onnx returns: names, layers, and what it gets wrong."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 DOMAIN = "sdmetrics"
-"""Where marks are at home, so that tf2onnx and its optimisers know nothing of them."""
+"""The domain of marks, which tf2onnx and its optimisers do not know."""
 
 BEHIND = "sdmetrics/behind/"
 NUMBER = re.compile(r"__\d+")
 
 
 def mark_text(layer: str) -> str:
-    """Return the text by which a layer's mark is known."""
+    """Return the text that identifies a layer's mark."""
     return MASK_NODE + layer
 
 
 def finish(
     model: ModelProto, inputs: Mapping[str, str], held: Mapping[str, NDArray[Any]], layers: Sequence[str]
 ) -> None:
-    """Make of tf2onnx's model one that knows its layers; it is changed in place.
+    """Turn the output of tf2onnx into a model that declares its layers, in place.
 
     Parameters
     ----------
     model
-        It has one output `layer/<name>` per layer, which is what the layer's mark gives.
+        The model, which has one output `layer/<name>` per layer: the output of the layer's mark.
     inputs
-        Names of its inputs and what they are to be called.
+        The new names of its inputs by their present names.
     held
         Constants that are inputs of the traced function.
     layers
@@ -52,13 +52,13 @@ def finish(
     """
     _name_inputs(model, inputs, held)
     _marks_to_layers(model, layers)
-    _refuse_foreign_nodes(model)
-    _mend_groups(model)
+    _check_foreign_nodes(model)
+    _fix_groups(model)
     _forget_session(model)
 
 
 def _name_inputs(model: ModelProto, inputs: Mapping[str, str], held: Mapping[str, NDArray[Any]]) -> None:
-    """Give the inputs their names, and make constants of those that are some."""
+    """Rename the inputs, and turn those that hold constants into constants."""
     numpy_helper = require("onnx", extra="cpu").numpy_helper
     for value in list(model.graph.input):
         name = inputs.get(value.name.removesuffix(":0"))
@@ -72,12 +72,12 @@ def _name_inputs(model: ModelProto, inputs: Mapping[str, str], held: Mapping[str
 
 
 def _marks_to_layers(model: ModelProto, layers: Sequence[str]) -> None:
-    """Turn each mark into an Identity of a known name, and what it reads into the output of its layer."""
+    """Turn each mark into an Identity with a known name, and its input into the output of its layer."""
     onnx = require("onnx", extra="cpu")
     graph = model.graph
-    wanted = {mark_text(name): name for name in layers}
+    missing = {mark_text(name): name for name in layers}
     for name in layers:
-        # The output goes to the other side of the mark.
+        # The output moves to the other side of the mark.
         rename_uses(graph, LAYER + name, BEHIND + name)
         for node in graph.node:
             node.output[:] = [BEHIND + name if output == LAYER + name else output for output in node.output]
@@ -85,22 +85,22 @@ def _marks_to_layers(model: ModelProto, layers: Sequence[str]) -> None:
     for node in graph.node:
         if node.domain == DOMAIN:
             text = attribute(node, "message", b"").decode()
-            if text in wanted:
-                tensor = LAYER + wanted.pop(text)
+            if text in missing:
+                tensor = LAYER + missing.pop(text)
                 nodes.append(onnx.helper.make_node("Identity", [node.input[0]], [tensor], name=tensor))
                 node.name = text
             node.op_type, node.domain = "Identity", ""
             del node.attribute[:]
         nodes.append(onnx.NodeProto.FromString(node.SerializeToString()))
-    for name in wanted.values():
+    for name in missing.values():
         raise InputError(f"tf2onnx dropped layer {name!r}; name another layer")
     del graph.node[:]
     graph.node.extend(nodes)
     model.opset_import.remove(next(entry for entry in model.opset_import if entry.domain == DOMAIN))
 
 
-def _refuse_foreign_nodes(model: ModelProto) -> None:
-    """Raise an `InputError` for operations that tf2onnx left as TensorFlow's."""
+def _check_foreign_nodes(model: ModelProto) -> None:
+    """Raise an `InputError` for TensorFlow operations that tf2onnx did not convert."""
     onnx = require("onnx", extra="cpu")
     versions = {entry.domain: entry.version for entry in model.opset_import}
     foreign = {
@@ -111,7 +111,7 @@ def _refuse_foreign_nodes(model: ModelProto) -> None:
     if any(kind.endswith("PartitionedCall") for kind in foreign):
         raise InputError(
             "a part of the model is compiled by XLA, as Keras does with grouped and channels-first 3-D convolutions; "
-            "tf2onnx does not look into it. Export the Keras model itself, not its SavedModel"
+            "tf2onnx does not convert it. Export the Keras model itself, not its SavedModel"
         )
     if foreign:
         raise InputError(
@@ -119,8 +119,8 @@ def _refuse_foreign_nodes(model: ModelProto) -> None:
         )
 
 
-def _mend_groups(model: ModelProto) -> None:
-    """Give 3-D convolutions in groups their number of groups, which tf2onnx leaves out."""
+def _fix_groups(model: ModelProto) -> None:
+    """Set the number of groups of grouped 3-D convolutions, which tf2onnx leaves out."""
     known = shapes(model)
     for node in model.graph.node:
         if node.op_type == "Conv":
@@ -131,9 +131,9 @@ def _mend_groups(model: ModelProto) -> None:
 
 
 def _forget_session(model: ModelProto) -> None:
-    """Drop what tells of this session, so that the same model gives the same file.
+    """Remove what is specific to this session, so that the same model always results in the same file.
 
-    That is the name of the traced function, names of sizes nobody knows, and the running number in tf2onnx's names.
+    This is the name of the traced function, the names of unknown sizes, and the running number in tf2onnx's names.
     """
     graph = model.graph
     graph.name, graph.doc_string = DOMAIN, ""

@@ -1,4 +1,4 @@
-"""Checkpoint files as their owners publish them: weights read without running anything that a file may hold."""
+"""Read checkpoints in their published formats, without running any code that a file may contain."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from sdmetrics.exporters.architectures.architecture import Architecture
     from sdmetrics.probes.inputs import ModelInput
 
-# Where training code keeps the weights beside its optimizer: SlowFast and PyTorchVideo; Lightning and timm; PyTorch's
-# tutorials; torchvision. Otherwise the file holds nothing else.
+# The keys under which training code stores the weights beside its optimizer: SlowFast and PyTorchVideo; Lightning and
+# timm; PyTorch's tutorials; torchvision. Files without such a key contain only weights.
 HOLDERS = ("model_state", "state_dict", "model_state_dict", "model")
-# What wrappers put before every name: DataParallel; SlowFast around PyTorchVideo, and Lightning; torch.compile.
+# Prefixes that wrappers add to every name: DataParallel; SlowFast around PyTorchVideo, and Lightning; torch.compile.
 WRAPPERS = ("module.", "model.", "_orig_mod.")
 HALVES = ("encoder", "decoder")
 
@@ -32,8 +32,8 @@ HALVES = ("encoder", "decoder")
 def open_checkpoint(architecture: Architecture, path: Path | str) -> tuple[nn.Module, tuple[ModelInput, ...]]:
     """Build an architecture with the weights of a file, or of a folder that Transformers wrote.
 
-    A folder may also hold the two files in which MATNet keeps its encoder and its decoder, `encoder_0.pt` and
-    `decoder_0.pt` of some epoch. Returns the module, with as many classes as the weights have, and how it is fed.
+    A folder may also hold the two files in which MATNet saves its encoder and its decoder, `encoder_0.pt` and
+    `decoder_0.pt` of an epoch. Returns the module, with the number of classes of the weights, and how it is fed.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def open_checkpoint(architecture: Architecture, path: Path | str) -> tuple[nn.Mo
     >>> from sdmetrics.exporters.catalogue import find_architecture
     >>> open_checkpoint(find_architecture("x3d_xs"), "X3D_XS.pkl")
     Traceback (most recent call last):
-    sdmetrics.errors.InputError: there is no file X3D_XS.pkl; give a checkpoint: .pyth, .pth, .pt or .safetensors
+    sdmetrics.errors.InputError: X3D_XS.pkl does not exist; pass a checkpoint: .pyth, .pth, .pt or .safetensors
     """
     halves = [sorted(Path(path).glob(f"{half}_*.pt")) for half in HALVES]
     if any(halves):
@@ -58,10 +58,10 @@ def open_checkpoint(architecture: Architecture, path: Path | str) -> tuple[nn.Mo
 
 
 def _read_halves(halves: Sequence[Sequence[Path]], source: str) -> dict[str, Tensor]:
-    """Return the weights of an encoder and a decoder, each with the half's name before its own."""
+    """Return the weights of an encoder and a decoder, with the name of the half as a prefix."""
     if [len(files) for files in halves] != [1, 1]:
         found = ", ".join(file.name for files in halves for file in files)
-        raise InputError(f"{source} holds {found}; leave one encoder_*.pt and the decoder_*.pt of the same epoch there")
+        raise InputError(f"{source} has {found}; leave one encoder_*.pt and the decoder_*.pt of the same epoch in it")
     return {
         f"{half}.{name}": tensor
         for half, (file,) in zip(HALVES, halves, strict=True)
@@ -70,12 +70,12 @@ def _read_halves(halves: Sequence[Sequence[Path]], source: str) -> dict[str, Ten
 
 
 def read_checkpoint(path: Path | str) -> dict[str, Tensor]:
-    """Return the weights in a file that torch or safetensors wrote, by name.
+    """Return by name the weights in a file that torch or safetensors wrote.
 
     Raises
     ------
     InputError
-        If the file is missing or empty, holds no weights, or holds what cannot be opened safely.
+        If the file is missing or empty, has no weights, or contains objects that cannot be opened safely.
 
     Examples
     --------
@@ -88,9 +88,9 @@ def read_checkpoint(path: Path | str) -> dict[str, Tensor]:
     """
     path = Path(path)
     if not path.exists():
-        raise InputError(f"there is no file {path}; give a checkpoint: .pyth, .pth, .pt or .safetensors")
+        raise InputError(f"{path} does not exist; pass a checkpoint: .pyth, .pth, .pt or .safetensors")
     if path.is_dir():
-        raise InputError(f"{path} is a folder; give one file: .pyth, .pth, .pt or .safetensors")
+        raise InputError(f"{path} is a folder; pass a single file: .pyth, .pth, .pt or .safetensors")
     if not path.stat().st_size:
         raise InputError(f"{path} is empty; download or copy it again")
     content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
@@ -98,19 +98,19 @@ def read_checkpoint(path: Path | str) -> dict[str, Tensor]:
 
 
 def find_weights(content: object, source: str) -> dict[str, Tensor]:
-    """Return the weights in what a file holds, without the names that wrappers put before theirs.
+    """Return the weights in the content of a file, without the prefixes of wrappers.
 
     Raises
     ------
     InputError
-        If there are none.
+        If there are no weights.
 
     Examples
     --------
     >>> find_weights({"epoch": 3}, "my.pth")
     Traceback (most recent call last):
-    sdmetrics.errors.InputError: my.pth is no checkpoint: it holds epoch (int), not tensors by name. Save the weights \
-with torch.save(model.state_dict(), ...)
+    sdmetrics.errors.InputError: my.pth is not a checkpoint: expected a mapping of tensors, found epoch (int). Save \
+the weights with torch.save(model.state_dict(), ...)
     """
     from torch import Tensor
 
@@ -126,7 +126,7 @@ with torch.save(model.state_dict(), ...)
     else:
         found = f"a {type(content).__name__}"
     raise InputError(
-        f"{source} is no checkpoint: it holds {found}, not tensors by name. Save the weights with "
+        f"{source} is not a checkpoint: expected a mapping of tensors, found {found}. Save the weights with "
         "torch.save(model.state_dict(), ...)"
     )
 
@@ -137,44 +137,44 @@ def _read_safetensors(path: Path) -> object:
     try:
         return load_file(path)
     except safetensors.SafetensorError as error:
-        raise InputError(f"{path} is no safetensors file ({error}); download or copy it again") from None
+        raise InputError(f"{path} is not a safetensors file ({error}); download or copy it again") from None
 
 
 def _read_torch(path: Path) -> object:
     torch = require("torch", extra="torch")
-    _refuse_programs(path)
+    _check_not_a_program(path)
     try:
-        # torchvision's training script keeps its command line beside the weights: a Namespace holds values, no code.
+        # torchvision's training script stores its command line beside the weights, as a Namespace, which has no code.
         with torch.serialization.safe_globals([argparse.Namespace]):
             return torch.load(path, map_location="cpu", weights_only=True)
-    # A file that torch did not write can fail in torch's reader anywhere.
+    # A file that torch did not write can fail anywhere in torch's reader.
     except Exception as error:
         raise InputError(_why_not(path, error)) from None
 
 
-def _refuse_programs(path: Path) -> None:
-    """Refuse a TorchScript archive, which torch's reader takes for a file of weights at first."""
+def _check_not_a_program(path: Path) -> None:
+    """Raise an `InputError` for a TorchScript archive, which torch's reader at first mistakes for weights."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if any(name.endswith("/constants.pkl") for name in archive.namelist()):
                 raise InputError(
-                    f"{path} is a TorchScript archive, a program with its weights inside. Save them alone: "
+                    f"{path} is a TorchScript archive, a program with its weights inside. Save only the weights: "
                     "torch.save(torch.jit.load(FILE).state_dict(), 'weights.pth')"
                 )
 
 
 def _why_not(path: Path, error: Exception) -> str:
-    """Say in one line why torch did not open a file, and what to do."""
+    """Explain in one line why torch did not open a file, and what to do."""
     if path.suffix in (".pkl", ".pickle"):
         return (
-            f"{path} is a pickle, as Caffe2's models are published: a pickle can run any code when it is opened, so "
-            "it stays closed. Take the .pyth of the same model (PyTorchVideo's model zoo has SlowFast's), or "
-            "--pretrained where the catalogue has weights"
+            f"{path} is a pickle, the format of Caffe2's models. It is not opened, as a pickle can run any code. "
+            "Use the .pyth of the same model (SlowFast's are in PyTorchVideo's model zoo), or --pretrained if the catalogue "
+            "has weights"
         )
     unsafe = re.search(r"GLOBAL (\S+)", str(error))
     if isinstance(error, pickle.UnpicklingError) and unsafe:
         return (
-            f"{path} holds an object of {unsafe[1]} beside its weights, and opening that can run code. Where you trust "
-            "it, save its weights alone: torch.save(model.state_dict(), 'weights.pth')"
+            f"{path} contains an object of {unsafe[1]} beside its weights, and opening it can run code. If you trust "
+            "the file, save only its weights: torch.save(model.state_dict(), 'weights.pth')"
         )
-    return f"{path} is no checkpoint that torch wrote, or is cut short; give a .pyth, .pth, .pt or .safetensors file"
+    return f"{path} is not a checkpoint that torch wrote, or is truncated; pass a .pyth, .pth, .pt or .safetensors file"

@@ -1,4 +1,4 @@
-"""Weights put into a module: all of them or none, and every mismatch by name."""
+"""Load weights into a module, all of them or none, and report every mismatch by name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from sdmetrics.exporters.architectures.architecture import Architecture, State
 
-# BatchNorm counts its training batches here; inference never reads it, and old checkpoints do not have it.
+# BatchNorm counts its training batches in it. Inference never reads it, and old checkpoints do not have it.
 HARMLESS = ("num_batches_tracked",)
 SHOWN = 3
 
@@ -24,35 +24,35 @@ def fit(module: nn.Module, state: State, source: str) -> None:
     Parameters
     ----------
     module
-        Where they go; unchanged when they do not fit.
+        The module, which is unchanged if the weights do not fit.
     state
         The weights by name, in the module's layout or in SlowFast's.
     source
-        What errors call the weights: their file or address.
+        How errors refer to the weights: their file or address.
 
     Raises
     ------
     InputError
-        If a parameter is missing, unexpected or of another shape: each by name, with the shapes.
+        If a parameter is missing, unexpected or of another shape; the message names each, with the shapes.
 
     Examples
     --------
     >>> import torch
     >>> fit(torch.nn.Linear(3, 2), {"weight": torch.zeros(2, 4), "bias": torch.zeros(2)}, "my.pth")
     Traceback (most recent call last):
-    sdmetrics.errors.InputError: my.pth does not fit the architecture. Of another shape: weight (2, 4), wanted (2, 3). \
-Choose the architecture that these weights were trained as: sdmetrics export --list
+    sdmetrics.errors.InputError: my.pth does not fit the architecture. Of another shape: weight (2, 4), expected \
+(2, 3). Choose the architecture that these weights were trained as: sdmetrics export --list
     """
-    wanted = module.state_dict()
-    given = translated(state, wanted)
-    shared = wanted.keys() & given.keys()
+    expected = module.state_dict()
+    given = translated(state, expected)
+    shared = expected.keys() & given.keys()
     problems = {
         "Of another shape": [
-            f"{name} {_shape(given, name)}, wanted {_shape(wanted, name)}"
-            for name in wanted
-            if name in shared and given[name].shape != wanted[name].shape
+            f"{name} {_shape(given, name)}, expected {_shape(expected, name)}"
+            for name in expected
+            if name in shared and given[name].shape != expected[name].shape
         ],
-        "Missing": [f"{name} {_shape(wanted, name)}" for name in _essential(wanted) if name not in shared],
+        "Missing": [f"{name} {_shape(expected, name)}" for name in _essential(expected) if name not in shared],
         "Unexpected": [f"{name} {_shape(given, name)}" for name in _essential(given) if name not in shared],
     }
     if any(problems.values()):
@@ -64,23 +64,23 @@ Choose the architecture that these weights were trained as: sdmetrics export --l
 
 
 def listed(problems: Mapping[str, Sequence[str]]) -> str:
-    """Return one line on what does not fit: the first few of every kind, and how many more.
+    """Summarise in one line what does not fit: the first few names of every kind, and the number of further ones.
 
     Examples
     --------
     >>> listed({"Missing": ["a", "b", "c", "d"], "Unexpected": []})
     'Missing: a; b; c; and 1 more'
     """
-    found = []
+    parts = []
     for problem, names in problems.items():
         more = len(names) - SHOWN
         if names:
-            found.append(f"{problem}: {'; '.join(names[:SHOWN])}" + (f"; and {more} more" if more > 0 else ""))
-    return ". ".join(found)
+            parts.append(f"{problem}: {'; '.join(names[:SHOWN])}" + (f"; and {more} more" if more > 0 else ""))
+    return ". ".join(parts)
 
 
 def build_fitted(architecture: Architecture, state: State, source: str) -> nn.Module:
-    """Build an architecture with as many classes as the weights have, and load them.
+    """Build an architecture with the number of classes of the weights, and load them.
 
     Raises
     ------

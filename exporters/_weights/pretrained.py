@@ -1,4 +1,4 @@
-"""Published weights, downloaded once into torch's cache."""
+"""Download published weights, once, into torch's cache."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ SECONDS = 15
 
 
 def open_pretrained(architecture: Architecture) -> tuple[nn.Module, tuple[ModelInput, ...]]:
-    """Build an architecture with its published weights; return the module and how it is fed.
+    """Build an architecture with its published weights, and return the module and how it is fed.
 
     Raises
     ------
     InputError
-        If it has none, or if they cannot be downloaded.
+        If it has no published weights, or they cannot be downloaded.
 
     Examples
     --------
     >>> from sdmetrics.exporters.catalogue import find_architecture
     >>> open_pretrained(find_architecture("fastonly_r50"))
     Traceback (most recent call last):
-    sdmetrics.errors.InputError: fastonly_r50 has no published weights. Give your own: --checkpoint FILE; or neither, \
-for random weights
+    sdmetrics.errors.InputError: fastonly_r50 has no published weights. Pass your own with --checkpoint FILE, or no \
+option for random weights
     """
     if not architecture.weights:
         raise InputError(
-            f"{architecture.name} has no published weights. Give your own: --checkpoint FILE; or neither, for random "
-            "weights"
+            f"{architecture.name} has no published weights. Pass your own with --checkpoint FILE, or no option for "
+            "random weights"
         )
     if architecture.name in SOURCES:
         return open_repository(architecture)
@@ -52,7 +52,7 @@ for random weights
 
 
 def _url(weights: str) -> str:
-    """Return the address of weights that are given by address or by torchvision's name."""
+    """Return the address of weights that are specified by their address or by torchvision's name."""
     if "://" in weights:
         return weights
     url: str = load_library("torchvision.models").get_weight(weights).url
@@ -60,25 +60,25 @@ def _url(weights: str) -> str:
 
 
 def _download(url: str) -> object:
-    """Return what the file at an address holds, from torch's cache where it is there already."""
+    """Return the content of the file at an address, from torch's cache if it is already there."""
     hub = require("torch.hub", extra="torch")
     try:
-        with _impatient():
-            # The owners write the start of a file's SHA-256 into its name, or give none.
+        with _with_time_limit():
+            # File names contain the start of the SHA-256, or no hash at all.
             return hub.load_state_dict_from_url(
                 url, map_location="cpu", weights_only=True, check_hash=True, progress=sys.stderr.isatty()
             )
     except (OSError, http.client.HTTPException) as error:
         reason = f"cannot be downloaded ({one_line(error)})"
-    # A wrong hash, or a file that is cut short and stays in the cache.
+    # A wrong hash, or a truncated file, which stays in the cache.
     except Exception as error:
-        reason = f"gave no usable checkpoint ({one_line(error)}). Delete it if it is in {hub.get_dir()}/checkpoints"
-    raise InputError(f"{url} {reason}. Download it elsewhere and give it with --checkpoint FILE")
+        reason = f"is not a usable checkpoint ({one_line(error)}). Delete it if it is in {hub.get_dir()}/checkpoints"
+    raise InputError(f"{url} {reason}. Download it elsewhere and pass it with --checkpoint FILE")
 
 
 @contextlib.contextmanager
-def _impatient() -> Iterator[None]:
-    """Let a connection that says nothing fail soon; torch asks without a limit."""
+def _with_time_limit() -> Iterator[None]:
+    """While the block runs, let a connection without an answer fail soon, as torch sets no limit."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(SECONDS)
     try:

@@ -1,4 +1,4 @@
-"""The authors' names of the weights of FusionSeg and MATNet, turned into those of `sdmetrics.torch.TwoStream`."""
+"""Rename the weights of FusionSeg and MATNet from their authors' names to those of `sdmetrics.torch.TwoStream`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sdmetrics.exporters.architectures.architecture import State
 
 Renames = Sequence[tuple[str, str]]
+"""Regular expressions and their replacements, applied one after the other."""
 
 FUSIONSEG: Renames = (
     (r"^backbone\.app_stream\.", "appearance."),
@@ -31,7 +32,7 @@ FUSIONSEG: Renames = (
     (r"^classifier\.classifier\.([01])\.", r"decoder.smooth.\1."),
     (r"^classifier\.classifier\.3\.", "decoder.mask."),
 )
-"""Of the repository that measures it, github.com/YorkUCVIL/Static-Dynamic-Interpretability."""
+"""Names in the repository of the paper, github.com/YorkUCVIL/Static-Dynamic-Interpretability."""
 
 MATNET: Renames = (
     *((rf"^encoder\.conv1_{number}\.", rf"{stream}.stem.0.") for number, stream in ((1, "appearance"), (2, "motion"))),
@@ -71,26 +72,26 @@ MATNET: Renames = (
     (r"^decoder\.RF(\d)\.convMM2\.", r"decoder.refine.res\1.smooth.3."),
     (r"^decoder\.pred2\.", "decoder.mask."),
 )
-"""Of github.com/tfzhou/MATNet, and of the paper's own variants, github.com/MSiam/MATNet_FusionCrossConStudy."""
+"""Names in github.com/tfzhou/MATNet and for the paper's variants in github.com/MSiam/MATNet_FusionCrossConStudy."""
 
 NEVER_RUN = re.compile(
     r"^backbone\.sensor_fusion\.layer[23]\."
     r"|^encoder\.coa_res\d\.(bottolneck\d|bn[ab])\."
     r"|^decoder\.(RF\d\.convFS1|pred[345])\."
 )
-"""Weights that the authors' code makes and saves, and does not use."""
+"""Weights that the authors' code creates and saves but does not use."""
 
 
 def translated(state: State) -> dict[str, Tensor]:
-    """Return the weights of the authors' checkpoint under the names of `TwoStream`; others stay as they are.
+    """Return the weights of the authors' checkpoint under the names of `TwoStream`. Other weights keep their names.
 
-    FusionSeg's logits of background and of the object become one, their difference: what the softmax of both makes of
-    them is what the sigmoid makes of that.
+    FusionSeg's logits of background and object are replaced by their difference, whose sigmoid equals the softmax of
+    both.
 
     Raises
     ------
     InputError
-        If the weights are RTNet's, which is another network.
+        If the weights are those of RTNet, which is another network.
 
     Examples
     --------
@@ -104,7 +105,7 @@ def translated(state: State) -> dict[str, Tensor]:
     if any(name.startswith("STTransformer") for name in state):
         raise InputError(
             "these are weights of RTNet as published, which reads two frames and the flow forwards and backwards; this "
-            "architecture reads one frame and one flow, and has no place for them. Train it with sdmetrics.torch.rtnet"
+            "architecture reads one frame and one flow, so they do not fit. Train it with sdmetrics.torch.rtnet"
         )
     renames = FUSIONSEG if any(name.startswith("backbone.app_stream.") for name in state) else MATNET
     named = {}

@@ -1,7 +1,7 @@
-"""SlowFast's names of parameters, turned into those of the libraries that build the catalogue's modules.
+"""Rename SlowFast's parameters to the names of the libraries that build the catalogue's modules.
 
-The repository that trained most of the paper's models (facebookresearch/SlowFast) has its own code for each of them and
-names its parts otherwise than PyTorchVideo and torchvision do. What it computes is the same.
+The repository that trained most of the paper's models (facebookresearch/SlowFast) has its own code for each of them. It
+computes the same as PyTorchVideo and torchvision but names its parts differently.
 """
 
 from __future__ import annotations
@@ -10,16 +10,14 @@ import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from sdmetrics.exporters._weights import rename_segmenters as segmentation_names
+from sdmetrics.exporters._weights import rename_segmenters
+from sdmetrics.exporters._weights.rename_segmenters import Renames
 from sdmetrics.exporters.architectures import vistr
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from sdmetrics.exporters.architectures.architecture import State
-
-Renames = Sequence[tuple[str, str]]
-"""Regular expressions and what they become, applied one after the other."""
 
 RESNET: Renames = (
     (r"_stem\.", "."),
@@ -66,14 +64,14 @@ MVIT_TORCHVISION: Renames = (
 
 
 def translated(state: State, names: Collection[str]) -> dict[str, Tensor]:
-    """Return a checkpoint's weights under a module's names; those of no layout known here stay as they are.
+    """Return a checkpoint's weights under a module's names. Weights of an unknown layout keep their names.
 
     Parameters
     ----------
     state
-        The weights by the names of their file. SlowFast's layout is known by them.
+        The weights by their names in the file, by which SlowFast's layout is recognised.
     names
-        The names of the module's own weights, PyTorchVideo's or torchvision's.
+        The names of the module's own weights, from PyTorchVideo or torchvision.
 
     Examples
     --------
@@ -83,13 +81,13 @@ def translated(state: State, names: Collection[str]) -> dict[str, Tensor]:
     """
     if "s1.pathway0_stem.conv.weight" in state:
         places = sorted({int(name.split(".")[1]) for name in names if name.startswith("blocks.")})
-        # A stem, four stages and a head: a module of another kind has no place for these weights.
+        # A stem, four stages and a head; these weights do not fit a module of another kind.
         return _convolutional(state, names, places) if len(places) == 6 else dict(state)
     if "queries.weight" in names and any(name.endswith("query_embed.weight") for name in state):
         return vistr.translated(state)
     if "appearance.stem.0.weight" in names:
-        return segmentation_names.translated(state)
-    # torchvision's Swin calls its own patches so.
+        return rename_segmenters.translated(state)
+    # torchvision's Swin uses the same name for its own patches.
     mvit = "patch_embed.proj.weight" in state and "patch_embed.proj.weight" not in names
     if mvit and "conv_proj.weight" in names:
         renamed = {_renamed(name, MVIT_TORCHVISION): tensor for name, tensor in state.items()}
@@ -101,14 +99,14 @@ def translated(state: State, names: Collection[str]) -> dict[str, Tensor]:
 
 
 def rgb_first(state: State, configuration: object) -> dict[str, Tensor]:
-    r"""Return weights that read RGB frames; SlowFast's models of Something-Something read BGR.
+    r"""Return weights for RGB frames, as SlowFast's models of Something-Something read BGR.
 
     Parameters
     ----------
     state
         The weights by name.
     configuration
-        What the file holds under `cfg`: SlowFast's configuration as YAML, or anything else.
+        The content of the file under `cfg`: SlowFast's configuration as YAML, or anything else.
 
     Examples
     --------
@@ -131,7 +129,7 @@ def _renamed(name: str, renames: Renames) -> str:
 
 
 def _convolutional(state: State, names: Collection[str], places: Sequence[int]) -> dict[str, Tensor]:
-    """Translate C2D, I3D, Slow, SlowFast and X3D."""
+    """Rename the weights of C2D, I3D, Slow, SlowFast and X3D."""
     renames = X3D if "s1.pathway0_stem.conv_xy.weight" in state else RESNET
     two = "s1.pathway1_stem.conv.weight" in state
     steps = (
@@ -144,10 +142,10 @@ def _convolutional(state: State, names: Collection[str], places: Sequence[int]) 
 
 
 def _fold_shortcuts(state: dict[str, Tensor], names: Collection[str]) -> dict[str, Tensor]:
-    """Carry the BatchNorm of a shortcut into its neighbours where the module has none.
+    """Fold the BatchNorm of a shortcut into its neighbours if the module has no such BatchNorm.
 
-    X3D's first stage keeps its width: SlowFast normalises the shortcut there, PyTorchVideo does not. The sum of the two
-    branches stays what it was: the scale goes into the shortcut's convolution, the shift into the other branch's.
+    X3D's first stage keeps its width. SlowFast normalises the shortcut there, PyTorchVideo does not. The sum of the two
+    branches is unchanged: the scale is folded into the shortcut's convolution, the shift into the other branch's norm.
     """
     for name in [name for name in state if name.endswith(".branch1_norm.weight") and name not in names]:
         block = name.removesuffix(".branch1_norm.weight")
@@ -165,7 +163,7 @@ def _fold_shortcuts(state: dict[str, Tensor], names: Collection[str]) -> dict[st
 
 
 def _split_projections(state: State, names: Collection[str]) -> dict[str, Tensor]:
-    """Cut the joint projection of queries, keys and values into three where the module has three."""
+    """Split the joint projection of queries, keys and values into three if the module has three."""
     split: dict[str, Tensor] = {}
     for name, tensor in state.items():
         parts = [name.replace(".attn.qkv.", f".attn.{part}.") for part in "qkv"]

@@ -1,4 +1,4 @@
-"""Folders that Transformers writes: a model and how it is fed, read without running anything that they may hold."""
+"""Open folders that Transformers wrote: a model and how it is fed, without running any code that they may contain."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ import numpy as np
 from sdmetrics.errors import InputError, load_library, one_line
 from sdmetrics.exporters._weights.load_state import listed
 from sdmetrics.exporters.architectures.architecture import Architecture
-from sdmetrics.exporters.architectures.transformers import SOURCES, Source, as_video_model, check_tokens
+from sdmetrics.exporters.architectures.transformers import SOURCES, TransformersSource, as_video_model, check_tokens
 from sdmetrics.probes.inputs import ModelInput
+from sdmetrics.probes.quiet import quiet
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,37 +26,40 @@ CONFIG = "config.json"
 SAFE_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 WEIGHTS = (*SAFE_WEIGHTS, "pytorch_model.bin", "pytorch_model.bin.index.json")
 PROCESSORS = ("video_preprocessor_config.json", "preprocessor_config.json", "processor_config.json")
-# What else a configuration can bring: code from the folder, kernels from the hub, packed weights.
+# Fields by which a configuration could load code from the folder, kernels from the hub, or packed weights.
 UNWANTED = ("auto_map", "attn_implementation", "_attn_implementation", "quantization_config")
 SECONDS = 15
 
 
 def open_folder(architecture: Architecture, folder: Path | str) -> tuple[nn.Module, tuple[ModelInput, ...]]:
-    """Open what `save_pretrained` wrote, or a repository downloaded as it is.
+    """Open a folder that `save_pretrained` wrote, or a complete download of a repository.
 
-    Frames and size are the configuration's; mean and deviation are measured on what the folder's preprocessor
-    makes of a black and a white image. The stride is such that a clip covers the time of the architecture's.
+    Frames and size are those of the configuration. Mean and deviation are measured on the output of the folder's
+    preprocessor for a black and a white image. The stride is chosen such that a clip covers the same time as the
+    architecture's.
 
     Raises
     ------
     InputError
-        If a file is missing, or the folder holds another kind of model: by the parameters' names and shapes.
+        If a file is missing, or the folder holds another kind of model, according to the names and shapes of its
+        parameters.
 
     Examples
     --------
     >>> from sdmetrics.exporters.catalogue import find_architecture
     >>> open_folder(find_architecture("videomae_b_16x4"), "weights")
     Traceback (most recent call last):
-    sdmetrics.errors.InputError: there is no folder weights; give a folder with config.json and model.safetensors
+    sdmetrics.errors.InputError: weights does not exist or is not a folder; pass a folder with config.json and \
+model.safetensors
     """
     folder = Path(folder)
     if architecture.name not in SOURCES:
         raise InputError(
-            f"{folder} is a folder, as Transformers writes them, and {architecture.name} is no model of Transformers; "
-            "give one file: .pyth, .pth, .pt or .safetensors"
+            f"{folder} is a folder, as Transformers writes them, and {architecture.name} is not a model of "
+            "Transformers. Pass a single file: .pyth, .pth, .pt or .safetensors"
         )
     if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}; give a folder with {CONFIG} and {WEIGHTS[0]}")
+        raise InputError(f"{folder} does not exist or is not a folder; pass a folder with {CONFIG} and {WEIGHTS[0]}")
     source = SOURCES[architecture.name]
     kind = source.load()
     config = _read_config(folder, kind, architecture)
@@ -67,72 +71,75 @@ def open_folder(architecture: Architecture, folder: Path | str) -> tuple[nn.Modu
 
 
 def open_repository(architecture: Architecture) -> tuple[nn.Module, tuple[ModelInput, ...]]:
-    """Download an architecture's published weights into the hub's cache, or find them there, and open them.
+    """Open an architecture's published weights from the hub's cache, into which they are downloaded if necessary.
 
     Raises
     ------
     InputError
-        If they cannot be downloaded, or do not open.
+        If they cannot be downloaded or opened.
     """
     name = architecture.weights
     try:
         folder = _download(name)
-    # Whatever goes wrong between here and the hub, the remedy is the same.
+    # The remedy is the same for all errors between here and the hub.
     except Exception as error:
         raise InputError(
             f"{name} cannot be downloaded ({one_line(error)}). Download the repository elsewhere, https://"
-            f"huggingface.co/{name}, and give its folder: --checkpoint FOLDER"
+            f"huggingface.co/{name}, and pass its folder: --checkpoint FOLDER"
         ) from None
     return open_folder(architecture, folder)
 
 
 def _download(name: str) -> Path:
-    """Return the folder of a repository in the hub's cache, brought up to date where the hub answers."""
+    """Return the folder of a repository in the hub's cache, updated if the hub is reachable."""
     hub = load_library("huggingface_hub")
-    asked: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     try:
-        # Asked by itself: the download that follows would wait for a silent hub without a limit.
-        asked["revision"] = hub.HfApi().model_info(name, timeout=SECONDS).sha
+        # A separate request, as the download that follows would wait for the hub without a limit.
+        options["revision"] = hub.HfApi().model_info(name, timeout=SECONDS).sha
     except Exception:
-        asked["local_files_only"] = True
+        options["local_files_only"] = True
         if not isinstance(hub.try_to_load_from_cache(name, CONFIG), str):
             raise
-    folder = Path(hub.snapshot_download(name, allow_patterns=["*.json", "model*.safetensors"], **asked))
+    folder = Path(hub.snapshot_download(name, allow_patterns=["*.json", "model*.safetensors"], **options))
     if any((folder / file).is_file() for file in SAFE_WEIGHTS):
         return folder
-    return Path(hub.snapshot_download(name, allow_patterns=["*.json", "pytorch_model*.bin*"], **asked))
+    return Path(hub.snapshot_download(name, allow_patterns=["*.json", "pytorch_model*.bin*"], **options))
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path.parent} has no {path.name}; give a folder that save_pretrained wrote") from None
+        raise InputError(f"{path.parent} has no {path.name}; pass a folder that save_pretrained wrote") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({one_line(error)}); download or copy it again") from None
     if not isinstance(content, dict):
-        raise InputError(f"{path} holds no JSON object; download or copy it again")
+        raise InputError(f"{path} is not a JSON object; download or copy it again")
     return content
 
 
 def _read_config(folder: Path, kind: Any, architecture: Architecture) -> Any:  # noqa: ANN401 (classes of Transformers)
     """Return the folder's configuration."""
-    said = _read_json(folder / CONFIG)
-    wanted = kind.config_class.model_type
-    if said.get("model_type") != wanted:
+    config = _read_json(folder / CONFIG)
+    expected = kind.config_class.model_type
+    if config.get("model_type") != expected:
         raise InputError(
-            f"{folder} holds a model of the type {said.get('model_type')!r}; {architecture.name} is {wanted!r}. Name "
-            "the architecture that it is: sdmetrics export --list"
+            f"{folder} has a model of the type {config.get('model_type')!r}; {architecture.name} expects {expected!r}. "
+            "Name the right architecture: sdmetrics export --list"
         )
     if not any((folder / name).is_file() for name in WEIGHTS):
         raise InputError(f"{folder} has no weights; put {WEIGHTS[0]} or {WEIGHTS[2]} beside its {CONFIG}")
     try:
-        return kind.config_class.from_dict({key: value for key, value in said.items() if key not in UNWANTED})
+        return kind.config_class.from_dict({key: value for key, value in config.items() if key not in UNWANTED})
     except Exception as error:
-        raise InputError(f"{folder / CONFIG} describes no {wanted} model: {one_line(error)}") from None
+        raise InputError(
+            f"{folder / CONFIG} does not describe a model of type {expected!r}: {one_line(error)}. Download or copy it "
+            "again"
+        ) from None
 
 
-def _read_input(folder: Path, source: Source, config: Any, usual: ModelInput) -> ModelInput:  # noqa: ANN401
+def _read_input(folder: Path, source: TransformersSource, config: Any, usual: ModelInput) -> ModelInput:  # noqa: ANN401
     """Return how the folder's model is fed."""
     side = getattr(config, source.size)
     height, width = side if isinstance(side, (list, tuple)) else (side, side)
@@ -149,7 +156,7 @@ def _read_input(folder: Path, source: Source, config: Any, usual: ModelInput) ->
         black, white = np.asarray(made[processor.model_input_names[0]], np.float64)[0, :, :, 0, 0]
     except Exception as error:
         raise InputError(
-            f"{folder} says how videos are prepared in a way that {source.processor} does not understand: "
+            f"{folder} has a preprocessor configuration that {source.processor} does not understand: "
             f"{one_line(error)}. Without that file, the mean and deviation of the architecture are used"
         ) from None
     std = 1 / (white - black)
@@ -158,12 +165,12 @@ def _read_input(folder: Path, source: Source, config: Any, usual: ModelInput) ->
 
 
 def _load(folder: Path, kind: Any, config: Any) -> nn.Module:  # noqa: ANN401 (classes of Transformers)
-    """Return the model with the folder's weights: all of them or an error."""
+    """Return the model with all of the folder's weights."""
     import torch
 
     safe = any((folder / name).is_file() for name in SAFE_WEIGHTS)
     try:
-        with _quiet():
+        with quiet("transformers"), _without_progress():
             model, report = kind.from_pretrained(
                 folder,
                 config=config,
@@ -178,16 +185,16 @@ def _load(folder: Path, kind: Any, config: Any) -> nn.Module:  # noqa: ANN401 (c
         raise InputError(f"{folder} cannot be opened: {one_line(error)}. Download or copy it again") from None
     problems = {
         "Of another shape": [
-            f"{name} {tuple(given)}, wanted {tuple(wanted)}"
-            for name, given, wanted in sorted(report["mismatched_keys"], key=lambda found: str(found[0]))
+            f"{name} {tuple(given)}, expected {tuple(expected)}"
+            for name, given, expected in sorted(report["mismatched_keys"], key=lambda entry: str(entry[0]))
         ],
         "Missing": sorted(report["missing_keys"]),
         "Unexpected": sorted(report["unexpected_keys"]),
     }
     if any(problems.values()):
         raise InputError(
-            f"the weights in {folder} do not fit its {CONFIG}. {listed(problems)}. Give a folder whose files belong "
-            f"together, of a {kind.__name__}"
+            f"the weights in {folder} do not fit its {CONFIG}. {listed(problems)}. Pass a folder of a "
+            f"{kind.__name__} whose files belong together"
         )
     opened: nn.Module = model.eval()
     return opened
@@ -197,24 +204,22 @@ def _check_blocks(model: nn.Module, architecture: Architecture, folder: Path) ->
     """Raise an `InputError` unless the model has the blocks that the architecture lists."""
     listed = Counter(path.rpartition(".")[0] for path in architecture.layers.values())
     for path, count in listed.items():
-        found = sum(1 for _ in model.get_submodule(path).children())
-        if found != count:
+        blocks = sum(1 for _ in model.get_submodule(path).children())
+        if blocks != count:
             raise InputError(
-                f"{folder} holds a model with {found} blocks in {path}; {architecture.name} has {count}. Give the "
+                f"{folder} has a model with {blocks} blocks in {path}; {architecture.name} has {count}. Pass the "
                 "folder of a model of that size, or export it with sdmetrics.exporters.torch.export"
             )
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Transformers from reporting on standard error what is reported here, and from showing its progress."""
+def _without_progress() -> Iterator[None]:
+    """While the block runs, keep Transformers from showing a progress bar."""
     logging = load_library("transformers.utils.logging")
-    level, shows = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity(logging.CRITICAL)
+    shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
         yield
     finally:
-        logging.set_verbosity(level)
-        if shows:
+        if shown:
             logging.enable_progress_bar()

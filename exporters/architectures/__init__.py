@@ -1,1 +1,1 @@
-"""The architectures of the catalogue, by the library that builds them."""
+"""The architectures of the catalogue, grouped by the library that builds them."""

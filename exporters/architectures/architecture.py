@@ -1,4 +1,4 @@
-"""What the catalogue knows of one architecture."""
+"""Architecture: one entry of the catalogue."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 State = Mapping[str, "Tensor"]
 """Weights by name."""
 
+Build = Callable[[Sequence[ModelInput], int], "nn.Module"]
+"""Builds a module with random weights for model inputs and a number of classes."""
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -22,22 +25,22 @@ class Architecture:
     Parameters
     ----------
     name
-        Its name on the command line.
+        Name on the command line.
     family
-        The name that its variants share.
+        The name that variants of the architecture share.
     inputs
         How it is fed, as its authors evaluate it.
     labels, classes
-        The label set of its published weights, and how many classes that has.
+        The label set of its published weights, and the number of its classes.
     build
-        Makes the module with random weights for the given inputs and number of classes; the module is called with
-        one tensor per input and returns the logits.
+        Builds the module with random weights for these inputs and a number of classes. The module is called with one
+        tensor per input and returns the logits.
     layers
-        The layers to measure: the name that the paper or the field uses, and the module's path.
+        The layers to measure: the module's path by the name that the paper or the field uses.
     weights
         Where its published weights are: a URL of a checkpoint, the name of torchvision's weights
         (`"S3D_Weights.KINETICS400_V1"`) or of a Transformers repository (`"MCG-NJU/videomae-base-finetuned-kinetics"`);
-        empty where there are none.
+        empty if there are none.
     """
 
     name: str
@@ -45,6 +48,6 @@ class Architecture:
     inputs: tuple[ModelInput, ...]
     labels: str
     classes: int
-    build: Callable[[Sequence[ModelInput], int], nn.Module]
+    build: Build
     layers: Mapping[str, str]
     weights: str = ""

@@ -5,19 +5,18 @@ Modules are named as PyTorchVideo's own builders name them, so its checkpoints f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sdmetrics.errors import load_library
-from sdmetrics.exporters.architectures.architecture import Architecture
+from sdmetrics.exporters.architectures.architecture import Architecture, Build
 from sdmetrics.probes.inputs import ModelInput
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-Build = Callable[[Sequence[ModelInput], int], "nn.Module"]
 Kernels = Sequence[Sequence[int]]
-"""For each of the four stages the temporal kernel sizes of its blocks, repeated to the stage's length."""
+"""The temporal kernel sizes of the blocks of each of the four stages, repeated to the stage's length."""
 
 ZOO = "https://dl.fbaipublicfiles.com/pytorchvideo/model_zoo/kinetics/"
 
@@ -33,7 +32,7 @@ def video(frames: int, stride: int, side: int, name: str = "video") -> ModelInpu
 
 
 def resnet(stem: int, kernels: Kernels, *, width: int = 64, depth: int = 50, pooled: bool = False) -> Build:
-    """Return a builder of a single-stream network; with `pooled`, time is halved after its first stage."""
+    """Return a builder of a single-stream network. With `pooled`, time is halved after its first stage."""
 
     def build(inputs: Sequence[ModelInput], classes: int) -> nn.Module:
         from torch.nn import MaxPool3d
@@ -53,7 +52,7 @@ def resnet(stem: int, kernels: Kernels, *, width: int = 64, depth: int = 50, poo
 
 
 def slowfast(fusion: int, *, depth: int = 50) -> Build:
-    """Return a builder of a SlowFast network with that kernel size of its lateral connections."""
+    """Return a builder of a SlowFast network whose lateral connections have the kernel size `fusion`."""
 
     def build(inputs: Sequence[ModelInput], classes: int) -> nn.Module:
         slow, fast = inputs
@@ -81,7 +80,7 @@ def x3d(depth_factor: float = 2.2) -> Build:
             input_crop_size=min(clip.size),
             model_num_class=classes,
             depth_factor=depth_factor,
-            # The library's own Swish gives the same numbers and cannot be exported.
+            # The library's own Swish computes the same numbers but cannot be exported.
             inner_act=SiLU,
             head_activation=None,
         )
@@ -105,12 +104,12 @@ def _temporal(kernels: Kernels) -> list[list[tuple[int, int, int]]]:
 
 
 def _window(clip: ModelInput) -> tuple[int, ...]:
-    """Return the window that the head averages over: that of the crops of 224 in training, or what there is."""
+    """Return the window that the head averages over: that of training on crops of 224, or less for smaller clips."""
     return tuple(min(7, -(-side // 32)) for side in clip.size)
 
 
 def _of_depth(network: nn.Module, depth: int) -> nn.Module:
-    """Cut a network of depth 50 to depth 18 as SlowFast means it: two of the same bottleneck blocks per stage."""
+    """Cut a network of depth 50 to SlowFast's depth 18: two of the same bottleneck blocks per stage."""
     stage: Any
     for stage in network.modules():
         if depth == 18 and hasattr(stage, "res_blocks"):
@@ -119,7 +118,7 @@ def _of_depth(network: nn.Module, depth: int) -> nn.Module:
 
 
 def _two_inputs(network: Any) -> nn.Module:  # noqa: ANN401 (its blocks are no part of nn.Module's type)
-    """Return a SlowFast network that takes its inputs one by one: it writes into the list that it is given."""
+    """Return a SlowFast network with two arguments, as PyTorchVideo's own writes into the list that it gets."""
     from torch.nn import Module
 
     class SlowFast(Module):
@@ -139,7 +138,7 @@ def _two_inputs(network: Any) -> nn.Module:  # noqa: ANN401 (its blocks are no p
 
 STAGES = {"stem": "blocks.0", "res2": "blocks.1", "res3": "blocks.2", "res4": "blocks.3", "res5": "blocks.4"}
 POOLED_STAGES = {"stem": "blocks.0", "res2": "blocks.1", "res3": "blocks.3", "res4": "blocks.4", "res5": "blocks.5"}
-# Before the lateral connections join them.
+# The pathways before the lateral connections join them.
 PATHWAYS = {
     f"{pathway}.{stage}": f"{path}.multipathway_blocks.{index}"
     for index, pathway in enumerate(("slow", "fast"))
@@ -172,7 +171,7 @@ def _row(
 
 
 def _pathways(slow: tuple[int, int], fast: tuple[int, int]) -> tuple[ModelInput, ModelInput]:
-    """Return SlowFast's two inputs, each of so many frames and such a stride."""
+    """Return SlowFast's two inputs, each specified by frames and stride."""
     return video(*slow, 256, "slow"), video(*fast, 256, "fast")
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sdmetrics.errors import load_library
-from sdmetrics.exporters.architectures.architecture import Architecture
+from sdmetrics.exporters.architectures.architecture import Architecture, Build
 from sdmetrics.probes.inputs import ModelInput
 
 if TYPE_CHECKING:
     from torch import nn
-
-Build = Callable[[Sequence[ModelInput], int], "nn.Module"]
 
 Colours = tuple[tuple[float, float, float], tuple[float, float, float]]
 """Mean and deviation of the three channels."""
@@ -39,7 +37,7 @@ def any_size(name: str) -> Build:
 
 
 def s3d(inputs: Sequence[ModelInput], classes: int) -> nn.Module:
-    """Build S3D; its head averages over the window that its weights know, or over what there is."""
+    """Build S3D. Its head averages over the window of its weights, or over less for smaller clips."""
     from torch.nn import AvgPool3d
 
     network = any_size("s3d")(inputs, classes)
@@ -50,7 +48,7 @@ def s3d(inputs: Sequence[ModelInput], classes: int) -> nn.Module:
 
 
 def mvit(inputs: Sequence[ModelInput], classes: int) -> nn.Module:
-    """Build MViT v2 S; for clips of another size than its own, its relative positions are interpolated."""
+    """Build MViT v2 S. For clips of another size its relative positions are interpolated."""
     network: Any = any_size("mvit_v2_s")(inputs, classes)
     (clip,) = inputs
     frames, *sides = (
@@ -62,7 +60,7 @@ def mvit(inputs: Sequence[ModelInput], classes: int) -> nn.Module:
 
 
 def swin_blocks(*depths: int) -> Mapping[str, str]:
-    """Return every block of the four stages; between two stages stands the merging of patches."""
+    """Return every block of the four stages, between which patches are merged."""
     return {
         f"stage{stage + 1}.block{block + 1}": f"features.{2 * stage}.{block}"
         for stage, depth in enumerate(depths)
@@ -71,7 +69,7 @@ def swin_blocks(*depths: int) -> Mapping[str, str]:
 
 
 RESNET = {name: name for name in ("stem", "layer1", "layer2", "layer3", "layer4")}
-# The ends of its five stages, by their names in Inception; the stem after its pooling.
+# The ends of the five stages, named as in Inception; the stem is taken after its pooling.
 S3D_STAGES = {
     "stem": "features.1",
     "conv_2c": "features.3",

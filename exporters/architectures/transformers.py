@@ -1,4 +1,7 @@
-"""Architectures that Transformers builds; `sdmetrics.exporters._weights.transformers_folder` opens their weights."""
+"""Architectures that Transformers builds.
+
+`sdmetrics.exporters._weights.transformers_folder` opens their weights.
+"""
 
 from __future__ import annotations
 
@@ -19,25 +22,26 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where Transformers has an architecture, and what it calls things.
+class TransformersSource:
+    """The place of an architecture in Transformers, and the names that Transformers uses.
 
     Parameters
     ----------
     package, model, processor
-        The package, and the classes of the model and of what prepares its videos.
+        The package, the class of the model, and the class of the processor that prepares its videos.
     frames, size
-        The fields of its configuration that hold them; no field for a model that reads any number of frames.
+        The fields of its configuration that hold the number of frames and the size; `frames` is empty for a model that
+        reads any number of frames.
     token
-        Frames and pixels that one token covers.
+        Numbers of frames and pixels that one token covers.
     options
-        Where the published weights depart from the configuration's defaults.
+        Options of the published weights that differ from the configuration's defaults.
     outputs
-        Those of its outputs that the module returns.
+        Names of the outputs that the module returns.
     time_major
         Whether the first axis of its outputs is frames x clips, in this order.
     per_frame
-        Where it runs the last blocks once for every frame: the list of blocks, and the field that says how many.
+        For a model that runs its last blocks once for every frame: the list of blocks, and the field with their number.
     """
 
     package: str
@@ -52,17 +56,17 @@ class Source:
     per_frame: tuple[str, str] | None = None
 
     def load(self) -> Any:  # noqa: ANN401 (Transformers is imported late)
-        """Return the model's class; its `config_class` is that of its configuration."""
+        """Return the model's class, whose `config_class` is the class of its configuration."""
         return getattr(load_library(f"transformers.models.{self.package}.modeling_{self.package}"), self.model)
 
 
-def build(source: Source, inputs: Sequence[ModelInput], classes: int, **options: object) -> nn.Module:
-    """Build a model with random weights that reads `inputs`; `options` go before the published configuration.
+def build(source: TransformersSource, inputs: Sequence[ModelInput], classes: int, **options: object) -> nn.Module:
+    """Build a model with random weights that reads `inputs`. `options` override the published configuration.
 
     Raises
     ------
     InputError
-        If the frames or the size do not make whole tokens.
+        If the frames or the size are not a whole number of tokens.
 
     Examples
     --------
@@ -81,8 +85,8 @@ def build(source: Source, inputs: Sequence[ModelInput], classes: int, **options:
     )
 
 
-def check_tokens(source: Source, video: ModelInput) -> None:
-    """Raise an `InputError` unless a clip can be cut into whole tokens."""
+def check_tokens(source: TransformersSource, video: ModelInput) -> None:
+    """Raise an `InputError` unless a clip can be split into whole tokens."""
     frames, pixels = source.token
     height, width = video.size
     if video.layout != "NTCHW" or height != width or height % pixels or video.frames % frames:
@@ -92,10 +96,10 @@ def check_tokens(source: Source, video: ModelInput) -> None:
         )
 
 
-def as_video_model(source: Source, model: nn.Module, video: ModelInput) -> nn.Module:
-    """Let a model of Transformers read one tensor `(N, T, C, H, W)` and return its main outputs, clips first.
+def as_video_model(source: TransformersSource, model: nn.Module, video: ModelInput) -> nn.Module:
+    """Make a model of Transformers read one tensor `(N, T, C, H, W)` and return its main outputs, clips first.
 
-    The model stays what it is, and so do its parts' names: its published weights fit.
+    The model and the names of its parts stay the same, so its published weights fit.
     """
     shape = (video.frames, 3, *video.size)
 
@@ -103,12 +107,12 @@ def as_video_model(source: Source, model: nn.Module, video: ModelInput) -> nn.Mo
         given = tuple(fed[0].shape[1:])
         if given != shape:
             raise InputError(
-                f"{source.model} was made for clips of the shape {shape} and is given {given}; its position embeddings "
-                "belong to that number of frames and that size. Feed it so"
+                f"{source.model} was made for clips of the shape {shape} and got {given}; its position embeddings "
+                "require that number of frames and that size. Feed it such clips"
             )
 
-    def select(_model: nn.Module, _fed: tuple[Tensor, ...], found: Mapping[str, Tensor]) -> Tensor | dict[str, Tensor]:
-        named = {name: found[name] for name in source.outputs}
+    def select(_model: nn.Module, _fed: tuple[Tensor, ...], output: Mapping[str, Tensor]) -> Tensor | dict[str, Tensor]:
+        named = {name: output[name] for name in source.outputs}
         if source.time_major:
             named = {
                 name: value.reshape(shape[0], -1, *value.shape[1:]).swapaxes(0, 1) for name, value in named.items()
@@ -125,21 +129,25 @@ def as_video_model(source: Source, model: nn.Module, video: ModelInput) -> nn.Mo
 
 
 def _video(frames: int, stride: int, side: int, mean: Sequence[float], std: Sequence[float]) -> tuple[ModelInput, ...]:
-    """Describe the one input."""
+    """Describe the only input."""
     (m1, m2, m3), (s1, s2, s3) = mean, std
     return (ModelInput("video", "rgb", frames, stride, (side, side), "NTCHW", (m1, m2, m3), (s1, s2, s3)),)
 
 
 def _blocks(path: str, count: int, name: str = "block") -> dict[str, str]:
-    """Return the layers of a list of transformer blocks."""
+    """Return the layers for a list of transformer blocks."""
     return {f"{name}{number + 1}": f"{path}.{number}" for number in range(count)}
 
 
 SOURCES = {
-    "timesformer_8x32": Source("timesformer", "TimesformerForVideoClassification", "TimesformerVideoProcessor"),
-    "videomae_b_16x4": Source("videomae", "VideoMAEForVideoClassification", "VideoMAEVideoProcessor", token=(2, 16)),
-    "vivit_b_16x2": Source("vivit", "VivitForVideoClassification", "VivitVideoProcessor", token=(2, 16)),
-    "vjepa2_vitl": Source(
+    "timesformer_8x32": TransformersSource(
+        "timesformer", "TimesformerForVideoClassification", "TimesformerVideoProcessor"
+    ),
+    "videomae_b_16x4": TransformersSource(
+        "videomae", "VideoMAEForVideoClassification", "VideoMAEVideoProcessor", token=(2, 16)
+    ),
+    "vivit_b_16x2": TransformersSource("vivit", "VivitForVideoClassification", "VivitVideoProcessor", token=(2, 16)),
+    "vjepa2_vitl": TransformersSource(
         "vjepa2",
         "VJEPA2ForVideoClassification",
         "VJEPA2VideoProcessor",
@@ -147,15 +155,15 @@ SOURCES = {
         size="crop_size",
         token=(2, 16),
     ),
-    # Its weights are published without a head: what it returns are the tokens.
-    "videoprism_b": Source(
+    # Its weights are published without a head, so it returns the tokens.
+    "videoprism_b": TransformersSource(
         "videoprism",
         "VideoPrismVisionModel",
         "LlavaOnevisionVideoProcessor",
         token=(1, 18),
         outputs=("last_hidden_state",),
     ),
-    "videomt": Source(
+    "videomt": TransformersSource(
         "videomt",
         "VideomtForUniversalSegmentation",
         "VideomtVideoProcessor",
@@ -166,7 +174,7 @@ SOURCES = {
         per_frame=("layers", "num_blocks"),
     ),
 }
-"""Where Transformers has what, by the architecture's name."""
+"""The places in Transformers by the architecture's name."""
 
 ROWS = (
     Architecture(
@@ -206,7 +214,7 @@ ROWS = (
         labels="Something-Something v2",
         classes=174,
         build=partial(build, SOURCES["vjepa2_vitl"]),
-        # The encoder's; the four blocks after it are the head that was trained on its frozen tokens.
+        # Only the encoder's blocks; the four blocks after it are the head that was trained on its frozen tokens.
         layers=_blocks("vjepa2.encoder.layer", 24),
         weights="facebook/vjepa2-vitl-fpc16-256-ssv2",
     ),
@@ -224,7 +232,7 @@ ROWS = (
     Architecture(
         name="videomt",
         family="VidEoMT",
-        # The clips it is trained on, from every fifth frame as YouTube-VIS annotates them.
+        # The clips that it was trained on: every fifth frame, as YouTube-VIS annotates them.
         inputs=_video(5, 5, 640, IMAGENET_MEAN, IMAGENET_STD),
         labels="YouTube-VIS 2019",
         classes=40,

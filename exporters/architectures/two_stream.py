@@ -27,11 +27,11 @@ def build(
     Parameters
     ----------
     name
-        A function of `sdmetrics.torch.segmenters.published`.
+        Name of a function in `sdmetrics.torch.segmenters.published`.
     inputs, classes
-        As the catalogue has them: a segmenter takes any size, and always has one class.
+        Not used: a segmenter takes any size, and always has one class.
     options
-        The function's arguments.
+        Arguments of the function.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def _row(
     fused: Sequence[int] = STAGES,
     **options: Any,  # noqa: ANN401 (of the segmenter)
 ) -> Architecture:
-    """Return a row of a segmenter that reads frames and flow, a picture of it, in one size."""
+    """Return the row of a segmenter that reads a frame and its flow, as an image, in one size."""
     mean, std = IMAGENET
     streams = [f"{stream}.res{stage}" for stream in ("appearance", "motion") for stage in STAGES]
     return Architecture(
@@ -61,7 +61,7 @@ def _row(
             ModelInput(name, source, frames=1, stride=1, size=size, layout="NCHW", mean=mean, std=std)
             for name, source in (("image", "rgb"), ("flow", "flow"))
         ),
-        # Its one label: the object that moves.
+        # Its only label: the object that moves.
         labels="DAVIS 2016",
         classes=1,
         build=partial(build, family.lower(), **options),
@@ -71,7 +71,7 @@ def _row(
 
 ROWS: tuple[Architecture, ...] = (
     _row("fusionseg", "FusionSeg", (480, 854), fused=(2, 5)),
-    # As their authors' code has them, so that their authors' weights fit.
+    # Built as in their authors' code, so that the authors' weights fit.
     _row("matnet", "MATNet", (473, 473), published=True),
     _row("matnet_both_ways", "MATNet", (473, 473), cross="both_ways", published=True),
     _row("rtnet", "RTNet", (384, 672)),

@@ -1,4 +1,4 @@
-"""VisTR, built here on torchvision's ResNets and fed as its authors evaluate it."""
+"""VisTR on torchvision's ResNets, fed as its authors evaluate it."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ RENAMES = (
     (r"^bbox_embed\.layers\.(\d)\.", lambda found: f"boxes.{2 * int(found[1])}."),
     (r"^class_embed\.", "classes."),
 )
-"""The names of the authors' repository (github.com/Epiphqny/VisTR), turned into those of `VisTR`."""
+"""Renames the weights of the authors' repository (github.com/Epiphqny/VisTR) to the names of `VisTR`."""
 
 MASK_HEAD = ("bbox_attention.", "mask_head.", "insmask_head.")
-"""Where its weights for masks are."""
+"""Prefixes of the weights that predict masks."""
 
 
 def build(
@@ -49,18 +49,18 @@ def build(
     backbone: str,
     **options: Any,  # noqa: ANN401 (of VisTR)
 ) -> nn.Module:
-    """Build VisTR with random weights; its own head for masks, of deformable convolutions, is not part of it.
+    """Build VisTR with random weights, without its mask head of deformable convolutions.
 
     Parameters
     ----------
     inputs
-        How it is fed.
+        How the model is fed.
     classes
-        Logits of a query, with the one that says "no object".
+        Number of logits of a query, including that for "no object".
     backbone
-        One of torchvision's ResNets; its normalisation is frozen.
+        Name of one of torchvision's ResNets; its normalisation is frozen.
     options
-        Arguments of `VisTR` that depart from the published ones.
+        Arguments of `VisTR` that differ from the published ones.
 
     Examples
     --------
@@ -80,12 +80,12 @@ def build(
 
 
 def translated(state: State) -> dict[str, Tensor]:
-    """Return the weights of the authors' checkpoint under the names of `VisTR`, without those that draw masks.
+    """Return the weights of the authors' checkpoint under the names of `VisTR`, without those that predict masks.
 
     Warns
     -----
     UserWarning
-        If there are such.
+        If the checkpoint has such weights.
 
     Examples
     --------
@@ -98,10 +98,10 @@ def translated(state: State) -> dict[str, Tensor]:
             for pattern, replacement in RENAMES:
                 name = re.sub(pattern, replacement, name)
             kept |= _apart(name, tensor)
-    drawing = sum(name.startswith(MASK_HEAD) for name in state)
-    if drawing:
+    masking = sum(name.startswith(MASK_HEAD) for name in state)
+    if masking:
         warnings.warn(
-            f"the {drawing} weights of VisTR's mask head are left out: its deformable convolutions are not exported. "
+            f"the {masking} weights of VisTR's mask head are left out: its deformable convolutions are not exported. "
             "Layers, classes and boxes are those of the checkpoint",
             stacklevel=2,
         )
@@ -109,7 +109,7 @@ def translated(state: State) -> dict[str, Tensor]:
 
 
 def _apart(name: str, tensor: Tensor) -> dict[str, Tensor]:
-    """Cut the joint projection of queries, keys and values into three; any other weights stay what they are."""
+    """Split the joint projection of queries, keys and values into three. Other weights are unchanged."""
     start, joint, kind = name.partition("in_proj_")
     if not joint or not tensor.ndim:
         return {name: tensor}
@@ -117,14 +117,14 @@ def _apart(name: str, tensor: Tensor) -> dict[str, Tensor]:
 
 
 def _without_classifier(network: nn.Module) -> nn.Module:
-    """Return the parts of a ResNet that come before its pooling, under their names."""
+    """Return the parts of a ResNet before its pooling, under their names."""
     from torch.nn import Sequential
 
     kept = Sequential()
     for name, part in network.named_children():
         if name not in ("avgpool", "fc"):
             kept.add_module(name, part)
-    # Random weights are normalised by nothing here: with a scale of 1 every block would add as much as there is.
+    # Nothing normalises random weights here: with a scale of 1 every block would double the variance.
     for name, scale in kept.named_buffers():
         if re.search(r"layer\d\.\d+\.bn[23]\.weight", name):
             scale.fill_(0.5)
@@ -135,10 +135,10 @@ def _row(name: str, backbone: str) -> Architecture:
     return Architecture(
         name=name,
         family="VisTR",
-        # Wide frames of 300 rows, every fifth of a video: those are what YouTube-VIS annotates.
+        # Wide frames of 300 rows, every fifth of a video, which are the frames that YouTube-VIS annotates.
         inputs=(ModelInput("video", "rgb", 36, 5, (300, 533), "NTCHW", MEAN, STD),),
         labels="YouTube-VIS 2019",
-        # It counts 40 kinds of objects from 1. Logit 0 is not used, and the last means "no object".
+        # Its 40 kinds of objects are numbered from 1. Logit 0 is not used, and the last logit means "no object".
         classes=42,
         build=partial(build, backbone=backbone),
         layers={name: name for part in ("encoder", "decoder") for name in (f"{part}.{n + 1}" for n in range(LAYERS))},

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from sdmetrics.errors import InputError
 
 SOURCES: Mapping[str, int] = {"rgb": 3, "flow": 3, "flow_vectors": 2}
-"""What a model input can be fed from, and its channels: frames; optical flow as a colour-coded picture; optical flow as
-vectors, pixels right and down per frame."""
-
+"""What a model input can be fed from, and the number of channels: frames; optical flow as a colour-coded image; optical
+flow as vectors, in pixels right and down per frame."""
 
 FLOWS = ("flow", "flow_vectors")
 """The sources that show motion in a single frame."""
@@ -25,17 +24,17 @@ class ModelInput:
     name
         The input's name in the model.
     source
-        What it is fed from: a clip's `"rgb"`; its optical flow as a picture, direction coded by hue and magnitude by
-        saturation, `"flow"`; or as two channels, `"flow_vectors"`.
+        What the input is fed from: a clip's frames, `"rgb"`; its optical flow as an image that codes direction by hue
+        and magnitude by saturation, `"flow"`; or its optical flow as two channels, `"flow_vectors"`.
     frames, stride
-        Frames the model reads, and the distance between them in the video.
+        Number of frames that the model reads, and the distance between them in the video.
     size
         `(height, width)` in pixels.
     layout
-        The order of the axes the model wants: a permutation of `N`, `C`, `T`, `H`, `W`; without `T` for one frame.
+        The order of the model's axes: a permutation of `N`, `C`, `T`, `H`, `W`, without `T` for a single frame.
     mean, std
-        Per RGB channel, for values scaled to 0–1: the model reads `(frames / 255 - mean) / std`. Vectors are passed as
-        they are.
+        Mean and standard deviation per RGB channel, for values scaled to 0–1: the model reads
+        `(frames / 255 - mean) / std`. Flow vectors are passed unchanged.
 
     Examples
     --------
@@ -54,15 +53,17 @@ class ModelInput:
 
     def __post_init__(self) -> None:
         if self.source not in SOURCES:
-            raise InputError(f"input {self.name!r} has the source {self.source!r}; allowed: {', '.join(SOURCES)}")
+            raise InputError(
+                f"input {self.name!r} has the source {self.source!r}; expected one of {', '.join(SOURCES)}"
+            )
         if sorted(self.layout) not in (sorted("NCTHW"), sorted("NCHW")) or self.layout[0] != "N":
             raise InputError(
-                f"input {self.name!r} has the layout {self.layout!r}; allowed: N first, then C, T, H and W in any "
+                f"input {self.name!r} has the layout {self.layout!r}; expected N first, then C, T, H and W in any "
                 "order (NCTHW, NTCHW, NTHWC, …), or without T (NCHW, NHWC) for single frames"
             )
         if self.frames < 1 or self.stride < 1 or min(self.size) < 1:
             raise InputError(
-                f"input {self.name!r} asks for {self.frames} frames, stride {self.stride}, size {self.size}; "
+                f"input {self.name!r} has {self.frames} frames, stride {self.stride}, size {self.size}; "
                 "each must be at least 1"
             )
         if min(self.std) <= 0:
@@ -70,12 +71,12 @@ class ModelInput:
         if "T" not in self.layout and self.frames != 1:
             raise InputError(
                 f"input {self.name!r} has the layout {self.layout!r}, which has no time axis, and {self.frames} "
-                "frames; give frames=1 or a layout with T"
+                "frames; pass frames=1 or a layout with T"
             )
 
     @property
     def channels(self) -> int:
-        """Number of channels that it reads."""
+        """Number of channels that the input reads."""
         return SOURCES[self.source]
 
 
@@ -91,7 +92,7 @@ def reads_flow(inputs: Sequence[ModelInput]) -> bool:
 
 
 def to_shuffle(inputs: Sequence[ModelInput]) -> list[ModelInput]:
-    """Return the inputs whose frames are shuffled to alter the motion.
+    """Return the inputs whose frames are shuffled to change the motion.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a model or a probe says of itself: the JSON that its ONNX file carries under the key `sdmetrics`."""
+"""Metadata of models and probes: the JSON that an ONNX file carries under the key `sdmetrics`."""
 
 from __future__ import annotations
 
@@ -31,23 +31,22 @@ class Layer:
     Parameters
     ----------
     name
-        The module's path where the file tells it, else the tensor's name.
+        The module's path if the file has it, else the tensor's name.
     tensor
         The tensor's name in the ONNX file.
     shape
-        Its shape; a dimension that is not fixed is a string.
+        The tensor's shape; a dimension that is not fixed is a string.
     channel_axis
-        The axis of the units; None where the graph does not prove one.
+        The axis of the units; None if the graph does not prove one.
     units
-        Size of that axis, where known.
+        Size of that axis, if known.
     batch_axis, time_axis
-        Where the clips and the frames lie; `time_axis` is None where time is pooled, mixed with space or
-        folded.
+        The axes of the clips and of the frames; `time_axis` is None if time is pooled, mixed with space or folded.
     fold
         Whether time is folded into the batch axis: None (no), `"batch-major"` (n · T + t) or `"time-major"`
         (t · N + n).
     module
-        The module's path, where the file tells it.
+        The module's path, if the file has it.
 
     Examples
     --------
@@ -65,14 +64,20 @@ class Layer:
     fold: str | None = None
     module: str | None = None
 
+    @property
+    def axes(self) -> dict[str, int | str | None]:
+        """What decides how the tensor is pooled to units."""
+        names = ("units", "channel_axis", "batch_axis", "time_axis", "fold")
+        return {name: getattr(self, name) for name in names}
+
 
 @dataclass(frozen=True)
 class Metadata:
-    """All that an exported model (`kind="model"`) or a probe (`kind="probe"`) says of itself.
+    """The description that an exported model (`kind="model"`) or a probe (`kind="probe"`) carries.
 
-    `sha256` is the hash of the weights (model) or of the model's file (probe); `export_error` is the largest
-    difference between framework and ONNX file, relative to the tensor's scale, or None where nobody measured
-    it; `precision` is the type of most of a probe's weights, or None in files that do not say.
+    `sha256` is the hash of the weights (model) or of the model's file (probe). `export_error` is the largest difference
+    between framework and ONNX file, relative to the tensor's scale, or None if it was not measured. `precision` is
+    the type of most of a probe's weights, or None in files that do not record it.
     """
 
     kind: str
@@ -92,7 +97,7 @@ class Metadata:
 
     @classmethod
     def from_json(cls, text: str, file: str) -> Metadata:
-        """Read what `to_json` wrote.
+        """Read the text that `to_json` wrote.
 
         Raises
         ------
@@ -124,24 +129,24 @@ class Metadata:
 
 
 def read_metadata(path: Path) -> Metadata | None:
-    """Return what an ONNX file says of itself, or None if this package did not make it.
+    """Return the metadata of an ONNX file, or None if this package did not write the file.
 
     Raises
     ------
     InputError
-        If there is no such file, it is not ONNX, or what it says cannot be read.
+        If there is no such file, it is not ONNX, or its metadata cannot be read.
     """
     return metadata_of(load_graph(path), str(path))
 
 
 def metadata_of(model: ModelProto, file: str) -> Metadata | None:
-    """Return what a model says of itself; `file` names it in errors."""
+    """Return the metadata of a model, or None; `file` names it in errors."""
     text = next((entry.value for entry in model.metadata_props if entry.key == KEY), None)
     return None if text is None else Metadata.from_json(text, file)
 
 
 def write_metadata(model: ModelProto, metadata: Metadata) -> None:
-    """Replace what a model says of itself."""
+    """Replace the metadata of a model."""
     for entry in [entry for entry in model.metadata_props if entry.key == KEY]:
         model.metadata_props.remove(entry)
     model.metadata_props.add(key=KEY, value=metadata.to_json())
@@ -185,7 +190,7 @@ def _layer(data: Mapping[str, Any]) -> Layer:
 
 
 def _of(kind: type[Kind], value: object) -> Kind:
-    """Return `value` if it is of that very type."""
+    """Return `value` if it is of exactly that type."""
     if type(value) is not kind:
         raise TypeError(f"{value!r} is not of type {kind.__name__}")
     return value

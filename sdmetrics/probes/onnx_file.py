@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 LIMIT = 2**31 - 1
 """Bytes that one ONNX file without external data can hold."""
 
+OR_TORCH = ", or analyse it with sdmetrics.runners.torch"
+"""A further remedy of `check_size`, where the model may be a torch module."""
+
 
 def load_graph(path: Path) -> ModelProto:
     """Read an ONNX file without the weights that it keeps in other files.
@@ -97,7 +100,7 @@ def complete_model(graph: ModelProto, path: Path) -> ModelProto:
 
 
 def save_model(model: ModelProto, path: Path) -> Path:
-    """Check the whole model and write it in one piece.
+    """Check the whole model and write it to `path`. Readers never see a partially written file.
 
     Raises
     ------
@@ -113,15 +116,20 @@ def save_model(model: ModelProto, path: Path) -> Path:
 def check_model(model: ModelProto, name: str) -> None:
     """Run ONNX's full check, shapes included; raise an `InputError` that names the model if it fails."""
     onnx = require("onnx", extra="cpu")
-    if model.ByteSize() > LIMIT:
-        raise InputError(
-            f"model {name} has {model.ByteSize() / 2**30:.1f} GiB; one ONNX file holds less than 2 GiB. Export it with "
-            "half-precision weights, or analyse it with sdmetrics.runners.torch"
-        )
+    check_size(model.ByteSize(), f"model {name}", OR_TORCH)
     try:
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:
         raise InputError(f"model {name} is not valid ONNX: {one_line(error)}") from None
+
+
+def check_size(size: int, owner: str, remedy: str = "") -> None:
+    """Raise an `InputError` if the weights of `owner`, `size` bytes, do not fit into one file."""
+    if size > LIMIT:
+        raise InputError(
+            f"{owner} has {size / 2**30:.1f} GiB of weights; one ONNX file holds less than 2 GiB. Export it with "
+            f"half-precision weights{remedy}"
+        )
 
 
 def file_sha256(path: Path) -> str:
@@ -186,7 +194,7 @@ def set_nodes(graph: GraphProto, nodes: Sequence[NodeProto]) -> None:
 
 
 def sort_nodes(graph: GraphProto) -> None:
-    """Put the nodes in the order of the computation; some converters add theirs at the end."""
+    """Put the nodes into the order of the computation, as some converters append theirs at the end."""
     makers = {output: index for index, node in enumerate(graph.node) for output in node.output if output}
     needs = {
         index: [makers[name] for name in _all_reads(node) if name in makers] for index, node in enumerate(graph.node)

@@ -1,4 +1,4 @@
-"""Placement: which axes of a layer's tensor hold clips, frames and channels, proven with two different clips."""
+"""Placement: determine which axes of a layer's tensor hold clips, frames and channels, with two different clips."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sdmetrics.errors import InputError
 from sdmetrics.probes.metadata import Layer
 
 CLEARLY = 10
-"""How many times larger than the right fold's the wrong one's error has to be."""
+"""How many times larger the error of the wrong fold has to be than that of the right one."""
 
 
 def tolerance(dtype: np.dtype[Any]) -> float:
@@ -22,7 +22,7 @@ def tolerance(dtype: np.dtype[Any]) -> float:
 
 
 def relative_error(found: NDArray[Any], expected: NDArray[Any]) -> float:
-    """Return the largest difference over the largest value expected; infinite where shapes or infinities differ.
+    """Return the largest difference divided by the largest expected value; infinite if shapes or infinities differ.
 
     Examples
     --------
@@ -42,12 +42,12 @@ def relative_error(found: NDArray[Any], expected: NDArray[Any]) -> float:
 def place_batch(layer: Layer, together: NDArray[Any], alone: Sequence[NDArray[Any]]) -> Layer:
     """Return `layer` with the batch axis, the fold and the units that its values prove.
 
-    `together` is its tensor for some clips in one batch, `alone` the same for each clip by itself.
+    `together` is the layer's tensor for several clips in one batch, `alone` the tensor of each clip in its own batch.
 
     Raises
     ------
     InputError
-        If the tensor does not hold the clips one beside the other.
+        If the clips are not separate entries of the tensor.
     """
     _check_values(layer, together)
     single = alone[0].shape
@@ -63,7 +63,7 @@ def place_batch(layer: Layer, together: NDArray[Any], alone: Sequence[NDArray[An
     if channel == axis:
         raise InputError(
             f"layer {layer.name!r} of shape {single} has its clips in axis {axis} and cannot have its channels in axis "
-            f"{layer.channel_axis}; name another axis"
+            f"{layer.channel_axis}; pass another axis"
         )
     values = np.moveaxis(together, axis, 0)
     parts = [np.moveaxis(part, axis, 0) for part in alone]
@@ -75,13 +75,13 @@ def place_batch(layer: Layer, together: NDArray[Any], alone: Sequence[NDArray[An
     folded = single[axis] > 1
     if errors[fold] > tolerance(together.dtype):
         raise InputError(
-            f"layer {layer.name!r} gives a clip other values alone than in a batch: the model mixes the clips of a "
-            "batch. Export it in evaluation mode, with a dynamic batch"
+            f"layer {layer.name!r} returns other values for a clip alone than for the same clip in a batch: the model "
+            "mixes the clips of a batch. Export it in evaluation mode, with a dynamic batch"
         )
     if folded and errors[other] <= CLEARLY * errors[fold]:
         raise InputError(
-            f"layer {layer.name!r} gives the same values for every frame of every clip tried, so the order of clips "
-            "and frames in its first axis cannot be told; choose another layer"
+            f"layer {layer.name!r} returns the same values for every frame of every clip tried, so the order of clips "
+            "and frames in its first axis cannot be determined; choose another layer"
         )
     return _placed(layer, single, axis, fold if folded else None)
 
@@ -89,18 +89,19 @@ def place_batch(layer: Layer, together: NDArray[Any], alone: Sequence[NDArray[An
 def place_in_fixed_batch(layer: Layer, first: NDArray[Any], second: NDArray[Any], batch: int) -> Layer:
     """Return `layer` as `place_batch` does, for a model that reads a fixed number of clips.
 
-    `first` is its tensor for `batch` clips; `second` that for the clips behind the first one and another at the end.
+    `first` is the layer's tensor for `batch` clips; `second` that for the same clips without the first, plus a new one
+    at the end.
 
     Raises
     ------
     InputError
-        If the tensor does not hold the clips one beside the other.
+        If the clips are not separate entries of the tensor.
     """
     _check_values(layer, first)
     shape, channel = first.shape, _channel_of(layer, first.shape)
     others = [axis for axis in range(len(shape)) if axis != channel]
     if batch == 1 and others and relative_error(first, second):
-        # With one clip all but the channels is averaged, wherever the clip's own axis lies.
+        # With one clip all axes but the channels are averaged, whichever of them is the clip's.
         axis = next((axis for axis in others if shape[axis] == 1), others[0])
         return _placed(layer, shape, axis, "batch-major" if shape[axis] > 1 else None)
     errors: dict[tuple[int, str | None], float] = {}
@@ -115,14 +116,14 @@ def place_in_fixed_batch(layer: Layer, first: NDArray[Any], second: NDArray[Any]
     axis_fold = min(errors, key=errors.__getitem__, default=None)
     if axis_fold is None or errors[axis_fold] > tolerance(first.dtype):
         raise InputError(
-            f"layer {layer.name!r} of shape {shape} does not hold the {batch} clip(s) of the model's fixed batch one "
-            "beside the other, or mixes them. Choose another layer, or export with a dynamic batch"
+            f"layer {layer.name!r} of shape {shape} does not hold the {batch} clip(s) of the model's fixed batch as "
+            "separate entries, or mixes them. Choose another layer, or export with a dynamic batch"
         )
     return _placed(layer, shape, *axis_fold)
 
 
 def _check_values(layer: Layer, values: NDArray[Any]) -> None:
-    """Raise an `InputError` unless a layer gives finite floating-point numbers."""
+    """Raise an `InputError` unless a layer returns finite floating-point numbers."""
     if not np.issubdtype(values.dtype, np.floating):
         raise InputError(
             f"layer {layer.name!r} holds {values.dtype}; units are floating-point numbers. Choose another layer, "
@@ -130,7 +131,7 @@ def _check_values(layer: Layer, values: NDArray[Any]) -> None:
         )
     if not np.isfinite(values).all():
         raise InputError(
-            f"layer {layer.name!r} gives values that are not finite for random clips; mend the model, or how it is fed"
+            f"layer {layer.name!r} returns values that are not finite for random clips; fix the model, or how it is fed"
         )
 
 
@@ -139,13 +140,13 @@ def _channel_of(layer: Layer, shape: tuple[int, ...]) -> int:
     channel = layer.channel_axis
     if channel is None or not -len(shape) <= channel < len(shape):
         raise InputError(
-            f"layer {layer.name!r} of shape {shape} cannot have its channels in axis {channel}; name another axis"
+            f"layer {layer.name!r} of shape {shape} cannot have its channels in axis {channel}; pass another axis"
         )
     return channel % len(shape)
 
 
 def _placed(layer: Layer, shape: tuple[int, ...], axis: int, fold: str | None) -> Layer:
-    """Return the layer with the axes that are proven; `shape` is that of a single run."""
+    """Return the layer with its proven axes; `shape` is that of a single run."""
     channel = _channel_of(layer, shape)
     return dataclasses.replace(
         layer,

@@ -1,16 +1,16 @@
-"""An ONNX Runtime session, made the same way everywhere."""
+"""ONNX Runtime sessions, opened and run in the same way everywhere."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError, require
-from sdmetrics.probes.feeds import Feeds
+from sdmetrics.probes.feeds import Arrays, Feeds
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -20,7 +20,7 @@ ERRORS_ONLY = 3
 
 
 def available_threads() -> int:
-    """Return how many processors this process may use: its affinity, where the system knows one."""
+    """Return the number of processors that this process may use: its affinity, if the system has that."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -33,22 +33,22 @@ def open_session(
 ) -> InferenceSession:
     """Return a session that logs errors only and uses no more processors than it may.
 
-    `without` names optimisations of the runtime that are left out.
+    `without` names optimisers of the runtime to disable.
 
     Raises
     ------
     InputError
-        If the runtime refuses the model.
+        If the runtime cannot load the model.
     """
     ort = require("onnxruntime", extra="cpu")
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or available_threads()
     options.log_severity_level = ERRORS_ONLY
-    # Else CUDA adds up a mean in whatever order its threads finish.
+    # Otherwise CUDA adds up a mean in whatever order its threads finish.
     options.use_deterministic_compute = True
     if not optimise:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        # A tensor's shape is taken as soon as it is there, so that the tensor need not wait for it in memory.
+        # A tensor's shape is taken as soon as the tensor exists, so that it need not stay in memory until then.
         options.execution_order = ort.ExecutionOrder.PRIORITY_BASED
     try:
         return ort.InferenceSession(model, options, providers=list(providers), disabled_optimizers=set(without))
@@ -57,19 +57,16 @@ def open_session(
         raise InputError(f"ONNX Runtime {ort.__version__} cannot load the model: {reason}") from None
 
 
-Arrays = Mapping[str, NDArray[Any]]
-
-
 FLOAT_TYPES = {"tensor(float16)": np.float16, "tensor(double)": np.float64}
 
 
 def floats(arrays: Arrays) -> Arrays:
-    """Return the arrays of floating-point numbers: class indices and the like cannot be compared by tolerance."""
+    """Return the floating-point arrays; class indices, for example, cannot be compared by tolerance."""
     return {name: array for name, array in arrays.items() if np.issubdtype(array.dtype, np.floating)}
 
 
 def run(session: InferenceSession, feeds: Feeds, outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
-    """Run a session, in batches of the size that it is fixed to; its failure is an `InputError`."""
+    """Run a session, in batches of its fixed size if it has one. Its failure is an `InputError`."""
     batch = session_batch(session)
     if batch is None:
         return run_once(session, feeds, outputs)
@@ -77,8 +74,8 @@ def run(session: InferenceSession, feeds: Feeds, outputs: Sequence[str]) -> dict
 
 
 def run_once(session: InferenceSession, feeds: Feeds, outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
-    """Run a session; its failure is an `InputError` that names the number of clips."""
-    if not outputs:  # asked for none, the runtime gives all
+    """Run a session once. Its failure is an `InputError` that names the number of clips."""
+    if not outputs:  # the runtime returns all outputs if none is named
         return {}
     types = {value.name: FLOAT_TYPES.get(value.type) for value in session.get_inputs()}
     fed = {name: array.astype(types.get(name) or array.dtype, copy=False) for name, array in feeds.items()}
@@ -88,8 +85,8 @@ def run_once(session: InferenceSession, feeds: Feeds, outputs: Sequence[str]) ->
         clips = len(next(iter(feeds.values())))
         reason = " ".join(str(error).split())[:300]
         raise InputError(
-            f"the model fails on a batch of {clips} clip(s): {reason}. Export it with a dynamic batch; if its inputs "
-            "were described, check their frames and size"
+            f"the model fails on a batch of {clips} clip(s): {reason}. Export it with a dynamic batch; if you "
+            "described its inputs, check their frames and size"
         ) from None
 
 
@@ -101,13 +98,15 @@ def fixed_batch(model: ModelProto) -> int | None:
 
 
 def session_batch(session: InferenceSession) -> int | None:
-    """Return the number of clips that an opened model or probe is fixed to, or None; masks have one axis."""
+    """Return the number of clips that an opened model or probe is fixed to, or None. Masks have one axis."""
     shapes = [value.shape for value in session.get_inputs() if len(value.shape) > 1]
     return next((shape[0] for shape in shapes if isinstance(shape[0], int)), None)
 
 
 def in_batches(call: Callable[[Arrays], Arrays], feeds: Arrays, batch: int) -> dict[str, NDArray[Any]]:
-    """Call a model on `batch` clips at a time, the last ones filled up by repetition; return what the clips gave.
+    """Call a model on `batch` clips at a time and return its outputs for all clips.
+
+    The last batch is filled up by repeating its last clip.
 
     Examples
     --------
@@ -128,7 +127,7 @@ def in_batches(call: Callable[[Arrays], Arrays], feeds: Arrays, batch: int) -> d
 
 
 def _of_clips(value: NDArray[Any], used: int, batch: int) -> NDArray[Any]:
-    """Return an output's rows that belong to the first `used` clips of a batch; without any, all as one entry."""
+    """Return the rows of an output for the first `used` clips of a batch; an output without rows is one entry."""
     if value.ndim == 0 or len(value) % batch or (batch == 1 and len(value) != 1):
         return value[None]
     return value[: used * (len(value) // batch)]

@@ -1,4 +1,4 @@
-"""What exporting and running a torch module have in common: reading and replacing what its parts return."""
+"""Read and replace what the parts of a torch module return, for exporting and for running it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Literal
 
-from sdmetrics.errors import InputError, suggest
+from sdmetrics.errors import InputError
+from sdmetrics.probes.layer_names import check_layer_names
 from sdmetrics.probes.torch_stages import find_stages
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 PER_FRAME = "runs_per_frame"
-"""The attribute of a module that holds the paths of the parts that its forward runs once for every frame."""
+"""The attribute of a module with the paths of those parts that its forward runs once for every frame."""
 
 
 def layer_names(module: nn.Module, layers: Sequence[str] | Mapping[str, int] | Literal["stages"]) -> list[str]:
@@ -26,24 +27,18 @@ def layer_names(module: nn.Module, layers: Sequence[str] | Mapping[str, int] | L
     Raises
     ------
     InputError
-        If one does not exist or is named twice, or if there are no stages to be found.
+        If a module does not exist or is named twice, or no stages are found.
     """
     if isinstance(layers, str):
         if layers != "stages":
-            raise InputError(f"layers is {layers!r}; allowed: a list of module names, or 'stages'")
+            raise InputError(f"layers is {layers!r}; expected a list of module names, or 'stages'")
         return find_stages(module)
-    known = [name for name, _ in module.named_modules() if name]
-    for name in layers:
-        if name not in known:
-            raise InputError(f"{type(module).__name__} has no module {name!r}. {suggest(name, known)}")
-    if not layers or len(set(layers)) < len(layers):
-        raise InputError(f"layers are {list(layers)}; name at least one module, each once. {suggest('', known)}")
-    return list(layers)
+    return check_layer_names(layers, [name for name, _ in module.named_modules() if name], type(module).__name__)
 
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """While the block runs, the module is in evaluation mode and no gradient is kept; then as before."""
+    """While the block runs, keep the module in evaluation mode and record no gradients."""
     import torch
 
     training = [part for part in module.modules() if part.training]
@@ -82,7 +77,7 @@ def runs_per_frame(module: nn.Module) -> frozenset[str]:
 
 
 def in_one(runs: Sequence[Tensor]) -> Tensor:
-    """Return what a part returned in a forward; of one that runs for every frame, the frames folded into the batch."""
+    """Return what a part returned in a forward. If it ran once per frame, the frames are folded into the batch."""
     import torch
 
     return runs[0] if len(runs) == 1 else torch.cat(list(runs))
@@ -94,14 +89,14 @@ def replacing_outputs(
 ) -> Iterator[None]:
     """While the block runs, modules return `replace(name, tensor)` for the first tensor of what they return.
 
-    For parts that run once per frame, as the module's attribute `runs_per_frame` says, `replace` is called as
-    often.
+    For parts that run once per frame, which the module lists in its attribute `runs_per_frame`, `replace` is called for
+    every frame.
 
     Raises
     ------
     InputError
-        In the block, if a module runs twice in one forward and not once per frame, or returns no tensor; at
-        its end, if one never ran.
+        In the block, if a module runs twice in one forward and not once per frame, or returns no tensor; at the end
+        of the block, if a module never ran.
     """
     ran: set[str] = set()
     repeated = runs_per_frame(module)
@@ -135,11 +130,11 @@ def replacing_outputs(
         yield
     for name in names:
         if name not in ran:
-            raise InputError(f"module {name!r} does not run in a forward of the model; name one that does")
+            raise InputError(f"module {name!r} does not run in a forward of the model; name a module that does")
 
 
 def with_first_tensor(output: object, replace: Callable[[Tensor], Tensor], name: str) -> object:
-    """Return `output`, a tensor or a tuple, list or dict of some, with its first tensor replaced."""
+    """Return `output`, a tensor or a tuple, list or dict of tensors, with its first tensor replaced."""
     import torch
 
     if isinstance(output, torch.Tensor):
@@ -155,13 +150,11 @@ def with_first_tensor(output: object, replace: Callable[[Tensor], Tensor], name:
         if index is not None:
             items = [replace(value) if i == index else value for i, value in enumerate(output)]
             return type(output)(*items) if hasattr(output, "_fields") else type(output)(items)
-    raise InputError(
-        f"module {name!r} returns {type(output).__name__}, in which there is no tensor; name another module"
-    )
+    raise InputError(f"module {name!r} returns {type(output).__name__} without a tensor; name another module")
 
 
 def named_tensors(output: object) -> dict[str, Tensor]:
-    """Return a model's tensors by name: `output`, the keys of a dict, or `output_0`, `output_1` and so on."""
+    """Return the tensors of a model's output by name: `output`, the keys of a dict, or `output_0`, `output_1` etc."""
     import torch
 
     if isinstance(output, torch.Tensor):
@@ -172,9 +165,9 @@ def named_tensors(output: object) -> dict[str, Tensor]:
         items = [(f"output_{index}", value) for index, value in enumerate(output)]
     else:
         items = []
-    found = {str(key): value for key, value in items if isinstance(value, torch.Tensor)}
-    if not found:
+    tensors = {str(key): value for key, value in items if isinstance(value, torch.Tensor)}
+    if not tensors:
         raise InputError(
-            f"the model returns {type(output).__name__}, in which there is no tensor; wrap it so that it does"
+            f"the model returns {type(output).__name__} without a tensor; wrap the model so that it returns tensors"
         )
-    return found
+    return tensors

@@ -1,4 +1,4 @@
-"""Finding the stages of a torch model by the structure of its modules."""
+"""Find the stages of a torch model by the structure of its modules."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ NUMBERED = re.compile(r"(layer|stage|res|block|s)_?(\d+)")
 def find_stages(module: nn.Module) -> list[str]:
     """Return the names of a network's stem and stages, or of a transformer's blocks, in order.
 
-    Children called `layer1`, `layer2`, … (or stage, res, block) are stages, and the child before them is the
-    stem; else the largest list of modules of one kind holds the stages, without a classification head at its
-    end.
+    Children called `layer1`, `layer2`, … (or stage, res, block) are stages, and the child before them is the stem.
+    Otherwise the largest list of modules of one kind holds the stages, without a classification head at its end.
 
     Raises
     ------
     InputError
-        If there is neither, with names to choose from.
+        If there are no such modules, with names to choose from.
 
     Examples
     --------
@@ -37,14 +36,14 @@ def find_stages(module: nn.Module) -> list[str]:
     if not found:
         known = [name for name, _ in module.named_modules() if name]
         raise InputError(
-            f"{type(module).__name__} has no stages that can be told from its modules' names. {suggest('', known)}"
+            f"{type(module).__name__} has no stages that can be recognised by its modules' names. {suggest('', known)}"
         )
-    # Of equal ones the first, which is the outermost.
+    # Among equal groups the first, which is the outermost.
     return max(found, key=lambda names: sum(_size(module.get_submodule(name)) for name in names))
 
 
 def _numbered(name: str, module: nn.Module) -> list[str]:
-    """Return the children called `layer1` and so on, and the one before them."""
+    """Return the children called `layer1` and so on, and the child before them."""
     children = [child for child, _ in module.named_children()]
     stages = [child for child in children if NUMBERED.fullmatch(child)]
     if len(stages) < 2:
@@ -54,7 +53,7 @@ def _numbered(name: str, module: nn.Module) -> list[str]:
 
 
 def _listed(name: str, module: nn.Module) -> list[str]:
-    """Return the elements of a list of modules of which at least two are of one kind and made of parts."""
+    """Return the elements of a list of modules if at least two of them are of one kind and have children."""
     children = list(module.named_children())
     kinds = [type(child) for _, child in children if any(child.children())]
     if not all(child.isdigit() for child, _ in children) or len(kinds) - len(set(kinds)) < 1:

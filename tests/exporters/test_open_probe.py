@@ -71,7 +71,7 @@ def test_the_probe_in_memory_is_the_one_that_is_written(files, tmp_path):
     file = read_model_file(files["exported"])
     assert make_probe(files["exported"], masks=True) == make_probe(file, masks=True) == written
     runner = open_model(files["exported"], masks=True, provider="cpu", threads=1)
-    assert runner.identity["probe_sha256"] == hashlib.sha256(written).hexdigest()
+    assert runner.circumstance["probe_sha256"] == hashlib.sha256(written).hexdigest()
     assert runner.identity["model_sha256"] == file_sha256(files["exported"])
     assert runner.metadata.name == "exported"
 

@@ -182,7 +182,7 @@ def test_any_opset_from_eleven_on(tmp_path, opset):
 
 def test_an_older_opset_is_an_error(tmp_path):
     path = graph_model(tmp_path, TWO[:2], ["y"], TWO_W[:1], opset=9)
-    with pytest.raises(InputError, match="uses ONNX opset 9; needed: 11 or newer"):
+    with pytest.raises(InputError, match="uses ONNX opset 9; expected 11 or newer"):
         build_probe(path, tmp_path / "p.onnx", layers=["y"])
 
 
@@ -293,7 +293,7 @@ def test_an_input_that_is_no_float_is_an_error(tmp_path):
             ["z"],
             "the model mixes the clips of a batch",
         ),
-        ([("Log", ["x"], ["z"], {})], [], ["z"], "gives values that are not finite"),
+        ([("Log", ["x"], ["z"], {})], [], ["z"], "returns values that are not finite"),
         ([("Shape", ["x"], ["z"], {})], [], {"z": 0}, "holds int64; units are floating-point"),
         ([("ReduceSum", ["x", "n"], ["z"], {})], [("n", np.array([0]))], {"z": 1}, "no axis holds the clips"),
         (

@@ -38,9 +38,9 @@ def same(x):
     [
         ("resnet", ["stem_be"], r"resnet has no layer 'stem_be'\. The nearest names: stem_bn"),
         ("resnet", ["conv"], r"no layer 'conv'\. The nearest names: .*conv1"),
-        ("resnet", [], r"layers are \[\]; name at least one layer, each once, of stem, stem_bn, .*stage/conv.*head"),
+        ("resnet", [], r"layers are \[\]; name at least one layer, each once\. The names: stem, stem_bn, .*"),
         ("resnet", ["stem", "stem"], "each once"),
-        ("resnet", "stem", "layers are 'stem'; name at least one layer"),
+        ("resnet", "stem", "layers is 'stem'; expected a list of layer names"),
         ("resnet", ["video"], "no layer 'video'"),
         ("framewise", ["per_frame/conv"], "'per_frame/conv' runs more than once"),
         ("framewise", ["lstm/lstm_cell"], "'lstm/lstm_cell' runs more than once"),
@@ -223,8 +223,8 @@ def test_half_precision_models_export_and_bfloat16_is_refused(tmp_path, export):
 
 
 def test_too_many_weights_for_one_file_are_an_error_before_the_export(tmp_path, export, monkeypatch):
-    monkeypatch.setattr(sys.modules["sdmetrics.exporters._tensorflow.keras_layers"], "LIMIT", 100)
-    with pytest.raises(InputError, match="less than 2 GiB"):
+    monkeypatch.setattr("sdmetrics.probes.onnx_file.LIMIT", 100)
+    with pytest.raises(InputError, match=r"has .* GiB of weights; .* less than 2 GiB"):
         export(tiny(same), [video_input()], ["conv"], tmp_path / "m.onnx")
 
 

@@ -112,8 +112,8 @@ def test_identity_is_json_names_no_place_and_tells_models_apart(tmp_path):
     assert first.identity == second.identity == json.loads(json.dumps(first.identity))
     assert str(tmp_path) not in json.dumps(first.identity)
     assert first.identity["name"] == "framewise"
-    assert first.identity["provider"] == "cpu"
-    assert first.identity["runtime"] == f"onnxruntime {onnxruntime.__version__}"
+    assert first.circumstance["provider"] == "cpu"
+    assert first.circumstance["runtime"] == f"onnxruntime {onnxruntime.__version__}"
     assert first.identity["framework"] == f"torch {torch.__version__}"
     other = OnnxRunner(probed("time-major"), provider="cpu").identity
     assert {key for key in other if other[key] != first.identity[key]} >= {"model_sha256", "probe_sha256", "name"}
@@ -122,9 +122,9 @@ def test_identity_is_json_names_no_place_and_tells_models_apart(tmp_path):
 def test_threads_follow_the_affinity_unless_given():
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     runner = OnnxRunner(probed("framewise"), provider="cpu")
-    assert runner.identity["threads"] == usable
+    assert runner.circumstance["threads"] == usable
     assert runner._session.get_session_options().intra_op_num_threads == usable
-    assert OnnxRunner(probed("framewise"), threads=1).identity["threads"] == 1
+    assert OnnxRunner(probed("framewise"), threads=1).circumstance["threads"] == 1
 
 
 def test_nothing_is_printed(capfd):
@@ -155,24 +155,24 @@ def tiny(tmp_path_factory):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rgb": GOOD["rgb"].astype(np.float32)}, "rgb is float32 of shape .* needed: uint8 of shape"),
-        ({"rgb": GOOD["rgb"][0]}, "needed: uint8 of shape"),
-        ({"rgb": GOOD["rgb"][..., :1]}, "needed: uint8 of shape"),
-        ({"rgb": GOOD["rgb"][:, :, :7]}, r"needed: uint8 of shape \(N, T, 8, 8, 3\)"),
+        ({"rgb": GOOD["rgb"].astype(np.float32)}, "rgb is float32 of shape .* expected: uint8 of shape"),
+        ({"rgb": GOOD["rgb"][0]}, "expected: uint8 of shape"),
+        ({"rgb": GOOD["rgb"][..., :1]}, "expected: uint8 of shape"),
+        ({"rgb": GOOD["rgb"][:, :, :7]}, r"expected: uint8 of shape \(N, T, 8, 8, 3\)"),
         ({"rgb": GOOD["rgb"][:0], "video/order": GOOD["video/order"][:0]}, "at least one clip and one frame"),
         ({"rgb": GOOD["rgb"][:, :0]}, "at least one clip and one frame"),
-        ({"video/order": GOOD["video/order"].astype(np.int32)}, r"needed: int64 of shape \(2, 2\)"),
-        ({"video/order": GOOD["video/order"][:1]}, r"needed: int64 of shape \(2, 2\)"),
-        ({"video/order": GOOD["video/order"][:, :1]}, r"needed: int64 of shape \(2, 2\)"),
-        ({"video/order": np.array([[0, 3], [0, 1]])}, "names frames 0 to 3; allowed: 0 to 2"),
-        ({"video/order": np.array([[0, -1], [0, 1]])}, "names frames -1 to 1; allowed: 0 to 2"),
-        ({"flow": GOOD["rgb"]}, r"feeds are .*'flow'.*; needed: \['rgb', 'video/order'\]"),
+        ({"video/order": GOOD["video/order"].astype(np.int32)}, r"expected: int64 of shape \(2, 2\)"),
+        ({"video/order": GOOD["video/order"][:1]}, r"expected: int64 of shape \(2, 2\)"),
+        ({"video/order": GOOD["video/order"][:, :1]}, r"expected: int64 of shape \(2, 2\)"),
+        ({"video/order": np.array([[0, 3], [0, 1]])}, "names frames 0 to 3; expected 0 to 2"),
+        ({"video/order": np.array([[0, -1], [0, 1]])}, "names frames -1 to 1; expected 0 to 2"),
+        ({"flow": GOOD["rgb"]}, r"feeds are .*'flow'.*; expected \['rgb', 'video/order'\]"),
     ],
 )
 def test_feeds_that_do_not_fit(tiny, index, changes, message):
     with pytest.raises(InputError, match=message):
         tiny[index]({**GOOD, **changes})
-    with pytest.raises(InputError, match="needed"):
+    with pytest.raises(InputError, match="expected"):
         tiny[index]({"rgb": GOOD["rgb"]})
 
 
@@ -180,8 +180,8 @@ def test_feeds_that_do_not_fit(tiny, index, changes, message):
 @pytest.mark.parametrize(
     ("masks", "message"),
     [
-        ({"2": np.ones(4)}, "there is no layer '2' to mask; allowed: 0, 1"),
-        ({"0": np.ones(3)}, r"the mask of layer '0' has the shape \(3,\); needed: .* 4 units"),
+        ({"2": np.ones(4)}, "there is no layer '2' to mask; expected one of 0, 1"),
+        ({"0": np.ones(3)}, r"the mask of layer '0' has the shape \(3,\); expected .* 4 units"),
         ({"0": np.ones((1, 4))}, r"has the shape \(1, 4\)"),
         ({"0": np.array([1, np.nan, 1, 1])}, "one finite number"),
     ],
@@ -294,7 +294,7 @@ def test_tf32_on_the_cpu_is_an_error(provider):
 
 @pytest.mark.usefixtures("listed_only")
 def test_auto_says_that_it_took_the_cpu():
-    assert OnnxRunner(probed("framewise"), provider="auto").identity["provider"] == "cpu"
+    assert OnnxRunner(probed("framewise"), provider="auto").circumstance["provider"] == "cpu"
     assert loadable_providers() == [CPU]
 
 
@@ -311,7 +311,7 @@ def test_cuda_gives_what_the_cpu_gives(case):
     if CUDA not in loadable_providers():
         pytest.skip(f"CUDA does not load; what loads: {', '.join(loadable_providers())}")
     cpu, cuda = OnnxRunner(probed(case), provider="cpu"), OnnxRunner(probed(case), provider="cuda")
-    assert (cpu.identity["provider"], cuda.identity["provider"]) == ("cpu", "cuda")
+    assert (cpu.circumstance["provider"], cuda.circumstance["provider"]) == ("cpu", "cuda")
     feeds = random_feeds(cpu.inputs, 3, seed=1)
     masks = {layer.name: RNG.integers(0, 2, layer.units) for layer in cpu.metadata.layers}
     outputs = [*cpu.metadata.outputs, *(f"units/{layer}" for layer in cpu.layers)]
