@@ -1,4 +1,4 @@
-# Two commands need nothing but Python (3.11 or later) and make: `make demo` runs the main job, `make test` passes the tests.
+# Two commands need only Python 3.11+ and make: `make demo` runs the demo, `make test` runs the test suite.
 
 PYTHON ?= python3
 RUNTIME := $(if $(shell nvidia-smi -L 2>/dev/null),gpu,cpu)
@@ -15,7 +15,7 @@ endef
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all test-oldest lint types pytest check-demo ratios bench studies studies-quick picture clean
 
-help: ## say what there is to make
+help: ## list targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 demo: .venv/for-users ## analyse two models whose answer is known; writes demo/report.html
@@ -27,7 +27,7 @@ lint: .venv/for-developers ## style
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# The folders exporters/ and runners/ are installed as subpackages, which mypy sees only in an installed copy.
+# exporters/ and runners/ are installed as subpackages, which mypy finds only in an installed copy.
 types: .venv/for-developers ## types
 	rm -rf build/types
 	$(PIP) --no-deps --target build/types .
@@ -36,27 +36,27 @@ types: .venv/for-developers ## types
 pytest: .venv/for-developers ## tests and the examples in the docstrings
 	$(BIN)/python -m pytest
 
-test-all: .venv-all/for-all ## also every row of the catalogue, TensorFlow and JAX, in .venv-all
+test-all: .venv-all/for-all ## the same with every row of the catalogue, TensorFlow and JAX, in .venv-all
 	.venv-all/bin/python -m pytest --all
 
-check-demo: demo ## gate the demo's runs, as a release would be gated
+check-demo: demo ## gate the demo's runs as a release is gated
 	$(BIN)/sdmetrics check demo/motion --require 'stage4.units.dynamic >= 30'
 	$(BIN)/sdmetrics check demo/appearance --require 'stage4.units.dynamic <= 5'
 
-ratios: .venv/for-developers ## quick form of the benchmarks; fails at half the aim
+ratios: .venv/for-developers ## quick form of the benchmarks; fails if a ratio misses half its aim
 	$(BIN)/python -m benchmarks.ratios --quick
 
-bench: .venv/for-developers ## the benchmarks; writes the README's tables
-	$(BIN)/python -m benchmarks.coverage --write README.md
-	$(BIN)/python -m benchmarks.ratios --write README.md
+bench: .venv/for-developers ## the benchmarks; writes the tables of docs/coverage.md and docs/speed.md
+	$(BIN)/python -m benchmarks.coverage --write docs/coverage.md
+	$(BIN)/python -m benchmarks.ratios --write docs/speed.md
 
-studies: .venv/for-developers ## the paper's findings on generated clips; hours; writes benchmarks/studies/RESULTS.md
+studies: .venv/for-developers ## repeat the paper's findings on generated clips (hours); writes benchmarks/studies/RESULTS.md
 	$(BIN)/python -m benchmarks.studies
 
-studies-quick: .venv/for-developers ## the same with two seeds, within the hour; writes build/studies-quick/RESULTS.md
+studies-quick: .venv/for-developers ## the same with two seeds (less than an hour); writes build/studies-quick/RESULTS.md
 	$(BIN)/python -m benchmarks.studies --quick --bank build/studies-quick
 
-test-oldest: ## tests on the oldest packages that pyproject.toml allows, in .venv-oldest
+test-oldest: ## tests with the oldest packages that pyproject.toml allows, in .venv-oldest
 	$(PYTHON) -m venv .venv-oldest
 	mkdir -p build
 	.venv-oldest/bin/python -m pip install --quiet uv
@@ -67,7 +67,7 @@ test-oldest: ## tests on the oldest packages that pyproject.toml allows, in .ven
 	$(call let_torchvision_load,.venv-oldest)
 	.venv-oldest/bin/python -m pytest
 
-picture: demo .venv/for-developers ## take the README's picture of the demo's report (needs Chromium)
+picture: demo .venv/for-developers ## take the README's image of the demo's report (needs Chromium)
 	$(BIN)/python docs/picture.py
 
 .venv/bin/python:
@@ -89,5 +89,5 @@ picture: demo .venv/for-developers ## take the README's picture of the demo's re
 	$(call let_torchvision_load,.venv-all)
 	touch $@
 
-clean: ## remove what make made
+clean: ## remove what make has created
 	rm -rf .venv .venv-all .venv-oldest build demo *.egg-info
