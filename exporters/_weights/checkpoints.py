@@ -167,9 +167,9 @@ def _why_not(path: Path, error: Exception) -> str:
     """Explain in one line why torch did not open a file, and what to do."""
     if path.suffix in (".pkl", ".pickle"):
         return (
-            f"{path} is a pickle, the format of Caffe2's models, and is not opened, as a pickle can run any code. Use the "
-            ".pyth of the same model (SlowFast's are in PyTorchVideo's model zoo), or --pretrained if the catalogue has "
-            "weights"
+            f"{path} is a pickle, the format of Caffe2's models, and is not opened, as a pickle can run any code. Use "
+            "the .pyth of the same model (SlowFast's are in PyTorchVideo's model zoo), or --pretrained if the "
+            "catalogue has weights"
         )
     unsafe = re.search(r"GLOBAL (\S+)", str(error))
     if isinstance(error, pickle.UnpicklingError) and unsafe:

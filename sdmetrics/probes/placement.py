@@ -21,7 +21,7 @@ def tolerance(dtype: np.dtype[Any]) -> float:
     return 1e-3 if np.finfo(dtype).eps < 1e-4 else 3e-2
 
 
-def relative_error(found: NDArray[Any], expected: NDArray[Any]) -> float:
+def relative_error(computed: NDArray[Any], expected: NDArray[Any]) -> float:
     """Return the largest difference divided by the largest expected value; infinite if shapes or infinities differ.
 
     Examples
@@ -29,11 +29,11 @@ def relative_error(found: NDArray[Any], expected: NDArray[Any]) -> float:
     >>> relative_error(np.array([1.0, 2.5, np.inf]), np.array([1.0, 2.0, np.inf]))
     0.25
     """
-    if found.shape != expected.shape:
+    if computed.shape != expected.shape:
         return float("inf")
-    found, expected = found.astype(np.float64), expected.astype(np.float64)
-    same = (found == expected) | (np.isnan(found) & np.isnan(expected))
-    difference = np.abs(found[~same] - expected[~same]).max(initial=0)
+    computed, expected = computed.astype(np.float64), expected.astype(np.float64)
+    same = (computed == expected) | (np.isnan(computed) & np.isnan(expected))
+    difference = np.abs(computed[~same] - expected[~same]).max(initial=0)
     scale = np.abs(expected[np.isfinite(expected)]).max(initial=0)
     error = float(difference / scale if scale else difference)
     return error if np.isfinite(error) else float("inf")

@@ -89,7 +89,7 @@ def test_a_checkpoints_weights_and_its_number_of_classes_are_taken(command, tmp_
         ([], "no architecture is named; sdmetrics export --list"),
         (["slowfast"], "the catalogue has no architecture 'slowfast'. The nearest names: slowfast_r"),
         (["tiny", "--pretrained"], "tiny has no published weights"),
-        (["tiny", "--checkpoint", "nowhere.pth"], "there is no file nowhere.pth"),
+        (["tiny", "--checkpoint", "nowhere.pth"], "nowhere.pth does not exist"),
         (["tiny", "--checkpoint", "a.pth", "--pretrained"], "both --checkpoint a.pth and --pretrained are given"),
     ],
 )

@@ -173,28 +173,28 @@ def saved(content: object) -> Callable[[Path], Path]:
     return save
 
 
-REFUSED: dict[str, tuple[Callable[[Path], Path], tuple[str, ...]]] = {
+UNREADABLE: dict[str, tuple[Callable[[Path], Path], tuple[str, ...]]] = {
     "caffe2": (caffe2, ("SLOWFAST_8x8_R50.pkl", "can run any code", ".pyth", "--pretrained")),
     "object": (with_an_object, ("can run code", "torch.save(model.state_dict()")),
     "torchscript": (torchscript, ("TorchScript", "state_dict()")),
-    "cut short": (cut_short, ("no checkpoint that torch wrote",)),
+    "cut short": (cut_short, ("is not a checkpoint that torch wrote",)),
     "empty": (written("my.pth", b""), ("empty",)),
-    "text": (written("my.pth", b"<html>Not found</html>"), ("no checkpoint that torch wrote",)),
-    "zip": (written("my.pth", b"PK\x05\x06" + b"\0" * 18), ("no checkpoint that torch wrote",)),
-    "safetensors": (written("my.safetensors", b"\x08"), ("no safetensors file",)),
-    "missing": (lambda folder: folder / "my.pth", ("there is no file",)),
+    "text": (written("my.pth", b"<html>Not found</html>"), ("is not a checkpoint that torch wrote",)),
+    "zip": (written("my.pth", b"PK\x05\x06" + b"\0" * 18), ("is not a checkpoint that torch wrote",)),
+    "safetensors": (written("my.safetensors", b"\x08"), ("not a safetensors file",)),
+    "missing": (lambda folder: folder / "my.pth", ("does not exist",)),
     "folder": (lambda folder: folder, ("is a folder",)),
-    "no tensors": (saved({"epoch": 3, "loss": 0.5}), ("no checkpoint", "epoch (int)", "loss (float)")),
-    "mixed": (saved({"model": {"a": torch.ones(1), "b": 2}}), ("no checkpoint", "b (int)")),
-    "nothing": (saved({}), ("no checkpoint", "nothing")),
-    "list": (saved([torch.ones(1)]), ("no checkpoint", "a list")),
-    "tensor": (saved(torch.ones(1)), ("no checkpoint", "a Tensor")),
+    "no tensors": (saved({"epoch": 3, "loss": 0.5}), ("not a checkpoint", "epoch (int)", "loss (float)")),
+    "mixed": (saved({"model": {"a": torch.ones(1), "b": 2}}), ("not a checkpoint", "b (int)")),
+    "nothing": (saved({}), ("not a checkpoint", "nothing")),
+    "list": (saved([torch.ones(1)]), ("not a checkpoint", "a list")),
+    "tensor": (saved(torch.ones(1)), ("not a checkpoint", "a Tensor")),
 }
 
 
-@pytest.mark.parametrize("kind", REFUSED)
-def test_what_is_no_checkpoint_is_refused_in_one_line(kind: str, tmp_path: Path) -> None:
-    make, said = REFUSED[kind]
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_what_is_not_a_checkpoint_is_an_error_in_one_line(kind: str, tmp_path: Path) -> None:
+    make, said = UNREADABLE[kind]
     path = make(tmp_path)
     found = message(lambda: open_checkpoint(TINY, path))
     assert str(path) in found
@@ -242,7 +242,7 @@ def test_every_mismatch_is_named_and_nothing_is_loaded(data: st.DataObject) -> N
         return
     found = message(lambda: fit(module, state, "my.pth"))
     for name in set(changed) - set(missing):
-        assert f"{name} (1, 2, 3), wanted {tuple(before[name].shape)}" in found
+        assert f"{name} (1, 2, 3), expected {tuple(before[name].shape)}" in found
     assert all(f"{name} {tuple(before[name].shape)}" in found for name in missing)
     assert all(f"{name} (1, 2, 3)" in found for name in added)
     assert same(module, before)
@@ -259,19 +259,19 @@ def test_many_mismatches_are_counted() -> None:
 @pytest.mark.parametrize("shape", [(), (0,), (5, 5, 5)])
 def test_a_strange_classifier_is_a_mismatch(shape: tuple[int, ...]) -> None:
     state = network().state_dict() | {"4.bias": torch.zeros(shape)}
-    assert f"4.bias {shape}, wanted (5,)" in message(lambda: build_fitted(TINY, state, "my.pth"))
+    assert f"4.bias {shape}, expected (5,)" in message(lambda: build_fitted(TINY, state, "my.pth"))
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
     [
         # The same layers with other kernels; other layers; none of that kind.
-        ("slowonly_r18_8x8", "blocks.0.conv.weight (64, 3, 5, 7, 7), wanted (64, 3, 1, 7, 7)"),
+        ("slowonly_r18_8x8", "blocks.0.conv.weight (64, 3, 5, 7, 7), expected (64, 3, 1, 7, 7)"),
         ("slowfast_r18_8x8", "Missing: blocks.0.multipathway_blocks.0.conv.weight (64, 3, 1, 7, 7)"),
         ("mc3_18", "Unexpected: s1.pathway0_stem.conv.weight (64, 3, 5, 7, 7)"),
     ],
 )
-def test_weights_of_another_architecture_are_refused(name: str, said: str) -> None:
+def test_weights_of_another_architecture_are_an_error(name: str, said: str) -> None:
     state = weights(record("i3d_r18_8x8")["shapes"])
     assert said in message(lambda: build_fitted(find_architecture(name), state, "I3D.pyth"))
 

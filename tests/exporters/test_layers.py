@@ -84,7 +84,7 @@ def test_a_convolution_that_swallowed_a_batch_norm_is_not_listed_as_itself(tmp_p
     assert not [name for name in names if "conv" in name or name == "stem.0"]
 
 
-def test_a_container_whose_convolution_holds_a_later_batch_norm_is_refused(tmp_path):
+def test_a_container_whose_convolution_holds_a_later_batch_norm_is_not_listed(tmp_path):
     class Late(nn.Module):
         def __init__(self):
             super().__init__()
@@ -246,7 +246,7 @@ def test_how_an_input_is_understood(tmp_path):
         "two": ([2, 4, 8, 8, 3], "input x: 4 frame(s) of 8 × 8 as NTHWC, 2 clip(s) at once; if this is wrong"),
         "three": (
             ["n", 3, "t", "h", "w"],
-            "model input 'x' has the shape ('n', 3, 't', 'h', 'w'), which does not tell",
+            "model input 'x' has shape ('n', 3, 't', 'h', 'w'), so frames, size cannot be inferred",
         ),
     }
     for shape, line in shapes.values():

@@ -1,4 +1,4 @@
-"""A file is opened as a probe: parsed once, made into one where needed, and told apart where it lacks something."""
+"""A file is opened as a probe: it is parsed once, a probe is made if needed, and what a probe lacks is an error."""
 
 import dataclasses
 import hashlib

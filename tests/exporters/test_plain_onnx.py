@@ -184,7 +184,7 @@ def test_a_quantised_model_is_measured_where_it_has_floats(tmp_path, network, ki
     near = {layer: nearest(units, truths) for layer, units in found.items()}
     assert max(error for _, error in near.values()) < 0.2, near
     assert len({index for index, _ in near.values()}) == len(near)
-    # Activations that an integer type clips by itself, and BatchNorms, are no tensors of their own any more.
+    # Activations that an integer type clips by itself, and BatchNorms, are not separate tensors any more.
     assert len(near) >= (len(truths) if "tokens" in network else len(truths) // 2 - 1)
     alone = runner({name: array[1:] for name, array in feeds.items()})
     for layer, units in alone.items():

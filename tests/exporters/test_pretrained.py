@@ -63,7 +63,7 @@ def test_a_broken_file_in_the_cache_is_named(cache: Path) -> None:
 
 
 def test_no_published_weights() -> None:
-    assert "tiny has no published weights. Give your own: --checkpoint FILE" in message(lambda: open_pretrained(TINY))
+    assert "has no published weights. Pass your own with --checkpoint FILE" in message(lambda: open_pretrained(TINY))
 
 
 def test_without_a_network_one_line_names_the_address() -> None:
@@ -72,7 +72,7 @@ def test_without_a_network_one_line_names_the_address() -> None:
         address = f"http://127.0.0.1:{taken.getsockname()[1]}/tiny.pyth"
         said = message(lambda: open_pretrained(replace(TINY, weights=address)))
     assert said.startswith(f"{address} cannot be downloaded (")
-    assert "Download it elsewhere and give it with --checkpoint FILE" in said
+    assert "Download it elsewhere and pass it with --checkpoint FILE" in said
 
 
 def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -255,13 +255,13 @@ def test_an_input_is_inferred_from_its_shape(tmp_path):
         (
             ["n", 3, 3, 8, 8],
             None,
-            "does not tell its layout, frames, size; .* --layout NCTHW --frames 8 --size 224 224",
+            "so layout, frames, size cannot be inferred; .* --layout NCTHW --frames 8 --size 224 224",
         ),
-        (["n", 4, 2, 8, 8], None, "does not tell its layout, frames, size"),
+        (["n", 4, 2, 8, 8], None, "so layout, frames, size cannot be inferred"),
         (["n", 3, 2, 8, 8], [described(name="y")], r"the model's inputs are \['x'\], described are \['y'\]"),
-        (["n", 3, 2, 8, 8], [described(frames=4)], r"fed \('N', 3, 4, 8, 8\)\. Mend its layout"),
-        (["n", 3, 2, 8, 8], [described("NCHW")], "Mend its layout"),
-        (["n", 3, 2, 8, 8], [described(source="flow_vectors")], "Mend its layout"),
+        (["n", 3, 2, 8, 8], [described(frames=4)], r"fed \('N', 3, 4, 8, 8\)\. Fix its layout"),
+        (["n", 3, 2, 8, 8], [described("NCHW")], "Fix its layout"),
+        (["n", 3, 2, 8, 8], [described(source="flow_vectors")], "Fix its layout"),
     ],
 )
 def test_inputs_that_do_not_fit(tmp_path, shape, inputs, message):
@@ -273,7 +273,7 @@ def test_inputs_that_do_not_fit(tmp_path, shape, inputs, message):
 
 def test_an_input_that_is_no_float_is_an_error(tmp_path):
     path = graph_model(tmp_path, [("Neg", ["x"], ["y"], {})], ["y"], dtype=TensorProto.INT32)
-    with pytest.raises(InputError, match="is of type INT32; frames are fed as FLOAT"):
+    with pytest.raises(InputError, match="is of type INT32; expected one of FLOAT"):
         build_probe(path, tmp_path / "p.onnx", layers=["y"])
 
 
@@ -282,7 +282,7 @@ def test_an_input_that_is_no_float_is_an_error(tmp_path):
     [
         (TWO, TWO_W, None, "does not declare its layers; name some: c, y"),
         (TWO, TWO_W, ["convolution"], r"has no layer 'convolution'\. The names: c, y"),
-        (TWO, TWO_W, "c", r"layers is 'c'; give a list of names\. The names: c, y"),
+        (TWO, TWO_W, "c", r"layers is 'c'; expected a list of names\. The names: c, y"),
         (TWO, TWO_W, ["c", "c"], "name the tensor 'c' twice"),
         (TWO, TWO_W, {"c": 0}, "cannot have its channels in axis 0"),
         (TWO, TWO_W, {"c": 5}, "cannot have its channels in axis 5"),

@@ -257,10 +257,10 @@ def test_weights_of_rtnet_are_those_of_another_network(tmp_path):
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        (["encoder_0.pt"], "holds encoder_0.pt; leave one encoder_"),
-        (["decoder_3.pt"], "holds decoder_3.pt; leave one encoder_"),
-        (["encoder_0.pt", "encoder_1.pt", "decoder_0.pt"], "holds encoder_0.pt, encoder_1.pt, decoder_0.pt; leave one"),
-        (["weights.pth"], "is a folder, as Transformers writes them, and matnet is no model of Transformers"),
+        (["encoder_0.pt"], "has encoder_0.pt; leave one encoder_"),
+        (["decoder_3.pt"], "has decoder_3.pt; leave one encoder_"),
+        (["encoder_0.pt", "encoder_1.pt", "decoder_0.pt"], "has encoder_0.pt, encoder_1.pt, decoder_0.pt; leave one"),
+        (["weights.pth"], "is a folder, as Transformers writes them, and matnet is not a model of Transformers"),
     ],
 )
 def test_a_folder_without_just_the_two_files(files, said, tmp_path):

@@ -215,7 +215,7 @@ def test_two_layers_of_one_name_have_to_be_told_apart(tmp_path, export):
         export(Twins(), [video_input()], ["conv"], tmp_path / "m.onnx")
 
 
-def test_half_precision_models_export_and_bfloat16_is_refused(tmp_path, export):
+def test_half_precision_models_export_and_bfloat16_is_an_error(tmp_path, export):
     path = export(tiny(same, dtype="mixed_float16"), [video_input()], ["conv"], tmp_path / "m.onnx")
     assert read_metadata(path).export_error < 3e-2
     with pytest.raises(InputError, match="bfloat16"):
@@ -228,7 +228,7 @@ def test_too_many_weights_for_one_file_are_an_error_before_the_export(tmp_path, 
         export(tiny(same), [video_input()], ["conv"], tmp_path / "m.onnx")
 
 
-def test_another_backend_is_refused_with_what_to_set():
+def test_another_backend_is_an_error_that_names_the_remedy():
     code = (
         "import keras; from sdmetrics import ModelInput; from sdmetrics.exporters.tensorflow import export\n"
         "model = keras.Sequential([keras.layers.Conv3D(2, 1, name='conv')])\n"

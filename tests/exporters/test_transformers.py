@@ -162,13 +162,13 @@ def lacks(folder, name):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda f: lacks(f, "config.json"), r"has no config\.json; give a folder that save_pretrained wrote"),
+        (lambda f: lacks(f, "config.json"), r"has no config\.json; pass a folder that save_pretrained wrote"),
         (lambda f: lacks(f, "model.safetensors"), r"has no weights; put model\.safetensors or pytorch_model\.bin"),
         (lambda f: (f / "config.json").write_text("{"), r"config\.json cannot be read \(.+\); download or copy it"),
-        (lambda f: (f / "config.json").write_text("[]"), r"config\.json holds no JSON object"),
+        (lambda f: (f / "config.json").write_text("[]"), r"config\.json is not a JSON object"),
         (lambda f: rewrite(f, model_type="vivit"), r"of the type 'vivit'; timesformer_8x32 is 'timesformer'"),
         (lambda f: rewrite(f, model_type=None), r"of the type None; timesformer_8x32 is 'timesformer'"),
-        (lambda f: rewrite(f, hidden_size="wide"), r"config\.json describes no timesformer model: .*hidden_size"),
+        (lambda f: rewrite(f, hidden_size="wide"), r"does not describe a model of type 'timesformer': .*hidden_size"),
         (lambda f: rewrite(f, image_size=60), r"cannot read 4 frames of 60 x 60"),
         (lambda f: (f / "model.safetensors").write_bytes(b"\0" * 40), r"folder cannot be opened: .+ copy it again"),
         (lambda f: (f / "preprocessor_config.json").write_text('{"size": 3.5}'), r"does not understand"),
@@ -199,18 +199,18 @@ def test_a_folder_of_another_depth_is_another_architecture(saved):
 
 
 def test_a_folder_is_for_models_of_transformers_alone(saved):
-    with pytest.raises(InputError, match=r"x3d_s is no model of Transformers; give one file"):
+    with pytest.raises(InputError, match=r"x3d_s is not a model of Transformers\. Pass a single file"):
         open_folder(find_architecture("x3d_s"), saved.folder)
 
 
 def test_a_model_says_which_clips_it_was_made_for(saved):
     longer = clips(replace(saved.row, inputs=(replace(saved.row.inputs[0], frames=8),)))
-    with pytest.raises(InputError, match=r"made for clips of the shape \(4, 3, 64, 64\) and is given \(8, 3, 64, 64\)"):
+    with pytest.raises(InputError, match=r"made for clips of the shape \(4, 3, 64, 64\) and got \(8, 3, 64, 64\)"):
         saved.model(longer)
 
 
 @pytest.mark.parametrize("changed", [{"frames": 3}, {"size": (60, 60)}, {"size": (64, 32)}, {"layout": "NCTHW"}])
-def test_clips_that_are_no_whole_tokens_are_refused(changed):
+def test_clips_that_are_not_whole_tokens_are_an_error(changed):
     row = small("videomae_b_16x4")
     with pytest.raises(InputError, match=r"reads square frames in the layout NTCHW, their side a multiple of 16"):
         row.build([replace(row.inputs[0], **changed)], 5)

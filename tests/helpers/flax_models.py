@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.probes.inputs import ModelInput
+from tests.helpers.exports import made_once
 
 Arrays = dict[str, NDArray[np.float32]]
 
@@ -276,25 +276,14 @@ CASES = {
 }
 
 
-@functools.cache
-def exported(case: str) -> bytes:
-    """The model's file, exported once for all tests."""
+def _export(case: str, path: Path) -> Path:
     from sdmetrics.exporters.jax import export
 
-    with tempfile.TemporaryDirectory() as folder:
-        chosen = CASES[case]
-        return export(chosen.make(), chosen.inputs, chosen.layers, Path(folder) / f"{case}.onnx").read_bytes()
+    chosen = CASES[case]
+    return export(chosen.make(), chosen.inputs, chosen.layers, path)
 
 
-@functools.cache
-def probed(case: str) -> bytes:
-    """The model's probe with masks, built once for all tests."""
-    from sdmetrics.exporters.probe import build_probe
-
-    with tempfile.TemporaryDirectory() as folder:
-        model = Path(folder) / f"{case}.onnx"
-        model.write_bytes(exported(case))
-        return build_probe(model, Path(folder) / "probe.onnx", masks=True).read_bytes()
+exported, probed = made_once(_export)
 
 
 def changed(

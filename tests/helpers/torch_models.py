@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sdmetrics.exporters.probe import build_probe
 from sdmetrics.exporters.torch import export
 from sdmetrics.probes.inputs import ModelInput
+from tests.helpers.exports import made_once
 
 
 class Residual(nn.Module):
@@ -166,21 +164,12 @@ CASES = {
 }
 
 
-@functools.cache
-def exported(case: str) -> bytes:
-    """The model's file, exported once for all tests."""
-    with tempfile.TemporaryDirectory() as folder:
-        chosen = CASES[case]
-        return export(chosen.make(), chosen.inputs, chosen.layers, Path(folder) / f"{case}.onnx").read_bytes()
+def _export(case: str, path: Path) -> Path:
+    chosen = CASES[case]
+    return export(chosen.make(), chosen.inputs, chosen.layers, path)
 
 
-@functools.cache
-def probed(case: str) -> bytes:
-    """The model's probe with masks, built once for all tests."""
-    with tempfile.TemporaryDirectory() as folder:
-        model = Path(folder) / f"{case}.onnx"
-        model.write_bytes(exported(case))
-        return build_probe(model, Path(folder) / "probe.onnx", masks=True).read_bytes()
+exported, probed = made_once(_export)
 
 
 def hooked(

@@ -1,4 +1,4 @@
-"""What a file says of itself is read whole or refused."""
+"""Metadata are read completely, or reading them is an error."""
 
 import functools
 import json
