@@ -1,1 +1,1 @@
-"""What runs a probe."""
+"""Runners: run a probe or a torch module."""

@@ -162,7 +162,7 @@ class OnnxRunner:
         try:
             if self._batch is None:
                 return self._run(fed, outputs)
-            return in_batches(lambda some: self._run(some, outputs), fed, self._batch)
+            return in_batches(lambda part: self._run(part, outputs), fed, self._batch)
         except InputError:
             raise
         except Exception as error:
@@ -217,8 +217,8 @@ def _loads(provider: str) -> bool:
     model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
     try:
         with _quiet():
-            wanted = list(dict.fromkeys([provider, CPU]))
-            session = open_session(model.SerializeToString(), wanted, threads=1)
+            providers = list(dict.fromkeys([provider, CPU]))
+            session = open_session(model.SerializeToString(), providers, threads=1)
             session.run(None, {"x": np.ones(1, np.float32)})
     # A driver too old, or a processor that the build does not know, shows only when something runs.
     except Exception:
@@ -260,7 +260,7 @@ def _on_cuda(data: bytes, threads: int, allow_tf32: bool) -> InferenceSession:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the runtime from printing why a provider does not load: our own error, or the fallback, reports it."""
+    """Keep the runtime from printing why a provider does not load, which our own error reports."""
     ort = require("onnxruntime", extra="cpu")
     ort.set_default_logger_severity(FATAL_ONLY)
     try:
@@ -282,17 +282,17 @@ def _graphics_card() -> str:
 
 def _installed() -> str:
     """Return the installed wheels of ONNX Runtime; two of them overwrite each other."""
-    found = []
+    wheels = []
     for wheel in ("onnxruntime", "onnxruntime-gpu"):
         try:
-            found.append(f"{wheel} {importlib.metadata.version(wheel)}")
+            wheels.append(f"{wheel} {importlib.metadata.version(wheel)}")
         except importlib.metadata.PackageNotFoundError:
             continue
-    return " and ".join(found) or "a build of your own"
+    return " and ".join(wheels) or "a build of your own"
 
 
 def _read(probe: Path | bytes) -> tuple[bytes, str]:
-    """Return the probe's bytes and what to call it in messages."""
+    """Return the probe's bytes and its name in messages."""
     if isinstance(probe, bytes):
         return probe, "the probe"
     if not Path(probe).is_file():

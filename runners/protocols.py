@@ -21,7 +21,7 @@ class _ModelRunner(Protocol):
     """What all runners have in common.
 
     A runner may also have a `name`, what reports call its model, and a `circumstance`: where and how it runs (provider,
-    threads, versions), which is recorded and never decides whether numbers belong together.
+    threads, versions), which is recorded but never decides whether numbers belong together.
     """
 
     @property
@@ -71,5 +71,5 @@ def model_description(runner: _ModelRunner) -> dict[str, Any]:
 
 
 def circumstance_of(runner: _ModelRunner) -> dict[str, Any]:
-    """Return where and how a runner runs, as far as it tells."""
+    """Return where and how a runner runs, as far as it describes it."""
     return dict(getattr(runner, "circumstance", {}))

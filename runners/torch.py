@@ -1,4 +1,4 @@
-"""Runs a torch module as it is, by hooks: the same contract as a probe, without an export."""
+"""Run a torch module as it is, by hooks: the same contract as a probe, without an export."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class TorchRunner:
         channel axes; without one, tensors of three axes `(N, tokens, C)` have their channels last, all others
         in axis 1.
     device
-        Where it runs; the module is moved there.
+        The device to run on; the module is moved there.
 
     Attributes
     ----------
@@ -66,8 +66,7 @@ class TorchRunner:
     Raises
     ------
     InputError
-        If a layer does not exist, runs more than once or never, or does not hold the clips one beside the
-        other.
+        If a layer does not exist, runs more than once or never, or does not keep the clips of a batch apart.
 
     Examples
     --------
@@ -151,7 +150,7 @@ class TorchRunner:
             return tensor * factors[name].to(tensor).reshape(shape)
 
         own = self._forward(feeds, tap)
-        # A layer that runs once per frame has as many parts, all of one size.
+        # A layer that runs once per frame has one part per frame, all of one size.
         return {name: torch.stack(parts).mean(0).cpu().numpy() for name, parts in pooled.items()}, own
 
     def _forward(
@@ -179,18 +178,18 @@ class TorchRunner:
         return values.permute([axes.index(axis) for axis in item.layout]).contiguous().to(dtype)
 
     def _place(self, axes: Mapping[str, int]) -> tuple[dict[str, Layer], str]:
-        """Return the layers with their axes, proven on two clips alone and together, and `answers_digest` of both."""
+        """Return the layers with their axes, verified with two clips alone and together, and the `answers_digest`."""
         feeds = example_feeds(self.inputs)
         runs: list[dict[str, NDArray[Any]]] = []
-        for some in (feeds, *one_by_one(feeds)):
+        for batch in (feeds, *one_by_one(feeds)):
             values: dict[str, list[Tensor]] = {name: [] for name in self.layers}
 
             def tap(name: str, tensor: Tensor, values: dict[str, list[Tensor]] = values) -> Tensor:
                 values[name].append(tensor.detach().clone())
                 return tensor
 
-            self._forward(some, tap)
-            # As float16, so that values are held to be alike as far as two bytes can tell.
+            self._forward(batch, tap)
+            # bfloat16 as float16, so that values are compared with the tolerance of two bytes.
             runs.append({name: _array(in_one(parts), "float16") for name, parts in values.items()})
         assert len(runs) == 1 + EXAMPLE_CLIPS
         together, *alone = runs
@@ -211,7 +210,7 @@ def without_tf32() -> Iterator[None]:
     """Let CUDA's convolutions compute in float32, as the CPU's do; by default torch lets them round to ten bits."""
     from torch.backends import cudnn
 
-    # Before torch 2.9 one switch held for all of cuDNN.
+    # Before torch 2.9 there was one switch for all of cuDNN.
     holder, name, off = (
         (cudnn.conv, "fp32_precision", "ieee") if hasattr(cudnn, "conv") else (cudnn, "allow_tf32", False)
     )
@@ -234,7 +233,7 @@ def _pool(tensor: Tensor, layer: Layer, clips: int) -> Tensor:
 
 
 def _array(tensor: Tensor, stand_in: Literal["float16", "float32"]) -> NDArray[Any]:
-    """Return a tensor as NumPy has it; one of bfloat16, which NumPy has not, as another type."""
+    """Return a tensor as a NumPy array; bfloat16, which NumPy lacks, becomes another type."""
     import torch
 
     array: NDArray[Any] = (

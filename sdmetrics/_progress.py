@@ -1,4 +1,4 @@
-"""A progress bar on a terminal; nothing elsewhere."""
+"""A progress bar on terminals."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress_bar(title: str, total: int, done: int = 0, wanted: bool = True) -> Iterator[Callable[[int], None]]:
-    """Show how much of `total` is done; yield the function that takes how many more are.
+    """Show how much of `total` is done, and yield a function that advances it by a number of steps.
 
-    Nothing is shown where standard error is no terminal or `rich` is not installed.
+    Nothing is shown if standard error is not a terminal or `rich` is not installed.
 
     Examples
     --------

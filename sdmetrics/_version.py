@@ -1,4 +1,4 @@
-"""The version, in one place, and those of other packages."""
+"""The version of this package, and those of other packages."""
 
 from importlib import metadata
 
@@ -6,7 +6,7 @@ __version__ = "0.1.0"
 
 
 def installed_version(distribution: str) -> str | None:
-    """Return the installed version of a distribution, if it is there."""
+    """Return the installed version of a distribution, or `None`."""
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:

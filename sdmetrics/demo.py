@@ -15,12 +15,12 @@ from sdmetrics.loading.open import open_clips, open_model
 from sdmetrics.run import analyze
 
 MODELS = ("motion", "appearance")
-"""What each of the shipped models was trained to tell."""
+"""What each shipped model was trained to classify."""
 
 
 @contextmanager
 def demo_model(name: str) -> Iterator[Path]:
-    """Give the path of a shipped model, `"motion"` or `"appearance"`.
+    """Yield the path of a shipped model, `"motion"` or `"appearance"`.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def demo_model(name: str) -> Iterator[Path]:
     'world-motion.onnx'
     """
     if name not in MODELS:
-        raise InputError(f"there is no demo model {name!r}; there are {' and '.join(MODELS)}")
+        raise InputError(f"there is no demo model {name!r}; allowed: {', '.join(MODELS)}")
     with resources.as_file(resources.files("sdmetrics") / "data" / f"world-{name}.onnx") as path:
         yield path
 
@@ -42,8 +42,8 @@ def demo_model(name: str) -> Iterator[Path]:
 def run_demo(out: str | Path, clips: int = 320, seed: int = 0) -> dict[str, Results]:
     """Analyse both models on `clips` generated clips, each into its own folder under `out`.
 
-    The one that was trained to tell motions should come out dynamic, the one trained to tell appearances static. Beside
-    its results, each folder holds the model, its classes and what the run was made of.
+    The model trained to classify motions should come out dynamic, the one trained to classify appearances static. Each
+    folder contains a run (see `sdmetrics.analyze`), its model and the model's classes.
     """
     results = {}
     for name, classes in zip(MODELS, (MOTIONS, APPEARANCES), strict=True):

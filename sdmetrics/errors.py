@@ -1,4 +1,4 @@
-"""The errors a user can mend: each message names the value, what is allowed and what to do next."""
+"""Errors that users can fix: each message names the value, what is allowed and what to do next."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from types import ModuleType
 
 
 class InputError(ValueError):
-    """What was given cannot be used. The message is one line a user can act on.
+    """An argument or a file cannot be used. The message is one line that a user can act on.
 
     Examples
     --------
-    >>> raise InputError("threshold is 1.5; allowed: 0 to 1. Give a smaller threshold")
+    >>> raise InputError("threshold is 1.5; allowed: 0 to 1. Use a smaller threshold")
     Traceback (most recent call last):
-    sdmetrics.errors.InputError: threshold is 1.5; allowed: 0 to 1. Give a smaller threshold
+    sdmetrics.errors.InputError: threshold is 1.5; allowed: 0 to 1. Use a smaller threshold
     """
 
 
 class MissingExtra(ImportError):
-    """A package that only some rooms of the house need is not installed."""
+    """An optional dependency is missing. The message names the extra that provides it."""
 
 
 def require(module: str, extra: str) -> ModuleType:
-    """Import `module`, or say which extra of this distribution brings it.
+    """Import a module of an optional dependency.
 
     Raises
     ------
     MissingExtra
-        If `module` cannot be imported.
+        If it cannot be imported; the message names the extra of this distribution that installs it.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def require(module: str, extra: str) -> ModuleType:
 
 
 def one_line(error: BaseException) -> str:
-    """Return the first line of an error's message, to be quoted in ours."""
+    """Return the first line of an error's message, to quote it in another."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0][:300] if lines else type(error).__name__
 
@@ -85,7 +85,7 @@ def load_library(module: str) -> ModuleType:
     """
     try:
         return require(module, extra="catalogue")
-    # torchvision says so, with this, when its compiled operators were built for another torch.
+    # What torchvision raises if its compiled operators were built for another torch.
     except RuntimeError as error:
         torch = require("torch", extra="catalogue")
         reason = " ".join(str(error).split())

@@ -1,4 +1,4 @@
-"""analyze(): a whole run, from clips to a folder that holds all that later commands need."""
+"""analyze(): a whole run, from clips to a folder with everything that later commands need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ablate(): what a model loses with the units that carry a factor (paper, Sec. 5.1, Fig. 11)."""
+"""ablate(): what a model loses without the units that carry a factor (paper, Sec. 5.1, Fig. 11)."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def ablate(
     clips
         Labelled clips. A clip that cannot be decoded is skipped, and listed with the reason.
     results
-        The run whose unit scores rank the units; of the same model.
+        The run of the same model, whose unit scores rank the units.
     classes
         The index of the model's output for each class name, see `read_classes`. Default: labels are indices.
     output
@@ -74,14 +74,14 @@ def ablate(
     layers
         The layers to ablate, one at a time. Default: the last of the run, as in the paper.
     factors
-        Rank by these.
+        The factors to rank by.
     fractions
-        Shares of a layer's units to remove; 0 is measured in any case.
+        Shares of a layer's units to remove; 0 is always measured.
     repeats, seed
         Each removal is drawn with the seeds `seed`, …, `seed + repeats - 1`. In the ranking by a factor a seed only
         breaks ties; where it makes no difference there is one draw.
     by
-        Rank by the `"softmax"` over a unit's factors, as the authors do, or by the `"score"`.
+        Ranking criterion: the `"softmax"` over a unit's factors, as the authors do, or the `"score"`.
     batch
         Maximum batch size, in clips.
     out
@@ -219,7 +219,7 @@ def _validate(
             "analysed, or analyse this one"
         )
     if not clips:
-        raise InputError("there are no clips; pass labelled ones")
+        raise InputError("there are no clips; pass at least one with a label")
     for name, value, least in (("repeats", repeats, 1), ("seed", seed, 0), ("batch", batch, 1)):
         if value < least:
             raise InputError(f"{name} is {value}; expected at least {least}")
@@ -233,7 +233,7 @@ def _validate(
 
 
 def _ranked(runner: MaskedRunner, results: Results, layers: Sequence[str] | None) -> dict[str, UnitBias]:
-    """Return the unit scores of the layers asked for, as the run has them."""
+    """Return the unit scores of the requested layers from the run."""
     measured = [row["name"] for row in results.layers if row["name"] in runner.layers]
     if not measured:
         raise InputError(

@@ -1,4 +1,4 @@
-"""The plan of an ablation: which units go from which layer, by which ranking and which draw (paper, Sec. 5.1)."""
+"""The plan of an ablation: which units are removed from which layer, by ranking and draw (paper, Sec. 5.1)."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from sdmetrics.metrics.removal_mask import removal_mask
 from sdmetrics.runners.protocols import UnitMasks
 
 BASELINES = ("random", "least")
-"""The paper's two: any units; and units among those least biased to the layer's dominant factor."""
+"""The paper's two baselines: any units, and units among those least biased to the layer's dominant factor."""
 
 
 @dataclass(frozen=True)
 class Removal:
-    """Units that go from one layer.
+    """Units that are removed from one layer.
 
     Parameters
     ----------
     layer, ranking, fraction
-        From where, by which factor or baseline, and which share of the layer's units.
+        The layer, the factor or baseline that the units are ranked by, and the share of the layer's units.
     seed
-        What they were drawn by; None where every draw removes the same units.
+        The seed of the draw; `None` where every draw removes the same units.
     removed
-        How many they are.
+        The number of units.
     mask
         The index of their mask in `Plan.masks`.
     """
@@ -43,7 +43,7 @@ class Removal:
 
 @dataclass(frozen=True)
 class Plan:
-    """All removals, and the masks that they need: each distinct one once.
+    """All removals, and the masks that they need, each distinct mask once.
 
     `masks[0]` is empty and removes nothing; every other holds the mask of one layer. `units` has each layer's size.
     """
@@ -62,16 +62,16 @@ def plan_removals(
     by: str = "softmax",
     seed: int = 0,
 ) -> Plan:
-    """Return what to remove: per layer the units most biased to each factor, and both baselines.
+    """Plan the removals: per layer the units most biased to each factor, and both baselines.
 
-    Every removal is drawn `repeats` times, with the seeds `seed`, `seed + 1`, …, and stands in the plan once where all
-    draws agree. So a factor's units, which the seed matters to only in that it breaks ties, are drawn again only at
-    fractions that cut through equally biased units.
+    Every removal is drawn `repeats` times, with the seeds `seed`, `seed + 1`, …, and is in the plan once where all
+    draws agree. In the ranking by a factor the seed only breaks ties, so there are several draws only at fractions that
+    cut through equally biased units.
 
     Raises
     ------
     InputError
-        As `removal_mask`.
+        See `removal_mask`.
 
     Examples
     --------
@@ -102,7 +102,7 @@ def plan_removals(
 
 
 def stored_scores(units: Iterable[Mapping[str, Any]], threshold: float, estimator: str) -> UnitBias:
-    """Return the `UnitBias` of one layer that its rows of `units.csv` tell of.
+    """Return the `UnitBias` of one layer from its rows of `units.csv`.
 
     Examples
     --------

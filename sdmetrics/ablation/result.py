@@ -1,4 +1,4 @@
-"""Ablation: what removing units did, as rows and curves, and as the files `ablation.json` and `ablation.csv`."""
+"""Ablation: the effect of removing units, as rows and curves, and as the files `ablation.json` and `ablation.csv`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from sdmetrics._files import replacing, write_json
 from sdmetrics.ablation.plan import BASELINES, Plan, Removal
 from sdmetrics.errors import InputError
+from sdmetrics.metrics.arrays import Floats
 from sdmetrics.metrics.intervals import jackknife, mean_replicates
 
 SCHEMA = 1
 ROW_COLUMNS = ("layer", "ranking", "fraction", "seed", "removed", "score", "mean")
 
-Floats = NDArray[np.float64]
 Row = dict[str, Any]
 Point = tuple[str, str, float]
 """Layer, ranking, fraction."""
@@ -134,7 +134,7 @@ class Ablation:
     ) -> None:
         """Add the differences between a factor and a baseline at every fraction above 0, and their average."""
         fractions = sorted({fraction for _, _, fraction in drawn if fraction > 0})
-        # One draw stands for all where they agree; spread out, the average over fractions is that of each draw.
+        # Where all draws agree there is only one: it is repeated, so that each draw is averaged over the fractions.
         whole = len(groups), self.repeats, len(self.scores)
         ours, theirs = (
             np.stack([np.broadcast_to(drawn[layer, ranking, fraction], whole) for fraction in fractions])
@@ -146,7 +146,7 @@ class Ablation:
         self.overall += self._compared(place, ours.mean(axis=0), theirs.mean(axis=0), groups)
 
     def _compared(self, place: Row, ours: Floats, theirs: Floats, groups: NDArray[np.int64]) -> list[Row]:
-        """Return a row per score: the difference, and how many draws of the baseline lie above the factor's mean."""
+        """Return a row per score: the difference, and how many draws of the baseline are above the factor's mean."""
         our_mean, their_means = ours.mean(axis=(0, 1)), theirs.mean(axis=0)
         above = (their_means > our_mean) & ~np.isclose(their_means, our_mean, rtol=1e-9, atol=0)
         paired = self._means(ours.mean(axis=1) - theirs.mean(axis=1), groups)
@@ -174,12 +174,12 @@ class Ablation:
 
     @classmethod
     def load(cls, run: str | Path) -> Ablation:
-        """Read the folder of a run.
+        """Read the ablation in the folder of a run.
 
         Raises
         ------
         InputError
-            If it holds no ablation, or a damaged one or one of another schema.
+            If the folder has no ablation, or it is damaged or of another schema.
         """
         path = Path(run) / "ablation.json"
         try:

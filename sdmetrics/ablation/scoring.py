@@ -1,4 +1,4 @@
-"""The scores of one slice of the clips under every mask of a plan: measured, stored and read again."""
+"""The scores of one slice of the clips under every mask of a plan: computed, stored and loaded."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Scoring:
-    """How the parts of an ablation are made and stored: every clip is decoded once and runs under every mask."""
+    """How the parts of an ablation are computed and stored: every clip is decoded once and runs under every mask."""
 
     runner: MaskedRunner
     plan: Plan
@@ -110,7 +110,7 @@ class Scoring:
                 effective.add(layer)
 
     def load(self, path: Path) -> Part | None:
-        """Read a part of this ablation; `None` where there is no whole file."""
+        """Read a part of this ablation, or return `None` if the file is missing or damaged."""
         stored = load_part(path, self.identity)
         if stored is None:
             return None

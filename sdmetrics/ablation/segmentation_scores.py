@@ -1,4 +1,4 @@
-"""The scores of a segmentation that `ablate` watches."""
+"""Segmentation scores for `ablate`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from sdmetrics.runners.protocols import Outputs
 def region_score(
     output: str | None = None, *, logits: bool | None = None, threshold: float = REGION_THRESHOLD
 ) -> Score:
-    """Return the score that `ablate` takes to watch region similarity: each clip's mean over its annotated frames.
+    """Return a score for `ablate`: region similarity, averaged over each clip's annotated frames.
 
     Parameters
     ----------
     output, logits, threshold
-        As in `evaluate_segmentation`.
+        See `evaluate_segmentation`.
 
     Examples
     --------
@@ -38,12 +38,12 @@ def region_score(
 
 
 def moca_score(output: str | None = None, *, logits: bool | None = None, threshold: float = MOCA_THRESHOLD) -> Score:
-    """Return the score that `ablate` takes to watch the overlap of boxes, as on MoCA (Fig. 11, bottom).
+    """Return a score for `ablate`: the overlap of boxes, as on MoCA (Fig. 11, bottom).
 
     Parameters
     ----------
     output, logits, threshold
-        As in `evaluate_segmentation`.
+        See `evaluate_segmentation`.
 
     Examples
     --------
@@ -57,7 +57,7 @@ def moca_score(output: str | None = None, *, logits: bool | None = None, thresho
 
 
 def mask_score(protocol: str, output: str | None = None) -> Score:
-    """Return the score of a protocol, `"region"` or `"moca"`, with its usual threshold.
+    """Return the score of a protocol, `"region"` or `"moca"`, with its default threshold.
 
     Raises
     ------
@@ -76,15 +76,15 @@ def mask_score(protocol: str, output: str | None = None) -> Score:
 
 
 def _score(name: str, protocol: FrameProtocol, output: str | None, logits: bool | None, threshold: float) -> Score:
-    """Return a score of this name, which the curves of an ablation then have."""
+    """Return a score of this name, which identifies it in an ablation."""
     read = MapReader(output, logits)
 
     def score(outputs: Outputs, clips: Sequence[Clip]) -> Floats:
         maps = read(outputs, [clip.id for clip in clips])
         return np.array(
             [
-                _mean(protocol.overlaps(one, clip.masks, threshold, clip.id))
-                for one, clip in zip(maps, clips, strict=True)
+                _mean(protocol.overlaps(of_clip, clip.masks, threshold, clip.id))
+                for of_clip, clip in zip(maps, clips, strict=True)
             ]
         )
 
@@ -93,6 +93,6 @@ def _score(name: str, protocol: FrameProtocol, output: str | None, logits: bool 
 
 
 def _mean(overlaps: Floats) -> float:
-    """Return the mean over the frames that are annotated."""
+    """Return the mean over the annotated frames."""
     known = overlaps[~np.isnan(overlaps)]
     return float(known.mean()) if len(known) else np.nan

@@ -1,4 +1,4 @@
-"""Circumstance: where and how the numbers of a shard were computed. It is recorded and shown, and never decides."""
+"""Circumstance: where and how the numbers of a shard were computed. It is recorded and shown, never compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Identity: all that decides the numbers of a run, in one place. What is not in here must not change a number."""
+"""Identity: all that decides the numbers of a run. What is not part of it must not change a number."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Identity:
-    """All that decides the numbers of a run. It names the run and every shard of it.
+    """All that decides the numbers of a run. It identifies the run and every shard of it.
 
     How the numbers are computed (threads, provider, batch size, versions, machine) is not part of it: see
     `circumstance`. Numbers of one identity agree within 1e-5 wherever they are computed.
@@ -70,7 +70,7 @@ class Identity:
         )
 
     def document(self) -> Document:
-        """Return everything as JSON holds it."""
+        """Return everything as a JSON document."""
         parts = {"model": self.model, "layers": self.layers, "inputs": self.inputs, "clips": self.clips, **self.extra}
         document: Document = json.loads(json.dumps(parts))
         return document
@@ -115,13 +115,13 @@ def sha256_of(document: object) -> str:
 
 
 def clips_digest(clips: Sequence[Clip]) -> str:
-    """Return a hash of which clips, of which content, are analysed."""
+    """Return a hash of the clips and their content."""
     rows = sorted((c.id, c.video, c.stamp, sorted(c.styled)) for c in clips)
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 def _styles(clips: Sequence[Clip], styles: Mapping[str, Style] | None) -> Document:
-    """Describe every style: those that clips come in, and those that the others are rendered in."""
+    """Describe the styles that clips come in, and those that the other clips are rendered in."""
     given = {name: {"given": "with the clips"} for clip in clips for name in clip.styled}
     rendered = {} if all(clip.styled for clip in clips) else STYLES if styles is None else styles
     return given | {name: style_identity(style) for name, style in rendered.items()}

@@ -1,4 +1,4 @@
-"""measure_biases(): clips → views → runner → moments, shard by shard, and the biases that they add up to."""
+"""measure_biases(): clips → views → runner → moments, shard by shard, and the biases computed from them."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def _validate(runner: Runner, clips: Sequence[Clip], seed: int, batch: int, esti
 
 @dataclass(frozen=True)
 class _Measurement:
-    """How the shards of a run are made and stored."""
+    """How the shards of a run are computed and stored."""
 
     runner: Runner
     seed: int

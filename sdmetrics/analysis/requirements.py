@@ -1,4 +1,4 @@
-"""Requirements on a run, such as `stage4.dynamic >= 30`: what a release is gated on."""
+"""Requirements on a run, e.g. `stage4.dynamic >= 30`, to gate a release on."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ class Requirement:
         Raises
         ------
         InputError
-            If the text says neither.
+            If the text is neither.
         """
         match = _PATTERN.fullmatch(text)
         if match is None or match["name"] not in (COUNTS if match["units"] else PERCENTS):
             raise InputError(
-                f"requirement {text!r} is not understood; write 'LAYER.MEASURE OPERATOR NUMBER', where MEASURE is "
+                f"requirement {text!r} cannot be parsed; expected 'LAYER.MEASURE OPERATOR NUMBER', where MEASURE is "
                 f"{', '.join(PERCENTS)} (percent of Eq. 1) or {', '.join('units.' + c for c in COUNTS)} "
                 "(percent of the units, Eq. 3) and OPERATOR is >=, <=, > or <"
             )
@@ -61,15 +61,15 @@ class Requirement:
 
     @property
     def asks_for_more(self) -> bool:
-        """Whether a larger value is a safer one."""
+        """Whether a larger value is safer."""
         return self.operator.startswith(">")
 
     def holds(self, value: float) -> bool:
-        """Return whether `value` keeps to the limit."""
+        """Return whether `value` meets the requirement."""
         return _OPERATORS[self.operator](value, self.limit)
 
     def value(self, layer: Row) -> float:
-        """Return the value in a layer's row that the requirement speaks of.
+        """Return the value in a layer's row that the requirement limits.
 
         Raises
         ------
@@ -102,8 +102,8 @@ class Requirement:
         end = interval[0 if self.asks_for_more else 1]
         if end is None:
             raise InputError(
-                f"{self.layer}.{self.name} has no interval: it takes videos in at least five of the twenty groups. "
-                "Analyse more videos, or check without the bound"
+                f"{self.layer}.{self.name} has no interval, which needs videos in at least five of the twenty groups. "
+                "Analyse more videos, or check the estimate instead of the bound"
             )
         return float(end)
 
@@ -117,10 +117,10 @@ class Requirement:
             could[factor] = unit[factor] is not None and (high is None or high > threshold)
             must[factor] = low is not None and low > threshold
         encodes, spares = (must, could) if self.asks_for_more else (could, must)
-        wanted = {
+        encoded = {
             "dynamic": ("dynamic",),
             "static": ("static",),
             "joint": ("dynamic", "static"),
             "residual": (),
         }[self.name]
-        return all(encodes[f] if f in wanted else not spares[f] for f in could)
+        return all(encodes[f] if f in encoded else not spares[f] for f in could)

@@ -1,4 +1,4 @@
-"""Results: what an analysis found, as rows, and as the files `results.json` and `units.csv`."""
+"""Results of an analysis, as rows, and as the files `results.json` and `units.csv`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Results:
     model
         The model's name and the runner's identity: SHA-256, layers with their axes, precision.
     seed, estimator, threshold
-        How pairs were drawn, correlated and classed.
+        How pairs were drawn and correlated, and units classified.
     clips
         `{"used": n, "skipped": [{"id", "reason"}]}`.
     layers
@@ -80,12 +80,12 @@ class Results:
 
     @classmethod
     def load(cls, run: str | Path) -> Results:
-        """Read the folder of a run.
+        """Read results from the folder of a run.
 
         Raises
         ------
         InputError
-            If the folder holds no results, or they are damaged or of another schema.
+            If the folder has no results, or they are damaged or of another schema.
         """
         run = Path(run)
         document = _read_json(run / "results.json")
@@ -118,17 +118,17 @@ class Results:
         for row in self.layers:
             if row["name"] == name:
                 return row
-        raise InputError(f"no layer {name!r} in the results; there are: {', '.join(r['name'] for r in self.layers)}")
+        raise InputError(f"no layer {name!r} in the results; allowed: {', '.join(r['name'] for r in self.layers)}")
 
     def check(self, requirement: str, bound: bool = False) -> tuple[bool, float]:
-        """Return whether a requirement such as `"stage4.dynamic >= 30"` holds, and the value that decided.
+        """Return whether a requirement, e.g. `"stage4.dynamic >= 30"`, is met, and the value that it was compared with.
 
-        With `bound`, the end of the 95 % interval that makes it hardest to meet decides.
+        With `bound`, the least favourable bound of the 95 % interval is compared instead of the estimate.
 
         Raises
         ------
         InputError
-            If the requirement is not understood, names no layer of the run, or speaks of an undefined value.
+            If the requirement cannot be parsed, its layer is not in the run, or its value is undefined.
 
         Examples
         --------
@@ -137,14 +137,14 @@ class Results:
         >>> run.check("stage4.units.dynamic >= 30")
         (False, 25.0)
         """
-        wanted = Requirement.parse(requirement)
-        layer = self.layer(wanted.layer)
+        parsed = Requirement.parse(requirement)
+        layer = self.layer(parsed.layer)
         if bound:
-            units = [unit for unit in self.units if unit["layer"] == wanted.layer]
-            value = wanted.bound(layer, units, self.threshold)
+            units = [unit for unit in self.units if unit["layer"] == parsed.layer]
+            value = parsed.bound(layer, units, self.threshold)
         else:
-            value = wanted.value(layer)
-        return wanted.holds(value), value
+            value = parsed.value(layer)
+        return parsed.holds(value), value
 
 
 def _unit_row(row: Mapping[str, str]) -> dict[str, Any]:
@@ -167,10 +167,10 @@ def _read_json(path: Path) -> dict[str, Any]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(
-            f"{path.parent} holds no {path.name}; give the folder that `sdmetrics analyze --out` wrote"
+            f"{path.parent} has no {path.name}; pass the folder that `sdmetrics analyze --out` wrote"
         ) from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}); run the analysis again to rewrite it") from None
     if not isinstance(document, dict):
-        raise InputError(f"{path} holds no JSON object; run the analysis again to rewrite it")
+        raise InputError(f"{path} is not a JSON object; run the analysis again to rewrite it")
     return document

@@ -1,4 +1,4 @@
-"""resumed(): the parts of a run, loaded where they are stored, else computed and stored."""
+"""resumed(): load the stored parts of a run, compute and store the others."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Rendered = TypeVar("Rendered")
 
 
 class Work(Protocol[Rendered, Part]):
-    """How a part is made of a slice of the clips, and stored."""
+    """How a part is computed from a slice of the clips, and stored."""
 
     def render(self, clip: Clip) -> Rendered:
-        """Return what the model is fed with for a clip; runs in threads, ahead of `make`."""
+        """Return what the model is fed with for a clip. Runs in threads, ahead of `make`."""
 
     def make(
         self, rendered: Iterator[tuple[Clip, Rendered | Unusable]], clips: int, advance: Callable[[int], None]
@@ -45,21 +45,21 @@ def resumed(
 ) -> Iterator[tuple[Slice, Part]]:
     """Yield every part in order; without a folder nothing is stored.
 
-    Each file is read once. The clips of the missing parts are rendered ahead; those of a part whose file turns out to
-    be damaged are rendered by themselves, so that a clip is never given another clip's rendering.
+    Each file is read once. The clips of the missing parts are rendered ahead. If a file turns out to be damaged, its
+    clips are rendered separately, so that every clip is paired with its own rendering.
 
     Parameters
     ----------
     work
-        How a part is made and stored.
+        How a part is computed and stored.
     pieces
         The slices of the clips.
     folder
-        Where parts are stored.
+        The folder that parts are stored in.
     title, steps
-        Of the progress bar, and how many steps of it each clip takes.
+        The title of the progress bar, and its steps per clip.
     progress
-        Whether to show it.
+        Whether to show the progress bar.
     """
     paths = [folder / piece.file_name if folder else None for piece in pieces]
     stored = [path is not None and path.exists() for path in paths]

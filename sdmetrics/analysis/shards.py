@@ -76,7 +76,7 @@ def slices(clips: Sequence[Clip]) -> list[Slice]:
     ordered = sorted(clips, key=lambda clip: clip.id)
     for clip, following in pairwise(ordered):
         if clip.id == following.id:
-            raise InputError(f"two clips have the id {clip.id!r}; every clip needs an id of its own")
+            raise InputError(f"two clips have the id {clip.id!r}; every clip needs a unique id")
     for clip in ordered:
         groups[group_of(clip.video)].append(clip)
     return [
@@ -115,7 +115,7 @@ def save_shard(shard: Shard, path: Path, identity: str) -> None:
 
 
 def load_shard(path: Path, identity: str) -> Shard | None:
-    """Read a shard; `None` where there is no whole file, so that it is computed again.
+    """Read a shard, or return `None` if the file is missing or damaged, so that it is computed again.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def load_shard(path: Path, identity: str) -> Shard | None:
 
 
 def load_part(path: Path, identity: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]] | None:
-    """Return header and arrays of a stored part of the run with this identity; `None` where there is no whole file.
+    """Return header and arrays of a part of the run with this identity, or `None` if the file is missing or damaged.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Cautions: in what runs were made differently, in words, and what follows for comparing them."""
+"""Cautions: the settings in which runs differ, in words, and what that means for comparing the runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ UNKNOWN = "unknown"
 
 
 def warnings(runs: Mapping[str, Results]) -> list[str]:
-    """Return a sentence for everything, except the model, in which runs, by name, were made differently.
+    """Return a sentence for each setting, except the model, in which the runs, by name, differ.
 
     Examples
     --------
@@ -26,8 +26,8 @@ def warnings(runs: Mapping[str, Results]) -> list[str]:
         for name, run in runs.items():
             values.setdefault(value_of(run), []).append(name)
         if len(values) > 1:
-            given = ", ".join(f"{value} ({_listed(names)})" for value, names in values.items())
-            sentences.append(f"The {things} differ: {given}. {consequence}.")
+            by_value = ", ".join(f"{value} ({_listed(names)})" for value, names in values.items())
+            sentences.append(f"The {things} differ: {by_value}. {consequence}.")
         elif UNKNOWN in values and len(runs) > 1:
             sentences.append(f"The {things} are not known: the runs do not record them. {consequence}.")
     named = ("seed", "estimator", "threshold", "clips", "styles")
@@ -41,13 +41,13 @@ def warnings(runs: Mapping[str, Results]) -> list[str]:
 
 
 def _clips(run: Results) -> str:
-    """Return which clips a run saw."""
+    """Describe which clips a run used."""
     digest = run.settings.get("clips", {}).get("sha256")
     return f"{run.clips['used']} used, {len(run.clips['skipped'])} skipped, list {digest[:8]}" if digest else UNKNOWN
 
 
 def _styles(run: Results) -> str:
-    """Return in which styles a run saw them."""
+    """Describe which styles a run used."""
     styles = run.settings.get("styles", {})
     if not isinstance(styles, Mapping):
         return ", ".join(styles)
@@ -68,4 +68,4 @@ _DECISIVE: Mapping[tuple[str, str], Callable[[Results], str]] = {
     ("clips", "Part of a difference may be the clips'"): _clips,
     ("styles", "The styles define the factors"): _styles,
 }
-"""What decides whether numbers can be compared, why, and where a run records it."""
+"""The settings that decide whether numbers can be compared, the reason, and where a run records them."""

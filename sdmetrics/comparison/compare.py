@@ -1,4 +1,4 @@
-"""compare(): runs side by side, be they checkpoints of one training (paper, Sec. 4.3) or different models."""
+"""compare(): runs side by side, of checkpoints of one training (paper, Sec. 4.3) or of different models."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Run = Results | str | Path | Mapping[int, Results | str | Path]
 
 @dataclass(frozen=True)
 class Point:
-    """A run of a comparison: after `step` steps of a training, if any, and from `folder`, if it lies in one."""
+    """A run of a comparison; `step` is its step in a training, if any, and `folder` where it is stored, if it is."""
 
     run: str
     step: int | None
@@ -33,18 +33,18 @@ class Point:
 
     @property
     def name(self) -> str:
-        """What tables call it."""
+        """The name in tables."""
         return self.run if self.step is None else f"{self.run}, step {self.step}"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` found.
+    """Runs side by side, with their differences.
 
     Attributes
     ----------
     series : dict
-        By the name of each run its points, in the order of their steps; a run without steps is one point.
+        The points of each run, by the name of the run, in the order of their steps. A run without steps is one point.
     rows : list of dict
         One row per point and layer: `run`, `step`, `layer`, `depth` (0 first layer, 1 last) and `layer_values`.
     differences : list of dict
@@ -52,7 +52,7 @@ class Comparison:
         `score_FACTOR`, `percent_FACTOR` (with `_low` and `_high`, 95 %) and `share_CLASS` (percent of units) are
         higher in the second; `intervals`, empty or why there are none.
     warnings : list of str
-        In what the runs were made differently, and what follows from it.
+        The settings in which the runs differ, and what that means for comparing them.
     """
 
     series: dict[str, tuple[Point, ...]]
@@ -67,7 +67,7 @@ class Comparison:
 
     @property
     def trained(self) -> dict[str, tuple[Point, ...]]:
-        """The runs of several points."""
+        """The runs with several points."""
         return {name: points for name, points in self.series.items() if len(points) > 1}
 
     def save_csv(self, path: str | Path) -> Path:
@@ -81,22 +81,21 @@ class Comparison:
 
 
 def compare(runs: Mapping[str, Run]) -> Comparison:
-    """Put runs side by side.
+    """Compare runs.
 
-    Of two layers the *difference* is given too: between the first and the last step of a training, and between the
-    end of the first run and that of each other. Layers are paired by name where two runs share names, else by their
-    relative depth; the last layers always. Where both runs lie in their folders, and saw the same clips with the same
-    seed, the interval is that of the paired difference.
+    Differences are computed between the first and the last step of each training, and between the last points of the
+    first run and of each other run. Layers are matched by name, else by relative depth; the last layers are always
+    compared. If both runs are on disk and used the same clips and seed, intervals are paired.
 
     Parameters
     ----------
     runs
-        By the name that the comparison gives them.
+        The runs, by their names in the comparison.
 
     Raises
     ------
     InputError
-        If there is no run, a run has no layer, or a folder holds neither a run nor steps.
+        If there are no runs, a run has no layers, or a folder has neither a run nor steps.
 
     Examples
     --------
@@ -104,26 +103,26 @@ def compare(runs: Mapping[str, Run]) -> Comparison:
     >>> from sdmetrics.analysis.measure import measure_biases
     >>> from sdmetrics.demo import demo_model
     >>> from sdmetrics.loading.open import open_model
-    >>> found = {}
+    >>> runs = {}
     >>> for name in ("motion", "appearance"):
     ...     with demo_model(name) as path:
-    ...         found[name] = measure_biases(open_model(path, provider="cpu"), world_clips(30), batch=45)
-    >>> comparison = compare(found)
+    ...         runs[name] = measure_biases(open_model(path, provider="cpu"), world_clips(30), batch=45)
+    >>> comparison = compare(runs)
     >>> last = comparison.differences[-1]
     >>> last["from"], last["to"], last["to_layer"], last["percent_static"] > 0, last["intervals"]
-    ('motion', 'appearance', 'stage4', True, 'motion is not read from its folder')
+    ('motion', 'appearance', 'stage4', True, 'motion was not read from a folder')
     """
     if not runs:
-        raise InputError("no run is given; give at least one")
+        raise InputError("there are no runs; pass at least one")
     series = {name: tuple(_points(name, run)) for name, run in runs.items()}
-    points = [point for some in series.values() for point in some]
+    points = [point for of_run in series.values() for point in of_run]
     for point in points:
         if not point.results.layers:
-            raise InputError(f"run {point.name!r} has no layer; analyse the model again")
+            raise InputError(f"run {point.name!r} has no layers; analyse the model again")
     read = _Reader()
     first = next(iter(series.values()))[-1]
-    ends = [(some[0], some[-1]) for some in series.values() if len(some) > 1]
-    ends += [(first, some[-1]) for some in series.values() if some[-1] is not first]
+    ends = [(of_run[0], of_run[-1]) for of_run in series.values() if len(of_run) > 1]
+    ends += [(first, of_run[-1]) for of_run in series.values() if of_run[-1] is not first]
     return Comparison(
         series=series,
         rows=[row for point in points for row in _rows(point)],
@@ -158,7 +157,7 @@ def layer_values(layer: Mapping[str, Any]) -> Row:
 
 
 def depths(results: Results) -> list[float]:
-    """Return how deep each layer lies: 0 the first, 1 the last, in equal steps.
+    """Return the relative depth of each layer: 0 the first, 1 the last, in equal steps.
 
     Examples
     --------
@@ -170,7 +169,7 @@ def depths(results: Results) -> list[float]:
 
 
 def matched(one: Results, other: Results) -> list[tuple[str, str]]:
-    """Return which layers of two runs are compared: those of one name, else those nearest in relative depth.
+    """Return the pairs of layers that are compared: those of the same name, else those nearest in relative depth.
 
     Examples
     --------
@@ -199,9 +198,9 @@ def _points(name: str, run: Run) -> list[Point]:
         return [Point(name, run.model.get("step"), run, None)]
     if isinstance(run, Mapping):
         if not run:
-            raise InputError(f"run {name!r} has no step; give at least one")
-        found = [(step, *_loaded(each)) for step, each in sorted(run.items())]
-        return [Point(name, step, results, folder) for step, results, folder in found]
+            raise InputError(f"run {name!r} has no steps; pass at least one")
+        loaded = [(step, *_loaded(each)) for step, each in sorted(run.items())]
+        return [Point(name, step, results, folder) for step, results, folder in loaded]
     steps = step_folders(Path(run))
     if steps and not (Path(run) / "results.json").exists():
         return _points(name, steps)
@@ -210,7 +209,7 @@ def _points(name: str, run: Run) -> list[Point]:
 
 
 def _loaded(run: Results | str | Path) -> tuple[Results, Path | None]:
-    """Return a run and the folder that it lies in."""
+    """Return a run and its folder, if it has one."""
     return (run, None) if isinstance(run, Results) else (Results.load(run), Path(run))
 
 
@@ -229,21 +228,21 @@ class _Reader:
         self._known: dict[Path, Groups | None] = {}
 
     def both(self, one: Point, other: Point) -> tuple[Groups, Groups] | str:
-        """Return the moments of two runs that saw the same clips, or say why there is no paired difference."""
+        """Return the moments of two runs of the same clips, or the reason why there is no paired difference."""
         reason = why_unpaired(one.results, other.results)
         if reason:
             return reason
-        found = []
+        moments = []
         for point in (one, other):
             if point.folder is None:
-                return f"{point.name} is not read from its folder"
+                return f"{point.name} was not read from a folder"
             if point.folder not in self._known:
                 self._known[point.folder] = load_groups(point.folder, point.results)
             groups = self._known[point.folder]
             if groups is None:
                 return f"shards of {point.name} are missing"
-            found.append(groups)
-        return found[0], found[1]
+            moments.append(groups)
+        return moments[0], moments[1]
 
 
 def _differences(one: Point, other: Point, read: _Reader) -> list[Row]:
@@ -269,6 +268,6 @@ def _differences(one: Point, other: Point, read: _Reader) -> list[Row]:
 
 
 def _ends(change: Sequence[float] | None) -> tuple[float | None, float | None]:
-    """Return the ends of an interval, None where it is undefined."""
+    """Return the ends of an interval, `None` where they are undefined."""
     low, high = (math.nan, math.nan) if change is None else change[1:]
     return (low, high) if math.isfinite(low) and math.isfinite(high) else (None, None)

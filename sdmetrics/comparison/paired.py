@@ -1,4 +1,4 @@
-"""Differences of two runs over the same clips: what the clips have in common cancels (delete-one-group jackknife)."""
+"""Paired differences of two runs over the same clips, so that the clips' own spread cancels (jackknife)."""
 
 from __future__ import annotations
 
@@ -6,21 +6,17 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sdmetrics.analysis.identity import sha256_of
 from sdmetrics.analysis.results import Results
 from sdmetrics.analysis.shards import LayerMoments, load_shard, shard_files
+from sdmetrics.metrics.arrays import Floats
 from sdmetrics.metrics.classes import FACTORS
 from sdmetrics.metrics.estimators import Stack, layer_scores, percent
 from sdmetrics.metrics.intervals import jackknife, leave_one_out
 from sdmetrics.metrics.moments import PairMoments
 
 Groups = Sequence[Sequence[LayerMoments]]
-"""The moments of the shards of each group that holds clips, in the order of the groups' numbers."""
-
-Floats = NDArray[np.float64]
+"""The moments of the shards of each non-empty group, in the order of the groups' numbers."""
 
 
 def why_unpaired(one: Results, other: Results) -> str:
@@ -43,7 +39,7 @@ def why_unpaired(one: Results, other: Results) -> str:
 
 
 def load_groups(run: Path, results: Results) -> Groups | None:
-    """Return the moments of a run's groups from its shards, or None where some are missing.
+    """Return the moments of a run's groups from its shards, or `None` if shards are missing.
 
     Examples
     --------
@@ -82,6 +78,7 @@ def difference(
 
     Examples
     --------
+    >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> z = rng.normal(size=(6, 2, 9, 4))
     >>> groups = [[{"a": {factor: PairMoments.from_arrays(*pair) for factor in FACTORS}}] for pair in z]
@@ -89,16 +86,16 @@ def difference(
     (0.0, 0.0, 0.0)
     """
     before, after = (_replicates(groups, layer, estimator) for groups, layer in (one, other))
-    found = {}
+    differences = {}
     for name, values in after.items():
         change = values - before[name]
         low, high = jackknife(change)
-        found[name] = (float(change[0]), float(low), float(high))
-    return found
+        differences[name] = (float(change[0]), float(low), float(high))
+    return differences
 
 
 def _replicates(groups: Groups, layer: str, estimator: str) -> Mapping[str, Floats]:
-    """Return the layer's scores and percents, of all groups first, then without each."""
+    """Return the layer's scores and percents: of all groups first, then without each group."""
     stacks = {}
     for factor in FACTORS:
         parts = [_merged([shard[layer][factor] for shard in group]) for group in groups]
@@ -109,5 +106,5 @@ def _replicates(groups: Groups, layer: str, estimator: str) -> Mapping[str, Floa
 
 
 def _merged(parts: Sequence[PairMoments]) -> PairMoments:
-    """Return the moments of all parts together."""
+    """Merge the moments of all parts."""
     return reduce(PairMoments.merge, parts)

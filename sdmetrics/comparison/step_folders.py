@@ -1,4 +1,4 @@
-"""The folders of a training's measurements: `step-000300` is the run that was measured after 300 steps."""
+"""The folders of a training's measurements: `step-000300` is the run measured after 300 steps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _STEP = re.compile(r"step-(\d+)")
 
 
 def step_folder(folder: Path, step: int) -> Path:
-    """Return where in `folder` the measurement of a step lies.
+    """Return the path in `folder` of the measurement of a step.
 
     Examples
     --------
@@ -20,7 +20,7 @@ def step_folder(folder: Path, step: int) -> Path:
 
 
 def step_folders(folder: Path) -> dict[int, Path]:
-    """Return the finished measurements in `folder` by step, in their order; none where there is no such folder.
+    """Return the finished measurements in `folder` by step, in order. Without such a folder there are none.
 
     Examples
     --------

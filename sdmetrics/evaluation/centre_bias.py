@@ -1,4 +1,4 @@
-"""Where the objects of an annotated data set are: the centre bias (paper, Sec. 4.2.2, Fig. 8 right)."""
+"""The centre bias of an annotated data set: where its objects are (paper, Sec. 4.2.2, Fig. 8 right)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class CentreBias:
     Parameters
     ----------
     map
-        float64 `(height, width)`: how often a pixel shows an annotated object, relative to the pixel that does most
+        float64 `(height, width)`: how often a pixel shows an annotated object, relative to the pixel that does so most
         often, 0 to 1. NaN where a pixel is annotated in no frame.
     number
         The object density in the central box (half the height and width) divided by the density over the whole frame: 1
@@ -40,9 +40,9 @@ class CentreBias:
     ci95
         The number's interval.
     clips
-        How many were used.
+        The number of clips that were used.
     frames
-        How many of their frames have an annotated pixel, which may be background.
+        The number of their frames with an annotated pixel, which may be background.
     skipped
         The other clips: `{"id", "reason"}` each.
     """
@@ -55,7 +55,7 @@ class CentreBias:
     skipped: list[dict[str, str]] = field(default_factory=list)
 
     def row(self) -> dict[str, Any]:
-        """Return everything as JSON holds it."""
+        """Return everything as a JSON document."""
         rows = [[None if np.isnan(value) else round(value, 6) for value in line] for line in self.map.tolist()]
         return {**vars(self), "map": rows}
 
@@ -147,7 +147,7 @@ def _seen(masks: Masks, size: tuple[int, int]) -> Floats:
 
 
 def _share(sums: Floats) -> Floats:
-    """Return the share of frames in which an annotated pixel shows an object; NaN where it never is annotated."""
+    """Return the share of frames in which an annotated pixel shows an object; NaN where it is never annotated."""
     objects, known = sums
     return np.asarray(np.divide(objects, known, out=np.full_like(known, np.nan), where=known > 0))
 

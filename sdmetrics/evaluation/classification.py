@@ -144,13 +144,13 @@ def evaluate(
                 yield from ((clip, *view) for view in rendered)
 
         waiting = views()
-        while some := list(islice(waiting, batch)):
-            shown_clips, in_view, shown = zip(*some, strict=True)
+        while of_batch := list(islice(waiting, batch)):
+            shown_clips, in_view, shown = zip(*of_batch, strict=True)
             values = class_scores(runner.run(feeds(in_view, shown)), output)
             _check_labels(labels, values)
             ids = [clip.id for clip in shown_clips]
-            of_batch = np.array([label_of[id(clip)] for clip in shown_clips])
-            right.append(np.stack([top_k(values, of_batch, k, ids) for k in TOPS.values()], axis=1))
+            expected = np.array([label_of[id(clip)] for clip in shown_clips])
+            right.append(np.stack([top_k(values, expected, k, ids) for k in TOPS.values()], axis=1))
     check_any_usable(len(used), len(clips), evaluation.skipped)
     orders = ORDERS if shuffle else ORDERS[:1]
     by_clip = np.concatenate(right).reshape(len(used), len(orders), len(TOPS))
@@ -164,7 +164,7 @@ def evaluate(
 def top_k(
     outputs: NDArray[Any], labels: NDArray[np.int64], k: int, ids: Sequence[str] | None = None
 ) -> NDArray[np.bool_]:
-    """Return for each clip whether its label is among the `k` classes with the highest outputs, bool `(N,)`.
+    """Return whether the label of each clip is among the `k` classes with the highest outputs, bool `(N,)`.
 
     Ties are broken by index, lower first: exactly `k` classes are among the highest, and a model whose outputs are all
     equal is right only for the first `k` classes.
@@ -176,7 +176,7 @@ def top_k(
     labels
         `(N,)`, indices of the true classes.
     k
-        At least 1. With `k` equal to the number of classes, every clip is right.
+        At least 1. If `k` is the number of classes, every clip is right.
     ids
         Names of the clips, for errors. Default: their numbers.
 

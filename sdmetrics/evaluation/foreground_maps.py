@@ -15,7 +15,7 @@ Maps = NDArray[np.float32]
 """Probabilities of foreground, float32 `(N, T, H, W)`."""
 
 ROUNDING = 1e-3
-"""How far rounding may take a probability out of 0 to 1; logits go further."""
+"""How far outside 0 to 1 rounding may take a probability. Logits are further outside."""
 
 
 class MapReader:
@@ -46,7 +46,7 @@ class MapReader:
         Raises
         ------
         InputError
-            If there is no such output, or it has NaN.
+            If there is no such output, it contains NaN, or it contradicts previous batches.
         """
         maps = map_output(outputs, self.output).astype(np.float32)
         undefined = np.isnan(maps).any(axis=(1, 2, 3))
@@ -67,7 +67,7 @@ class MapReader:
 
 
 def map_output(outputs: Mapping[str, NDArray[Any]], name: str | None = None) -> NDArray[Any]:
-    """Return the output of a model that maps foreground, as `(N, T, H, W)`: the named one, or the only one that fits.
+    """Return the foreground map of a model as `(N, T, H, W)`: the named output, or the only one that fits.
 
     It may have the shape `(N, H, W)`, `(N, 1, H, W)`, `(N, T, 1, H, W)` or `(N, 1, T, H, W)`.
 

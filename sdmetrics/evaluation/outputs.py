@@ -1,4 +1,4 @@
-"""Which of a model's outputs is meant."""
+"""Choosing one of a model's outputs."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def only_output(
     Parameters
     ----------
     outputs
-        By name.
+        All outputs, by name.
     name
-        Which one. Default: the only one that fits.
+        Name of the output. Default: the only one that fits.
     fits
-        Tells whether an output of a shape can be it.
+        Returns whether an output of a shape fits.
     what
-        What it is, with its shape, for errors.
+        Description of the output with its shape, for errors.
 
     Raises
     ------
     InputError
-        If there is no such output, or several fit and none is named.
+        If no output fits, or several do and none is named.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def only_output(
     if len(fitting) == 1:
         return fitting[0]
     if name is not None:
-        raise InputError(f"output {name!r} is not {what}; the model's outputs are {shapes}")
+        raise InputError(f"output {name!r} does not have the shape of {what}; the model's outputs are {shapes}")
     if fitting:
-        raise InputError(f"several outputs could be {what}: {shapes}; name one")
-    raise InputError(f"no output is {what}; the model's outputs are {shapes}")
+        raise InputError(f"several outputs have the shape of {what}: {shapes}; name one of them")
+    raise InputError(f"no output has the shape of {what}; the model's outputs are {shapes}")

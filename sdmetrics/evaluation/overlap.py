@@ -1,4 +1,4 @@
-"""How well what a model marks and what is annotated overlap: of regions, and of the boxes around them."""
+"""Overlap of a model's foreground with the annotation: of regions, and of the boxes around them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from sdmetrics.errors import InputError, require
 from sdmetrics.metrics.arrays import Floats
 
 REGION_THRESHOLD = 0.5
-"""Foreground is what is more likely than not."""
+"""Default of the `"region"` protocol: foreground is more likely than not."""
 
 MOCA_THRESHOLD = 0.2
-"""Of the paper's numbers on MoCA; Yang et al. (2021), whose protocol it is, use 0.1."""
+"""The threshold of the paper's numbers on MoCA; Yang et al. (2021), who introduced the protocol, use 0.1."""
 
 SUCCESS_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 class Box(NamedTuple):
-    """A rectangle of whole pixels: from `left` and `top`, which it holds, to `right` and `bottom`, which it does not.
+    """A rectangle of whole pixels, from `left` and `top` (inclusive) to `right` and `bottom` (exclusive).
 
     Its area is `(right - left) * (bottom - top)`: a box around one pixel has the area 1.
     """
@@ -34,7 +34,7 @@ class Box(NamedTuple):
 
     @property
     def area(self) -> int:
-        """Number of pixels; 0 where an end lies before its beginning."""
+        """Number of pixels; 0 if an end is before its beginning."""
         return max(self.right - self.left, 0) * max(self.bottom - self.top, 0)
 
 
@@ -57,15 +57,15 @@ def region_similarity(predicted: NDArray[np.bool_], truth: Masks) -> Floats:
     Parameters
     ----------
     predicted
-        bool `(…, H, W)`: where the model sees foreground.
+        bool `(…, H, W)`: where the model predicts foreground.
     truth
         uint8 `(…, H, W)`: 0 background, 1 to 254 objects, 255 not annotated.
 
     Returns
     -------
     similarity
-        float64 `(…)`, 0 to 1. Where there is nothing to find and nothing is found, 1, as DAVIS has it: the model is
-        right. NaN where no pixel is annotated.
+        float64 `(…)`, 0 to 1. It is 1, as in DAVIS, where neither the model nor the annotation has foreground, and NaN
+        where no pixel is annotated.
 
     Raises
     ------
@@ -81,18 +81,18 @@ def region_similarity(predicted: NDArray[np.bool_], truth: Masks) -> Floats:
     if predicted.dtype != np.bool_ or truth.dtype != np.uint8 or predicted.shape != truth.shape or truth.ndim < 2:
         raise InputError(
             f"predicted is {predicted.dtype} of shape {predicted.shape}, truth {truth.dtype} of shape {truth.shape}; "
-            "needed: bool and uint8 of one shape (…, H, W). Resize a map to the truth's size, then compare it with a "
+            "expected bool and uint8 of one shape (…, H, W). Resize a map to the truth's size, then compare it with a "
             "threshold"
         )
-    known, wanted, frame = truth != VOID, foreground(truth), (-2, -1)
-    both = np.count_nonzero(predicted & wanted, axis=frame)
-    either = np.count_nonzero((predicted & known) | wanted, axis=frame)
+    known, expected, frame = truth != VOID, foreground(truth), (-2, -1)
+    both = np.count_nonzero(predicted & expected, axis=frame)
+    either = np.count_nonzero((predicted & known) | expected, axis=frame)
     nothing = np.where(known.any(axis=frame), 1.0, np.nan)
     return np.where(either > 0, both / np.maximum(either, 1), nothing)
 
 
 def box_around(mask: NDArray[np.bool_]) -> Box | None:
-    """Return the smallest box that holds all that is true in `mask` `(H, W)`; `None` where nothing is.
+    """Return the smallest box around all true pixels of `mask` `(H, W)`, or `None` if there are none.
 
     Examples
     --------
@@ -119,18 +119,18 @@ def box_overlap(one: Box, other: Box) -> float:
 
 
 def prominent_box(probability: NDArray[np.floating[Any]], threshold: float = MOCA_THRESHOLD) -> Box | None:
-    """Return the box around what stands out most, as the evaluation on MoCA finds it.
+    """Return the box around the most prominent object, as in the evaluation on MoCA.
 
-    Where more than half of the frame's border is more likely foreground than not, the map is taken for the
-    background's and inverted. Above the threshold, pixels that touch, if only by a corner, form regions; the region
-    whose box holds most of all foreground is the one; of equal ones, the uppermost.
+    If more than half of the frame's border is more likely foreground than not, the map is assumed to show the
+    background and is inverted. The thresholded map is split into 8-connected components; the box of the component whose
+    bounding box contains the most foreground pixels is returned (ties: the topmost).
 
     Parameters
     ----------
     probability
-        Of foreground, `(H, W)`, 0 to 1.
+        Probability of foreground, `(H, W)`, 0 to 1.
     threshold
-        Foreground is what exceeds it.
+        Probability above which a pixel counts as foreground.
 
     Returns
     -------
@@ -139,8 +139,8 @@ def prominent_box(probability: NDArray[np.floating[Any]], threshold: float = MOC
 
     Notes
     -----
-    Yang et al. (2021) evaluate so, with the region whose box is the largest; the authors' code on MoCA (Sec. 5.3) takes
-    the box with most foreground in it, which a few stray pixels do not win, and so does this.
+    Yang et al. (2021) use the component with the largest box. The authors' code on MoCA (Sec. 5.3) uses the box with
+    the most foreground in it, which is robust to a few stray pixels; so does this function.
 
     Examples
     --------
@@ -168,9 +168,10 @@ def prominent_box(probability: NDArray[np.floating[Any]], threshold: float = MOC
 
 
 def successes(overlaps: ArrayLike, thresholds: Sequence[float] = SUCCESS_THRESHOLDS) -> NDArray[np.bool_]:
-    """Return for each frame whether its overlap exceeds each threshold, bool `(frames, thresholds)`; a tie does not.
+    """Return whether the overlap of each frame exceeds each threshold, bool `(frames, thresholds)`.
 
-    The means over frames are the success rates of Sec. 5.3; theirs is the success rate mean.
+    A tie does not exceed it. The means over frames are the success rates of Sec. 5.3; the mean of these is the success
+    rate mean.
 
     Parameters
     ----------

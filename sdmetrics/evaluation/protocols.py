@@ -47,15 +47,15 @@ class FrameProtocol:
         Raises
         ------
         InputError
-            If there are not as many maps as masks.
+            If the numbers of maps and masks differ.
         """
         if len(maps) != len(truth):
             raise InputError(
-                f"the model's output has {len(maps)} map(s) of clip {clip_id!r}, which has {len(truth)} mask(s); use "
+                f"the model's output has {len(maps)} map(s) for clip {clip_id!r}, which has {len(truth)} mask(s); use "
                 "clips of as many frames as the model segments"
             )
         return np.array(
-            [self.overlap(resized(one, mask.shape), mask, threshold) for one, mask in zip(maps, truth, strict=True)]
+            [self.overlap(resized(each, mask.shape), mask, threshold) for each, mask in zip(maps, truth, strict=True)]
         )
 
 

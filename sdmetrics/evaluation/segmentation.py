@@ -36,7 +36,7 @@ class SegmentationEvaluation:
     model
         The model's name and the runner's identity: SHA-256, layers with their axes, precision.
     settings
-        What else the numbers depend on: `protocol`, `threshold`, `flip`, `skip_ends`.
+        Settings that the numbers depend on: `protocol`, `threshold`, `flip`, `skip_ends`.
     scores
         For `"miou"` a `"value"` and its `"ci95"`; by MoCA's protocol also for the success rates, `"success_0.5"` to
         `"success_0.9"`, and their mean, `"success_mean"`. Shares of 1; undefined is `None`.
@@ -93,11 +93,11 @@ def evaluate_segmentation(
         are mirrored too: their horizontal component changes its sign. Colour-coded flow is flipped without remapping
         hue, as in MATNet's code (also in training).
     skip_ends
-        Whether the first and the last frame of every video are left out, as DAVIS 2016 does; for clips that are all of
-        a video's frames, in their order.
+        Whether the first and the last frame of every video are left out, as in DAVIS 2016; for clips that are together
+        all frames of a video, in order.
     output
-        The model's output that maps the foreground, `(N, H, W)`, `(N, 1, H, W)` or, with time, `(N, T, 1, H, W)` or
-        `(N, 1, T, H, W)`; default: the only one of such a shape. It is resized to the masks' size, bilinearly.
+        Name of the model output that is the map, `(N, H, W)`, `(N, 1, H, W)` or, with time, `(N, T, 1, H, W)` or
+        `(N, 1, T, H, W)`. Default: the only one of such a shape. Maps are resized to the masks' size, bilinearly.
     logits
         Whether the output is logits. Default: detected from the first batch, by whether a value is outside 0 to 1.
     batch
@@ -152,13 +152,13 @@ def evaluate_segmentation(
         return *plain(clip, runner.inputs), clip.masks
 
     with usable_clips(render, clips, evaluation.skipped, progress) as usable:
-        while some := list(islice(usable, batch)):
-            of_batch = [clip for clip, _ in some]
-            views, shown, truths = zip(*(rendered for _, rendered in some), strict=True)
+        while chunk := list(islice(usable, batch)):
+            of_batch = [clip for clip, _ in chunk]
+            views, shown, truths = zip(*(rendered for _, rendered in chunk), strict=True)
             predicted = maps(feeds(views, shown), [clip.id for clip in of_batch])
-            for clip, one, truth in zip(of_batch, predicted, truths, strict=True):
+            for clip, of_clip, truth in zip(of_batch, predicted, truths, strict=True):
                 used.append(clip)
-                overlaps.append(how.overlaps(one, truth, above, clip.id))
+                overlaps.append(how.overlaps(of_clip, truth, above, clip.id))
     check_any_usable(len(used), len(clips), evaluation.skipped)
     if skip_ends:
         _drop_ends(clips, used, overlaps)
@@ -170,7 +170,7 @@ def evaluate_segmentation(
 
 
 def mirrored(fed: Feeds) -> Feeds:
-    """Return what a runner is fed, with left and right exchanged: of frames, of flow as a picture and as vectors.
+    """Return feeds with left and right exchanged: frames, colour-coded flow and vectors of flow.
 
     Examples
     --------

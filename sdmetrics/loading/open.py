@@ -1,4 +1,4 @@
-"""Opens a model and the clips that suit it: the first two lines of every analysis."""
+"""Open a model and the clips for it: the first two lines of every analysis."""
 
 from __future__ import annotations
 

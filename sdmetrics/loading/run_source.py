@@ -48,7 +48,7 @@ class RunSource:
     def save(self, run: str | Path) -> Path:
         """Write `source.json` into the folder of a run; return its path.
 
-        Paths are written in full, but for files inside the folder, which may move with it.
+        Paths are absolute, except those of files inside the folder, which may move with it.
         """
         run = Path(run)
         document = {
@@ -108,13 +108,13 @@ class RunSource:
 
 
 def _stored(path: str | Path, run: Path) -> str:
-    """Return a path in full, or relative to the run's folder where it is inside."""
+    """Return an absolute path, or a path relative to the run's folder if it is inside."""
     full, folder = Path(path).resolve(), run.resolve()
     return (full.relative_to(folder) if full.is_relative_to(folder) else full).as_posix()
 
 
 def _stored_request(request: ClipRequest, run: Path) -> dict[str, object]:
-    """Return a request as JSON holds it."""
+    """Return a request as a JSON document."""
     folders = {name: getattr(request, name) for name in ("videos", "flow")}
     split = request.split
     return {
@@ -127,7 +127,7 @@ def _stored_request(request: ClipRequest, run: Path) -> dict[str, object]:
 
 
 def _read(path: Path) -> RunSource:
-    """Read the file, with full paths."""
+    """Read the file, with absolute paths."""
     options = "pass --model FILE and --clips CLIPS"
     folder = path.parent.resolve()
     try:
@@ -150,7 +150,7 @@ def _read(path: Path) -> RunSource:
 
 
 def _request(stored: dict[str, object], folder: Path) -> ClipRequest:
-    """Return the request that JSON holds."""
+    """Return the request of a JSON document."""
     request = ClipRequest(**stored)  # type: ignore[arg-type]
     for name, value in stored.items():
         if not isinstance(value, int | None if name in ("clips_per_video", "stride") else str | None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from sdmetrics.ablation.plan import plan_removals, stored_scores
 from sdmetrics.ablation.result import Ablation
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips.render import feeds, plain
+from sdmetrics.errors import InputError
 from sdmetrics.metrics.groups import group_of
 from sdmetrics.metrics.removal_mask import removal_mask
 from tests.helpers.fakes import broken_clip
@@ -179,11 +181,12 @@ class TestWork:
         assert sum(masks == {} for masks in runner.runs) == len(CLIPS)
 
     @pytest.mark.parametrize("batch", [1, 3, 16])
-    def test_the_batch_and_the_order_of_the_clips_change_nothing(self, found, batch):
+    def test_the_batch_and_the_order_of_the_clips_change_no_number(self, found, batch):
         again = quickly(clips=CLIPS[::-1], batch=batch, layers=["early", "late"])
-        assert again == found
+        assert [row["batch"] for row in again.ran_on] == [batch]
+        assert replace(again, ran_on=found.ran_on) == found
 
-    def test_an_interrupted_ablation_goes_on_to_the_same_bits(self, tmp_path):
+    def test_an_interrupted_ablation_resumes_to_the_same_bits(self, tmp_path):
         whole = quickly(out=tmp_path / "whole")
         runner = Linear(noise=1)
         stop = runner.run
@@ -211,16 +214,36 @@ class TestWork:
         quickly(again, out=tmp_path / "stopped")
         assert again.runs == []
 
-    @pytest.mark.parametrize(
-        "change", [{"fractions": (0.1, 0.6)}, {"batch": 5}, {"seed": 1}, {"layers": ["early"]}, {"results": 1}]
-    )
-    def test_other_settings_are_measured_anew(self, tmp_path, change):
+    @pytest.mark.parametrize("change", [{"fractions": (0.1, 0.6)}, {"seed": 1}, {"layers": ["early"]}, {"results": 1}])
+    def test_other_settings_are_computed_in_a_folder_of_their_own(self, tmp_path, change):
         quickly(out=tmp_path)
         runner = Linear(noise=1)
         change = {key: results_of(seed=value) if key == "results" else value for key, value in change.items()}
         assert quickly(runner, out=tmp_path, **change) == quickly(**change)
         assert runner.runs
         assert len(list((tmp_path / "ablation").iterdir())) == 2
+
+    def test_another_batch_resumes_instead_of_starting_again(self, tmp_path):
+        whole = quickly(out=tmp_path, batch=6)
+        (folder,) = (tmp_path / "ablation").iterdir()
+        parts = sorted(folder.glob("*.npz"))
+        for path in parts[:3]:
+            path.unlink()
+        runner = Linear(noise=1)
+        resumed = quickly(runner, out=tmp_path, batch=5)
+        assert 0 < len(runner.runs) < len(CLIPS) * 20
+        assert {row["batch"]: row["shards"] for row in resumed.ran_on} == {5: 3, 6: len(parts) - 3}
+        assert replace(resumed, ran_on=whole.ran_on) == whole
+        assert list((tmp_path / "ablation").iterdir()) == [folder]
+
+    def test_a_part_of_another_ablation_is_never_merged(self, tmp_path):
+        for name, seed in (("one", 0), ("other", 1)):
+            quickly(out=tmp_path / name, results=results_of(seed=seed))
+        (mine,), (theirs,) = ((tmp_path / name / "ablation").glob("*") for name in ("one", "other"))
+        path = sorted(mine.glob("*.npz"))[1]
+        shutil.copy(theirs / path.name, path)
+        with pytest.raises(InputError, match=rf"{path.name} belongs to another run .*remove it"):
+            quickly(out=tmp_path / "one")
 
     def test_clips_that_cannot_be_decoded_are_listed_and_change_nothing(self, found):
         broken = [replace(broken_clip(name), label="1") for name in ("b-one", "b-two")]

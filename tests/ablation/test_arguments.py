@@ -46,9 +46,9 @@ class TestScores:
     @pytest.mark.parametrize(
         ("score", "message"),
         [
-            (lambda *_: 0.5, r"score 'mine' gives float64 of shape \(\) for \d+ clip"),
-            (lambda _, clips: ["good"] * len(clips), "score 'mine' gives <U4"),
-            (lambda _, clips: [None] * len(clips), "score 'mine' gives object"),
+            (lambda *_: 0.5, r"score 'mine' returns float64 of shape \(\) for \d+ clip"),
+            (lambda _, clips: ["good"] * len(clips), "score 'mine' returns <U4"),
+            (lambda _, clips: [None] * len(clips), "score 'mine' returns object"),
             (lambda _, clips: [np.nan if "7" in c.id else 1 for c in clips], r"of clip 'clip-0\d7' is nan"),
         ],
     )
@@ -67,21 +67,21 @@ class TestRefused:
         [
             ({"layers": ["lat"]}, "there is no layer 'lat' in both run and probe; allowed: early, late"),
             ({"layers": []}, "layers is empty; allowed: early, late"),
-            ({"fractions": [0.5, 1.1]}, "fraction is 1.1; allowed: 0 to 1. For 10 % give 0.1"),
+            ({"fractions": [0.5, 1.1]}, "fraction is 1.1; allowed: 0 to 1. For 10 % pass 0.1"),
             ({"fractions": [float("nan")]}, "fraction is nan"),
-            ({"fractions": [0]}, "give at least one above 0"),
-            ({"repeats": 0}, "repeats is 0; allowed: 1 and above"),
-            ({"seed": -1}, "seed is -1; allowed: 0 and above"),
-            ({"batch": 0}, "batch is 0; allowed: 1 and above"),
+            ({"fractions": [0]}, "expected at least one above 0"),
+            ({"repeats": 0}, "repeats is 0; expected at least 1"),
+            ({"seed": -1}, "seed is -1; expected at least 0"),
+            ({"batch": 0}, "batch is 0; expected at least 1"),
             ({"by": "rank"}, "by is 'rank'; allowed: softmax, score"),
             ({"factors": ["motion"]}, r"factors are \['motion'\]; allowed: dynamic, static"),
             ({"clips": []}, "there are no clips"),
             ({"clips": [CLIPS[0], CLIPS[0]]}, "two clips have the id"),
-            ({"classes": {"walk": 0}}, "none of the 1 classes"),
+            ({"classes": {"walk": 0}}, "not one of the 1 classes"),
             ({"output": "scores"}, "no output 'scores'"),
             (
                 {"clips": [replace(broken_clip(), label="1")]},
-                "none of 1 clips could be used; broken: the file is damaged",
+                "0 of 1 clips could be used, expected at least 1; broken: the file is damaged",
             ),
         ],
     )
@@ -114,8 +114,10 @@ class TestRefused:
         with pytest.raises(InputError, match=r"has no masks.*open_model\(MODEL, masks=True\).*--masks -o PROBE"):
             quickly(runner)
 
-    def test_a_layer_whose_removal_nothing_feels(self, tmp_path):
-        with pytest.raises(InputError, match="without any unit of layer 'early' all outputs of all 48 clip"):
+    def test_a_layer_whose_removal_changes_no_output(self, tmp_path):
+        with pytest.raises(
+            InputError, match="zeroing all units of layer 'early' does not change any output for 48 clip"
+        ):
             quickly(Linear(deaf=("early",), noise=1), layers=["late", "early"], out=tmp_path)
         assert not (tmp_path / "ablation.json").exists()
         with pytest.raises(InputError, match="layer 'early'"):
@@ -141,7 +143,7 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            (None, "holds no ablation.json; make it: sdmetrics ablate"),
+            (None, "has no ablation.json; create it with: sdmetrics ablate"),
             ("half a {", "is damaged"),
             ("[]", "is damaged"),
             ("{}", "is damaged"),

@@ -59,7 +59,7 @@ def test_the_seed_changes_the_numbers(results):
     assert measure_biases(both(), CLIPS, seed=1).layers != results.layers
 
 
-def test_a_batch_is_never_larger_than_asked_for():
+def test_a_batch_is_never_larger_than_requested():
     runner = both()
     measure_biases(runner, CLIPS[:20], batch=4)
     assert max(runner.batches) <= 4
@@ -136,7 +136,7 @@ def test_an_activation_that_is_not_finite_names_layer_unit_and_clip(tmp_path, ba
         ({"threshold": 1.5}, "1.5"),
     ],
 )
-def test_bad_arguments_are_refused_before_any_work(arguments, words):
+def test_bad_arguments_are_errors_before_any_work(arguments, words):
     runner = arguments.setdefault("runner", both())
     with pytest.raises(InputError, match=words):
         measure_biases(**{"clips": CLIPS, **arguments})
@@ -166,19 +166,18 @@ def test_a_damaged_shard_is_computed_again(tmp_path):
     ("change", "words"),
     [
         ({"seed": 3}, "seed was 0, is 3"),
-        ({"batch": 7}, "batch was 6, is 7"),
         ({"clips": CLIPS[:50]}, "clips.count was 60, is 50"),
         ({"clips": [*CLIPS[:59], noise_clip(99)]}, "clips.sha256 was"),
-        ({"runner": NumpyRunner({"changes": changes})}, "runner.layers was"),
+        ({"runner": NumpyRunner({"changes": changes})}, r"layers was \[.*model.layers was"),
     ],
 )
-def test_another_run_under_the_same_folder_is_refused(tmp_path, change, words):
+def test_another_run_under_the_same_folder_is_an_error_that_names_the_difference(tmp_path, change, words):
     measure_biases(both(), CLIPS, out=tmp_path)
-    with pytest.raises(InputError, match=rf"other settings: .*{words}"):
+    with pytest.raises(InputError, match=rf"already contains a run with different settings: .*{words}"):
         measure_biases(**{"runner": both(), "clips": CLIPS, "out": tmp_path, **change})
 
 
-def test_another_window_of_the_same_clips_is_told_apart(tmp_path):
+def test_another_window_of_the_same_clips_is_another_run(tmp_path):
     measure_biases(both(), CLIPS, out=tmp_path)
     other = [replace(clip, stamp=f"{clip.stamp}, stride 4") for clip in CLIPS]
     with pytest.raises(InputError, match=r'clips.first was "clip-0000: 0", is "clip-0000: 0, stride 4"'):

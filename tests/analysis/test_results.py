@@ -80,13 +80,13 @@ def test_a_requirement_reads_back_as_it_was_written(layer, name, operator, limit
 @pytest.mark.parametrize(
     "text", ["", "dynamic >= 3", "s.dynamic = 3", "s.joint >= 3", "s.units.identical > 1", "s.dynamic >= x"]
 )
-def test_a_requirement_that_is_not_understood_says_what_is_allowed(text):
-    with pytest.raises(InputError, match=r"not understood; write 'LAYER\.MEASURE OPERATOR NUMBER'"):
+def test_a_requirement_that_cannot_be_parsed_says_what_is_allowed(text):
+    with pytest.raises(InputError, match=r"cannot be parsed; expected 'LAYER\.MEASURE OPERATOR NUMBER'"):
         RUN.check(text)
 
 
 def test_undefined_values_and_unknown_layers_are_errors():
-    with pytest.raises(InputError, match="no layer 'stage9' in the results; there are: stage4"):
+    with pytest.raises(InputError, match="no layer 'stage9' in the results; allowed: stage4"):
         RUN.check("stage9.dynamic >= 3")
     with pytest.raises(InputError, match=r"stage4\.static has no interval"):
         RUN.check("stage4.static >= 3", bound=True)
@@ -100,14 +100,14 @@ def test_results_are_read_back_as_they_were_saved(tmp_path):
 
 
 def test_loading_fails_closed(tmp_path):
-    with pytest.raises(InputError, match=r"holds no results\.json; give the folder"):
+    with pytest.raises(InputError, match=r"has no results\.json; pass the folder"):
         Results.load(tmp_path)
     RUN.save(tmp_path)
     path = tmp_path / "results.json"
     whole = path.read_text()
     for text, words in [
         (whole[:-20], "cannot be read"),
-        ("[]", "no JSON object"),
+        ("[]", "is not a JSON object"),
         (json.dumps({**json.loads(whole), "schema": 7}), "schema 7; this version reads schema 1"),
         (json.dumps({"schema": 1}), "is damaged"),
     ]:

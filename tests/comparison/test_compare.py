@@ -99,7 +99,7 @@ def test_a_run_does_not_differ_from_itself(folders):
 def test_without_the_same_clips_and_seed_there_is_no_interval_and_the_reason_is_told(folders, tmp_path):
     plain = {name: Results.load(folder) for name, folder in folders.items()}
     (row, _) = compare(plain).differences
-    assert row["intervals"] == "one is not read from its folder"
+    assert row["intervals"] == "one was not read from a folder"
     assert row["percent_static"] == pytest.approx(
         plain["other"].layer("a")["percent"]["static"] - plain["one"].layer("a")["percent"]["static"]
     )
@@ -242,14 +242,14 @@ class TestFolders:
         assert list(step_folders(tmp_path)) == [0, 300, 1_000_000]
         assert [point.step for point in compare({"a": tmp_path}).series["a"]] == [0, 300, 1_000_000]
 
-    def test_what_is_no_run(self, tmp_path):
-        with pytest.raises(InputError, match=r"holds no results.json; give the folder"):
+    def test_what_is_not_a_run(self, tmp_path):
+        with pytest.raises(InputError, match=r"has no results.json; pass the folder"):
             compare({"a": tmp_path})
-        with pytest.raises(InputError, match="no run is given"):
+        with pytest.raises(InputError, match="there are no runs"):
             compare({})
-        with pytest.raises(InputError, match="run 'a' has no step"):
+        with pytest.raises(InputError, match="run 'a' has no steps"):
             compare({"a": {}})
-        with pytest.raises(InputError, match="run 'a, step 3' has no layer"):
+        with pytest.raises(InputError, match="run 'a, step 3' has no layers"):
             compare({"a": {3: named()}})
 
     def test_the_numbers_are_a_csv_file(self, tmp_path):

@@ -44,30 +44,30 @@ def test_every_kind_of_file_gives_the_same_classes(tmp_path, name, text):
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("a.txt", "", ["no name", "one per line"]),
-        ("a.txt", " \n\n", ["no name"]),
+        ("a.txt", "", ["are empty", "one name per line"]),
+        ("a.txt", " \n\n", ["are empty"]),
         ("a.txt", "run\n\njump", ["class 1 ''", "in their order"]),
         ("a.txt", "run\njump\nrun\n", ["'run' twice"]),
-        ("a.json", "[]", ["no name"]),
-        ("a.json", "{}", ["no name"]),
+        ("a.json", "[]", ["are empty"]),
+        ("a.json", "{}", ["are empty"]),
         ("a.json", '["run", 3]', ["class 1 3"]),
         ("a.json", '[["Back", "15som"]]', ["class 0 ['Back', '15som']"]),
         ("a.json", '{"run": 0, "run": 1}', ["'run' twice"]),
-        ("a.json", '{"run": 0, "jump": 2}', ["2 names", "none of the index 1", "0 to 1"]),
-        ("a.json", '{"run": 1, "jump": 1}', ["none of the index 0"]),
-        ("a.json", '{"run": -1, "jump": 0}', ["'run' the index -1", "from 0 on"]),
+        ("a.json", '{"run": 0, "jump": 2}', ["2 names", "none has the index 1", "0 to 1"]),
+        ("a.json", '{"run": 1, "jump": 1}', ["none has the index 0"]),
+        ("a.json", '{"run": -1, "jump": 0}', ["'run' to -1", "at least 0"]),
         ("a.json", '{"run": "-1"}', ["'-1'"]),
         ("a.json", '{"run": 0.0}', ["0.0"]),
         ("a.json", '{"run": true}', ["True"]),
-        ("a.json", '{"0": "run"}', ["'0' the index 'run'"]),
-        ("a.json", '{"run": {"id": 0}}', ["index"]),
-        ("a.json", "7", ["hold 7", "a list of names"]),
-        ("a.json", "null", ["hold None"]),
+        ("a.json", '{"0": "run"}', ["'0' to 'run'"]),
+        ("a.json", '{"run": {"id": 0}}', ["'run' to [('id', 0)]"]),
+        ("a.json", "7", ["are 7", "a list of names"]),
+        ("a.json", "null", ["are None"]),
         ("a.json", "{run", ["cannot be read"]),
         ("a.json", "[" * 100_000, ["cannot be read"]),
     ],
 )
-def test_what_is_no_list_of_classes_is_refused_in_one_line(tmp_path, name, text, words):
+def test_what_is_not_a_list_of_classes_is_an_error_of_one_line(tmp_path, name, text, words):
     path = written(tmp_path, text, name)
     with pytest.raises(InputError) as raised:
         read_classes(path)
@@ -77,7 +77,7 @@ def test_what_is_no_list_of_classes_is_refused_in_one_line(tmp_path, name, text,
         assert word in message
 
 
-def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path):
+def test_a_file_that_is_missing_or_not_text_is_an_error(tmp_path):
     with pytest.raises(InputError, match=r"gone\.txt cannot be read"):
         read_classes(tmp_path / "gone.txt")
     (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\x00")
@@ -100,7 +100,9 @@ def test_a_label_of_several_parts_counts_by_the_one_that_is_a_class():
     assert class_indices(labels, {"stripes": 0, "plain": 1, "dots": 2}).tolist() == [0, 2]
     # A name that has the sign itself is taken whole.
     assert class_indices([clip("on/off")], {"on": 0, "on/off": 1}).tolist() == [1]
-    with pytest.raises(InputError, match=r"'right/stripes', in which 'right' and 'stripes' are classes; one must be"):
+    with pytest.raises(
+        InputError, match=r"'right/stripes', in which 'right' and 'stripes' are classes; expected exactly one"
+    ):
         class_indices([clip("right/stripes")], {"right": 0, "stripes": 1})
 
 
@@ -112,11 +114,11 @@ def test_without_classes_labels_are_numbers():
 
 
 def test_a_clip_without_a_label_or_of_no_class_is_named_with_what_is_allowed():
-    with pytest.raises(InputError, match=r"'wave' has no label; give a CSV file"):
+    with pytest.raises(InputError, match=r"'wave' has no label; use a CSV file"):
         class_indices([clip(None)], {"run": 0})
     many = {name: index for index, name in enumerate("abcdefgh")}
     with pytest.raises(InputError, match=r"'wave' has the label 'run', .* 8 classes: 'a', 'b', 'c', 'd', 'e', …\."):
         class_indices([clip("run")], many)
-    with pytest.raises(InputError, match=r"none of the 1 classes: 'jump'\."):
+    with pytest.raises(InputError, match=r"not one of the 1 classes: 'jump'\."):
         class_indices([clip("run")], {"jump": 0})
     assert class_indices([], {"jump": 0}).shape == (0,)

@@ -85,7 +85,7 @@ def test_nothing_found_where_nothing_is_is_right_and_nothing_known_is_undefined(
     ],
 )
 def test_arrays_that_are_no_masks_are_refused(predicted, truth):
-    with pytest.raises(InputError, match=r"needed: bool and uint8 of one shape \(…, H, W\)"):
+    with pytest.raises(InputError, match=r"expected bool and uint8 of one shape \(…, H, W\)"):
         region_similarity(predicted, truth)
 
 

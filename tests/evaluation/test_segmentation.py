@@ -161,7 +161,7 @@ def test_an_output_that_turns_out_to_be_logits_after_a_while_is_an_error():
         loud = feeds["rgb"][:, 0, 0, 0, 0] == 255
         return feeds["rgb"].mean(axis=-1) / 255 * np.where(loud, 5, 0.5)[:, None, None, None]
 
-    with pytest.raises(InputError, match=r"clip 'loud': the model's output lies outside 0 to 1.*logits=True"):
+    with pytest.raises(InputError, match=r"clip 'loud': the model's output is outside 0 to 1.*logits=True"):
         evaluate_segmentation(NumpySegmenter(later), clips, batch=2)
     assert evaluate_segmentation(NumpySegmenter(later), clips, batch=2, logits=False).clips
 
@@ -190,9 +190,13 @@ def test_the_output_that_maps_foreground_is_found_or_asked_for():
     assert map_output({"mask": mask, "edge": edge}, "edge").shape == (1, 1, 8, 8)
     for outputs, name, words in (
         ({"mask": mask, "edge": edge}, None, r"several outputs .* mask \(1, 1, 4, 4\), edge \(1, 1, 8, 8\); name one"),
-        ({"features": features}, None, r"no output maps the foreground.*features \(1, 9, 4, 4\)"),
+        ({"features": features}, None, r"no output has the shape of a map of the foreground .*features \(1, 9, 4, 4\)"),
         ({"mask": mask}, "masks", r"no output 'masks'; allowed: mask \(1, 1, 4, 4\)"),
-        ({"mask": mask, "features": features}, "features", r"'features' is no map with one channel"),
+        (
+            {"mask": mask, "features": features},
+            "features",
+            r"'features' does not have the shape of a map of the foreground",
+        ),
     ):
         with pytest.raises(InputError, match=words):
             map_output(outputs, name)
@@ -296,7 +300,7 @@ def test_a_clip_that_cannot_be_used_is_skipped_and_none_at_all_is_an_error():
     assert list(reasons) == ["bare", "large", "broken", "wrong"]
     for name, words in (("bare", "no masks"), ("large", "9×16"), ("broken", "damaged"), ("wrong", "(T, h, w)")):
         assert words in reasons[name]
-    with pytest.raises(InputError, match=r"none of 1 clips could be used; bare: .*no masks"):
+    with pytest.raises(InputError, match=r"0 of 1 clips could be used, .*; bare: .*no masks"):
         evaluate_segmentation(NumpySegmenter(), [bare])
 
 
@@ -305,15 +309,15 @@ def test_what_cannot_be_evaluated_is_refused_at_once():
     for words, clips, options in (
         ("there are no clips", [], {}),
         ("protocol is 'davis'; allowed: region, moca", [shifted(0)], {"protocol": "davis"}),
-        ("threshold is 50; allowed: 0 to 1", [shifted(0)], {"threshold": 50}),
-        ("threshold is nan; allowed: 0 to 1", [shifted(0)], {"threshold": float("nan")}),
+        ("threshold is 50; expected at least 0 and below 1", [shifted(0)], {"threshold": 50}),
+        ("threshold is nan; expected at least 0 and below 1", [shifted(0)], {"threshold": float("nan")}),
         ("batch is 0", [shifted(0)], {"batch": 0}),
     ):
         with pytest.raises(InputError, match=words):
             evaluate_segmentation(runner, clips, **options)
     assert runner.batches == []
     two = clip_of("two", square(0, 0, 2), np.concatenate([square(0, 0, 2)] * 2))
-    with pytest.raises(InputError, match=r"has 1 map\(s\) of clip 'two', which has 2 mask\(s\)"):
+    with pytest.raises(InputError, match=r"has 1 map\(s\) for clip 'two', which has 2 mask\(s\)"):
         evaluate_segmentation(runner, [two])
     unknown = clip_of("unknown", square(0, 0, 2), np.full((1, 4, 4), 255))
     with pytest.raises(InputError, match=r"no frame of 1 clip\(s\) is scored"):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.clips.clip import Clip
-from sdmetrics.clips.segmentation.datasets import open_segmentation
+from tests.helpers.requests import open_segmentation
 from tests.helpers.videos import numbered, numbers_of
 
 HEIGHT, WIDTH = 64, 128

@@ -1,4 +1,4 @@
-"""What a run was made of is found again: when files move, and when they don't."""
+"""The model and the clips of a run are found again: when files move, and when they don't."""
 
 import json
 import shutil
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sdmetrics.clips.generated.world import APPEARANCES, MOTIONS, world_clips
+from sdmetrics.clips.request import ClipRequest
 from sdmetrics.demo import demo_model, run_demo
 from sdmetrics.errors import InputError
 from sdmetrics.evaluation.labels import class_indices, read_classes
@@ -34,30 +35,49 @@ def videos(tmp_path):
 def test_a_source_is_read_as_it_was_written_from_wherever(tmp_path, model, videos, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "val.txt").write_text("0.mp4")
-    written = RunSource("model.onnx", "videos", ("stage1", "stage4"), 2, 3, "videos", "val.txt", "flow")
+    written = RunSource("model.onnx", ClipRequest("videos", 2, 3, "videos", "val.txt", "flow"))
     assert written.save("run").name == "source.json"
     monkeypatch.chdir("/")
     split, flow = str(tmp_path / "val.txt"), str(tmp_path / "flow")
-    expected = RunSource(str(model), str(videos), ("stage1", "stage4"), 2, 3, str(videos), split, flow)
+    expected = RunSource(str(model), ClipRequest(str(videos), 2, 3, str(videos), split, flow))
     assert RunSource.load(tmp_path / "run") == expected
 
 
 def test_a_split_may_be_a_name_and_belongs_to_its_clips(tmp_path, model, videos):
-    RunSource(str(model), str(videos), split="val", flow=str(videos)).save(tmp_path / "run")
-    assert RunSource.load(tmp_path / "run").split == "val"
-    other = RunSource.load(tmp_path / "run", clips=videos)
+    RunSource(str(model), ClipRequest(str(videos), split="val", flow=str(videos))).save(tmp_path / "run")
+    assert RunSource.load(tmp_path / "run").request.split == "val"
+    other = RunSource.load(tmp_path / "run", clips=videos).request
     assert (other.split, other.flow) == (None, None)
 
 
-def test_runs_of_before_had_neither_split_nor_flow(tmp_path, model, videos):
-    path = RunSource(str(model), str(videos)).save(tmp_path / "run")
-    document = json.loads(path.read_text())
-    path.write_text(json.dumps({key: value for key, value in document.items() if key not in ("split", "flow")}))
-    assert RunSource.load(tmp_path / "run") == RunSource(str(model), str(videos))
+def test_all_that_is_annotated_stays_all_that_is_annotated(tmp_path, model, videos):
+    source = RunSource(str(model), ClipRequest(str(videos), clips_per_video=None))
+    source.save(tmp_path / "run")
+    assert RunSource.load(tmp_path / "run") == source
+    assert RunSource.load(tmp_path / "run", clips="world:3").request == ClipRequest("world:3", clips_per_video=None)
+
+
+def test_a_run_without_files_names_the_options_that_it_needs(tmp_path, model, videos):
+    RunSource(None, None).save(tmp_path)
+    with pytest.raises(InputError, match="was not made from a model file; pass one with --model FILE"):
+        RunSource.load(tmp_path)
+    with pytest.raises(InputError, match="were not opened from a path; pass one with --clips CLIPS"):
+        RunSource.load(tmp_path, model=model)
+    runner = open_model(model, provider="cpu", threads=1)
+    with pytest.raises(InputError, match="were not opened from a path; pass one with --clips CLIPS"):
+        RunSource(str(model), None).open_clips(runner)
+    assert RunSource.load(tmp_path, model=model, clips=videos) == RunSource(str(model), ClipRequest(str(videos)))
+
+
+def test_a_run_of_an_older_schema_says_what_to_pass(tmp_path, model, videos):
+    old = {"schema": 1, "model": str(model), "clips": str(videos), "layers": None, "clips_per_video": 0}
+    (tmp_path / "source.json").write_text(json.dumps(old))
+    with pytest.raises(InputError, match="its schema is not 2.*pass --model FILE and --clips CLIPS"):
+        RunSource.load(tmp_path)
 
 
 def test_the_clips_are_cut_as_in_the_run(tmp_path, model, videos):
-    RunSource(str(model), str(videos), clips_per_video=2, stride=2).save(tmp_path / "run")
+    RunSource(str(model), ClipRequest(str(videos), clips_per_video=2, stride=2)).save(tmp_path / "run")
     runner = open_model(model, provider="cpu", threads=1)
     found = RunSource.load(tmp_path / "run").open_clips(runner)
     assert [c.id for c in found] == ["0.mp4#0", "0.mp4#1", "1.mp4#0", "1.mp4#1"]
@@ -69,51 +89,64 @@ def test_files_inside_the_folder_move_with_it(tmp_path, model):
     run = tmp_path / "run"
     run.mkdir()
     shutil.move(model, run / "model.onnx")
-    RunSource(str(run / "model.onnx"), "world:4:1").save(run)
+    RunSource(str(run / "model.onnx"), ClipRequest("world:4:1")).save(run)
     moved = shutil.move(run, tmp_path / "elsewhere")
-    assert RunSource.load(moved) == RunSource(str(moved / "model.onnx"), "world:4:1")
+    assert RunSource.load(moved) == RunSource(str(moved / "model.onnx"), ClipRequest("world:4:1"))
 
 
 def test_what_has_moved_is_named_with_the_option_that_helps(tmp_path, model, videos):
     run = tmp_path / "run"
-    RunSource(str(model), str(videos)).save(run)
+    RunSource(str(model), ClipRequest(str(videos))).save(run)
     gone = shutil.move(model, tmp_path / "moved.onnx")
-    with pytest.raises(InputError, match=r"model of .* not at .*model\.onnx any more; .*--model FILE"):
+    with pytest.raises(InputError, match=r"model of .* no longer at .*model\.onnx; .*--model FILE"):
         RunSource.load(run)
-    assert RunSource.load(run, model=gone) == RunSource(str(gone), str(videos))
+    assert RunSource.load(run, model=gone) == RunSource(str(gone), ClipRequest(str(videos)))
     shutil.rmtree(videos)
-    with pytest.raises(InputError, match=r"clips of .* not at .*videos any more; .*--clips CLIPS"):
+    with pytest.raises(InputError, match=r"clips of .* no longer at .*videos; .*--clips CLIPS"):
         RunSource.load(run, model=gone)
-    assert RunSource.load(run, model=gone, clips="world:3") == RunSource(str(gone), "world:3")
+    assert RunSource.load(run, model=gone, clips="world:3") == RunSource(str(gone), ClipRequest("world:3"))
 
 
 def test_other_clips_do_without_the_folder_of_the_first_ones(tmp_path, model, videos):
-    RunSource(str(model), str(videos), clips_per_video=3, videos=str(videos)).save(tmp_path)
-    assert RunSource.load(tmp_path, clips="other.csv") == RunSource(str(model), "other.csv", clips_per_video=3)
+    RunSource(str(model), ClipRequest(str(videos), clips_per_video=3, videos=str(videos))).save(tmp_path)
+    expected = RunSource(str(model), ClipRequest("other.csv", clips_per_video=3))
+    assert RunSource.load(tmp_path, clips="other.csv") == expected
 
 
-def test_a_run_without_a_source_wants_both_options(tmp_path):
+def test_a_run_without_a_source_needs_both_options(tmp_path):
     for given in ({}, {"model": "m.onnx"}, {"clips": "c.csv"}):
-        with pytest.raises(InputError, match=r"holds no source\.json.*--model FILE --clips CLIPS"):
+        with pytest.raises(InputError, match=r"has no source\.json.*--model FILE and --clips CLIPS"):
             RunSource.load(tmp_path, **given)
-    assert RunSource.load(tmp_path, model="m.onnx", clips="c.csv") == RunSource("m.onnx", "c.csv")
+    assert RunSource.load(tmp_path, model="m.onnx", clips="c.csv") == RunSource("m.onnx", ClipRequest("c.csv"))
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{}", '{"schema": 2}', '{"schema": 1}', "{", '{"schema": 1, "model": 3, "clips": "a", "layers": null}'],
+    [
+        "",
+        "[]",
+        "{}",
+        '{"schema": 2}',
+        "{",
+        '{"schema": 2, "model": 3, "clips": null}',
+        '{"schema": 2, "model": null, "clips": "videos"}',
+        '{"schema": 2, "model": null, "clips": {"path": 3}}',
+        '{"schema": 2, "model": null, "clips": {"path": "videos", "stride": "2"}}',
+    ],
 )
-def test_a_damaged_source_is_refused(tmp_path, text):
+def test_a_damaged_source_is_an_error(tmp_path, text):
     (tmp_path / "source.json").write_text(text)
     with pytest.raises(InputError, match=r"source\.json cannot be read .*--model FILE"):
         RunSource.load(tmp_path)
 
 
-def test_a_field_that_is_not_known_is_refused(tmp_path, model):
-    path = RunSource(str(model), "world:3").save(tmp_path)
-    path.write_text(json.dumps({**json.loads(path.read_text()), "speed": 2}))
-    with pytest.raises(InputError, match="speed"):
-        RunSource.load(tmp_path)
+def test_an_unknown_field_is_an_error(tmp_path, model):
+    path = RunSource(str(model), ClipRequest("world:3")).save(tmp_path)
+    document = json.loads(path.read_text())
+    for damaged in ({**document, "speed": 2}, {**document, "clips": {**document["clips"], "speed": 2}}):
+        path.write_text(json.dumps(damaged))
+        with pytest.raises(InputError, match="speed"):
+            RunSource.load(tmp_path)
 
 
 def test_a_world_is_opened_by_its_name():
@@ -155,13 +188,14 @@ def test_the_demo_leaves_all_that_later_commands_need(tmp_path):
         assert [classes[index] in c.label for index, c in zip(labels, clips, strict=True)] == [True] * 4
 
 
-def test_analyze_says_what_it_was_made_of(tmp_path, command, model, videos, monkeypatch):
+def test_analyze_records_its_model_and_clips(tmp_path, command, model, videos, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = ("--clips-per-video", 2, "--stride", 1, "-l", "stage1", "-o", "run", "--provider", "cpu", "--threads", 1)
     code, _, err = command("analyze", "model.onnx", "videos", *options)
     assert (code, err) == (0, "")
-    assert RunSource.load("run") == RunSource(str(model), str(videos), ("stage1",), 2, 1)
+    expected = RunSource(str(model), ClipRequest(str(videos), clips_per_video=2, stride=1))
+    assert RunSource.load("run") == expected
     code, _, err = command("analyze", "model.onnx", "world:9", "-o", "run", "--provider", "cpu", "--threads", 1)
     assert code == 2
-    assert "other settings" in err
-    assert RunSource.load("run").clips == str(videos), "a run that was refused leaves the folder as it was"
+    assert "different settings" in err
+    assert RunSource.load("run") == expected, "an error leaves the folder as it was"
