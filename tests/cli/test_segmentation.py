@@ -91,7 +91,7 @@ def test_styles_and_their_flow_that_were_made_elsewhere(command, model, tmp_path
         write_flo(flow / video / "0.flo", rng.normal(size=(*SIZE, 2)).astype(np.float32))
     code, _, error = command("analyze", model, styles, "--out", tmp_path / "none", *ON_CPU)
     assert code == 2
-    assert "clip 'a' has no optical flow, which the model reads; give a folder with it" in error
+    assert "has no optical flow, which the model reads; pass a folder of flow" in error
     code, _, error = command("analyze", model, styles, "--flow", flow, "--out", run, *ON_CPU)
     assert code == 0, error
     results = Results.load(run)
