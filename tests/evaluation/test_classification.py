@@ -104,13 +104,9 @@ def test_the_output_that_scores_classes_is_found_or_asked_for():
     logits, other, image = np.zeros((2, 5)), np.zeros((2, 9)), np.zeros((2, 3, 4, 4))
     assert class_scores({"image": image, "logits": logits}) is logits
     assert class_scores({"other": other, "logits": logits}, "logits") is logits
-    with pytest.raises(
-        InputError, match=r"several outputs have the shape of .* other \(2, 9\), logits \(2, 5\); name one"
-    ):
+    with pytest.raises(InputError, match=r"several outputs .* other \(2, 9\), logits \(2, 5\); name one"):
         class_scores({"other": other, "logits": logits})
-    with pytest.raises(
-        InputError, match=r"no output has the shape of class scores \(clips, classes\).*image \(2, 3, 4, 4\)"
-    ):
+    with pytest.raises(InputError, match=r"no output has the shape of class scores .*image \(2, 3, 4, 4\)"):
         class_scores({"image": image})
     with pytest.raises(InputError, match=r"no output 'logit'; allowed: logits \(2, 5\)"):
         class_scores({"logits": logits}, "logit")

@@ -100,9 +100,7 @@ def test_a_label_of_several_parts_counts_by_the_one_that_is_a_class():
     assert class_indices(labels, {"stripes": 0, "plain": 1, "dots": 2}).tolist() == [0, 2]
     # A name that has the sign itself is taken whole.
     assert class_indices([clip("on/off")], {"on": 0, "on/off": 1}).tolist() == [1]
-    with pytest.raises(
-        InputError, match=r"'right/stripes', in which 'right' and 'stripes' are classes; expected exactly one"
-    ):
+    with pytest.raises(InputError, match=r"in which 'right' and 'stripes' are classes; expected exactly one"):
         class_indices([clip("right/stripes")], {"right": 0, "stripes": 1})
 
 

@@ -195,7 +195,7 @@ def test_the_output_that_maps_foreground_is_found_or_asked_for():
         (
             {"mask": mask, "features": features},
             "features",
-            r"'features' does not have the shape of a map of the foreground",
+            r"'features' does not have the shape of a map",
         ),
     ):
         with pytest.raises(InputError, match=words):

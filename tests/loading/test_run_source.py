@@ -72,7 +72,7 @@ def test_a_run_without_files_names_the_options_that_it_needs(tmp_path, model, vi
 def test_a_run_of_an_older_schema_says_what_to_pass(tmp_path, model, videos):
     old = {"schema": 1, "model": str(model), "clips": str(videos), "layers": None, "clips_per_video": 0}
     (tmp_path / "source.json").write_text(json.dumps(old))
-    with pytest.raises(InputError, match="its schema is not 2.*pass --model FILE and --clips CLIPS"):
+    with pytest.raises(InputError, match=r"its schema is not 2.*pass --model FILE and --clips CLIPS"):
         RunSource.load(tmp_path)
 
 

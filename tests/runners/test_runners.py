@@ -103,7 +103,7 @@ def test_frames_of_any_strides_can_be_fed(runners):
             np.testing.assert_array_equal(runner(strided)[layer], runner(plain)[layer])
 
 
-def test_identity_is_json_names_no_place_and_tells_models_apart(tmp_path):
+def test_identity_is_json_without_paths_and_differs_between_models(tmp_path):
     (tmp_path / "elsewhere.onnx").write_bytes(probed("framewise"))
     first, second = (
         OnnxRunner(tmp_path / "elsewhere.onnx", provider="cpu"),
@@ -111,12 +111,21 @@ def test_identity_is_json_names_no_place_and_tells_models_apart(tmp_path):
     )
     assert first.identity == second.identity == json.loads(json.dumps(first.identity))
     assert str(tmp_path) not in json.dumps(first.identity)
-    assert first.identity["name"] == "framewise"
+    assert (first.name, "name" in first.identity) == ("framewise", False)
     assert first.circumstance["provider"] == "cpu"
     assert first.circumstance["runtime"] == f"onnxruntime {onnxruntime.__version__}"
     assert first.identity["framework"] == f"torch {torch.__version__}"
-    other = OnnxRunner(probed("time-major"), provider="cpu").identity
-    assert {key for key in other if other[key] != first.identity[key]} >= {"model_sha256", "probe_sha256", "name"}
+    other = OnnxRunner(probed("time-major"), provider="cpu")
+    differing = {key for key, value in other.identity.items() if value != first.identity[key]}
+    assert differing >= {"model_sha256", "layers"}
+    assert other.circumstance["probe_sha256"] != first.circumstance["probe_sha256"]
+
+
+def test_what_may_differ_between_machines_is_not_part_of_the_identity():
+    one, two = (OnnxRunner(probed("framewise"), provider="cpu", threads=threads) for threads in (1, 2))
+    assert one.identity == two.identity
+    assert (one.circumstance["threads"], two.circumstance["threads"]) == (1, 2)
+    assert not {"provider", "threads", "runtime", "device", "probe_sha256"} & set(one.identity)
 
 
 def test_threads_follow_the_affinity_unless_given():
@@ -155,15 +164,15 @@ def tiny(tmp_path_factory):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rgb": GOOD["rgb"].astype(np.float32)}, "rgb is float32 of shape .* expected: uint8 of shape"),
-        ({"rgb": GOOD["rgb"][0]}, "expected: uint8 of shape"),
-        ({"rgb": GOOD["rgb"][..., :1]}, "expected: uint8 of shape"),
-        ({"rgb": GOOD["rgb"][:, :, :7]}, r"expected: uint8 of shape \(N, T, 8, 8, 3\)"),
+        ({"rgb": GOOD["rgb"].astype(np.float32)}, "rgb is float32 of shape .* expected uint8 of shape"),
+        ({"rgb": GOOD["rgb"][0]}, "expected uint8 of shape"),
+        ({"rgb": GOOD["rgb"][..., :1]}, "expected uint8 of shape"),
+        ({"rgb": GOOD["rgb"][:, :, :7]}, r"expected uint8 of shape \(N, T, 8, 8, 3\)"),
         ({"rgb": GOOD["rgb"][:0], "video/order": GOOD["video/order"][:0]}, "at least one clip and one frame"),
         ({"rgb": GOOD["rgb"][:, :0]}, "at least one clip and one frame"),
-        ({"video/order": GOOD["video/order"].astype(np.int32)}, r"expected: int64 of shape \(2, 2\)"),
-        ({"video/order": GOOD["video/order"][:1]}, r"expected: int64 of shape \(2, 2\)"),
-        ({"video/order": GOOD["video/order"][:, :1]}, r"expected: int64 of shape \(2, 2\)"),
+        ({"video/order": GOOD["video/order"].astype(np.int32)}, r"expected int64 of shape \(2, 2\)"),
+        ({"video/order": GOOD["video/order"][:1]}, r"expected int64 of shape \(2, 2\)"),
+        ({"video/order": GOOD["video/order"][:, :1]}, r"expected int64 of shape \(2, 2\)"),
         ({"video/order": np.array([[0, 3], [0, 1]])}, "names frames 0 to 3; expected 0 to 2"),
         ({"video/order": np.array([[0, -1], [0, 1]])}, "names frames -1 to 1; expected 0 to 2"),
         ({"flow": GOOD["rgb"]}, r"feeds are .*'flow'.*; expected \['rgb', 'video/order'\]"),
@@ -216,14 +225,14 @@ def test_any_order_of_any_clip_is_gathered(tiny, data):
         np.testing.assert_allclose(found[layer], expected[layer], rtol=0, atol=1e-5)
 
 
-def test_what_is_no_probe_says_so_in_one_line(tmp_path):
+def test_what_is_not_a_probe_is_an_error_of_one_line(tmp_path):
     (tmp_path / "notes.onnx").write_text("notes " * 99)
     (tmp_path / "model.onnx").write_bytes(exported("framewise"))
     for probe, message in [
         (tmp_path / "absent.onnx", "absent.onnx does not exist"),
-        (tmp_path / "notes.onnx", "notes.onnx is no probe; make one: sdmetrics probe MODEL"),
+        (tmp_path / "notes.onnx", "notes.onnx is not a probe; make one: sdmetrics probe MODEL"),
         (tmp_path / "model.onnx", "model.onnx is a model, not a probe"),
-        (b"", "the probe is no probe|does not exist"),
+        (b"", "the probe is not a probe"),
     ]:
         with pytest.raises(InputError, match=message) as caught:
             OnnxRunner(probe)
@@ -262,7 +271,7 @@ def listed_only(monkeypatch):
 @pytest.mark.usefixtures("listed_only")
 def test_asking_for_cuda_and_not_getting_it_is_an_error_though_the_runtime_says_nothing():
     with pytest.raises(
-        InputError, match=r"'cuda' cannot be had from onnxruntime.*CUDA, cuDNN or the driver does not load"
+        InputError, match=r"'cuda' is not available from onnxruntime.*CUDA, cuDNN or the driver does not load"
     ):
         OnnxRunner(probed("framewise"), provider="cuda")
 
@@ -278,7 +287,7 @@ def test_tf32_is_off_unless_asked_for(monkeypatch, options, tf32):
 
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
     monkeypatch.setattr(module, "open_session", watched)
-    with pytest.raises(InputError, match="'cuda' cannot be had"):
+    with pytest.raises(InputError, match="'cuda' is not available"):
         OnnxRunner(probed("framewise"), provider="cuda", **options)
     (cuda,) = [provider[1] for provider in asked if provider[0] == CUDA]
     assert cuda["use_tf32"] == tf32
@@ -288,7 +297,7 @@ def test_tf32_is_off_unless_asked_for(monkeypatch, options, tf32):
 def test_tf32_on_the_cpu_is_an_error(provider):
     if provider == "auto" and CUDA in loadable_providers():
         pytest.skip("CUDA loads here, so that auto takes it")
-    with pytest.raises(InputError, match="TF32 is asked for, which only CUDA has, and this runs on the CPU"):
+    with pytest.raises(InputError, match="TF32 requires CUDA, but the model runs on the CPU; drop allow_tf32"):
         OnnxRunner(probed("framewise"), provider=provider, allow_tf32=True)
 
 
@@ -345,7 +354,7 @@ def test_what_fails_when_bound_is_an_input_error(monkeypatch):
         raise RuntimeError("Failed to allocate memory for requested buffer of size 9\n")
 
     monkeypatch.setattr(runner._session, "run_with_iobinding", out_of_memory)
-    with pytest.raises(InputError, match=r"batch of 2 view\(s\): Failed to allocate .* take a smaller batch"):
+    with pytest.raises(InputError, match=r"batch of 2 view\(s\): Failed to allocate .* use a smaller batch"):
         runner(random_feeds(runner.inputs, 2))
 
 
