@@ -1,4 +1,4 @@
-"""Takes the README's picture of the demo's report: `make picture`, where a Chromium is installed."""
+"""Take the README's image of the demo's report: `make picture`, which needs Chromium."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from playwright.sync_api import sync_playwright
 HERE = Path(__file__).resolve().parent
 REPORT = HERE.parent / "demo" / "report.html"
 FLAGS = ["--no-sandbox", "--disable-gpu"]
-WORDS = "section[aria-labelledby=words]"
+GLOSSARY = "section[aria-labelledby=glossary]"
 
 
 def main() -> None:
-    """Photograph the page down to the first run's units, without the explanation of its words."""
+    """Save a screenshot of the page down to the units of the first run, without the glossary."""
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         page = browser.new_page(viewport={"width": 1160, "height": 900}, device_scale_factor=1.5)
         page.goto(REPORT.as_uri())
         page.locator("canvas").last.wait_for()
-        page.add_style_tag(content=f"{WORDS} {{ display: none }}")
+        page.add_style_tag(content=f"{GLOSSARY} {{ display: none }}")
         page.wait_for_timeout(1000)
         bottom = page.locator("section[aria-labelledby=units] h3").nth(1).bounding_box()
         assert bottom is not None

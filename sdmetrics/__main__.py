@@ -8,7 +8,7 @@ from sdmetrics.errors import InputError, MissingExtra
 
 
 def main() -> None:
-    """Run the command; what a user can mend is one line on standard error and exit code 2, never a traceback."""
+    """Run the command. An error that a user can fix is one line on standard error and exit code 2, not a traceback."""
     try:
         from sdmetrics.cli import app
     except ImportError as error:
@@ -20,7 +20,7 @@ def main() -> None:
 
 
 def _stop(message: str) -> None:
-    """Print the error and leave."""
+    """Print the error and exit with status 2."""
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(2)
 

@@ -1,4 +1,4 @@
-"""The command line: each command is a few calls of the library and what it prints."""
+"""The command line: each command calls the library and prints the outcome."""
 
 from __future__ import annotations
 
@@ -20,16 +20,18 @@ from sdmetrics.cli import compare  # noqa: F401  isort: skip
 from sdmetrics.cli import ablate  # noqa: F401  isort: skip
 from sdmetrics.cli import evaluate  # noqa: F401  isort: skip
 from sdmetrics.cli import centre_bias  # noqa: F401  isort: skip
-from sdmetrics.cli.app import app, console
+from sdmetrics.cli.app import app, console, join_lines
 
 __all__ = ["app"]
+
+join_lines(app)
 
 
 @app.callback(invoke_without_command=True)
 def version(
     show: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
-    """Print the version where it is asked for."""
+    """Print the version if --version is passed."""
     from sdmetrics._version import __version__
 
     if show:

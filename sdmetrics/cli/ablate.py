@@ -1,4 +1,4 @@
-"""`ablate`: what a model loses without the units that carry a factor."""
+"""`ablate`: the effect of removing the units that encode a factor."""
 
 from __future__ import annotations
 
@@ -9,8 +9,17 @@ import typer
 
 from sdmetrics.analysis.results import Results
 from sdmetrics.cli.app import app, console, print_skipped, resumable
-from sdmetrics.cli.conflicts import WITH_MASKS, WITHOUT_MASKS, refuse
-from sdmetrics.cli.options import CLIPS, FLOW_FOLDER, MODEL_OUTPUT
+from sdmetrics.cli.conflicts import check_conflicts
+from sdmetrics.cli.options import (
+    CLIPS_HELP,
+    FLOW_FOLDER,
+    LABELS,
+    MODEL_OUTPUT,
+    PROTOCOL,
+    PROVIDER,
+    RUN,
+    THREADS,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,52 +29,46 @@ if TYPE_CHECKING:
 
 @app.command()
 def ablate(
-    run: Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)],
-    labels: Annotated[
-        Path | None,
-        typer.Option(
-            help="The model's classes: one name per line in the order of its outputs, or JSON. Default: the clips' "
-            "labels are the outputs' indices.",
-            show_default=False,
-        ),
-    ] = None,
+    run: Annotated[Path, RUN],
+    labels: Annotated[Path | None, LABELS] = None,
     model: Annotated[
-        Path | None, typer.Option(help="An ONNX file, or a probe with masks. Default: the run's.", show_default=False)
+        Path | None,
+        typer.Option(help="ONNX file, or a probe with masks. Default: the run's model.", show_default=False),
     ] = None,
-    clips: Annotated[str | None, typer.Option(help=f"{CLIPS.help} Default: the run's.", show_default=False)] = None,
+    clips: Annotated[
+        str | None, typer.Option(help=f"{CLIPS_HELP} Default: the run's clips.", show_default=False)
+    ] = None,
     layer: Annotated[
         list[str] | None,
-        typer.Option("--layer", "-l", help="A layer that loses units; may be repeated. Default: the run's last."),
+        typer.Option("--layer", "-l", help="Layer to ablate; repeat for several. Default: the run's last layer."),
     ] = None,
     fraction: Annotated[
         list[float] | None,
-        typer.Option(help="A share of the layer's units to remove; may be repeated. Default: 0.1, 0.2, … 0.9."),
-    ] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Draws of every random removal.")] = 5,
-    by: Annotated[
-        str, typer.Option(help="Rank units by the softmax over a unit's factors (the authors' code), or by the score.")
-    ] = "softmax",
-    seed: Annotated[int, typer.Option(min=0, help="Of the first draw.")] = 0,
-    model_output: Annotated[str | None, MODEL_OUTPUT] = None,
-    protocol: Annotated[
-        str | None,
         typer.Option(
-            help="Of clips with masks: region, the overlap of what is marked and annotated; or moca, that of the boxes "
-            "around both. Default: region.",
+            help="Fraction of the layer's units to remove; repeat for several. Default: 0.1, 0.2, … 0.9.",
             show_default=False,
         ),
     ] = None,
-    provider: Annotated[str, typer.Option(help="auto, cpu or cuda; asked for cuda, it is CUDA or an error.")] = "auto",
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, help="CPU threads of the model. Default: the cores this process may use."),
-    ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Clips per run of the model, at most.")] = 16,
+    repeats: Annotated[int, typer.Option(min=1, help="Number of random draws.")] = 5,
+    by: Annotated[
+        str,
+        typer.Option(
+            help="Ranking of the units: softmax (over a unit's factors, as in the authors' code) or score (the "
+            "factor's score)."
+        ),
+    ] = "softmax",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first draw.")] = 0,
+    model_output: Annotated[str | None, MODEL_OUTPUT] = None,
+    protocol: Annotated[str | None, PROTOCOL] = None,
+    provider: Annotated[str, PROVIDER] = "auto",
+    threads: Annotated[int | None, THREADS] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Batch size, in clips.")] = 16,
 ) -> None:
-    """Remove units by factor and at random and watch the score fall; the run's report then shows the curves.
+    """Remove the most dynamic, the most static and random units, and measure how far the score drops.
 
-    The clips need labels, of which top-1 and top-5 are counted, or masks, which a segmentation is compared with. RUN
-    then holds ablation.csv and ablation.json; interrupted, the same command goes on.
+    Clips need class labels (scored by top-1 and top-5 accuracy) or segmentation masks (scored by IoU). Writes
+    ablation.csv and ablation.json to RUN, and adds the curves to its report. To resume an interrupted run, repeat the
+    command.
     """
     from sdmetrics.ablation.ablate import FRACTIONS
     from sdmetrics.ablation.ablate import ablate as run_ablation
@@ -76,14 +79,13 @@ def ablate(
     from sdmetrics.report import write_report
 
     results = Results.load(run)
-    expected = [row["name"] for row in (map(results.layer, layer) if layer else results.layers[-1:])]
+    chosen = [row["name"] for row in (map(results.layer, layer) if layer else results.layers[-1:])]
     classes = read_classes(labels) if labels else None
     source = RunSource.load(run, model=model, clips=clips)
-    runner = open_model(str(source.model), layers=expected, provider=provider, threads=threads, masks=True)
+    runner = open_model(str(source.model), layers=chosen, provider=provider, threads=threads, masks=True)
     listed = source.open_clips(runner, cache=run / FLOW_FOLDER)
     segments = any(clip.load_masks for clip in listed)
-    refuse(segments, {"--labels": labels}, WITH_MASKS)
-    refuse(not segments, {"--protocol": protocol}, WITHOUT_MASKS)
+    check_conflicts(segments, for_masks={"--protocol": protocol}, for_labels={"--labels": labels})
     with resumable():
         ablation = run_ablation(
             runner,
@@ -92,7 +94,7 @@ def ablate(
             classes=classes,
             output=None if segments else model_output,
             score=mask_score(protocol or "region", model_output) if segments else None,
-            layers=expected,
+            layers=chosen,
             fractions=fraction or FRACTIONS,
             repeats=repeats,
             by=by,
@@ -107,19 +109,20 @@ def ablate(
 
 
 def _print(ablation: Ablation) -> None:
-    """Print a table and its meaning per layer and score, and the clips that were skipped."""
+    """Print a table and a verdict per layer and score, and the skipped clips."""
     from sdmetrics.report import words
 
     for layer in ablation.layers:
         for score in ablation.scores:
             console.print(_table(ablation, layer["name"], score))
-            said = words.removal_verdict(ablation, layer["name"], score)
-            console.print(f"{layer['name']}, {score}: {said}\n", soft_wrap=True, markup=False, highlight=False)
+            verdict = words.removal_verdict(ablation, layer["name"], score)
+            text = f"{layer['name']}, {words.score_name(score)}: {verdict}\n"
+            console.print(text, soft_wrap=True, markup=False, highlight=False)
     print_skipped(ablation.clips["skipped"])
 
 
 def _table(ablation: Ablation, layer: str, score: str) -> Table:
-    """Return a row per fraction: the score without the units of each ranking, and each factor's against random."""
+    """Return a table of the scores per fraction and ranking, and of the differences to random removal."""
     from rich import box
     from rich.markup import escape
     from rich.table import Table
@@ -129,14 +132,14 @@ def _table(ablation: Ablation, layer: str, score: str) -> Table:
     rows = words.removal_table(ablation, layer, score)
     used, skipped = ablation.clips["used"], len(ablation.clips["skipped"])
     table = Table(
-        title=escape(f"{layer}, {score}: {used} clips used, {skipped} skipped"),
-        caption="mean without the units; brackets: 95 % interval over clips",
+        title=escape(f"{layer}, {words.score_name(score)}: {used} clips used, {skipped} skipped"),
+        caption="mean score without the units; brackets: 95 % interval over clips",
         box=box.SIMPLE_HEAD,
         padding=0,
         show_edge=False,
     )
     factors = list(rows[-1]["differences"])
-    table.add_column("units\ngone", justify="right", no_wrap=True)
+    table.add_column("units\nremoved", justify="right", no_wrap=True)
     for ranking in rows[-1]["curves"]:
         table.add_column(ranking, justify="right", no_wrap=True)
     for factor in factors:
@@ -147,9 +150,6 @@ def _table(ablation: Ablation, layer: str, score: str) -> Table:
         table.add_row(
             f"{100 * row['fraction']:.3g} %",
             *means,
-            *(
-                escape(f"{words.number(d['difference'])} {words.interval_text(words.known(d['ci95']))}")
-                for d in against
-            ),
+            *(escape(words.estimate(change["difference"], words.known(change["ci95"]))) for change in against),
         )
     return table

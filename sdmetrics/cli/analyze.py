@@ -1,4 +1,4 @@
-"""`analyze`: what a model encodes, measured on clips."""
+"""`analyze`: the static and dynamic biases of a model."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def analyze(
         typer.Option(
             "--out",
             "-o",
-            help="Folder of the run; an interrupted run in it is resumed. Default: runs/ and the model's name.",
+            help="Folder of the run. An interrupted run in it is resumed. Default: runs/ and the model's name.",
             show_default=False,
         ),
     ] = None,
@@ -56,19 +56,27 @@ def analyze(
     tf32: Annotated[bool, TF32] = False,
     batch: Annotated[int, BATCH] = 6,
     estimator: Annotated[
-        str, typer.Option(help="pearson (the paper), icc or reference (the authors' code).")
+        str,
+        typer.Option(
+            help="Estimator of the scores: pearson (the paper), icc, or reference (the authors' released code, which "
+            "differs from the paper)."
+        ),
     ] = "pearson",
-    threshold: Annotated[float, typer.Option(min=0, max=1, help="Scores above it encode a factor (λ of Eq. 3).")] = 0.5,
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Score above which a unit encodes a factor (λ of Eq. 3).")
+    ] = 0.5,
 ) -> None:
-    """Measure the biases of a model on videos, and write its report."""
+    """Measure the static and dynamic biases of a model's layers and units, and write a report."""
     from sdmetrics.clips.styles.networks import open_styles
     from sdmetrics.loading.open import open_clips, open_model
     from sdmetrics.run import analyze as run_analysis
 
     out = out or Path("runs") / model.stem
     runner = open_model(model, layers=layer, provider=provider, threads=threads, half=half, allow_tf32=tf32)
-    facts = {**runner.identity, **runner.circumstance}
-    console.print("runs on {provider} in {precision}, {threads} threads, {runtime}".format(**facts), highlight=False)
+    described = {**runner.identity, **runner.circumstance}
+    console.print(
+        "running on {provider} in {precision}, {threads} threads, {runtime}".format(**described), highlight=False
+    )
     listed = open_clips(
         clips,
         runner,

@@ -1,7 +1,9 @@
-"""The command itself, its console, and what all commands print alike."""
+"""The command itself, its console, and output that several commands share."""
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -10,8 +12,8 @@ from rich.console import Console
 
 app = typer.Typer(
     help="Does a video model look at motion, or only at single frames?\n\n"
-    "Measures, layer by layer and unit by unit, how much of what a model carries is in a single frame (static), and "
-    "how much needs several frames (dynamic). Start with: sdmetrics demo",
+    "Measures, layer by layer and unit by unit, how much of what a model encodes is visible in a single frame "
+    "(static) and how much needs several frames (dynamic). Start with: sdmetrics demo",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -21,7 +23,7 @@ console = Console()
 
 @contextmanager
 def resumable() -> Iterator[None]:
-    """Print, where a run is interrupted, how to resume it."""
+    """Print how to resume a run if it is interrupted."""
     try:
         yield
     except KeyboardInterrupt:
@@ -30,7 +32,14 @@ def resumable() -> Iterator[None]:
 
 
 def print_skipped(skipped: Iterable[Mapping[str, str]], prefix: str = "") -> None:
-    """Print the clips that were skipped, each with the reason."""
+    """Print the skipped clips, each with the reason."""
     for row in skipped:
         text = f"{prefix}skipped {row['id']}: {row['reason']}"
         console.print(text, style="yellow", soft_wrap=True, markup=False)
+
+
+def join_lines(commands: typer.Typer) -> None:
+    """Let help pages wrap the paragraphs of docstrings at the terminal's width, not where the source does."""
+    for command in commands.registered_commands:
+        text = inspect.getdoc(command.callback) if command.callback else None
+        command.help = re.sub(r"(?<=\S)\n(?=\S)", " ", text) if text else None

@@ -1,4 +1,4 @@
-"""`centre-bias`: where in the frame the objects of data sets are."""
+"""`centre-bias`: the position of objects in the frames of annotated data sets."""
 
 from __future__ import annotations
 
@@ -19,36 +19,42 @@ if TYPE_CHECKING:
     from sdmetrics.clips.clip import Clip
 
 ANY_SIZE = (224, 224)
-"""Of frames, which are not decoded; masks keep their own."""
+"""A placeholder: frames are not decoded, and masks keep their own size."""
 
 
 @app.command(name="centre-bias")
 def centre_bias(
-    clips: Annotated[list[Path], typer.Argument(help="Data sets with masks, as evaluate reads.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")] = Path("centre-bias"),
+    clips: Annotated[
+        list[Path], typer.Argument(help="Data sets with segmentation masks (see docs/clips.md).", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the numbers and the figure.")] = Path(
+        "centre-bias"
+    ),
     clips_per_video: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Frames per video, evenly spread. Default: all that are annotated.", show_default=False
+            min=1, help="Number of frames per video, evenly spaced. Default: all annotated frames.", show_default=False
         ),
     ] = None,
     videos: Annotated[Path | None, VIDEOS] = None,
     split: Annotated[str | None, SPLIT] = None,
 ) -> None:
-    """Average the masks of data sets: their centre bias, as maps and as a number.
+    """Measure the centre bias of annotated data sets: average the segmentation masks to a map and a number.
 
-    The number is how much likelier an object is in the central box, of half the frame's height and width, than in all
-    of it: 1 where objects are everywhere alike, 4 where they are in the box only.
+    The centre bias is the object density in the central box (half the height and width) divided by the density over the
+    whole frame: 1 for uniformly placed objects, 4 if all are inside the box.
     """
-    from sdmetrics.evaluation.centre_bias import centre_bias as measure
+    from sdmetrics.evaluation.centre_bias import centre_bias as measure_bias
     from sdmetrics.evaluation.centre_bias import save_centre_biases
     from sdmetrics.report.centre_bias_chart import number_text, write_centre_figure
 
     named = _by_name(clips)
     opened = {name: _annotated_clips(path, clips_per_video, videos, split) for name, path in named.items()}
-    biases = {name: measure(of_set) for name, of_set in opened.items()}
+    biases = {name: measure_bias(data_set) for name, data_set in opened.items()}
     rows = [(name, number_text(bias), bias.clips, bias.frames, len(bias.skipped)) for name, bias in biases.items()]
-    console.print(plain_table("centre bias", ("data set", "number", "clips", "frames", "skipped"), rows))
+    console.print(
+        plain_table("centre bias, with 95 % interval", ("data set", "centre bias", "clips", "frames", "skipped"), rows)
+    )
     for name, bias in biases.items():
         print_skipped(bias.skipped, f"{name}: ")
     console.print(f"numbers: {save_centre_biases(biases, out / 'centre-bias.json')}", soft_wrap=True)
@@ -62,14 +68,14 @@ def _by_name(paths: Sequence[Path]) -> dict[str, Path]:
     for path in paths:
         name = path.resolve().stem
         if name in named:
-            given = ", ".join(map(str, paths))
-            raise InputError(f"two data sets have the same name, {name!r} ({given}); rename one, or give it once")
+            listed = ", ".join(map(str, paths))
+            raise InputError(f"two data sets have the same name, {name!r} ({listed}); rename one, or pass it only once")
         named[name] = path
     return named
 
 
 def _annotated_clips(path: Path, clips_per_video: int | None, videos: Path | None, split: str | None) -> list[Clip]:
-    """Return clips of one frame each, which is annotated."""
+    """Return one clip per annotated frame."""
     from sdmetrics.clips.open import list_clips
 
     request = ClipRequest(path, clips_per_video, videos=videos, split=split)

@@ -1,4 +1,4 @@
-"""`compare`: checkpoints or models side by side."""
+"""`compare`: a comparison of checkpoints or models."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sdmetrics.cli.app import app, console
+from sdmetrics.cli.options import FIGURES
 from sdmetrics.cli.tables import plain_table
 from sdmetrics.errors import InputError
 from sdmetrics.metrics.classes import FACTORS, UNIT_CLASSES
+from sdmetrics.report.words import estimate, known, number
 
 if TYPE_CHECKING:
     from sdmetrics.comparison.compare import Comparison, Run
 
 STEPS_SHOWN = 12
-"""Of more, the terminal shows some, evenly spread; page and CSV have them all."""
+"""The maximum number of steps in a table, evenly spaced. Page and CSV contain all steps."""
 
 
 @app.command()
@@ -25,19 +27,19 @@ def compare(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            help="Folders of runs, or the folder of a training's measurements, whose steps are then taken in order.",
+            help="Folders of runs. The folder of a training's measurements stands for its steps, in order.",
             show_default=False,
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The page to write.")] = Path("compare.html"),
-    figures: Annotated[
-        Path | None, typer.Option(help="Also write the figures as PNG and SVG into this folder.")
+    out: Annotated[Path, typer.Option("--out", "-o", help="HTML page to write.")] = Path("compare.html"),
+    figures: Annotated[Path | None, FIGURES] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="CSV file for all numbers. Default: none is written.", show_default=False)
     ] = None,
-    csv: Annotated[Path | None, typer.Option(help="Also write all numbers to this CSV file.")] = None,
 ) -> None:
-    """Put checkpoints or models side by side: curves over training, layers against layers, and their differences.
+    """Compare checkpoints or models: curves over training, layers against layers, and differences.
 
-    What differs is given with an interval where both runs saw the same clips with the same seed.
+    Differences have confidence intervals if both runs are on disk and used the same clips and the same seed.
     """
     from sdmetrics.comparison.compare import compare as compare_runs
     from sdmetrics.report.comparison import write_comparison, write_comparison_figures
@@ -54,27 +56,29 @@ def compare(
 
 
 def _by_name(folders: Sequence[Path]) -> dict[str, Run]:
-    """Return the runs by their folders' names; steps of one training that are given one by one, together."""
+    """Return the runs by the names of their folders, with all steps of a training under its name."""
     from sdmetrics.comparison.step_folders import step_folders
 
     named: dict[str, Any] = {}
     seen: dict[str, tuple[Path, bool]] = {}
     for folder in (path.resolve() for path in folders):
         step = next((step for step, path in step_folders(folder.parent).items() if path == folder), None)
-        one = folder if step is None else folder.parent
-        known = seen.setdefault(one.name, (one, step is not None))
-        if known != (one, step is not None) or (step is None and one.name in named):
-            given = ", ".join(map(str, folders))
-            raise InputError(f"two runs have the same folder name, {one.name!r} ({given}); rename one, or give it once")
+        run = folder if step is None else folder.parent
+        earlier = seen.setdefault(run.name, (run, step is not None))
+        if earlier != (run, step is not None) or (step is None and run.name in named):
+            raise InputError(
+                f"two runs have the same folder name, {run.name!r} ({', '.join(map(str, folders))}); rename one, "
+                "or pass it only once"
+            )
         if step is None:
-            named[one.name] = folder
+            named[run.name] = folder
         else:
-            named.setdefault(one.name, {})[step] = folder
+            named.setdefault(run.name, {})[step] = folder
     return named
 
 
 def _print_tables(comparison: Comparison) -> None:
-    """Print each training's last layer, the runs' layers, and the differences of last layers."""
+    """Print the last layer of each training, the layers of all runs, and the differences between last layers."""
     columns = [*(f"layer %\n{factor}" for factor in FACTORS), *(f"units %\n{name}" for name in UNIT_CLASSES)]
     for name, points in comparison.trained.items():
         last = points[-1].results.layers[-1]["name"]
@@ -99,27 +103,24 @@ def _print_tables(comparison: Comparison) -> None:
 
 
 def _is_last(row: Mapping[str, Any], comparison: Comparison) -> bool:
-    """Whether a difference is that of two last layers."""
+    """Return whether a difference is between two last layers."""
     last = {point.name: point.results.layers[-1]["name"] for points in comparison.series.values() for point in points}
     return bool(row["from_layer"] == last[row["from"]] and row["to_layer"] == last[row["to"]])
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
-    """Write a layer's percents, whose intervals are in page and CSV, and the shares of its units."""
-    percents = [row[f"percent_{factor}"] for factor in FACTORS]
-    written = ["–" if value is None else f"{value:.1f}" for value in percents]
-    return written + [f"{100 * row[f'units_{name}'] / row['units']:.0f}" for name in UNIT_CLASSES]
+    """Format a layer's percents, whose intervals are in page and CSV, and the shares of its units."""
+    percents = [number(row[f"percent_{factor}"], 1) for factor in FACTORS]
+    return percents + [f"{100 * row[f'units_{name}'] / row['units']:.0f}" for name in UNIT_CLASSES]
 
 
 def _changes(row: Mapping[str, Any]) -> list[str]:
-    """Write the differences of the percents, and of what kind their intervals are."""
+    """Format the differences of the percents, and the kind of their intervals."""
     kind = f"none: {row['intervals']}" if row["intervals"] else "paired, 95 %"
     return [*(_difference(row, f"percent_{factor}") for factor in FACTORS), kind]
 
 
 def _difference(row: Mapping[str, Any], name: str) -> str:
-    """Write a difference and its interval."""
+    """Format a difference and its interval."""
     value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
-    if value is None:
-        return "–"
-    return f"{value:+.1f}" + (f" ({low:+.1f} to {high:+.1f})" if low is not None else "")
+    return estimate(value, known((low, high)), 1)

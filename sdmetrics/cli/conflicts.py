@@ -1,4 +1,4 @@
-"""What the commands say where options and clips, with masks or without, do not go together."""
+"""Checks that options fit the clips: some need segmentation masks, others need clips without them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,36 @@ from collections.abc import Mapping
 
 from sdmetrics.errors import InputError
 
-WITH_MASKS = "come with masks, and are for models that segment"
-WITHOUT_MASKS = "come without masks to compare a segmentation with"
 
+def check_conflicts(
+    masks: bool, for_masks: Mapping[str, object], for_labels: Mapping[str, object] | None = None
+) -> None:
+    """Check that no option was passed that has no meaning for the clips.
 
-def refuse(whether: bool, options: Mapping[str, object], why: str) -> None:
-    """Refuse options that have no meaning for these clips.
+    Parameters
+    ----------
+    masks
+        Whether the clips have segmentation masks.
+    for_masks, for_labels
+        The options for clips with segmentation masks, and those for labelled clips, by name. `None` and `False` mean
+        that the option was not passed.
+
+    Raises
+    ------
+    InputError
+        If an option for the other kind of clips was passed.
 
     Examples
     --------
-    >>> refuse(True, {"--flip": True, "--threshold": None}, WITHOUT_MASKS)
+    >>> check_conflicts(False, {"--flip": True, "--threshold": None})
     Traceback (most recent call last):
-    sdmetrics.errors.InputError: --flip cannot be asked for: the clips come without masks to compare a segmentation \
-with. Leave it out, or give other clips
+    sdmetrics.errors.InputError: --flip requires clips with segmentation masks; drop the option or pass an annotated \
+data set
     """
-    given = [name for name, value in options.items() if value is not None and value is not False]
-    if whether and given:
-        raise InputError(f"{', '.join(given)} cannot be asked for: the clips {why}. Leave it out, or give other clips")
+    useless = (for_labels or {}) if masks else for_masks
+    passed = [name for name, value in useless.items() if value is not None and value is not False]
+    if not passed:
+        return
+    kind, remedy = ("without", "labelled videos") if masks else ("with", "an annotated data set")
+    requires, option = ("requires", "the option") if len(passed) == 1 else ("require", "the options")
+    raise InputError(f"{', '.join(passed)} {requires} clips {kind} segmentation masks; drop {option} or pass {remedy}")

@@ -1,4 +1,4 @@
-"""`demo`: what to try first."""
+"""`demo`: a first run on two small models and generated clips."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from sdmetrics.cli.tables import results_table
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the two runs and their report.")] = Path("demo"),
-    clips: Annotated[int, typer.Option(min=2, help="Generated clips to analyse.")] = 320,
+    clips: Annotated[int, typer.Option(min=2, help="Number of generated clips.")] = 320,
     seed: Annotated[int, SEED] = 0,
 ) -> None:
-    """Analyse two small models whose answer is known: one tells motions, the other tells appearances."""
+    """Analyze two small models with a known answer: one recognizes motions, the other recognizes appearances."""
     from sdmetrics.demo import run_demo
     from sdmetrics.report import write_report
 
     with resumable():
         runs = run_demo(out, clips=clips, seed=seed)
     for name, results in runs.items():
-        console.print(results_table(results, f"trained to tell {name}s"))
+        console.print(results_table(results, f"trained to recognize {name}s"))
     console.print(f"report: {write_report(runs, out / 'report.html')}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What is installed, what of it loads, and what stands in the way of an analysis."""
+"""The diagnosis of an installation: versions, what loads, and fixes for what is broken."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PACKAGES = (
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the diagnosis; `remedy` is empty where nothing is wrong."""
+    """One line of the diagnosis; `remedy` is empty if nothing is wrong."""
 
     what: str
     found: str
@@ -33,7 +33,7 @@ class Finding:
 
 
 def diagnose() -> list[Finding]:
-    """Return what was found, problems with their remedies.
+    """Return the state of the installation, problems with their remedies.
 
     Examples
     --------
@@ -41,7 +41,7 @@ def diagnose() -> list[Finding]:
     'sdmetrics'
     """
     return [
-        _ourselves(),
+        _distribution(),
         Finding("Python", platform.python_version()),
         _runtime(),
         *_providers(),
@@ -50,32 +50,30 @@ def diagnose() -> list[Finding]:
     ]
 
 
-def _ourselves() -> Finding:
-    """Look for the unrelated distribution that has our import name."""
+def _distribution() -> Finding:
+    """Look for the unrelated distribution with the same import name."""
     other = installed_version("sdmetrics")
     remedy = (
         "pip uninstall sdmetrics, then pip install --force-reinstall --no-deps static-dynamic-metrics" if other else ""
     )
-    found = f"{__version__} (static-dynamic-metrics)"
-    return Finding(
-        "sdmetrics", f"{found}, and the unrelated distribution sdmetrics {other}" if other else found, remedy
-    )
+    own = f"{__version__} (static-dynamic-metrics)"
+    return Finding("sdmetrics", f"{own}, and the unrelated distribution sdmetrics {other}" if other else own, remedy)
 
 
 def _runtime() -> Finding:
     """Look for exactly one ONNX Runtime."""
-    found = {name: version for name in RUNTIMES if (version := installed_version(name))}
-    text = ", ".join(f"{name} {version}" for name, version in found.items()) or "none"
+    installed = {name: version for name in RUNTIMES if (version := installed_version(name))}
+    text = ", ".join(f"{name} {version}" for name, version in installed.items()) or "none"
     remedy = ""
-    if not found:
-        remedy = "pip install 'static-dynamic-metrics[cpu]', or [gpu] where there is an NVIDIA GPU"
-    elif len(found) > 1:
+    if not installed:
+        remedy = "pip install 'static-dynamic-metrics[cpu]', or [gpu] with an NVIDIA GPU"
+    elif len(installed) > 1:
         remedy = f"they overwrite each other: pip uninstall {' '.join(RUNTIMES)}, then install one of [cpu] and [gpu]"
     return Finding("ONNX Runtime", text, remedy)
 
 
 def _providers() -> list[Finding]:
-    """Try the providers: that one is listed as available proves nothing."""
+    """Load each provider; one that is listed as available need not load."""
     try:
         from sdmetrics.runners.onnxruntime import CUDA, available_providers, loadable_providers
 
@@ -88,16 +86,16 @@ def _providers() -> list[Finding]:
         remedy = "CUDA does not load: install the NVIDIA driver, CUDA and cuDNN that this onnxruntime-gpu was built for"
     return [
         Finding("providers that load", ", ".join(loading), remedy),
-        Finding("providers that are listed and don't", ", ".join(failing) or "none"),
+        Finding("providers that are listed but do not load", ", ".join(failing) or "none"),
     ]
 
 
 def _packages() -> list[Finding]:
-    """Return the versions of what the rooms of the house use."""
+    """Return the versions of the packages that optional components use."""
     return [Finding(name, installed_version(name) or "not installed") for name in PACKAGES]
 
 
 def _cores() -> Finding:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return Finding("cores for this process", str(affinity))

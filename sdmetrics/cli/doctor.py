@@ -1,4 +1,4 @@
-"""`doctor`: what is installed and what of it loads."""
+"""`doctor`: a check of the installation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from sdmetrics.cli.tables import plain_table
 
 @app.command()
 def doctor() -> None:
-    """Say what is installed, what of it really loads, and what to mend; exit with 1 if something is wrong."""
+    """Check the installation: list dependencies, test that each one loads, suggest fixes.
+
+    Exits with status 1 if anything is broken.
+    """
     from sdmetrics.cli.diagnosis import diagnose
 
     findings = diagnose()

@@ -1,4 +1,4 @@
-"""`evaluate`: how often a classifier is right, in order and on shuffled frames; how well a segmenter segments."""
+"""`evaluate`: the accuracy of a classifier, in order and on shuffled frames, or the IoU of a segmenter."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sdmetrics.cli.app import app, console, print_skipped
-from sdmetrics.cli.conflicts import WITH_MASKS, WITHOUT_MASKS, refuse
+from sdmetrics.cli.conflicts import check_conflicts
 from sdmetrics.cli.options import (
     BATCH,
     CLIP_STRIDE,
     CLIPS,
+    CLIPS_PER_VIDEO_HELP,
     FLOW,
     HALF,
     LABELS,
     MODEL,
     MODEL_OUTPUT,
+    PROTOCOL,
     PROVIDER,
     SPLIT,
     TF32,
@@ -26,6 +28,8 @@ from sdmetrics.cli.options import (
     VIDEOS,
 )
 from sdmetrics.cli.tables import plain_table
+from sdmetrics.errors import InputError
+from sdmetrics.report.words import estimate, known
 
 if TYPE_CHECKING:
     from sdmetrics.evaluation.classification import Evaluation
@@ -41,30 +45,27 @@ def evaluate(
     clips: Annotated[Path, CLIPS],
     labels: Annotated[Path | None, LABELS] = None,
     shuffle: Annotated[
-        bool, typer.Option("--shuffle", help="Also show every clip with its frames shuffled, and give the ratio.")
+        bool, typer.Option("--shuffle", help="Also score every clip with its frames shuffled, and print the ratio.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Draws the shuffles.")] = 0,
-    protocol: Annotated[
-        str | None,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed for the shuffles.")] = 0,
+    protocol: Annotated[str | None, PROTOCOL] = None,
+    threshold: Annotated[
+        float | None,
         typer.Option(
-            help="Of clips with masks: region, the overlap of what is marked and annotated; or moca, the overlap of "
-            "the boxes around both, and success rates. Default: region.",
+            help="Probability above which a pixel counts as foreground. Default: 0.5 (region), 0.2 (moca).",
             show_default=False,
         ),
     ] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(help="Foreground is what is likelier. Default: 0.5 of regions, 0.2 of boxes.", show_default=False),
-    ] = None,
     flip: Annotated[bool, typer.Option("--flip", help="Average the maps of a clip and of its mirror image.")] = False,
     skip_ends: Annotated[
-        bool, typer.Option("--skip-ends", help="Leave out every video's first and last frame, as DAVIS 2016 does.")
+        bool, typer.Option("--skip-ends", help="Leave out the first and last frame of every video, as DAVIS 2016 does.")
     ] = False,
     logits: Annotated[
         bool | None,
         typer.Option(
             "--logits/--probabilities",
-            help="Whether the map is before the sigmoid. Default: it is if the first batch lies outside 0 to 1.",
+            help="Whether the foreground map is logits or probabilities. Default: logits if any value of the "
+            "first batch is outside 0 to 1.",
             show_default=False,
         ),
     ] = None,
@@ -72,8 +73,7 @@ def evaluate(
         int | None,
         typer.Option(
             min=1,
-            help="Clips per video, evenly spread; a single one is cut from the middle. Default: 1, and of clips with "
-            "masks all.",
+            help=f"{CLIPS_PER_VIDEO_HELP} Default: 1; all for clips with segmentation masks.",
             show_default=False,
         ),
     ] = None,
@@ -89,14 +89,18 @@ def evaluate(
     batch: Annotated[int, BATCH] = 6,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="A JSON file for the numbers and every clip's outcome.", show_default=False),
+        typer.Option(
+            "--out",
+            "-o",
+            help="JSON file for the scores and every clip's outcome. Default: none is written.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
-    """Count how often a classifier is right on labelled clips and, with --shuffle, how much of that needs motion.
+    """Measure the accuracy of a classifier on labelled clips and, with --shuffle, how much of it needs frame order.
 
-    Frames in another order show the same and move otherwise: what is still right was told from single frames, or from
-    all of them in any order. Clips that come with masks are for models that segment, which are then scored by how well
-    what they mark fits the masks.
+    Shuffling keeps the content of every frame but destroys the motion, so accuracy that survives it does not depend on
+    frame order. If the clips have segmentation masks, the model is scored as a segmenter instead (IoU with the masks).
     """
     from sdmetrics.evaluation.classification import evaluate as run_evaluation
     from sdmetrics.evaluation.labels import read_classes
@@ -110,19 +114,19 @@ def evaluate(
         clips, runner, clips_per_video=clips_per_video, stride=stride, videos=videos, split=split, flow=flow
     )
     segments = any(clip.load_masks for clip in listed)
-    refuse(segments, {"--labels": labels, "--shuffle": shuffle}, WITH_MASKS)
-    refuse(
-        not segments,
-        {
+    check_conflicts(
+        segments,
+        for_masks={
             "--protocol": protocol,
             "--threshold": threshold,
             "--flip": flip,
             "--skip-ends": skip_ends,
             "--logits/--probabilities": None if logits is None else True,
         },
-        WITHOUT_MASKS,
+        for_labels={"--labels": labels, "--shuffle": shuffle},
     )
-    refuse(clips_per_video is not None, {"--skip-ends": skip_ends}, "are not all of their videos")
+    if skip_ends and clips_per_video is not None:
+        raise InputError("--skip-ends requires all clips of every video; drop --skip-ends or --clips-per-video")
     evaluation: Evaluation | SegmentationEvaluation
     if segments:
         evaluation = evaluate_segmentation(
@@ -154,7 +158,7 @@ def _print(
     columns: Sequence[str],
     rows: Sequence[Sequence[str]],
 ) -> None:
-    """Print the scores and the clips that were skipped."""
+    """Print the scores and the skipped clips."""
     title = f"{model.stem}: {len(evaluation.clips)} clips used, {len(evaluation.skipped)} skipped"
     table = plain_table(title, columns, rows)
     table.min_width = min(len(title), console.width)
@@ -163,13 +167,12 @@ def _print(
 
 
 def _segmentation_row(name: str) -> str:
-    """Name a score of a segmentation."""
+    """Return the name of a segmentation score."""
     return SEGMENTATION_ROWS.get(name, f"success, IoU > {name.removeprefix('success_')}")
 
 
 def _percent(score: Mapping[str, Any]) -> str:
-    """Write a share in percent, with its 95 % interval."""
-    low, high = score["ci95"]
-    if score["value"] is None:
-        return "–"
-    return f"{100 * score['value']:.1f}" + (f" ({100 * low:.1f}–{100 * high:.1f})" if low is not None else "")
+    """Format a share in percent, with its 95 % interval."""
+    bounds = known(score["ci95"])
+    value = None if score["value"] is None else 100 * score["value"]
+    return estimate(value, bounds and (100 * bounds[0], 100 * bounds[1]), 1)

@@ -1,4 +1,4 @@
-"""`export`: from a named architecture or a saved model to an ONNX file that knows its layers."""
+"""`export`: an ONNX file from a named architecture or a saved Keras model."""
 
 from __future__ import annotations
 
@@ -27,31 +27,30 @@ def export(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="An architecture of the catalogue, such as slowfast_r50_8x8; or a Keras file (.keras, .h5) or the "
-            "folder of a SavedModel.",
+            help="Architecture of the catalogue, e.g. slowfast_r50_8x8; Keras file (.keras, .h5); SavedModel folder.",
             show_default=False,
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The model to write. Default: NAME.onnx.", show_default=False)
+        Path | None, typer.Option("--out", "-o", help="ONNX file to write. Default: NAME.onnx.", show_default=False)
     ] = None,
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            help="Weights as their owners publish them: SlowFast's, PyTorchVideo's and torchvision's files, "
-            "safetensors, folders of Transformers. They may have other classes than the catalogue says.",
+            help="Checkpoint in its published format: files of SlowFast, PyTorchVideo and torchvision, safetensors, "
+            "Transformers folders. The number of classes may differ from the catalogue.",
             show_default=False,
         ),
     ] = None,
     pretrained: Annotated[
-        bool, typer.Option("--pretrained", help="Download the published weights that --list names.")
+        bool, typer.Option("--pretrained", help="Download the published weights that --list shows.")
     ] = False,
     listed: Annotated[
-        bool, typer.Option("--list", help="List the architectures: how they are fed, layers, labels, weights.")
+        bool, typer.Option("--list", help="List the architectures with their inputs, layers, labels and weights.")
     ] = False,
     layer: Annotated[
         list[str] | None,
-        typer.Option("--layer", "-l", help="Of a Keras file or SavedModel: a layer to measure; may be repeated."),
+        typer.Option("--layer", "-l", help="Layer to measure, for a Keras file or SavedModel; repeat for several."),
     ] = None,
     layout: Annotated[str | None, LAYOUT] = None,
     frames: Annotated[int | None, FRAMES] = None,
@@ -60,13 +59,13 @@ def export(
     mean: Annotated[Channels | None, MEAN] = None,
     std: Annotated[Channels | None, STD] = None,
 ) -> None:
-    """Export a named architecture or a saved Keras model to an ONNX model that knows its layers and how it is fed.
+    """Export a named architecture or a saved Keras model to an ONNX file that declares its layers and inputs.
 
-    sdmetrics export --list shows which there are. The layers are those where the paper measures: both pathways of
-    SlowFast before they are joined, the stem and the stages of a ResNet, every block of a transformer. The export is
-    compared with the original, then: sdmetrics analyze NAME.onnx CLIPS --out RUN.
+    List the architectures with: sdmetrics export --list. Layers are those used in the paper: both pathways of SlowFast
+    before they are joined, the stem and the stages of a ResNet, every block of a transformer. The exported model is
+    checked against the original. Next: sdmetrics analyze NAME.onnx CLIPS --out RUN.
 
-    Of a Keras file or a SavedModel, name the layers and say how it is fed, as far as its inputs' shapes don't: layout,
+    For Keras files and SavedModels, name the layers and specify whatever the input shapes do not determine: layout,
     frames, stride, size, mean and std.
     """
     from sdmetrics.exporters import catalogue
@@ -77,28 +76,29 @@ def export(
         rows = [catalogue.in_words(row) for row in catalogue.ARCHITECTURES.values()]
         console.print(plain_table("sdmetrics export NAME", columns, rows))
         console.print(
-            "weights: a file of PyTorchVideo's model zoo, torchvision's, or a repository of the Hugging Face hub; "
+            "weights: a file of PyTorchVideo's model zoo or of torchvision, or a repository of the Hugging Face hub; "
             "--pretrained downloads them"
         )
         return
     if name is None:
-        raise InputError("no architecture is named; sdmetrics export --list shows which there are")
-    given = given_options(layout=layout, frames=frames, stride=stride, size=size, mean=mean, std=std)
+        raise InputError("expected an architecture or a saved model; see sdmetrics export --list")
+    fields = given_options(layout=layout, frames=frames, stride=stride, size=size, mean=mean, std=std)
     saved = name not in catalogue.ARCHITECTURES and is_saved(Path(name))
     if saved and (checkpoint or pretrained):
-        raise InputError(f"{name} holds its own weights; leave out --checkpoint and --pretrained")
+        raise InputError(f"{name} contains its own weights; drop --checkpoint and --pretrained")
     if saved:
         with console.status(f"exporting {name}"):
-            path = export_saved(Path(name), out or Path(f"{Path(name).stem}.onnx"), layer or [], **given)
+            path = export_saved(Path(name), out or Path(f"{Path(name).stem}.onnx"), layer or [], **fields)
         console.print(f"model: {path}", soft_wrap=True)
         return
-    if layer or given:
-        options = ", ".join(f"--{option}" for option in [*(["layer"] if layer else []), *given])
-        raise InputError(f"{name} is no Keras file or SavedModel, which {options} would describe; leave that out")
+    if layer or fields:
+        passed = [f"--{option}" for option in [*(["layer"] if layer else []), *fields]]
+        verb, them = ("requires", "it") if len(passed) == 1 else ("require", "them")
+        raise InputError(f"{', '.join(passed)} {verb} a Keras file or SavedModel, got {name}; drop {them}")
     if checkpoint is None and not pretrained:
         catalogue.find_architecture(name)
         console.print(
-            f"the weights of {name} are random: its numbers say nothing of a trained model. Give --checkpoint FILE or "
+            f"the weights of {name} are random, so its results are not meaningful; pass --checkpoint FILE or "
             "--pretrained",
             style="yellow",
             soft_wrap=True,

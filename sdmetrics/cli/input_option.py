@@ -1,4 +1,4 @@
-"""Reads `--input`: how one input of a model is fed."""
+"""Parse `--input`: the settings of one model input."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ EXAMPLE = "flow source=flow layout=NCHW frames=1 size=224,224 mean=0.5,0.5,0.5"
 
 
 def _numbers(kind: Callable[[str], Any], count: int) -> Callable[[str], tuple[Any, ...]]:
-    """Return what reads so many numbers, with commas between them."""
+    """Return a parser of `count` numbers that are separated by commas."""
 
     def read(text: str) -> tuple[Any, ...]:
         numbers = tuple(kind(part) for part in text.split(","))
         if len(numbers) != count:
-            raise ValueError(f"{count} numbers are needed")
+            raise ValueError(f"expected {count} numbers, got {len(numbers)}")
         return numbers
 
     return read
@@ -35,42 +35,44 @@ FIELDS: Mapping[str, Callable[[str], Any]] = {
 
 
 def parse_inputs(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return by the names of inputs the fields of `ModelInput` that are said of them.
+    """Return the fields of `ModelInput` that are specified for each input, by the input's name.
 
     Raises
     ------
     InputError
-        If a text is not a name and `field=value` after it, with the nearest thing that would do.
+        If a text is not a name followed by `field=value` pairs, or an input is described twice.
 
     Examples
     --------
     >>> parse_inputs(["flow source=flow size=48,64"])
     {'flow': {'source': 'flow', 'size': (48, 64)}}
     """
-    found: dict[str, dict[str, Any]] = {}
+    inputs: dict[str, dict[str, Any]] = {}
     for text in texts:
         name, *pairs = text.split() or [""]
         if not pairs or "=" in name:
-            raise InputError(f"--input {text!r} does not say how an input is fed; write such as --input '{EXAMPLE}'")
-        if name in found:
-            raise InputError(f"--input describes {name!r} twice; say all of it in one")
-        found[name] = dict(_field(pair, text) for pair in pairs)
-    return found
+            raise InputError(
+                f"--input {text!r} has no settings; expected a name and FIELD=VALUE pairs, e.g. --input '{EXAMPLE}'"
+            )
+        if name in inputs:
+            raise InputError(f"--input describes {name!r} twice; put all of its settings in one --input")
+        inputs[name] = dict(_field(pair, text) for pair in pairs)
+    return inputs
 
 
 def _field(pair: str, text: str) -> tuple[str, Any]:
-    """Read one `field=value`."""
+    """Parse one `field=value`."""
     field, equals, value = pair.partition("=")
     if not equals or field not in FIELDS:
         raise InputError(
-            f"--input {text!r} says {pair!r}; allowed: {', '.join(FIELDS)}, each as FIELD=VALUE, such as '{EXAMPLE}'"
+            f"--input {text!r} contains {pair!r}; allowed: {', '.join(FIELDS)}, each as FIELD=VALUE, e.g. '{EXAMPLE}'"
         )
     try:
-        read = FIELDS[field](value)
+        parsed = FIELDS[field](value)
     except ValueError:
         raise InputError(
-            f"--input {text!r} gives {field} as {value!r}; numbers go with commas and no blanks, such as '{EXAMPLE}'"
+            f"--input {text!r} sets {field} to {value!r}; expected numbers with commas and no spaces, e.g. '{EXAMPLE}'"
         ) from None
-    if field == "source" and read not in SOURCES:
-        raise InputError(f"--input {text!r} gives the source {value!r}; allowed: {', '.join(SOURCES)}")
-    return field, read
+    if field == "source" and parsed not in SOURCES:
+        raise InputError(f"--input {text!r} sets source to {value!r}; allowed: {', '.join(SOURCES)}")
+    return field, parsed

@@ -1,4 +1,4 @@
-"""`layers`: what can be measured in an ONNX file."""
+"""`layers`: a list of the layers of an ONNX file that can be measured."""
 
 from __future__ import annotations
 
@@ -15,25 +15,27 @@ from sdmetrics.cli.tables import plain_table
 def layers(model: Annotated[Path, MODEL]) -> None:
     """List the layers of a model that can be measured."""
     from sdmetrics.exporters.layers import list_layers, understood_inputs
+    from sdmetrics.probes.model_file import read_model_file
 
-    found = list_layers(model)
+    file = read_model_file(model)
+    listed = list_layers(file)
     rows = [
         (
             layer.name,
             " × ".join(map(str, layer.shape)),
             *("–" if value is None else value for value in (layer.channel_axis, layer.units, layer.module)),
         )
-        for layer in found
+        for layer in listed
     ]
     console.print(plain_table(str(model), ("layer", "shape", "channel axis", "units", "module"), rows))
-    for line in understood_inputs(model):
+    for line in understood_inputs(file):
         console.print(line, soft_wrap=True, markup=False, highlight=False)
-    if found:
-        example = f"sdmetrics probe {model} -l {shlex.quote(found[-1].name)} -o probe.onnx"
+    if listed:
+        example = f"sdmetrics probe {model} -l {shlex.quote(listed[-1].name)} -o probe.onnx"
         console.print(f"next: {example}", soft_wrap=True, markup=False, highlight=False)
     else:
         console.print(
-            "no layer with a certain channel axis was found; name a tensor and its axis in Python: "
+            "found no layer whose channel axis is certain; name a tensor and its axis in Python: "
             "build_probe(MODEL, PROBE, layers={TENSOR: AXIS})",
             soft_wrap=True,
             markup=False,

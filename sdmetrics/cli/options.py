@@ -8,59 +8,67 @@ import typer
 
 Channels = tuple[float, float, float]
 
-MODEL = typer.Argument(help="An ONNX file: exported by this package, a probe, or made by anyone.", show_default=False)
-CLIPS = typer.Argument(
-    help="A video; a folder of videos, of frame folders or of style folders; a CSV file with the header "
-    "path,label,start,end; the published annotations of ActivityNet, Kinetics, Something-Something, SomethingElse "
-    "or Diving48; DAVIS, YouTube-VOS, TAO-VOS, ImageNet VID or MoCA (the folder), YouTube-VIS or OVIS (the JSON file), "
-    "which have masks; or world:N, world:N:SEED: N generated clips whose answer is known, camouflage:N: with masks.",
-    show_default=False,
+RUN = typer.Argument(help="Folder of a run.", show_default=False)
+MODEL = typer.Argument(help="ONNX file: exported by sdmetrics, a probe, or any other.", show_default=False)
+CLIPS_HELP = (
+    "Video, folder of videos, CSV manifest or data set, see docs/clips.md; or world:N or camouflage:N, N generated "
+    "clips."
 )
-LAYER = typer.Option("--layer", "-l", help="A layer to measure; may be repeated. Default: those the file declares.")
+CLIPS = typer.Argument(help=CLIPS_HELP, show_default=False)
+LAYER = typer.Option(
+    "--layer", "-l", help="Layer to measure; repeat for several. Default: the layers that the file declares."
+)
 HALF = typer.Option(
     "--half", help="Run the model's body in float16; scaling, pooling and moments keep their precision."
 )
-LAYOUT = typer.Option(help="The input's axes, such as NCTHW, NTCHW or NTHWC.")
-FRAMES = typer.Option(min=1, help="Frames the model reads.")
-STRIDE = typer.Option(min=1, help="Distance between them in the video.")
-SIZE = typer.Option(help="Height and width in pixels.")
-MEAN = typer.Option(help="Per RGB channel, of values from 0 to 1.")
-STD = typer.Option(help="Per RGB channel.")
+LAYOUT = typer.Option(help="Order of the input's axes, e.g. NCTHW, NTCHW or NTHWC.")
+FRAMES = typer.Option(min=1, help="Number of frames that the model reads.")
+STRIDE = typer.Option(min=1, help="Distance between these frames in the video, in frames.")
+SIZE = typer.Option(help="Height and width of the input, in pixels.")
+MEAN = typer.Option(help="Mean per RGB channel, for values from 0 to 1.")
+STD = typer.Option(help="Standard deviation per RGB channel, for values from 0 to 1.")
 INPUT = typer.Option(
     "--input",
-    help="How one input of several is fed: its name, then FIELD=VALUE for source (rgb; flow, optical flow as a "
-    "picture; flow_vectors, as two channels), layout, frames, stride, size, mean and std. May be repeated. Such as "
-    "--input 'flow source=flow frames=1 mean=0.5,0.5,0.5'. What is not said here is as the other options say.",
+    help="Settings for one model input: its name, then FIELD=VALUE pairs; repeat for each input. Fields: source (rgb; "
+    "flow, colour-coded optical flow; flow_vectors, optical flow in two channels), layout, frames, stride, size, mean "
+    "and std. Fields that are left out fall back to the options above. "
+    "Example: --input 'flow source=flow frames=1 mean=0.5,0.5,0.5'.",
     show_default=False,
 )
-SEED = typer.Option(min=0, help="Draws styles and shuffles.")
+SEED = typer.Option(min=0, help="Random seed for style pairs and shuffles.")
 STYLES = typer.Option(
     "--styles",
-    help="A style, to be repeated: an image-to-image ONNX network, or the name of a built-in one. Default: the styles "
-    "that the clips come in, else the four built-in ones.",
+    help="Style: the name of a built-in style, or an image-to-image ONNX network; repeat for each style. Default: the "
+    "styles that the clips come in, else the four built-in ones.",
 )
-PER_VIDEO = typer.Option(min=1, help="Clips per video, evenly spread; a single one is cut from the middle.")
-CLIP_STRIDE = typer.Option(min=1, help="Distance between a clip's frames in the video. Default: the model's.")
-VIDEOS = typer.Option(help="With published annotations: the folder of their videos. Default: beside them.")
+CLIPS_PER_VIDEO_HELP = "Number of clips per video, evenly spaced (1: the centre of the video)."
+PER_VIDEO = typer.Option(min=1, help=CLIPS_PER_VIDEO_HELP)
+CLIP_STRIDE = typer.Option(
+    min=1, help="Distance between a clip's frames in the video, in frames. Default: the model's stride."
+)
+VIDEOS = typer.Option(help="Folder of the videos, for published annotations. Default: the folder of the annotations.")
 SPLIT = typer.Option(
-    help="With masks: a file with the name of a video in every line, or one of the data set's own splits, such as val. "
-    "Default: every annotated video.",
+    help="Split of a data set with segmentation masks: a file with one video name per line, or the name of one of the "
+    "data set's own splits, e.g. val. Default: every annotated video.",
     show_default=False,
 )
 FLOW_FOLDER = "flow"
-"""In the folder of a run: the optical flow that was estimated."""
+"""Subfolder of a run for the estimated optical flow."""
 FLOW = typer.Option(
-    help="With masks or folders of frames: the folder of the optical flow, a file for every image (.flo, KITTI's PNG "
-    "or colour-coded). Default: it is estimated; for folders of styles, from a folder 'unstyled' beside them.",
+    help="Folder of the optical flow, for clips with segmentation masks or folders of frames: one file per image "
+    "(.flo, KITTI's PNG or colour-coded). Default: the flow is estimated; for style folders, from a sibling folder "
+    "'unstyled'.",
     show_default=False,
 )
-PROVIDER = typer.Option(help="auto, cpu or cuda; asked for cuda, it is CUDA or an error.")
-THREADS = typer.Option(min=1, help="CPU threads of the model. Default: the cores this process may use.")
-TF32 = typer.Option("--tf32", help="Let CUDA multiply in TF32: faster, and further from the CPU's numbers.")
-BATCH = typer.Option(min=1, help="Views per run of the model.")
+PROVIDER = typer.Option(
+    help="Execution provider: auto, cpu or cuda. With cuda, fail instead of falling back to the CPU."
+)
+THREADS = typer.Option(min=1, help="Number of CPU threads for the model. Default: the cores this process may use.")
+TF32 = typer.Option("--tf32", help="Allow TF32 matrix multiplication on CUDA (faster, less precise).")
+BATCH = typer.Option(min=1, help="Batch size, in views.")
 LABELS = typer.Option(
-    help="The model's classes: one name per line in the order of its outputs, or JSON, a list of names or an object of "
-    "names and indices. Default: the clips' labels are indices.",
+    help="File with the model's classes: one name per line in the order of the outputs, or JSON (a list of names, or "
+    "an object of names and indices). Default: the clips' labels are output indices.",
     show_default=False,
 )
 MODEL_OUTPUT = typer.Option(
@@ -68,8 +76,14 @@ MODEL_OUTPUT = typer.Option(
     help="Name of the model output that holds the class scores or the foreground map. Default: the only one that fits.",
     show_default=False,
 )
+PROTOCOL = typer.Option(
+    help="Score for clips with segmentation masks: region (IoU of the foreground and the annotation) or moca (IoU of "
+    "the boxes around them; evaluate adds success rates). Default: region.",
+    show_default=False,
+)
+FIGURES = typer.Option(help="Folder for the figures as PNG and SVG. Default: none are written.", show_default=False)
 
 
 def given_options(**options: object) -> dict[str, Any]:
-    """Return the options that were given."""
+    """Return the options that were passed."""
     return {name: value for name, value in options.items() if value is not None}

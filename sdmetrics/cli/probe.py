@@ -1,4 +1,4 @@
-"""`probe`: turn any ONNX file into a probe."""
+"""`probe`: a probe from any ONNX file."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from sdmetrics.cli.options import (
 @app.command()
 def probe(
     model: Annotated[Path, MODEL],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The probe to write.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Probe to write.")],
     layer: Annotated[list[str] | None, LAYER] = None,
     masks: Annotated[
-        bool, typer.Option("--masks", help="Add an input mask/LAYER to every layer, which removes units.")
+        bool, typer.Option("--masks", help="Add an input mask/LAYER per layer that removes units.")
     ] = False,
     half: Annotated[bool, HALF] = False,
     layout: Annotated[str | None, LAYOUT] = None,
@@ -42,7 +42,7 @@ def probe(
     std: Annotated[Channels | None, STD] = None,
     described: Annotated[list[str] | None, INPUT] = None,
 ) -> None:
-    """Turn a model into a probe: video bytes in, pooled units out.
+    """Convert a model to a probe: an ONNX file with video frames in and pooled units out.
 
     Files exported by sdmetrics carry their own input description. For any other ONNX file, name the layers (see
     sdmetrics layers MODEL) and specify whatever the input shape does not determine: layout, frames, stride, size, mean,

@@ -1,4 +1,4 @@
-"""`report`: finished runs as one page."""
+"""`report`: one page on one or more finished runs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from sdmetrics.analysis.results import Results
 from sdmetrics.cli.app import app, console
+from sdmetrics.cli.options import FIGURES
 from sdmetrics.errors import InputError
 
 
@@ -17,13 +18,11 @@ def report(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs, shown side by side.", show_default=False)],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="The page to write. Default: report.html in the first run."),
+        typer.Option("--out", "-o", help="HTML page to write. Default: report.html in the first run."),
     ] = None,
-    figures: Annotated[
-        Path | None, typer.Option(help="Also write the figures as PNG and SVG into this folder.")
-    ] = None,
+    figures: Annotated[Path | None, FIGURES] = None,
 ) -> None:
-    """Write the report of one or more runs as one offline page."""
+    """Write one report on one or more runs: an HTML page that works offline."""
     from sdmetrics.ablation.result import Ablation
     from sdmetrics.report import write_figures, write_report
 

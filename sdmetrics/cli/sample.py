@@ -1,4 +1,4 @@
-"""`sample`: the pairs of clips that are compared."""
+"""`sample`: an image of the pairs of views that an analysis compares."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from sdmetrics.probes.inputs import ModelInput
 @app.command()
 def sample(
     clips: Annotated[Path, CLIPS],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The picture to write.")] = Path("pairs.png"),
-    count: Annotated[int, typer.Option(min=1, help="Clips to show, evenly spread over all.")] = 4,
-    frames: Annotated[int, typer.Option(min=2, help="Frames of a clip.")] = 8,
-    stride: Annotated[int, typer.Option(min=1, help="Distance between them in the video.")] = 8,
-    size: Annotated[int, typer.Option(min=8, help="Height and width in pixels.")] = 224,
+    out: Annotated[Path, typer.Option("--out", "-o", help="PNG image to write.")] = Path("pairs.png"),
+    count: Annotated[int, typer.Option(min=1, help="Number of clips to show, evenly spaced over all.")] = 4,
+    frames: Annotated[int, typer.Option(min=2, help="Number of frames per clip.")] = 8,
+    stride: Annotated[int, typer.Option(min=1, help="Distance between these frames in the video, in frames.")] = 8,
+    size: Annotated[int, typer.Option(min=8, help="Height and width of the frames, in pixels.")] = 224,
     styles: Annotated[list[str] | None, STYLES] = None,
     with_flow: Annotated[
         bool,
         typer.Option(
-            "--with-flow", help="Show the pairs of a model that reads a frame and its optical flow: one frame per clip."
+            "--with-flow", help="Show pairs for models that read one frame and its optical flow: one frame per clip."
         ),
     ] = False,
     seed: Annotated[int, SEED] = 0,
 ) -> None:
-    """Draw the pairs of some clips, to see what is being compared."""
+    """Draw the pairs of views of a few clips, to show what an analysis compares."""
     from sdmetrics.clips.open import list_clips
     from sdmetrics.clips.render import check_styles, render
     from sdmetrics.clips.styles.networks import open_styles
@@ -51,4 +51,4 @@ def sample(
             for view, shown in zip(*render(clip, seed, inputs, opened), strict=True)
         ]
         rows.append(SheetRow(clip.id, strips, motion="flow" if with_flow else "order"))
-    console.print(f"picture: {contact_sheet(rows, out)}", soft_wrap=True)
+    console.print(f"image: {contact_sheet(rows, out)}", soft_wrap=True)

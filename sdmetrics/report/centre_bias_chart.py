@@ -1,4 +1,4 @@
-"""The figure of centre biases, as the paper's Fig. 8 (right): a map per data set, side by side."""
+"""The figure of centre biases, as in Fig. 8 (right) of the paper: one map per data set."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdmetrics.errors import InputError, require
 from sdmetrics.report.figures import INK, save_charts
+from sdmetrics.report.words import estimate, known
 
 if TYPE_CHECKING:
     import altair as alt
@@ -16,18 +17,18 @@ if TYPE_CHECKING:
     from sdmetrics.evaluation.centre_bias import CentreBias
 
 WIDTH = 384
-"""Of a map, in pixels or nearly so: each of the map's own takes a whole number, so that no seams show."""
+"""The approximate width of a map, in pixels. Each cell has a whole number of pixels, so that no seams show."""
 
 COLUMNS = 2
 
 
 def write_centre_figure(biases: Mapping[str, CentreBias], folder: str | Path) -> list[Path]:
-    """Draw the maps of data sets, by name, into `folder`, as `centre-bias.png` and `centre-bias.svg`.
+    """Draw the maps of data sets, by name, to `centre-bias.png` and `centre-bias.svg` in `folder`.
 
     Raises
     ------
     InputError
-        If there is no data set, or the folder cannot be written to.
+        If there are no data sets, or the folder cannot be written to.
     MissingExtra
         Without Altair or vl-convert.
 
@@ -35,10 +36,10 @@ def write_centre_figure(biases: Mapping[str, CentreBias], folder: str | Path) ->
     --------
     >>> write_centre_figure({}, "figures")
     Traceback (most recent call last):
-    sdmetrics.errors.InputError: no data set is given; a figure needs at least one
+    sdmetrics.errors.InputError: there are no data sets; a figure needs at least one
     """
     if not biases:
-        raise InputError("no data set is given; a figure needs at least one")
+        raise InputError("there are no data sets; a figure needs at least one")
     alt: Any = require("altair", extra="report")
     from sdmetrics.report.charts import theme
 
@@ -48,7 +49,7 @@ def write_centre_figure(biases: Mapping[str, CentreBias], folder: str | Path) ->
 
 
 def _map(name: str, bias: CentreBias) -> alt.LayerChart:
-    """Draw one map, a rectangle per pixel, and the box that its number is about; what is unknown stays white."""
+    """Draw one map, a rectangle per cell, and the central box. Cells without annotation are white."""
     import altair as alt
 
     height, width = bias.map.shape
@@ -64,7 +65,7 @@ def _map(name: str, bias: CentreBias) -> alt.LayerChart:
     colour = alt.Color(
         "share:Q",
         scale=alt.Scale(domain=[0, 1], scheme="viridis"),
-        legend=alt.Legend(title=["objects,", "highest 1"], values=[0, 0.5, 1]),
+        legend=alt.Legend(title=["objects", "(maximum: 1)"], values=[0, 0.5, 1]),
     )
     pixels, central = (
         alt.Chart(alt.InlineData(values=values)).encode(x=x, x2="x2:Q", y=y, y2="y2:Q") for values in (rows, [box])
@@ -75,23 +76,23 @@ def _map(name: str, bias: CentreBias) -> alt.LayerChart:
             pixels.mark_rect(aria=False).encode(color=colour),
             central.mark_rect(fillOpacity=0, stroke="white", strokeDash=[4, 3], aria=False),
         ],
-        title=alt.Title(name, subtitle=f"centre bias {number_text(bias)} · {bias.frames} frame(s)"),
+        title=alt.Title(
+            name,
+            subtitle=f"centre bias {number_text(bias)} · {bias.frames} {'frame' if bias.frames == 1 else 'frames'}",
+        ),
         width=side * width,
         height=side * height,
     )
 
 
 def number_text(bias: CentreBias) -> str:
-    """Write the number with its interval, such as 2.31 (2.05–2.66).
+    """Format the centre bias with its interval.
 
     Examples
     --------
     >>> import numpy as np
     >>> from sdmetrics.evaluation.centre_bias import CentreBias
     >>> number_text(CentreBias(np.ones((2, 2)), 1.0, [0.8, 1.25], clips=20, frames=20))
-    '1.00 (0.80–1.25)'
+    '1.00 [0.80, 1.25]'
     """
-    if bias.number is None:
-        return "–"
-    low, high = bias.ci95
-    return f"{bias.number:.2f}" + (f" ({low:.2f}–{high:.2f})" if low is not None else "")
+    return estimate(bias.number, known(bias.ci95))

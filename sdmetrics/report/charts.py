@@ -1,4 +1,4 @@
-"""The charts, as Altair builds them: the page feeds and embeds the same ones that the static figures show."""
+"""The Altair charts of a report. The page and the static figures use the same charts."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ COLOURS = {
     "residual": "#a3a7ad",
     "dead": "#6d7178",
 }
-"""By class; each stands out on white and on black. Labels, shapes and patterns say the same."""
+"""Colours by class, with contrast on white and on black. Labels, shapes and patterns carry the same information."""
 
 NOTHING, ALL = 100 / (2 + math.e), 100 / 3
-"""Eq. 1 of the scores (0, 0) and (1, 1): where both curves lie when a layer shares nothing, or all."""
+"""Eq. 1 for the scores (0, 0) and (1, 1): the value of both curves if a layer shares nothing, or everything."""
 
 Row = dict[str, Any]
 
 LIVE_INK: Row = {"expr": "ink"}
-"""The ink of a chart on a canvas, which cannot follow the page's colours by itself as an SVG does."""
+"""The text colour of a chart on a canvas, which does not inherit the page's colours as an SVG does."""
 
 
 def theme(ink: str | Row) -> Row:
-    """Return the Vega configuration that all charts share, with text and lines in the colour `ink`.
+    """Return the shared Vega configuration, with text and lines in the colour `ink`.
 
-    `LIVE_INK` leaves the colour to the chart's parameter.
+    With `LIVE_INK` the chart's parameter sets the colour.
     """
     return {
         "background": "transparent",
@@ -59,24 +59,18 @@ def theme(ink: str | Row) -> Row:
 def curves(layers: Sequence[Row], top: float = 50) -> alt.LayerChart:
     """Draw the layer-wise percents (Eq. 1) over the layers in model order, with their 95 % intervals.
 
-    Dotted lines show where both curves lie when both scores are 0 (21.2 %) or 1 (33.3 %). Streams, such as SlowFast's
-    pathways, have curves of their own.
+    Dotted lines show the value of both curves if both scores are 0 (21.2 %) or 1 (33.3 %). Streams, e.g. the pathways
+    of SlowFast, have separate curves.
     """
     names = [layer["name"] for layer in layers]
-    upright = len(names) <= 6 and max(map(len, names)) <= 8
-    x = alt.X(
-        "layer:N",
-        title=None,
-        scale=alt.Scale(type="point", domain=names, padding=0.4),
-        axis=alt.Axis(labelAngle=0 if upright else -40, labelOverlap=False),
-    )
+    x = layer_axis(names)
     y = alt.Y(
         "percent:Q",
         title="percent of units (Eq. 1)",
         scale=alt.Scale(domain=[0, top]),
         axis=alt.Axis(tickCount=6),
     )
-    colour = alt.Color("factor:N", scale=_scale(FACTORS), legend=None)
+    colour = alt.Color("factor:N", scale=class_scale(FACTORS), legend=None)
     factor = alt.Chart(alt.InlineData(values=_curve_rows(layers))).encode(x=x, color=colour)
     known = "isValid(datum.percent)"
     bounded = factor.transform_filter("isValid(datum.low)").encode(y=alt.Y("low:Q"), y2="high:Q")
@@ -112,8 +106,19 @@ def curves(layers: Sequence[Row], top: float = 50) -> alt.LayerChart:
     )
 
 
+def layer_axis(names: Sequence[str]) -> alt.X:
+    """Return the x axis over layers in model order, with slanted labels if they are many or long."""
+    upright = len(names) <= 6 and max(map(len, names)) <= 8
+    return alt.X(
+        "layer:N",
+        title=None,
+        scale=alt.Scale(type="point", domain=list(names), padding=0.4),
+        axis=alt.Axis(labelAngle=0 if upright else -40, labelOverlap=False),
+    )
+
+
 def top(layers: Iterable[Row]) -> float:
-    """Return where the curves' common axis ends: at 50 %, beyond what scores up to 1 give, or more."""
+    """Return the end of the curves' common axis: 50 %, which exceeds any value for scores up to 1, or more."""
     highest = (
         value
         for layer in layers
@@ -125,12 +130,12 @@ def top(layers: Iterable[Row]) -> float:
 
 
 def bars(layers: Sequence[Row]) -> alt.LayerChart:
-    """Draw the share of each layer's units in each class (Eq. 3), the dead apart from the residual."""
+    """Draw the share of each layer's units in each class (Eq. 3), with dead units apart from residual units."""
     chart = alt.Chart(alt.InlineData(values=_bar_rows(layers))).encode(
         y=alt.Y("layer:N", title=None, sort=None, axis=alt.Axis(domain=False, ticks=False)),
     )
     x = alt.X("start:Q", title="percent of units (Eq. 3)", scale=alt.Scale(domain=[0, 100]))
-    colour = alt.Color("class:N", scale=_scale(BAR_ORDER), title=None, legend=alt.Legend(orient="bottom"))
+    colour = alt.Color("class:N", scale=class_scale(BAR_ORDER), title=None, legend=alt.Legend(orient="bottom"))
     light = alt.when("datum.class == 'residual' || datum.class == 'undefined'").then(alt.value("black"))
     return alt.LayerChart(
         layer=[
@@ -150,7 +155,7 @@ def scatter(rows: Sequence[Row], threshold: float) -> alt.LayerChart:
 
 
 def live_scatter() -> alt.LayerChart:
-    """Draw the same from the data `units` and the parameters below, all of which the page sets."""
+    """Draw the same from the data `units` and the parameters below, which the page sets."""
     chart = _scatter(alt.NamedData(name="units"), alt.ExprRef("threshold"), alt.ExprRef("size"))
     defaults = {"threshold": 0.5, "size": 45, "ink": "black"}
     return chart.add_params(*(alt.param(name=name, value=value) for name, value in defaults.items()))
@@ -159,7 +164,7 @@ def live_scatter() -> alt.LayerChart:
 def _scatter(
     data: alt.InlineData | alt.NamedData, threshold: float | alt.ExprRef, size: float | alt.ExprRef
 ) -> alt.LayerChart:
-    """Draw points on fixed axes, their classes named at the corners."""
+    """Draw points on fixed axes, with the classes named in the corners."""
     axis = alt.Axis(values=[-1, -0.5, 0, 0.5, 1], grid=True)
     scale = alt.Scale(domain=[-1, 1], nice=False)
     points = (
@@ -168,7 +173,7 @@ def _scatter(
         .encode(
             x=alt.X("static:Q", title="static score", scale=scale, axis=axis),
             y=alt.Y("dynamic:Q", title="dynamic score", scale=scale, axis=axis),
-            color=alt.Color("class:N", scale=_scale(BAR_ORDER), legend=None),
+            color=alt.Color("class:N", scale=class_scale(BAR_ORDER), legend=None),
             tooltip=["unit:N", "class:N"]
             + [
                 tip
@@ -202,7 +207,7 @@ def _scatter(
 
 
 def points(units: Sequence[Row], layer: str) -> list[Row]:
-    """Return the scatter's rows for the units of one layer; dead units have no place in it."""
+    """Return the scatter's rows for the units of one layer, without dead units."""
     return [
         {
             "unit": unit["unit"],
@@ -215,16 +220,17 @@ def points(units: Sequence[Row], layer: str) -> list[Row]:
 
 
 def point_size(units: int) -> float:
-    """Return the area of a scatter's points: smaller the more there are, so that thousands stay apart."""
+    """Return the area of a scatter's points, smaller for many points so that thousands remain distinct."""
     return min(45.0, max(9.0, 24_000 / (units + 1)))
 
 
-def _scale(names: Sequence[str]) -> alt.Scale:
+def class_scale(names: Sequence[str]) -> alt.Scale:
+    """Return the colour scale of factors or classes."""
     return alt.Scale(domain=list(names), range=[COLOURS[name] for name in names])
 
 
 def _bar_rows(layers: Sequence[Row]) -> list[Row]:
-    """Return one row per part of a bar, or one that says that the layer is undefined."""
+    """Return one row per segment of a bar, or one row for an undefined layer."""
     rows: list[Row] = []
     for layer in layers:
         if not measurable(layer):
@@ -249,7 +255,7 @@ def _bar_rows(layers: Sequence[Row]) -> list[Row]:
 
 
 def _curve_rows(layers: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Return one row per layer and factor, with the text that tooltips and screen readers give."""
+    """Return one row per layer and factor, with the text for tooltips and screen readers."""
     defined = [layer for layer in layers if layer["percent"]["dynamic"] is not None]
     last = defined[-1] if defined else None
     stream = streams([layer["name"] for layer in layers])

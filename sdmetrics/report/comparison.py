@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from sdmetrics.comparison.compare import Comparison
 
 APART: dict[str, Any] = {"color": "independent", "shape": "independent", "strokeDash": "independent"}
-"""Charts in one figure keep their own legends: what has a colour in one need not be in the other."""
+"""Charts in one figure have their own legends, as a colour may mean different things in them."""
 
 COLUMNS = 4
-"""Layers side by side in a figure."""
+"""The number of layers side by side in a figure."""
 
 
 def write_comparison(comparison: Comparison, path: str | Path) -> Path:
-    """Write one offline HTML page with the runs side by side: over training, and layers against layers.
+    """Write an HTML page that works offline and compares runs: over training, and layers against layers.
 
     Parameters
     ----------
     comparison
-        As `sdmetrics.comparison.compare.compare` gives it.
+        See `sdmetrics.comparison.compare.compare`.
     path
         The file to write.
 
@@ -50,12 +50,8 @@ def write_comparison(comparison: Comparison, path: str | Path) -> Path:
     --------
     >>> import tempfile
     >>> from sdmetrics.comparison.compare import compare
-    >>> from sdmetrics.analysis.results import Results
-    >>> layer = {"name": "stage4", "units": 1, "pairs": {"dynamic": 9, "static": 9},
-    ...          "scores": {"dynamic": 0.9, "static": 0.1}, "ci95": {},
-    ...          "percent": {"dynamic": 38.5, "static": 17.3, "identical": 44.2},
-    ...          "counts": {"dynamic": 1, "static": 0, "joint": 0, "residual": 0, "dead": 0}}
-    >>> run = Results({"name": "net"}, 0, "pearson", 0.5, {"used": 9, "skipped": []}, [layer])
+    >>> from sdmetrics.report.example import example_run
+    >>> run = example_run()
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     page = write_comparison(compare({"net": {0: run, 10: run}}), Path(folder) / "compare.html").read_text()
     >>> "net leans dynamic" in page
@@ -82,7 +78,7 @@ def write_comparison(comparison: Comparison, path: str | Path) -> Path:
 
 
 def write_comparison_figures(comparison: Comparison, folder: str | Path) -> list[Path]:
-    """Write the charts of the page into `folder`, each as PNG and SVG, without a browser.
+    """Write the charts of the page to `folder`, each as PNG and SVG, without a browser.
 
     Returns
     -------
@@ -107,7 +103,7 @@ def write_comparison_figures(comparison: Comparison, folder: str | Path) -> list
 
 
 def _charts(comparison: Comparison) -> dict[tuple[str, ...], alt.LayerChart | alt.Chart]:
-    """Return the charts by what they show: (run, layer, kind), ("layers", factor), or ("last",)."""
+    """Return the charts by content: (run, layer, kind), ("layers", factor), or ("last",)."""
     from sdmetrics.report import charts, comparison_charts
 
     drawn: dict[tuple[str, ...], alt.LayerChart | alt.Chart] = {}

@@ -1,4 +1,4 @@
-"""The charts of a comparison: over the steps of a training (as the paper's Fig. 10), and run against run."""
+"""The charts of a comparison: over the steps of a training (as in Fig. 10 of the paper), and run against run."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 import altair as alt
 
 from sdmetrics.metrics.classes import FACTORS
-from sdmetrics.report.charts import COLOURS
+from sdmetrics.report.charts import class_scale, layer_axis
 from sdmetrics.report.words import BAR_ORDER, interval_text, percent
 
 Row = Mapping[str, Any]
-"""As in `Comparison.rows`."""
+"""A row of `Comparison.rows`."""
 
 
 def over_steps(rows: Sequence[Row], top: float) -> alt.LayerChart:
@@ -24,14 +24,14 @@ def over_steps(rows: Sequence[Row], top: float) -> alt.LayerChart:
     ]
     x = alt.X("step:Q", title="step", axis=alt.Axis(tickCount=5, tickMinStep=1, format=",d"))
     legend = alt.Legend(orient="bottom", title=None, symbolOpacity=1)
-    colour = alt.Color("factor:N", scale=_scale(FACTORS), legend=legend)
+    colour = alt.Color("factor:N", scale=class_scale(FACTORS), legend=legend)
     shape = alt.Shape("factor:N", scale=alt.Scale(domain=FACTORS, range=["circle", "square"]), legend=legend)
     dash = alt.StrokeDash("factor:N", scale=alt.Scale(domain=FACTORS, range=[[1, 0], [6, 3]]), legend=legend)
     return _bands_and_lines(values, x, colour, shape, top, line={"strokeDash": dash})
 
 
 def classes_over_steps(rows: Sequence[Row]) -> alt.Chart:
-    """Draw the shares of a layer's units in each class (Eq. 3) over the steps, the dead apart from the residual."""
+    """Draw the shares of a layer's units in each class (Eq. 3) over the steps, with dead units apart."""
     values = []
     for row in rows:
         start = 0.0
@@ -47,7 +47,7 @@ def classes_over_steps(rows: Sequence[Row]) -> alt.Chart:
             x=alt.X("step:Q", title="step", axis=alt.Axis(tickCount=5, tickMinStep=1, format=",d")),
             y=alt.Y("start:Q", title="percent of units (Eq. 3)", scale=alt.Scale(domain=[0, 100])),
             y2="end:Q",
-            color=alt.Color("class:N", scale=_scale(BAR_ORDER), title=None, legend=alt.Legend(orient="bottom")),
+            color=alt.Color("class:N", scale=class_scale(BAR_ORDER), title=None, legend=alt.Legend(orient="bottom")),
             tooltip=["step:Q", "class:N", "units:Q"],
         )
     )
@@ -57,21 +57,15 @@ def classes_over_steps(rows: Sequence[Row]) -> alt.Chart:
 def across_layers(rows: Sequence[Row], factor: str, top: float) -> alt.LayerChart:
     """Draw one factor's percents (Eq. 1) of several runs over their layers.
 
-    Where all runs have the same layers, they stand by name, else by their relative depth.
+    Layers are placed by name if all runs have the same layers, else by relative depth.
     """
     runs = list(dict.fromkeys(row["run"] for row in rows))
     names = {run: [row["layer"] for row in rows if row["run"] == run] for run in runs}
     layers = names[runs[0]]
     if all(names[run] == layers for run in runs):
-        upright = len(layers) <= 6 and max(map(len, layers)) <= 8
-        x = alt.X(
-            "layer:N",
-            title=None,
-            scale=alt.Scale(type="point", domain=layers, padding=0.4),
-            axis=alt.Axis(labelAngle=0 if upright else -40, labelOverlap=False),
-        )
+        x = layer_axis(layers)
     else:
-        x = alt.X("depth:Q", title="relative depth: 0 first layer, 1 last", scale=alt.Scale(domain=[0, 1]))
+        x = alt.X("depth:Q", title="relative depth (0: first layer, 1: last layer)", scale=alt.Scale(domain=[0, 1]))
     values = [
         {
             **_reading(row, factor, f"{row['run']}, {row['layer']}"),
@@ -86,7 +80,7 @@ def across_layers(rows: Sequence[Row], factor: str, top: float) -> alt.LayerChar
 
 
 def highest(rows: Iterable[Row]) -> float:
-    """Return where the percents' common axis ends: at 50 %, beyond what scores up to 1 give, or more."""
+    """Return the end of the percents' common axis: 50 %, which exceeds any value for scores up to 1, or more."""
     ends = [row[f"percent_{factor}{end}"] for row in rows for factor in FACTORS for end in ("", "_high")]
     return max([50.0, *(float(end) for end in ends if end is not None)])
 
@@ -99,7 +93,7 @@ def _bands_and_lines(
     top: float,
     line: Mapping[str, Any] | None = None,
 ) -> alt.LayerChart:
-    """Draw percents over `x`: a line with points, in a band where they have intervals."""
+    """Draw percents over `x`: a line with points, and a band for the intervals."""
     y = alt.Y("percent:Q", title="percent of units (Eq. 1)", scale=alt.Scale(domain=[0, top]))
     base = alt.Chart(alt.InlineData(values=list(values))).encode(x=x, color=colour)
     bounded = base.transform_filter("isValid(datum.low)").encode(y=alt.Y("low:Q"), y2="high:Q")
@@ -117,12 +111,8 @@ def _bands_and_lines(
 
 
 def _reading(row: Row, factor: str, where: str) -> dict[str, Any]:
-    """Return a percent, its interval, and both in words, as tooltips and screen readers give them."""
+    """Return a percent, its interval, and both as text for tooltips and screen readers."""
     value, low, high = (row[f"percent_{factor}{end}"] for end in ("", "_low", "_high"))
     bounds = None if low is None or high is None else (low, high)
     reading = f"{where}, {factor}: {percent(value)} {interval_text(bounds, 1)}"
     return {"percent": value, "low": low, "high": high, "reading": reading}
-
-
-def _scale(names: Sequence[str]) -> alt.Scale:
-    return alt.Scale(domain=list(names), range=[COLOURS[name] for name in names])

@@ -1,4 +1,4 @@
-"""The contact sheet: a picture of the pairs of some clips, so that a person sees what is being compared."""
+"""The contact sheet: an image of the pairs of views of a few clips."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from sdmetrics.errors import InputError, require
 Colour = tuple[int, int, int]
 Canvas = NDArray[np.uint8]
 
-MOTIONS = {"order": ("in order", "in order", "shuffled"), "flow": ("its flow", "its flow", "jittered flow")}
-"""What is said of the motion in each view, where it is altered by the order of frames or in the flow."""
+MOTIONS = {"order": ("in order", "in order", "shuffled"), "flow": ("own flow", "own flow", "jittered flow")}
+"""The caption of the motion in each view, if motion is altered by the order of frames or in the flow."""
 COLOURS: dict[str, Colour] = {"dynamic": (31, 95, 191), "static": (200, 44, 44)}
-"""As in the paper: dynamic is blue, static is red."""
-LEGEND = {"dynamic": "dynamic pair: another style", "static": "static pair: another motion"}
+"""Colours as in the paper: dynamic is blue, static is red."""
+LEGEND = {"dynamic": "dynamic pair: different style", "static": "static pair: different motion"}
 
 DARK, GREY = (32, 34, 40), (110, 114, 124)
 MARGIN, GAP, LINE = 24, 4, 30
 CAPTIONS, BRACKETS = 140, 130
 STRIP, THUMBNAIL = 1280, 160
-"""Greatest width of a strip and greatest height of a frame, in pixels."""
+"""The maximum width of a strip and the maximum height of a frame, in pixels."""
 
 
 @dataclass(frozen=True)
 class SheetRow:
-    """The views of a clip: per view its style and its frames `(T, H, W, 3)`, in the order the model reads.
+    """The views of a clip: the style and the frames `(T, H, W, 3)` of each view, in the order that the model reads.
 
-    `motion` says what is other in the last view: the `"order"` of the frames; or the `"flow"`, the second picture.
+    `motion` names what differs in the last view: the `"order"` of the frames, or the `"flow"`, the second image.
     """
 
     clip_id: str
@@ -43,14 +43,14 @@ class SheetRow:
 
 
 def contact_sheet(rows: Sequence[SheetRow], path: str | Path) -> Path:
-    """Write a PNG that shows, clip by clip, the three views and which two make which pair; return its path.
+    """Write a PNG image that shows the three views of each clip and the two pairs they form. Return its path.
 
-    Every frame carries its number in the clip, so that the shuffle can be read.
+    Every frame is marked with its number in the clip, which shows the shuffle.
 
     Raises
     ------
     InputError
-        If there is nothing to show, a clip has not three views, or the file cannot be written.
+        If there are no clips, a clip does not have three views, or the file cannot be written.
 
     Examples
     --------
@@ -62,10 +62,10 @@ def contact_sheet(rows: Sequence[SheetRow], path: str | Path) -> Path:
     """
     cv2 = require("cv2", extra="cpu")
     if not rows:
-        raise InputError("there is no clip to show; give at least one")
+        raise InputError("there are no clips to show; pass at least one")
     for row in rows:
         if len(row.views) != VIEWS_PER_CLIP:
-            raise InputError(f"clip {row.clip_id!r} has {len(row.views)} views; needed: {VIEWS_PER_CLIP}")
+            raise InputError(f"clip {row.clip_id!r} has {len(row.views)} views; expected {VIEWS_PER_CLIP}")
     blocks = [_block(row) for row in rows]
     width = max(block.shape[1] for block in blocks)
     blocks = [_legend(width), *(_widened(block, width) for block in blocks)]
@@ -77,7 +77,7 @@ def contact_sheet(rows: Sequence[SheetRow], path: str | Path) -> Path:
 
 
 def _legend(width: int) -> Canvas:
-    """Draw what the colours mean."""
+    """Draw the legend of the colours."""
     canvas = _empty(MARGIN + LINE, width)
     x = MARGIN + CAPTIONS
     for factor, meaning in LEGEND.items():
@@ -129,13 +129,13 @@ def _strip(frames: Frames, names: Sequence[int | str]) -> Canvas:
 
 
 def _numbers(frames: Frames, reference: Frames) -> list[int]:
-    """Number the frames of a view as the first view does; those of another style by their place."""
+    """Return the numbers of a view's frames in the first view; frames of another style are numbered by position."""
     place = {frame.tobytes(): number for number, frame in reversed(list(enumerate(reference, 1)))}
     return [place.get(frame.tobytes(), number) for number, frame in enumerate(frames, 1)]
 
 
 def _write(canvas: Canvas, text: str, x: int, y: int, colour: Colour) -> int:
-    """Write a line of text that starts at `x` and stands on `y`; return its width."""
+    """Draw a line of text from `x`, on the baseline `y`. Return its width."""
     import cv2
 
     font, size = cv2.FONT_HERSHEY_SIMPLEX, 0.5
@@ -144,10 +144,10 @@ def _write(canvas: Canvas, text: str, x: int, y: int, colour: Colour) -> int:
 
 
 def _empty(height: int, width: int) -> Canvas:
-    """Return white paper."""
+    """Return a white canvas."""
     return np.full((height, width, 3), 255, np.uint8)
 
 
 def _widened(block: Canvas, width: int) -> Canvas:
-    """Fill a block up to a width."""
+    """Pad a block to a width."""
     return np.concatenate([block, _empty(block.shape[0], width - block.shape[1])], axis=1)

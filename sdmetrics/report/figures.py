@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdmetrics._files import replacing
 from sdmetrics.errors import require
-from sdmetrics.report.words import named_runs, removal_charts
+from sdmetrics.report.words import named_runs, removal_charts, score_name
 
 if TYPE_CHECKING:
     import altair as alt
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from sdmetrics.analysis.results import Results
 
 CURVES_NOTE = ["Bands: 95 % intervals. Dotted: both scores 0 (21.2 %) or", "both 1 (33.3 %)."]
-REMOVAL_NOTE = ["Bands: from the lowest draw to the highest."]
+REMOVAL_NOTE = ["Bands: range from the lowest to the highest draw."]
 INK = "#24282d"
 PNG_PPI = 144
-"""Twice a screen's resolution: sharp in a paper's column."""
+"""Twice the resolution of a screen, sharp in print."""
 
 
 def write_figures(
@@ -28,16 +28,16 @@ def write_figures(
     folder: str | Path,
     ablations: Mapping[str, Ablation] | None = None,
 ) -> list[Path]:
-    """Write the layer-wise curves, unit-wise bars and unit scatters into `folder`, each as PNG and SVG.
+    """Write the layer-wise curves, unit-wise bars and unit scatters to `folder`, each as PNG and SVG.
 
     Parameters
     ----------
     runs
-        The runs by the name that the figures give them, or in a list: then by their models' names.
+        The runs by name. Runs in a list get the names of their models.
     folder
-        Where to write; made if missing.
+        The folder to write to. It is created if missing.
     ablations
-        What removing units did to some of the runs, by the same names.
+        The ablations of some of the runs, by the same names.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def write_figures(
     Raises
     ------
     InputError
-        If there is no run, a run has no layer, or the folder cannot be written to.
+        If there are no runs, a run has no layers, or the folder cannot be written to.
     MissingExtra
         Without Altair or vl-convert.
 
@@ -55,7 +55,7 @@ def write_figures(
     --------
     >>> write_figures([], "figures")
     Traceback (most recent call last):
-    sdmetrics.errors.InputError: no run is given; a report needs at least one
+    sdmetrics.errors.InputError: there are no runs; a report needs at least one
     """
     named = named_runs(runs)
     require("altair", extra="report")
@@ -63,7 +63,7 @@ def write_figures(
 
 
 def save_charts(charts: Mapping[str, alt.TopLevelMixin], folder: str | Path) -> list[Path]:
-    """Write each chart into `folder`, by its name, as PNG and SVG; return the files."""
+    """Write each chart to `folder` under its name, as PNG and SVG. Return the files."""
     require("vl_convert", extra="report")
     written = []
     for name, chart in charts.items():
@@ -78,7 +78,7 @@ def save_charts(charts: Mapping[str, alt.TopLevelMixin], folder: str | Path) -> 
 def _figures(
     runs: Mapping[str, Results], ablations: Mapping[str, Ablation]
 ) -> dict[str, alt.HConcatChart | alt.VConcatChart]:
-    """Return the figures by file name; runs stand side by side, in the scatter one below the other."""
+    """Return the figures by file name. Runs are side by side, in the scatter one below the other."""
     import altair as alt
 
     from sdmetrics.report import charts
@@ -115,7 +115,7 @@ def _figures(
         removals = [
             alt.hconcat(
                 *(
-                    removal_chart(*which).properties(title=f"{which[1]}, {which[2]}", width=320, height=240)
+                    removal_chart(*which).properties(title=f"{which[1]}, {score_name(which[2])}", width=320, height=240)
                     for which in removal_charts(ablation)
                 ),
                 title=alt.Title(name, fontSize=16, offset=14, subtitle=REMOVAL_NOTE),

@@ -1,4 +1,4 @@
-"""What every page shares: one file that needs no network, in which no other script than its own can run."""
+"""The frame of every page: one file that works offline and runs only its own scripts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def render_page(template: str, script: str, **context: object) -> str:
     """Return a page's HTML: a template with the shared style, Vega and the script that draws the page's charts.
 
-    The templates, in `templates/`, find `style`, `scripts`, the filter `script_hash` and the modules `words`, `facts`.
+    The templates (in `templates/`) can use `style`, `scripts`, the filter `script_hash`, and the modules `words` and
+    `facts`.
     """
     jinja2 = require("jinja2", extra="report")
     require("altair", extra="report")
@@ -48,10 +49,10 @@ def render_page(template: str, script: str, **context: object) -> str:
 
 
 def spec(chart: alt.LayerChart | alt.Chart) -> dict[str, Any]:
-    """Return a chart as the browser gets it: without its schema's address, of no use offline."""
+    """Return a chart's specification for the browser, without the address of its schema, which is useless offline."""
     return {key: value for key, value in chart.to_dict().items() if key != "$schema"}
 
 
 def _script_hash(script: str) -> str:
-    """Return what the page's Content-Security-Policy knows a script by, so that no other can run in it."""
+    """Return the hash by which the page's Content-Security-Policy allows a script; no other script can run."""
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

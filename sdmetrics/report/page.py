@@ -1,4 +1,4 @@
-"""The interactive page: one HTML file that needs no network, for one run or several side by side."""
+"""The interactive page: one HTML file that works offline, for one or more runs."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def write_report(
     path: str | Path,
     ablations: Mapping[str, Ablation] | None = None,
 ) -> Path:
-    """Write one offline HTML page that says, for one run or several, which units are static, which dynamic.
+    """Write an HTML page that works offline: the static and dynamic bias of the layers and units of one or more runs.
 
     Parameters
     ----------
     runs
-        The runs by the name that the page gives them, or in a list: then by their models' names.
+        The runs by name. Runs in a list get the names of their models.
     path
         The file to write.
     ablations
-        What removing units did to some of the runs, by the same names.
+        The ablations of some of the runs, by the same names.
 
     Returns
     -------
@@ -41,23 +41,16 @@ def write_report(
     Raises
     ------
     InputError
-        If there is no run, a run has no layer, or the file cannot be written.
+        If there are no runs, a run has no layers, or the file cannot be written.
     MissingExtra
         Without Altair, vl-convert or Jinja2.
 
     Examples
     --------
     >>> import tempfile
-    >>> from sdmetrics.analysis.results import Results
-    >>> layer = {"name": "stage4", "units": 1, "pairs": {"dynamic": 9, "static": 9},
-    ...          "scores": {"dynamic": 0.9, "static": 0.1}, "ci95": {},
-    ...          "percent": {"dynamic": 38.5, "static": 17.3, "identical": 44.2},
-    ...          "counts": {"dynamic": 1, "static": 0, "joint": 0, "residual": 0, "dead": 0}}
-    >>> unit = {"layer": "stage4", "unit": 0, "dynamic": 0.9, "dynamic_low": None, "dynamic_high": None,
-    ...         "static": 0.1, "static_low": None, "static_high": None, "label": "dynamic"}
-    >>> run = Results({"name": "net"}, 0, "pearson", 0.5, {"used": 9, "skipped": []}, [layer], [unit])
+    >>> from sdmetrics.report.example import example_run
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     "net leans dynamic" in write_report([run], Path(folder) / "report.html").read_text()
+    ...     "net leans dynamic" in write_report([example_run()], Path(folder) / "report.html").read_text()
     True
     """
     require("altair", extra="report")
@@ -76,7 +69,7 @@ def write_report(
 
 
 def _data(runs: Mapping[str, Results], ablations: Mapping[str, Ablation]) -> dict[str, Any]:
-    """Return what the page's script reads: the charts, and the units by run, layer and column."""
+    """Return the data for the page's script: the charts, and the units by run, layer and column."""
     from sdmetrics.report import charts
 
     top = charts.top(layer for run in runs.values() for layer in run.layers)
@@ -96,22 +89,22 @@ def _data(runs: Mapping[str, Results], ablations: Mapping[str, Ablation]) -> dic
 
 
 def _curves(layers: list[dict[str, Any]], top: float) -> dict[str, Any]:
-    """Return the layer-wise chart as wide as its place, with room for the names at the curves' ends."""
+    """Return the layer-wise chart at the width of its container, with space for the names at the ends of the curves."""
     from sdmetrics.report import charts
 
-    room = {"left": 5, "right": 40 if len(layers) <= 6 else 62, "top": 8, "bottom": 5}
-    return spec(charts.curves(layers, top).properties(width="container", height=300, padding=room))
+    padding = {"left": 5, "right": 40 if len(layers) <= 6 else 62, "top": 8, "bottom": 5}
+    return spec(charts.curves(layers, top).properties(width="container", height=300, padding=padding))
 
 
 def _removal(ablation: Ablation, layer: str, score: str) -> dict[str, Any]:
-    """Return the chart of an ablation as wide as its place."""
+    """Return the chart of an ablation at the width of its container."""
     from sdmetrics.report.ablation_chart import removal_chart
 
     return spec(removal_chart(ablation, layer, score).properties(width="container", height=280))
 
 
 def _columns(run: Results) -> list[dict[str, Any]]:
-    """Return the units of each layer by column: a third of the bytes that rows take."""
+    """Return the units of each layer by column, which takes a third of the bytes of rows."""
     from sdmetrics.report import charts
 
     by_layer: dict[str, list[dict[str, Any]]] = {layer["name"]: [] for layer in run.layers}
@@ -123,7 +116,7 @@ def _columns(run: Results) -> list[dict[str, Any]]:
             "point": charts.point_size(layer["units"]),
             "defined": words.measurable(layer),
             "unit": [unit["unit"] for unit in by_layer[layer["name"]]],
-            # Scores whole, so that the browser classes them as Python does; intervals are only read.
+            # Scores unrounded, so that the browser classifies them as Python does; intervals are only displayed.
             **{factor: [unit[factor] for unit in by_layer[layer["name"]]] for factor in FACTORS},
             **{
                 f"{factor}_{end}": [_rounded(unit[f"{factor}_{end}"]) for unit in by_layer[layer["name"]]]
@@ -136,4 +129,5 @@ def _columns(run: Results) -> list[dict[str, Any]]:
 
 
 def _rounded(value: float | None) -> float | None:
+    """Round to the three digits that tooltips need."""
     return None if value is None else round(value, 3)

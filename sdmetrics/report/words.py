@@ -1,4 +1,4 @@
-"""What a run's numbers say, in plain words: the one place where the report turns numbers into text."""
+"""Numbers as text: the one notation of values, intervals and verdicts for reports and the terminal."""
 
 from __future__ import annotations
 
@@ -15,22 +15,25 @@ if TYPE_CHECKING:
     from sdmetrics.analysis.results import Results
 
 BAR_ORDER = ("dynamic", "joint", "static", "residual", "dead")
-"""The parts of a bar, in the order drawn; `dead` is cut out of `residual`, which counts it too."""
+"""The segments of a bar, in drawing order. Dead units are drawn apart, although `residual` counts them too."""
+
+SCORE_NAMES = {"top1": "top-1", "top5": "top-5", "iou": "IoU", "box_iou": "box IoU"}
+"""Display names of the built-in scores of an ablation."""
 
 _THIN = "\N{NARROW NO-BREAK SPACE}"
 _MINUS = "\N{MINUS SIGN}"
 
 
 def named_runs(runs: Mapping[str, Results] | Sequence[Results]) -> dict[str, Results]:
-    """Return the runs by the name that the report gives them: theirs in the mapping, else the model's.
+    """Return the runs by name: the mapping's keys, else the names of the models.
 
     Raises
     ------
     InputError
-        If there is no run, or a run without a layer.
+        If there are no runs, or a run has no layers.
     """
     if not runs:
-        raise InputError("no run is given; a report needs at least one")
+        raise InputError("there are no runs; a report needs at least one")
     if isinstance(runs, Mapping):
         named = dict(runs)
     else:
@@ -41,12 +44,12 @@ def named_runs(runs: Mapping[str, Results] | Sequence[Results]) -> dict[str, Res
             named[f"{name} ({same + 1})" if same else name] = run
     for name, run in named.items():
         if not run.layers:
-            raise InputError(f"run {name!r} has no layer; a report needs at least one. Analyse the model again")
+            raise InputError(f"run {name!r} has no layers; a report needs at least one. Analyze the model again")
     return named
 
 
 def number(value: float | None, digits: int = 2) -> str:
-    """Return a number with a true minus sign; undefined is a dash.
+    """Return a number with a true minus sign (U+2212), or a dash if it is undefined.
 
     Examples
     --------
@@ -60,12 +63,12 @@ def number(value: float | None, digits: int = 2) -> str:
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """Return a percent; undefined is a dash."""
+    """Return a percent, or a dash if it is undefined."""
     return UNDEFINED if value is None else number(value, digits) + _THIN + "%"
 
 
 def share(count: int, units: int) -> str:
-    r"""Return what part of the units `count` is, in whole percents, halves up, but never a false 0 or 100.
+    r"""Return the share of units in whole percents, halves rounded up, but never a false 0 or 100.
 
     Examples
     --------
@@ -80,30 +83,48 @@ def share(count: int, units: int) -> str:
 
 
 def interval(layer: Mapping[str, Any], quantity: str, factor: str) -> tuple[float, float] | None:
-    """Return the 95 % interval of a layer's `scores` or `percent`, or None where it is undefined."""
+    """Return the 95 % interval of a layer's `scores` or `percent`, or None if it is undefined."""
     return known(((layer.get("ci95") or {}).get(quantity) or {}).get(factor) or (None, None))
 
 
 def interval_text(bounds: tuple[float, float] | None, digits: int = 2) -> str:
-    """Return an interval in brackets; an undefined one is a dash."""
+    """Return an interval in brackets, or a dash if it is undefined.
+
+    Examples
+    --------
+    >>> interval_text((-0.19, 0.01)), interval_text(None)
+    ('[−0.19, 0.01]', '–')
+    """
     return UNDEFINED if bounds is None else f"[{number(bounds[0], digits)}, {number(bounds[1], digits)}]"
 
 
+def estimate(value: float | None, bounds: tuple[float, float] | None, digits: int = 2) -> str:
+    """Return a number and its interval, if defined; an undefined number is a dash.
+
+    Examples
+    --------
+    >>> estimate(-0.07, (-0.19, 0.01)), estimate(10.6, None, 1), estimate(None, None)
+    ('−0.07 [−0.19, 0.01]', '10.6', '–')
+    """
+    text = number(value, digits)
+    return text if value is None or bounds is None else f"{text} {interval_text(bounds, digits)}"
+
+
 def known(ci95: Sequence[float | None]) -> tuple[float, float] | None:
-    """Return a stored interval, or None where it is undefined."""
+    """Return a stored interval, or None if it is undefined."""
     low, high = ci95
     return None if low is None or high is None else (low, high)
 
 
 def measurable(layer: Mapping[str, Any]) -> bool:
-    """Tell whether the layer has the two pairs of each factor that any score needs."""
+    """Return whether the layer has at least two pairs of each factor, which every score needs."""
     return all(pairs >= 2 for pairs in layer["pairs"].values())
 
 
 def streams(names: Sequence[str]) -> dict[str, str]:
-    """Return each layer's stream: what stands before its first dot, where there are several streams of several layers.
+    """Return each layer's stream: the prefix before the first dot, if there are several streams of several layers.
 
-    Layers of one stream follow on each other; those of different streams stand side by side. Without streams it is "".
+    Layers of one stream are in sequence, and the streams run in parallel. Without streams the value is "".
 
     Examples
     --------
@@ -112,14 +133,14 @@ def streams(names: Sequence[str]) -> dict[str, str]:
     >>> streams(["layer1.0", "layer2.0"])["layer2.0"]
     ''
     """
-    found = {name: name.partition(".")[0] if "." in name else "" for name in names}
-    sizes = Counter(found.values())
+    prefixes = {name: name.partition(".")[0] if "." in name else "" for name in names}
+    sizes = Counter(prefixes.values())
     several = len(sizes) > 1 and min(sizes.values()) > 1 and "" not in sizes
-    return found if several else dict.fromkeys(names, "")
+    return prefixes if several else dict.fromkeys(names, "")
 
 
 def parts(layer: Mapping[str, Any]) -> dict[str, int]:
-    """Return the counts of the parts of a layer's bar: dead units apart from the other residual ones.
+    """Return the counts of the segments of a layer's bar, with dead units apart from other residual units.
 
     Examples
     --------
@@ -131,9 +152,9 @@ def parts(layer: Mapping[str, Any]) -> dict[str, int]:
 
 
 def lean(layer: Mapping[str, Any]) -> str:
-    """Return what a layer leans to: `dynamic`, `static`, `neither` (the intervals overlap) or `undefined`.
+    """Return which way a layer leans: `dynamic`, `static`, `neither` (the intervals overlap) or `undefined`.
 
-    Where the intervals are undefined the two percents (Eq. 1) alone decide.
+    If the intervals are undefined, only the two percents (Eq. 1) decide.
     """
     dynamic, static = layer["percent"]["dynamic"], layer["percent"]["static"]
     if dynamic is None or static is None:
@@ -146,14 +167,14 @@ def lean(layer: Mapping[str, Any]) -> str:
 
 
 def headline(runs: Mapping[str, Results]) -> str:
-    """Return the answer in one line, from the deepest layer of each run."""
+    """Return the answer in one line, for the deepest layer of each run."""
     if len(runs) > 3:
         return f"Static and dynamic bias of {len(runs)} runs"
     return "; ".join(f"{name} {_verdict(run.layers[-1])}" for name, run in runs.items())
 
 
 def _verdict(layer: Mapping[str, Any]) -> str:
-    """Say what a layer leans to; where most of its units are of another class, say that too."""
+    """Describe which way a layer leans, and the class of most of its units if that is another."""
     leans = lean(layer)
     if leans == "undefined":
         return "is undefined"
@@ -164,38 +185,52 @@ def _verdict(layer: Mapping[str, Any]) -> str:
     return verdict
 
 
+def score_name(score: str) -> str:
+    """Return the display name of an ablation's score.
+
+    Examples
+    --------
+    >>> score_name("top1"), score_name("my score")
+    ('top-1', 'my score')
+    """
+    return SCORE_NAMES.get(score, score)
+
+
 def removal_verdict(ablation: Ablation, layer: str, score: str) -> str:
-    """Say which factor's units a score misses most, against as many random ones, and how sure that is."""
-    wanted = (layer, score, "random")
-    found = [row for row in ablation.overall if (row["layer"], row["score"], row["against"]) == wanted]
-    found.sort(key=lambda row: float(row["difference"]))
-    said = [_against_random(row, ablation.repeats) for row in found]
-    most = f"The most {found[0]['factor']} units are missed most"
-    lead = most if found[0]["difference"] < 0 else "No factor’s units are missed more than random ones"
-    return f"{lead}: averaged over the fractions, {'; '.join(said)}."
+    """Describe which factor's removal lowers a score most, relative to random removal, and whether significantly."""
+    key = (layer, score, "random")
+    rows = [row for row in ablation.overall if (row["layer"], row["score"], row["against"]) == key]
+    rows.sort(key=lambda row: float(row["difference"]))
+    first, name = rows[0], score_name(score)
+    if first["difference"] < 0:
+        bounds = known(first["ci95"])
+        doubt = ", but not significantly" if bounds is not None and bounds[0] <= 0 <= bounds[1] else ""
+        text = f"Removing the most {first['factor']} units lowers {name} most{doubt} ({_evidence(first, ablation)})."
+        others = rows[1:]
+    else:
+        text, others = f"No factor’s removal lowers {name} more than random removal.", rows
+    for row in others:
+        text += f" Most {row['factor']} units: {_evidence(row, ablation)}."
+    return f"{text} Differences are relative to removing as many random units, averaged over the fractions."
 
 
-def _against_random(row: Mapping[str, Any], draws: int) -> str:
-    """Compare a score without a factor's units with the score without random ones."""
-    size = number(abs(row["difference"]), 3)
-    compared = "as high as" if float(size) == 0 else f"{size} {'lower' if row['difference'] < 0 else 'higher'} than"
-    said = f"without the most {row['factor']} units {row['score']} is {compared} without as many random ones"
-    bounds, above = known(row["ci95"]), f"{row['draws_above']} of {draws} random draws are higher"
-    if bounds is None:
-        return f"{said} (no interval; {above})"
-    verdict = "includes" if bounds[0] <= 0 <= bounds[1] else "excludes"
-    return f"{said} (95{_THIN}% interval of the difference {interval_text(bounds, 3)}, which {verdict} 0; {above})"
+def _evidence(row: Mapping[str, Any], ablation: Ablation) -> str:
+    """Format a difference to random removal, its interval, and how many random draws score higher."""
+    bounds = known(row["ci95"])
+    ci = "no confidence interval" if bounds is None else f"95{_THIN}% CI {interval_text(bounds, 3)}"
+    draws = f"random draws that score higher: {row['draws_above']} of {ablation.repeats}"
+    return f"difference {number(row['difference'], 3)}, {ci}; {draws}"
 
 
 def removal_charts(ablation: Ablation) -> list[tuple[Ablation, str, str]]:
-    """Return what each chart of an ablation shows: it, a layer and a score."""
+    """Return the contents of each chart of an ablation: the ablation, a layer and a score."""
     return [(ablation, layer["name"], score) for layer in ablation.layers for score in ablation.scores]
 
 
 def removal_table(ablation: Ablation, layer: str, score: str) -> list[dict[str, Any]]:
-    """Return one row per fraction: it, `removed` units, and under `curves` and `differences` those of each ranking.
+    """Return one row per fraction: `fraction`, `removed` units, `curves` by ranking, and `differences`.
 
-    Differences are by factor and baseline, `differences["static"]["random"]`; there is none at fraction 0.
+    Differences are by factor and baseline, `differences["static"]["random"]`. There are none at fraction 0.
     """
     rows: dict[float, dict[str, Any]] = {}
     for point in ablation.curves:
@@ -209,7 +244,7 @@ def removal_table(ablation: Ablation, layer: str, score: str) -> list[dict[str, 
 
 
 def footnotes(run: Results) -> list[str]:
-    """Return why the dashes of a run's table are dashes: only the reasons that apply to it."""
+    """Return the reasons for undefined values (dashes) in a run's table."""
     measured = [layer for layer in run.layers if measurable(layer)]
     scored = [layer for layer in measured if layer["scores"]["dynamic"] is not None]
     notes = []
@@ -218,5 +253,5 @@ def footnotes(run: Results) -> list[str]:
     if len(scored) < len(measured):
         notes.append("A layer whose units are all dead has no score.")
     if not all(interval(layer, "scores", "dynamic") for layer in scored):
-        notes.append("An interval needs clips in at least 5 of the 20 groups that videos are dealt to.")
+        notes.append("An interval needs clips in at least 5 of the 20 groups that videos are divided into.")
     return notes

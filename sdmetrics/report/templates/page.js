@@ -44,9 +44,15 @@ function drawBar(bar, counts, units) {
   bar.setAttribute("aria-label", CLASSES.map((name) => `${name} ${counts[name]}`).join(", "));
 }
 
+// As words.number: a true minus sign, and none before zero.
+function number(value) {
+  const text = value.toFixed(2);
+  return text.replace("-", Number(text) === 0 ? "" : "−");
+}
+
 function bounds(layer, factor, i) {
   const [low, high] = [layer[`${factor}_low`][i], layer[`${factor}_high`][i]];
-  return low === null ? "–" : `[${low.toFixed(2)}, ${high.toFixed(2)}]`.replaceAll("-", "−");
+  return low === null ? "–" : `[${number(low)}, ${number(high)}]`;
 }
 
 function points(layer, labels) {
