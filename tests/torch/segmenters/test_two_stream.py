@@ -260,7 +260,10 @@ REFUSED = {
     "stage": (lambda: build(fused_stages=(1, 5)), r"fused_stages are \(1, 5\); allowed: any of 2, 3, 4, 5, each once"),
     "stage twice": (lambda: build(crossed_stages=(3, 3)), r"crossed_stages are \(3, 3\); allowed"),
     "not the last": (lambda: build(fused_stages=(2, 3)), r"\(2, 3\); include 5, where the decoder begins"),
-    "connects nowhere": (lambda: build("both_ways", crossed_stages=()), "name at least one stage, or pass cross='none'"),
+    "connects nowhere": (
+        lambda: build("both_ways", crossed_stages=()),
+        "name at least one stage, or pass cross='none'",
+    ),
     "deeplab": (
         lambda: build(decoder="deeplab"),
         r"fused_stages are 2, 3, 4, 5; expected: two stages.* Pass fused_stages=",
