@@ -183,12 +183,12 @@ def test_a_file_that_says_nothing_is_described_on_the_command_line(command, tmp_
 @pytest.mark.parametrize(
     ("text", "words"),
     {
-        "no field": ("motion", "does not say how an input is fed"),
-        "no name": ("source=flow", "does not say how"),
+        "no field": ("motion", "has no settings; expected a name and FIELD=VALUE"),
+        "no name": ("source=flow", "has no settings"),
         "no such field": ("motion colour=red", "allowed: source, layout"),
         "no such source": ("motion source=sound", "allowed: rgb, flow, flow_vectors"),
-        "no numbers": ("motion mean=grey", "numbers go with commas"),
-        "too few numbers": ("motion size=8", "numbers go with commas"),
+        "no numbers": ("motion mean=grey", "expected numbers with commas"),
+        "too few numbers": ("motion size=8", "expected numbers with commas"),
         "no such input": ("audio source=flow", "no input 'audio'; its inputs: picture, motion"),
     }.values(),
 )
