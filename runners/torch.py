@@ -181,6 +181,7 @@ class TorchRunner:
         """Return the layers with their axes, verified with two clips alone and together, and the `answers_digest`."""
         feeds = example_feeds(self.inputs)
         runs: list[dict[str, NDArray[Any]]] = []
+        outputs: list[dict[str, NDArray[Any]]] = []
         for batch in (feeds, *one_by_one(feeds)):
             values: dict[str, list[Tensor]] = {name: [] for name in self.layers}
 
@@ -188,7 +189,7 @@ class TorchRunner:
                 values[name].append(tensor.detach().clone())
                 return tensor
 
-            self._forward(batch, tap)
+            outputs.append(self._forward(batch, tap))
             # bfloat16 as float16, so that values are compared with the tolerance of two bytes.
             runs.append({name: _array(in_one(parts), "float16") for name, parts in values.items()})
         assert len(runs) == 1 + EXAMPLE_CLIPS
@@ -201,8 +202,10 @@ class TorchRunner:
             )
             for name in self.layers
         }
-        pooled = {name: pool(together[name], layer, EXAMPLE_CLIPS) for name, layer in layers.items()}
-        return layers, answers_digest(pooled)
+        answers = {f"units/{name}": pool(together[name], layer, EXAMPLE_CLIPS) for name, layer in layers.items()}
+        # What follows the last layer decides the scores of an ablation.
+        answers |= {name: _row(values) for name, values in outputs[0].items() if values.size}
+        return layers, answers_digest(answers)
 
 
 @contextmanager
@@ -230,6 +233,11 @@ def _pool(tensor: Tensor, layer: Layer, clips: int) -> Tensor:
     if layer.fold == "time-major":
         return rows.reshape(-1, clips, rows.shape[-1]).mean(0)
     return rows.reshape(clips, -1, rows.shape[-1]).mean(1)
+
+
+def _row(output: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the finite values of an output of any shape as one row, 0 in place of the others."""
+    return np.nan_to_num(output.real.reshape(1, -1).astype(np.float64), posinf=0.0, neginf=0.0)
 
 
 def _array(tensor: Tensor, stand_in: Literal["float16", "float32"]) -> NDArray[Any]:
