@@ -139,7 +139,7 @@ def make_probe(
     check_model(probe, file.path.name)
     if half:
         check_half(probe, units, described)
-    data = probe.SerializeToString()
+    data: bytes = probe.SerializeToString()
     verify_probe(data, loaded, described, outputs, units, masks, half)
     return data
 

@@ -37,7 +37,7 @@ def rendered_ahead(
     >>> from sdmetrics.clips.generated.world import world_clips
     >>> with rendered_ahead(lambda clip: clip.frames.shape, world_clips(2)) as rendered:
     ...     [(clip.id, shape) for clip, shape in rendered]
-    [('world-0-0', (8, 40, 40, 3)), ('world-0-1', (8, 40, 40, 3))]
+    [('world-000000', (8, 40, 40, 3)), ('world-000001', (8, 40, 40, 3))]
     """
     with ThreadPoolExecutor(THREADS, thread_name_prefix="render") as pool:
 
@@ -72,7 +72,7 @@ def usable_clips(
     >>> skipped = []
     >>> with usable_clips(lambda clip: clip.masks, world_clips(1), skipped) as usable:
     ...     print(list(usable), [row["id"] for row in skipped])
-    [] ['world-0-0']
+    [] ['world-000000']
     """
     with rendered_ahead(render, clips) as rendered, progress_bar("clips", len(clips), wanted=progress) as advance:
 

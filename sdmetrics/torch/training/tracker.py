@@ -169,10 +169,11 @@ class BiasTracker:
         if unfinished:
             shutil.rmtree(unfinished, ignore_errors=True)
         with preserving_state(self.module, self._seed):
-            runner = self._runner(step)
-            results = measure_biases(runner, self._clips, out=unfinished, progress=False, **self._arguments)
+            results = measure_biases(self._runner(), self._clips, out=unfinished, progress=False, **self._arguments)
+        results.model["step"] = step
         self._check_settings(results)
         if self._out and unfinished:
+            results.save(unfinished)
             folder = step_folder(self._out, step)
             shutil.rmtree(folder, ignore_errors=True)
             unfinished.rename(folder)
@@ -187,12 +188,9 @@ class BiasTracker:
                 writer.add_scalar(name, value, step)
         self._unwritten.clear()
 
-    def _runner(self, step: int | None = None) -> TorchRunner:
+    def _runner(self) -> TorchRunner:
         """Return a runner of the module in its current state, on its current device."""
-        runner = TorchRunner(self.module, self._inputs, self._layers, str(place_of(self.module)[0]))
-        if step is not None:
-            runner.identity = {**runner.identity, "step": step}
-        return runner
+        return TorchRunner(self.module, self._inputs, self._layers, str(place_of(self.module)[0]))
 
     def _check_settings(self, results: Results) -> None:
         """Check that a measurement has the settings of the previous ones."""
