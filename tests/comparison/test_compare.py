@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from itertools import combinations
 
 import numpy as np
@@ -119,8 +120,6 @@ def test_without_the_same_clips_and_seed_there_is_no_interval_and_the_reason_is_
 
 
 def test_a_missing_or_damaged_shard_takes_the_intervals_and_nothing_else(folders, tmp_path):
-    import shutil
-
     for spoil in ("gone", "damaged"):
         copy = shutil.copytree(folders["other"], tmp_path / spoil)
         shard = sorted((copy / "shards").glob("*.npz"))[0]
@@ -128,6 +127,33 @@ def test_a_missing_or_damaged_shard_takes_the_intervals_and_nothing_else(folders
         row = compare({"one": folders["one"], spoil: copy}).differences[0]
         assert row["intervals"] == f"shards of {spoil} are missing"
         assert row["percent_static"] is not None
+
+
+def test_temporary_files_of_a_killed_writer_do_not_take_the_intervals(folders, tmp_path):
+    copy = shutil.copytree(folders["other"], tmp_path / "killed")
+    whole = sorted((copy / "shards").glob("*.npz"))[0].read_bytes()
+    for name, content in ((".00-00000-1f2e3d4c.npz", whole[:99]), (".01-00000-9a8b7c6d.npz", whole)):
+        (copy / "shards" / name).write_bytes(content)
+    expected = compare(folders).differences
+    found = compare({"one": folders["one"], "other": copy}).differences
+    assert found == expected
+    assert all(row["intervals"] == "" and row["percent_static_low"] is not None for row in found)
+
+
+def test_a_shard_of_another_run_is_never_part_of_a_difference(folders, tmp_path):
+    measure_biases(RUNNERS["other"], CLIPS, seed=1, out=tmp_path / "seed 1", progress=False)
+    copy = shutil.copytree(folders["other"], tmp_path / "mixed")
+    path = sorted((copy / "shards").glob("*.npz"))[1]
+    shutil.copy(tmp_path / "seed 1" / "shards" / path.name, path)
+    with pytest.raises(InputError, match=rf"{path} belongs to another run .*remove it"):
+        compare({"one": folders["one"], "other": copy})
+
+
+def test_runs_computed_in_other_batches_are_paired_and_the_warning_names_the_batch(folders, tmp_path):
+    measure_biases(RUNNERS["other"], CLIPS, batch=5, out=tmp_path / "five", progress=False)
+    comparison = compare({"one": folders["one"], "other": tmp_path / "five"})
+    assert comparison.differences == compare(folders).differences
+    assert comparison.warnings == ["Computed differently, which changes numbers by less than 1e-5: ran on · batch."]
 
 
 def test_rows_hold_every_point_and_layer():
