@@ -1,4 +1,4 @@
-"""What the tests share."""
+"""Fixtures and options that all tests share, and the list of what was skipped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# No test judges by time; what must pass before a change lands sees the same examples every time.
+from tests.helpers.skips import skips_by_reason
+
+# No test depends on time; what must pass before a change is merged sees the same examples every time.
 settings.register_profile("everywhere", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("everywhere")
 
@@ -47,12 +49,21 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--all`, which also runs the tests marked `all`: `make test-all`."""
-    parser.addoption("--all", action="store_true", help="also run the tests marked `all`, which take long")
+    parser.addoption("--all", action="store_true", help="also run the tests marked `all`, which are slow")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests marked `all` unless they are asked for."""
+    """Deselect the tests marked `all` unless `--all` is passed."""
     if not config.getoption("--all"):
         left_out = [item for item in items if item.get_closest_marker("all")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List the reasons of all skips, with the number of tests each, whatever the verbosity."""
+    lines = skips_by_reason(terminalreporter.stats.get("skipped", []))
+    if lines:
+        terminalreporter.section("skipped")
+        for line in lines:
+            terminalreporter.line(line)
