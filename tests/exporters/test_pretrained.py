@@ -58,7 +58,7 @@ def test_a_broken_file_in_the_cache_is_named(cache: Path) -> None:
     cache.mkdir(parents=True)
     (cache / "tiny.pyth").write_bytes(b"cut")
     said = message(lambda: open_pretrained(replace(TINY, weights="https://example.org/tiny.pyth")))
-    assert "no usable checkpoint" in said
+    assert "is not a usable checkpoint" in said
     assert f"Delete it if it is in {cache}" in said
 
 

@@ -250,8 +250,12 @@ def test_an_input_is_inferred_from_its_shape(tmp_path):
 @pytest.mark.parametrize(
     ("shape", "inputs", "message"),
     [
-        (["n", 3, "t", 8, 8], None, r"shape \('n', 3, 't', 8, 8\), .* its frames; say it, .* --frames 8, or in Python"),
-        (["n", 3, 2, "h", "w"], None, r"its size; say it, such as sdmetrics probe MODEL --size 224 224, .* size=…\)"),
+        (["n", 3, "t", 8, 8], None, r"shape \('n', 3, 't', 8, 8\), so frames cannot be inferred; .* --frames 8, or in"),
+        (
+            ["n", 3, 2, "h", "w"],
+            None,
+            r"so size cannot be inferred; .* sdmetrics probe MODEL --size 224 224, .* size=…\)",
+        ),
         (
             ["n", 3, 3, 8, 8],
             None,

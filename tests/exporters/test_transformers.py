@@ -166,23 +166,23 @@ def lacks(folder, name):
         (lambda f: lacks(f, "model.safetensors"), r"has no weights; put model\.safetensors or pytorch_model\.bin"),
         (lambda f: (f / "config.json").write_text("{"), r"config\.json cannot be read \(.+\); download or copy it"),
         (lambda f: (f / "config.json").write_text("[]"), r"config\.json is not a JSON object"),
-        (lambda f: rewrite(f, model_type="vivit"), r"of the type 'vivit'; timesformer_8x32 is 'timesformer'"),
-        (lambda f: rewrite(f, model_type=None), r"of the type None; timesformer_8x32 is 'timesformer'"),
+        (lambda f: rewrite(f, model_type="vivit"), r"of the type 'vivit'; timesformer_8x32 expects 'timesformer'"),
+        (lambda f: rewrite(f, model_type=None), r"of the type None; timesformer_8x32 expects 'timesformer'"),
         (lambda f: rewrite(f, hidden_size="wide"), r"does not describe a model of type 'timesformer': .*hidden_size"),
         (lambda f: rewrite(f, image_size=60), r"cannot read 4 frames of 60 x 60"),
         (lambda f: (f / "model.safetensors").write_bytes(b"\0" * 40), r"folder cannot be opened: .+ copy it again"),
         (lambda f: (f / "preprocessor_config.json").write_text('{"size": 3.5}'), r"does not understand"),
         (
             lambda f: change_weights(f, lambda weights: weights.pop("classifier.bias")),
-            r"do not fit its config\.json\. Missing: classifier\.bias\. Give a folder",
+            r"do not fit its config\.json\. Missing: classifier\.bias\. Pass a folder",
         ),
         (
             lambda f: change_weights(f, lambda weights: weights.update(extra=torch.ones(2))),
-            r"do not fit its config\.json\. Unexpected: extra\. Give a folder",
+            r"do not fit its config\.json\. Unexpected: extra\. Pass a folder",
         ),
         (
             lambda f: rewrite(f, num_frames=8),
-            r"Of another shape: timesformer\.embeddings\.time_embeddings \(1, 4, 24\), wanted \(1, 8, 24\)\.",
+            r"Of another shape: timesformer\.embeddings\.time_embeddings \(1, 4, 24\), expected \(1, 8, 24\)\.",
         ),
     ],
 )
