@@ -14,8 +14,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("sdmetrics", "exporters", "runners")
 ERRORS = ("InputError", "MissingExtra")
-PRINTED_PAGES = ("catalogue.md", "parity.md")
-"""Pages of docs/ that scripts write whole."""
+UNREAD = re.compile(r"```.*?```|<!-- (\w+): begin -->.*?<!-- \1: end -->", re.DOTALL)
+"""The parts of a page that are not prose: code, and what a script writes."""
 
 START = r"(?:^|[.;:!?] )"
 """Where a sentence or a clause starts."""
@@ -142,10 +142,10 @@ def help_pages() -> Iterator[Text]:
 
 
 def pages() -> Iterator[Text]:
-    written = [path for path in sorted((ROOT / "docs").glob("*.md")) if path.name not in PRINTED_PAGES]
-    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *written]:
+    named = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md"]
+    for path in [*named, *sorted((ROOT / "docs").glob("*.md"))]:
         line = 1
-        text = re.sub(r"```.*?```", lambda block: "\n" * block[0].count("\n"), path.read_text("utf-8"), flags=re.DOTALL)
+        text = UNREAD.sub(lambda block: "\n" * block[0].count("\n"), path.read_text(encoding="utf-8"))
         for paragraph in re.split(r"(\n\s*\n)", text):
             for part in re.split(r"(?m)^(?=(?:\* |- |\|))", paragraph):
                 yield Text(str(path.relative_to(ROOT)), line, one_line(re.sub(r"^[*|-] ?", "", part)))
