@@ -250,7 +250,7 @@ def test_an_input_is_inferred_from_its_shape(tmp_path):
 @pytest.mark.parametrize(
     ("shape", "inputs", "message"),
     [
-        (["n", 3, "t", 8, 8], None, r"shape \('n', 3, 't', 8, 8\), so frames cannot be inferred; .* --frames 8, or in"),
+        (["n", 3, "t", 8, 8], None, r"shape \('n', 3, 't', 8, 8\), so frames cannot be inferred; .* --frames 8"),
         (
             ["n", 3, 2, "h", "w"],
             None,
