@@ -27,7 +27,7 @@ def compare(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            help="Folders of runs. The folder of a training's measurements stands for its steps, in order.",
+            help="Folders of runs; the folder of a training's measurements counts as all of its steps, in order.",
             show_default=False,
         ),
     ],

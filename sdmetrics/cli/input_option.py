@@ -71,7 +71,7 @@ def _field(pair: str, text: str) -> tuple[str, Any]:
         parsed = FIELDS[field](value)
     except ValueError:
         raise InputError(
-            f"--input {text!r} sets {field} to {value!r}; expected numbers with commas and no spaces, e.g. '{EXAMPLE}'"
+            f"--input {text!r} contains {pair!r}; expected numbers with commas and no spaces, e.g. '{EXAMPLE}'"
         ) from None
     if field == "source" and parsed not in SOURCES:
         raise InputError(f"--input {text!r} sets source to {value!r}; allowed: {', '.join(SOURCES)}")

@@ -37,34 +37,34 @@ def test_the_models_of_the_demo_lose_what_they_know(command, demo, name, tmp_pat
     run = shutil.copytree(demo / name, tmp_path / name)
     code, out, err = ablate(command, run)
     assert code == 0, err
-    assert "stage4, top1: 24 clips used, 0 skipped" in out
+    assert "stage4, top-1: 24 clips used, 0 skipped" in out
     assert out.count("minus random") == 2 * 2
-    assert "units are missed" in out
-    assert "random draws are higher" in out
-    found = Ablation.load(run)
-    assert found.scores == ["top1", "top5"]
-    whole = {p["mean"] for p in found.curves if p["fraction"] == 0 and p["score"] == "top1"}
+    assert "units lowers top-1" in out
+    assert "random draws that score higher: " in out
+    stored = Ablation.load(run)
+    assert stored.scores == ["top1", "top5"]
+    whole = {p["mean"] for p in stored.curves if p["fraction"] == 0 and p["score"] == "top1"}
     assert len(whole) == 1
     assert whole.pop() > 0.9
-    assert min(p["mean"] for p in found.curves if p["score"] == "top1") < 0.8
-    assert {(d["factor"], d["against"]) for d in found.differences} == {
+    assert min(p["mean"] for p in stored.curves if p["score"] == "top1") < 0.8
+    assert {(d["factor"], d["against"]) for d in stored.differences} == {
         (factor, against) for factor in ("dynamic", "static") for against in ("random", "least")
     }
-    for point in found.curves:
+    for point in stored.curves:
         if (point["fraction"], point["score"]) == (0.8, "top1"):
-            assert f"{point['mean']:.2f}" in next(line for line in out.splitlines() if line.startswith(" 80 %"))
+            assert f"{point['mean']:.2f}" in next(line for line in out.splitlines() if line.strip().startswith("80 %"))
     with (run / "ablation.csv").open(newline="") as file:
-        assert len(list(csv.DictReader(file))) == len(found.rows)
-    assert "Without some units" in (run / "report.html").read_text()
+        assert len(list(csv.DictReader(file))) == len(stored.rows)
+    assert "Unit ablation" in (run / "report.html").read_text()
 
 
 def test_the_report_of_a_run_shows_what_was_stored(command, demo, run, tmp_path):
     page = tmp_path / "page.html"
     assert command("report", run, "-o", page)[0] == 0
-    assert "Without some units" not in page.read_text()
+    assert "Unit ablation" not in page.read_text()
     assert ablate(command, run)[0] == 0
     assert command("report", run, demo / "appearance", "-o", page)[0] == 0
-    assert "Without some units" in page.read_text()
+    assert "Unit ablation" in page.read_text()
     (run / "ablation.json").write_text("half a {")
     assert failed(command("report", run, "-o", page), "ablation.json is damaged", "ablate again")
 
@@ -75,39 +75,39 @@ def test_layers_clips_and_model_can_be_chosen(command, run, tmp_path):
     options = ("--model", model, "--clips", "world:6:3", "--layer", "stage2", "-l", "stage3", "--by", "score")
     code, out, err = ablate(command, run, *options)
     assert code == 0, err
-    assert "stage2, top1: 6 clips used" in out
-    assert "stage3, top5: 6 clips used" in out
-    found = Ablation.load(run)
-    assert [layer["name"] for layer in found.layers] == ["stage2", "stage3"]
-    assert (found.by, found.clips["used"], found.repeats) == ("score", 6, 2)
+    assert "stage2, top-1: 6 clips used" in out
+    assert "stage3, top-5: 6 clips used" in out
+    stored = Ablation.load(run)
+    assert [layer["name"] for layer in stored.layers] == ["stage2", "stage3"]
+    assert (stored.by, stored.clips["used"], stored.repeats) == ("score", 6, 2)
 
 
 def test_a_probe_with_masks_stands_in_for_the_model(command, run, tmp_path):
     probe = tmp_path / "probe.onnx"
     assert command("probe", run / "model.onnx", "-o", probe, "--masks")[0] == 0
-    assert ablate(command, run, "--model", probe, "--output", "output")[0] == 0
+    assert ablate(command, run, "--model", probe, "--model-output", "output")[0] == 0
     assert command("probe", run / "model.onnx", "-o", probe)[0] == 0
     assert failed(ablate(command, run, "--model", probe), "has no masks", "--masks -o PROBE")
 
 
-def test_interrupted_it_says_how_to_go_on_and_goes_on(command, run, monkeypatch):
-    from sdmetrics.ablation import ablate as ablation
+def test_an_interrupted_ablation_resumes(command, run, monkeypatch):
+    from sdmetrics.ablation.scoring import Scoring
 
-    store = ablation.save_part
+    store = Scoring.save
     stored = []
 
-    def interrupt(part, path):
+    def interrupt(scoring, part, path):
         if len(stored) == 4:
             raise KeyboardInterrupt
-        store(part, path)
+        store(scoring, part, path)
         stored.append(path)
 
-    monkeypatch.setattr(ablation, "save_part", interrupt)
+    monkeypatch.setattr(Scoring, "save", interrupt)
     code, out, _ = ablate(command, run)
     assert code == 130
-    assert "the same command goes on" in out
+    assert "Interrupted. Run the same command again to resume." in out
     before = {path: path.stat().st_mtime_ns for path in stored}
-    monkeypatch.setattr(ablation, "save_part", store)
+    monkeypatch.setattr(Scoring, "save", store)
     assert ablate(command, run)[0] == 0
     assert {path: path.stat().st_mtime_ns for path in stored} == before
     assert json.loads((run / "ablation.json").read_text())["clips"]["used"] == 24
@@ -118,19 +118,19 @@ class TestBadInput:
         assert failed(command("ablate", run), "has the label", "without a list of classes only numbers")
         assert failed(command("ablate", run, "--labels", tmp_path / "none.txt"), "none.txt", "cannot be read")
         (tmp_path / "other.txt").write_text("walking\nrunning\n")
-        assert failed(command("ablate", run, "--labels", tmp_path / "other.txt"), "none of the 2 classes")
+        assert failed(command("ablate", run, "--labels", tmp_path / "other.txt"), "not one of the 2 classes")
 
     def test_another_model_than_the_run_s(self, command, demo, run):
         outcome = ablate(command, run, "--model", demo / "appearance" / "model.onnx")
-        assert failed(outcome, "the run is of the model 'world-motion'", "give the model that was analysed")
+        assert failed(outcome, "the run is of the model", "model_sha256")
 
     @pytest.mark.parametrize(
         ("options", "words"),
         [
             (("--layer", "stage9"), ("stage9", "stage4")),
-            (("--fraction", 30), ("fraction is 30.0", "For 10 % give 0.1")),
+            (("--fraction", 30), ("fraction is 30.0", "For 10 % pass 0.1")),
             (("--by", "rank"), ("by is 'rank'", "softmax, score")),
-            (("--output", "logits"), ("no output 'logits'", "output")),
+            (("--model-output", "logits"), ("no output 'logits'", "output")),
             (("--clips", "nowhere"), ("nowhere",)),
         ],
     )

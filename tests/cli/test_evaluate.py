@@ -40,7 +40,7 @@ def test_the_table_says_what_the_file_says(command, model, labels, tmp_path):
         line = next(line for line in out.splitlines() if line.strip().startswith(f"{row}  "))
         for score in document["scores"][order].values():
             low, high = score["ci95"]
-            assert f"{100 * score['value']:.1f} ({100 * low:.1f}–{100 * high:.1f})" in line
+            assert f"{100 * score['value']:.1f} [{100 * low:.1f}, {100 * high:.1f}]" in line
     assert f"evaluation: {file}" in out
 
 
@@ -48,7 +48,7 @@ def test_without_shuffling_there_is_one_row_and_without_groups_no_interval(comma
     code, out, _ = command("evaluate", model, "world:2", "--labels", labels, *CPU)
     assert code == 0
     assert "shuffled" not in out
-    assert "(" not in out
+    assert "[" not in out
 
 
 def test_labels_of_a_manifest_are_numbers_or_names_and_broken_videos_are_listed(command, model, tmp_path):
@@ -95,10 +95,10 @@ def test_what_is_wrong_is_said_in_one_line(command, model, labels, tmp_path):
     for words, arguments in (
         ("cannot be read", ("--labels", tmp_path / "gone.txt")),
         ("only numbers are allowed", ()),
-        ("none of the 3 classes: 'right', 'left', 'down'", ("--labels", tmp_path / "few.txt")),
+        ("not one of the 3 classes: 'right', 'left', 'down'", ("--labels", tmp_path / "few.txt")),
         ("the model's output scores 8 classes", ("--labels", tmp_path / "many.txt")),
-        ("are classes; one must be", ("--labels", tmp_path / "looks.txt")),
-        ("the model has no output 'logits'; allowed: output", ("--labels", labels, "--output", "logits")),
+        ("are classes; expected exactly one", ("--labels", tmp_path / "looks.txt")),
+        ("the model has no output 'logits'; allowed: output", ("--labels", labels, "--model-output", "logits")),
         ("TF32 is asked for", ("--labels", labels, "--tf32")),
     ):
         code, _, err = command("evaluate", model, "world:9", *arguments, *CPU)
@@ -112,5 +112,5 @@ def test_help_says_what_is_counted_and_how_worlds_are_named(command):
     assert "evaluate" in command("--help")[1]
     code, out, _ = command("evaluate", "--help")
     assert code == 0
-    for word in ("--shuffle", "--labels", "world:N", "--output", "needs motion"):
+    for word in ("--shuffle", "--labels", "world:N", "--model-output", "needs frame order"):
         assert word in out

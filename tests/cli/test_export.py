@@ -86,11 +86,11 @@ def test_a_checkpoints_weights_and_its_number_of_classes_are_taken(command, tmp_
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ([], "no architecture is named; sdmetrics export --list"),
+        ([], "expected an architecture or a saved model; see sdmetrics export --list"),
         (["slowfast"], "the catalogue has no architecture 'slowfast'. The nearest names: slowfast_r"),
         (["tiny", "--pretrained"], "tiny has no published weights"),
         (["tiny", "--checkpoint", "nowhere.pth"], "nowhere.pth does not exist"),
-        (["tiny", "--checkpoint", "a.pth", "--pretrained"], "both --checkpoint a.pth and --pretrained are given"),
+        (["tiny", "--checkpoint", "a.pth", "--pretrained"], "both --checkpoint a.pth and --pretrained"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_on_standard_error(command, tmp_path, arguments, reason):

@@ -41,7 +41,7 @@ def davis(tmp_path):
 
 def evaluated(command, tmp_path, *arguments):
     file = tmp_path / "new" / "scores.json"
-    code, out, err = command("evaluate", *arguments, "--output", "output", "-o", file, *CPU)
+    code, out, err = command("evaluate", *arguments, "--model-output", "output", "-o", file, *CPU)
     assert (code, err) == (0, "")
     return " ".join(out.split()), json.loads(file.read_text())
 
@@ -77,20 +77,23 @@ def test_a_damaged_mask_is_listed(command, model, davis, tmp_path):
     assert "skipped bear#2: " in out
 
 
-def test_options_that_do_not_go_with_the_clips_are_refused_in_one_line(command, model, davis, tmp_path):
+def test_options_that_do_not_fit_the_clips_are_one_line_errors(command, model, davis, tmp_path):
     classes = tmp_path / "classes.txt"
     classes.write_text("bear\ncamel\n")
     bare = davis / "JPEGImages" / "480p"
     for words, arguments in (
-        ("--shuffle cannot be asked for: the clips come with masks", (davis, "--shuffle")),
-        ("--labels cannot be asked for: the clips come with masks", (davis, "--labels", classes)),
-        ("--skip-ends cannot be asked for: the clips are not all", (davis, "--skip-ends", "--clips-per-video", 2)),
-        ("--flip cannot be asked for: the clips come without masks", (bare, "--flip")),
-        ("--logits/--probabilities cannot be asked for", (bare, "--probabilities")),
-        ("--protocol, --threshold cannot be", (bare, "--protocol", "moca", "--threshold", 0.1)),
+        ("--shuffle requires clips without segmentation masks; drop the option", (davis, "--shuffle")),
+        ("--labels requires clips without segmentation masks", (davis, "--labels", classes)),
+        ("--skip-ends requires all clips of every video", (davis, "--skip-ends", "--clips-per-video", 2)),
+        ("--flip requires clips with segmentation masks; drop the option or pass an", (bare, "--flip")),
+        ("--logits/--probabilities requires clips with", (bare, "--probabilities")),
+        (
+            "--protocol, --threshold require clips with segmentation masks; drop the options",
+            (bare, "--protocol", "moca", "--threshold", 0.1),
+        ),
         ("protocol is 'davis'; allowed: region, moca", (davis, "--protocol", "davis")),
-        ("threshold is 20.0; allowed: 0 to 1", (davis, "--threshold", 20)),
-        ("the model has no output 'mask'; allowed: ", (davis, "--output", "mask")),
+        ("threshold is 20.0; expected at least 0 and below 1", (davis, "--threshold", 20)),
+        ("the model has no output 'mask'; allowed: ", (davis, "--model-output", "mask")),
     ):
         code, _, err = command("evaluate", model, *arguments, *CPU)
         assert code == 2
@@ -124,7 +127,7 @@ def test_centre_biases_stand_side_by_side(command, davis, tmp_path):
 
 def test_data_sets_without_masks_or_of_one_name_have_no_centre_bias(command, davis, tmp_path):
     for words, arguments in (
-        ("480p comes without masks; give an annotated data set", (davis / "JPEGImages" / "480p",)),
+        ("480p has no segmentation masks; use an annotated data set", (davis / "JPEGImages" / "480p",)),
         ("two data sets have the same name, 'DAVIS'", (davis, davis)),
         ("does not exist", (tmp_path / "gone",)),
     ):

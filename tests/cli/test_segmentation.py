@@ -57,11 +57,11 @@ def test_masks_are_what_units_are_missed_by(command, run):
     options = ("-l", "fusion.res5", "--fraction", 0.5, "--repeats", 2, *ON_CPU)
     code, out, error = command("ablate", run, *options)
     assert code == 0, error
-    assert "fusion.res5, iou: 24 clips used" in out
+    assert "fusion.res5, IoU: 24 clips used" in out
     assert Ablation.load(run).scores == ["iou"]
     code, out, _ = command("ablate", run, *options, "--protocol", "moca")
     assert code == 0
-    assert "fusion.res5, box_iou" in out
+    assert "fusion.res5, box IoU" in out
 
 
 def test_options_that_do_not_go_with_masks(command, run, tmp_path):
@@ -69,7 +69,7 @@ def test_options_that_do_not_go_with_masks(command, run, tmp_path):
     classes.write_text("camouflaged\nvisible\n")
     code, _, error = command("ablate", run, "--labels", classes)
     assert code == 2
-    assert "--labels cannot be asked for: the clips come with masks" in error
+    assert "--labels requires clips without segmentation masks" in error
     code, _, error = command("ablate", run, "--protocol", "davis", *ON_CPU)
     assert code == 2
     assert "protocol is 'davis'; allowed: region, moca" in error
@@ -77,7 +77,7 @@ def test_options_that_do_not_go_with_masks(command, run, tmp_path):
 
 def test_it_is_scored(command, model, tmp_path):
     path = tmp_path / "scores.json"
-    code, out, error = command("evaluate", model, CLIPS, "--flip", "--output", "mask", "-o", path, *ON_CPU)
+    code, out, error = command("evaluate", model, CLIPS, "--flip", "--model-output", "mask", "-o", path, *ON_CPU)
     assert code == 0, error
     assert "24 clips used" in out
     assert 0 <= json.loads(path.read_text())["scores"]["miou"]["value"] <= 1
@@ -102,7 +102,7 @@ def test_styles_and_their_flow_that_were_made_elsewhere(command, model, tmp_path
 
 
 def test_a_sample_shows_frames_and_flow(command, tmp_path):
-    code, _, error = command("sample", CLIPS, "--flow", "--size", 48, "--count", 2, "-o", tmp_path / "pairs.png")
+    code, _, error = command("sample", CLIPS, "--with-flow", "--size", 48, "--count", 2, "-o", tmp_path / "pairs.png")
     assert code == 0, error
     picture = cv2.imread(str(tmp_path / "pairs.png"))
     assert picture.shape[0] > 2 * 3 * 100

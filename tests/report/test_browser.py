@@ -166,7 +166,7 @@ def test_removal_curves_are_drawn_and_read_out(browser: playwright.Browser, tmp_
             assert len(labels) == 4 * 3
             for point in made.curves:
                 if point["score"] == score:
-                    said = f"{point['ranking']}, {100 * point['fraction']:.3g} % removed: {score}"
+                    said = f"{point['ranking']}, {100 * point['fraction']:.3g} % removed: {words.score_name(score)}"
                     assert any(label.startswith(f"{said} {words.number(point['mean'])}") for label in labels)
 
 

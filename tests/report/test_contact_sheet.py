@@ -67,9 +67,9 @@ def test_clips_of_any_shape_fit(tmp_path: Path):
 
 
 def test_what_cannot_be_drawn(tmp_path: Path):
-    with pytest.raises(InputError, match="no clip to show"):
+    with pytest.raises(InputError, match="no clips to show"):
         contact_sheet([], tmp_path / "pairs.png")
-    with pytest.raises(InputError, match="'wave' has 2 views; needed: 3"):
+    with pytest.raises(InputError, match="'wave' has 2 views; expected 3"):
         contact_sheet([SheetRow("wave", row().views[:2])], tmp_path / "pairs.png")
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot write"):

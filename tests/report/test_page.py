@@ -19,6 +19,7 @@ import pytest
 
 from sdmetrics.ablation.plan import plan_removals, stored_scores
 from sdmetrics.ablation.result import Ablation
+from sdmetrics.analysis import facts
 from sdmetrics.errors import InputError
 from sdmetrics.report import ablation_chart as removal_chart
 from sdmetrics.report import charts, words, write_figures, write_report
@@ -107,7 +108,7 @@ def test_every_layer_stands_in_the_table_with_its_numbers(two: Page) -> None:
 def test_skipped_clips_and_settings_are_listed(two: Page) -> None:
     assert "300 clips used, 1 skipped" in two.text
     assert "no video stream" in two.text
-    for term, fact in words.facts(runs.run(dead=3)):
+    for term, fact in facts.facts(runs.run(dead=3)):
         if term != "clips skipped":
             assert term in two.text
             assert fact in two.text
@@ -178,7 +179,7 @@ def test_the_guide_states_what_equation_1_gives() -> None:
     assert f"With both scores 0, dynamic and static each still get {eq1(0, 0)[0]} %" in guide
     assert f"with both 1, each gets {eq1(1, 1)[0]} %" in guide
     assert "shows {} % against {} %".format(*eq1(1, 0)) in guide
-    assert f"no percent can leave {eq1(-1, 1)[0]}–{eq1(1, -1)[0]} %" in guide
+    assert f"no percent can leave the range {eq1(-1, 1)[0]}–{eq1(1, -1)[0]} %" in guide
 
 
 @pytest.mark.parametrize(
@@ -234,8 +235,8 @@ def test_the_headline_tells_when_most_units_are_of_another_class(means: tuple[fl
 
 def test_runs_made_differently_are_told() -> None:
     one, other = runs.run(), replace(runs.run(name="other"), threshold=0.6)
-    assert words.differences({"a": one, "b": other}) == ["threshold λ"]
-    assert words.differences({"a": one, "b": runs.run(runs.APPEARANCE, name="other")}) == []
+    assert facts.differences({"a": one, "b": other}) == ["threshold λ"]
+    assert facts.differences({"a": one, "b": runs.run(runs.APPEARANCE, name="other")}) == []
 
 
 def test_runs_take_their_models_names_and_stay_apart() -> None:
@@ -245,9 +246,9 @@ def test_runs_take_their_models_names_and_stay_apart() -> None:
 
 @pytest.mark.parametrize("write", [write_report, write_figures])
 def test_what_cannot_be_reported_is_said_in_one_line(write, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no run is given"):
+    with pytest.raises(InputError, match="there are no runs"):
         write([], tmp_path / "out")
-    with pytest.raises(InputError, match="run 'motion' has no layer"):
+    with pytest.raises(InputError, match="run 'motion' has no layers"):
         write([replace(runs.run(), layers=[])], tmp_path / "out")
     blocked = tmp_path / "file"
     blocked.write_text("")
@@ -327,11 +328,11 @@ def test_what_is_missed_without_units_stands_in_words_and_numbers(tmp_path: Path
     made = ablation(scores=("top1", "top5"), pull=3)
     named = {"motion": runs.run(), "appearance": runs.run(runs.APPEARANCE)}
     page = Page(write_report(named, tmp_path / "report.html", {"appearance": made}))
-    section = page.text[page.text.index("Without some units") : page.text.index("The numbers motion")]
+    section = page.text[page.text.index("Unit ablation") : page.text.index("Numbers motion")]
     assert "stage4: 10 units, dominant factor static." in section
     assert f"40 used, 1 skipped ({HOSTILE}: no video stream)" in section
     for score in ("top1", "top5"):
-        said = f"stage4, {score} {words.removal_verdict(made, 'stage4', score)}"
+        said = f"stage4, {words.score_name(score)} {words.removal_verdict(made, 'stage4', score)}"
         assert " ".join(said.split()) in section
         for line in words.removal_table(made, "stage4", score):
             cells = [f"{100 * line['fraction']:.3g} %", line["removed"]]
@@ -344,30 +345,53 @@ def test_what_is_missed_without_units_stands_in_words_and_numbers(tmp_path: Path
 
 
 def test_a_run_that_lost_no_units_says_nothing_of_them(two: Page) -> None:
-    assert "Without some units" not in two.text
+    assert "Unit ablation" not in two.text
     assert two.data()["removals"] == []
 
 
-def test_the_verdict_names_the_factor_that_is_missed_most_and_how_sure_that_is() -> None:
+class TestVerdict:
+    """The sentence below a chart of an ablation."""
+
+    @staticmethod
     def row(factor: str, difference: float, ci95: list[float | None], above: int) -> dict:
         names = {"layer": "a", "score": "top1", "against": "random", "factor": factor}
         return {**names, "difference": difference, "ci95": ci95, "draws_above": above}
 
+    @staticmethod
     def verdict(*rows: dict) -> str:
         made = Ablation({}, "softmax", 0, 5, {"used": 9, "skipped": []}, ["top1"], overall=list(rows))
         return words.removal_verdict(made, "a", "top1").replace("\u202f", " ")
 
-    dynamic, static = row("dynamic", -0.2, [-0.3, -0.1], 5), row("static", 0.05, [-0.01, 0.11], 1)
-    assert verdict(static, dynamic) == (
-        "The most dynamic units are missed most: averaged over the fractions, "
-        "without the most dynamic units top1 is 0.200 lower than without as many random ones (95 % interval of the "
-        "difference [−0.300, −0.100], which excludes 0; 5 of 5 random draws are higher); "
-        "without the most static units top1 is 0.050 higher than without as many random ones (95 % interval of the "
-        "difference [−0.010, 0.110], which includes 0; 1 of 5 random draws are higher)."
-    )
-    assert verdict(static).startswith("No factor’s units are missed more than random ones: averaged")
-    alike = verdict(row("static", 0.0, [None, None], 0))
-    assert "top1 is as high as without as many random ones (no interval; 0 of 5 random draws are higher)." in alike
+    def test_a_significant_drop(self) -> None:
+        rows = self.row("static", 0.05, [-0.01, 0.11], 1), self.row("dynamic", -0.2, [-0.3, -0.1], 5)
+        assert self.verdict(*rows) == (
+            "Removing the most dynamic units lowers top-1 most (difference −0.200, 95 % CI [−0.300, −0.100]; random "
+            "draws that score higher: 5 of 5). Most static units: difference 0.050, 95 % CI [−0.010, 0.110]; random "
+            "draws that score higher: 1 of 5. Differences are relative to removing as many random units, averaged over "
+            "the fractions."
+        )
+
+    @pytest.mark.parametrize("high", [0.012, 0.0])
+    def test_a_drop_whose_interval_contains_zero_is_not_significant(self, high: float) -> None:
+        verdict = self.verdict(self.row("dynamic", -0.075, [-0.192, high], 4))
+        assert verdict.startswith(
+            "Removing the most dynamic units lowers top-1 most, but not significantly (difference −0.075, 95 % CI "
+            f"[−0.192, {high:.3f}]; random draws that score higher: 4 of 5). Differences"
+        )
+
+    def test_a_drop_without_an_interval(self) -> None:
+        assert self.verdict(self.row("static", -0.2, [None, None], 5)).startswith(
+            "Removing the most static units lowers top-1 most (difference −0.200, no confidence interval; random"
+        )
+
+    @pytest.mark.parametrize("difference", [0.0, 0.05])
+    def test_no_drop(self, difference: float) -> None:
+        rows = (self.row(factor, difference, [-0.01, 0.11], 0) for factor in ("dynamic", "static"))
+        evidence = f"difference {difference:.3f}, 95 % CI [−0.010, 0.110]; random draws that score higher: 0 of 5"
+        assert self.verdict(*rows).startswith(
+            f"No factor’s removal lowers top-1 more than random removal. Most dynamic units: {evidence}. "
+            f"Most static units: {evidence}. Differences"
+        )
 
 
 def test_curves_of_removal_tell_every_point_and_the_spread_of_its_draws() -> None:
@@ -378,7 +402,7 @@ def test_curves_of_removal_tell_every_point_and_the_spread_of_its_draws() -> Non
     for row, point in zip(rows, sorted(made.curves, key=lambda p: p["fraction"]), strict=True):
         assert (row["ranking"], row["removed"]) == (point["ranking"], 100 * point["fraction"])
         assert (row["lowest"], row["mean"], row["highest"]) == (point["lowest"], point["mean"], point["highest"])
-        assert row["description"].startswith(f"{point['ranking']}, {100 * point['fraction']:.3g} % removed: top1")
+        assert row["description"].startswith(f"{point['ranking']}, {100 * point['fraction']:.3g} % removed: top-1")
         assert ("over 3 draws" in row["draws"]) == (point["draws"] == 3)
     assert any(row["lowest"] < row["highest"] for row in rows)
     assert {row["highest"] - row["lowest"] for row in rows if row["ranking"] in ("dynamic", "static")} == {0}
@@ -391,5 +415,5 @@ def test_the_removal_figure_is_drawn(tmp_path: Path) -> None:
     assert min(cv2.imread(str(written[-2])).shape[:2]) > 150
     text = " ".join(ET.parse(written[-1]).getroot().itertext())
     assert HOSTILE[:40] in text
-    for word in ("dynamic", "static", "random", "least", "percent of stage4’s units removed", "top1"):
+    for word in ("dynamic", "static", "random", "least", "percent of stage4’s units removed", "top-1"):
         assert word in text
