@@ -54,7 +54,11 @@ RETIRED = (
         r"\b(?:call(?:ed)?|made|moves?|named?) (?:it |them )?otherwise\b",
         "choose another name, differently",
     ),
-    ("lie, stand", r"\b(?:file|clip|frame|video|folder|run|image|mask)s? (?:lies?|lay|stands?|stood)\b", "is, are"),
+    (
+        "lie, stand",
+        r"\b(?:file|clip|frame|video|folder|run|image|mask)s? (?:lies?|lay|stands?|stood)\b" r"|\b(?:it|they) lies?\b",
+        "is, are",
+    ),
     ("by anyone", r"\b(?:that|which)? ?anyone made\b|\bmade by anyone\b", "third-party, any other"),
     ("not so?", r"\bnot so\?", "if this is wrong,"),
     ("has the answer", r"\b(?:answers|thinks) (?:alike|alone)\b|\bsee alike\b", "responds similarly"),
@@ -170,6 +174,12 @@ def test_retired_constructions_do_not_come_back(kind):
 
 def excerpt(text: str, match: re.Match[str]) -> str:
     return text[max(match.start() - 30, 0) : match.end() + 30]
+
+
+@pytest.mark.parametrize("kind", ["help pages", "error texts"])
+def test_examples_are_introduced_by_eg(kind):
+    wrong = [text for text in KINDS[kind]() if "such as" in text.text]
+    assert not wrong, "\n".join(f"{text.place}:{text.line}: {text.text}" for text in wrong)
 
 
 def test_help_begins_with_what_an_option_is():
