@@ -20,6 +20,7 @@ from sdmetrics.cli.options import (
     RUN,
     THREADS,
 )
+from sdmetrics.cli.tables import Estimate
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -150,6 +151,6 @@ def _table(ablation: Ablation, layer: str, score: str) -> Table:
         table.add_row(
             f"{100 * row['fraction']:.3g} %",
             *means,
-            *(escape(words.estimate(change["difference"], words.known(change["ci95"]))) for change in against),
+            *(Estimate(words.estimate(change["difference"], words.known(change["ci95"]))) for change in against),
         )
     return table

@@ -10,7 +10,7 @@ import typer
 
 from sdmetrics.cli.app import app, console, print_skipped
 from sdmetrics.cli.options import SPLIT, VIDEOS
-from sdmetrics.cli.tables import plain_table
+from sdmetrics.cli.tables import Estimate, plain_table
 from sdmetrics.clips.request import ClipRequest
 from sdmetrics.clips.sampling import ClipShape
 from sdmetrics.errors import InputError
@@ -51,7 +51,9 @@ def centre_bias(
     named = _by_name(clips)
     opened = {name: _annotated_clips(path, clips_per_video, videos, split) for name, path in named.items()}
     biases = {name: measure_bias(data_set) for name, data_set in opened.items()}
-    rows = [(name, number_text(bias), bias.clips, bias.frames, len(bias.skipped)) for name, bias in biases.items()]
+    rows = [
+        (name, Estimate(number_text(bias)), bias.clips, bias.frames, len(bias.skipped)) for name, bias in biases.items()
+    ]
     console.print(
         plain_table("centre bias, with 95 % interval", ("data set", "centre bias", "clips", "frames", "skipped"), rows)
     )

@@ -10,7 +10,7 @@ import typer
 
 from sdmetrics.cli.app import app, console
 from sdmetrics.cli.options import FIGURES
-from sdmetrics.cli.tables import plain_table
+from sdmetrics.cli.tables import Estimate, plain_table
 from sdmetrics.errors import InputError
 from sdmetrics.metrics.classes import FACTORS, UNIT_CLASSES
 from sdmetrics.report.words import estimate, known, number
@@ -114,13 +114,13 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     return percents + [f"{100 * row[f'units_{name}'] / row['units']:.0f}" for name in UNIT_CLASSES]
 
 
-def _changes(row: Mapping[str, Any]) -> list[str]:
+def _changes(row: Mapping[str, Any]) -> list[Estimate | str]:
     """Format the differences of the percents, and the kind of their intervals."""
     kind = f"none: {row['intervals']}" if row["intervals"] else "paired, 95 %"
     return [*(_difference(row, f"percent_{factor}") for factor in FACTORS), kind]
 
 
-def _difference(row: Mapping[str, Any], name: str) -> str:
+def _difference(row: Mapping[str, Any], name: str) -> Estimate:
     """Format a difference and its interval."""
     value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
-    return estimate(value, known((low, high)), 1)
+    return Estimate(estimate(value, known((low, high)), 1))

@@ -27,7 +27,7 @@ from sdmetrics.cli.options import (
     THREADS,
     VIDEOS,
 )
-from sdmetrics.cli.tables import plain_table
+from sdmetrics.cli.tables import Estimate, plain_table
 from sdmetrics.errors import InputError
 from sdmetrics.report.words import estimate, known
 
@@ -156,7 +156,7 @@ def _print(
     model: Path,
     evaluation: Evaluation | SegmentationEvaluation,
     columns: Sequence[str],
-    rows: Sequence[Sequence[str]],
+    rows: Sequence[Sequence[Estimate | str]],
 ) -> None:
     """Print the scores and the skipped clips."""
     title = f"{model.stem}: {len(evaluation.clips)} clips used, {len(evaluation.skipped)} skipped"
@@ -171,8 +171,8 @@ def _segmentation_row(name: str) -> str:
     return SEGMENTATION_ROWS.get(name, f"success, IoU > {name.removeprefix('success_')}")
 
 
-def _percent(score: Mapping[str, Any]) -> str:
+def _percent(score: Mapping[str, Any]) -> Estimate:
     """Format a share in percent, with its 95 % interval."""
     bounds = known(score["ci95"])
     value = None if score["value"] is None else 100 * score["value"]
-    return estimate(value, bounds and (100 * bounds[0], 100 * bounds[1]), 1)
+    return Estimate(estimate(value, bounds and (100 * bounds[0], 100 * bounds[1]), 1))

@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from sdmetrics.analysis.results import Results
 from sdmetrics.metrics.classes import FACTORS, UNIT_CLASSES
@@ -17,11 +20,34 @@ NAME_WIDTH, COMMAND_WIDTH = 12, 20
 """Names of layers, and the first column of a plain table, are not wrapped if none is longer."""
 
 
+class Estimate:
+    """A cell with a number and its interval, on two lines if the column is too narrow for one.
+
+    Parameters
+    ----------
+    text
+        See `sdmetrics.report.words.estimate`.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.lines = text.replace(" [", "\n[", 1)
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        """Return the width on one line if it fits, else on two."""
+        one, two = len(self.text), max(map(len, self.lines.splitlines()))
+        return Measurement(two, one if one <= options.max_width else two)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield one line if it fits, else two."""
+        yield Text(self.text if len(self.text) <= options.max_width else self.lines)
+
+
 def results_table(results: Results, title: str) -> Table:
     """Return a table of a run's layers: percents (Eq. 1) with intervals, and shares of the unit classes (Eq. 3)."""
     table = Table(
         title=f"{title}: {results.clips['used']} clips used, {len(results.clips['skipped'])} skipped",
-        caption="layer %: Eq. 1, with [95 % interval] · units %: share of the units in each class, Eq. 3",
+        caption="layer %: Eq. 1 [95 % interval] · units %: share of units by class, Eq. 3",
         box=box.SIMPLE_HEAD,
         show_edge=False,
         padding=0,
@@ -47,7 +73,7 @@ def plain_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     for column in columns[1:]:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(escape(str(cell)) for cell in row))
+        table.add_row(*(cell if isinstance(cell, Estimate) else escape(str(cell)) for cell in row))
     return table
 
 
@@ -56,6 +82,6 @@ def _add_names(table: Table, title: str, names: Sequence[str], width: int) -> No
     table.add_column(title, overflow="fold", no_wrap=max(map(len, names), default=0) <= width)
 
 
-def _percent(row: Mapping[str, Any], factor: str) -> str:
+def _percent(row: Mapping[str, Any], factor: str) -> Estimate:
     """Format a percent and its interval."""
-    return escape(estimate(row["percent"][factor], interval(row, "percent", factor), 1))
+    return Estimate(estimate(row["percent"][factor], interval(row, "percent", factor), 1))

@@ -99,7 +99,7 @@ def test_what_is_wrong_is_said_in_one_line(command, model, labels, tmp_path):
         ("the model's output scores 8 classes", ("--labels", tmp_path / "many.txt")),
         ("are classes; expected exactly one", ("--labels", tmp_path / "looks.txt")),
         ("the model has no output 'logits'; allowed: output", ("--labels", labels, "--model-output", "logits")),
-        ("TF32 is asked for", ("--labels", labels, "--tf32")),
+        ("TF32 requires CUDA", ("--labels", labels, "--tf32")),
     ):
         code, _, err = command("evaluate", model, "world:9", *arguments, *CPU)
         assert code == 2

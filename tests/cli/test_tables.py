@@ -4,7 +4,7 @@ import re
 import pytest
 from rich.console import Console
 
-from sdmetrics.cli.tables import plain_table, results_table
+from sdmetrics.cli.tables import Estimate, plain_table, results_table
 from tests.helpers.runs import run
 
 
@@ -30,10 +30,10 @@ def test_nothing_is_cut_off(width):
     columns = ("name", "labels", "weights", "layers")
     page = io.StringIO()
     Console(file=page, width=width).print(plain_table("all", columns, rows))
-    shown, wanted = (
+    shown, expected = (
         "".join(re.findall(r"[^\s─]", text)) for text in (page.getvalue(), "".join(["all", *columns, *rows[0]]))
     )
-    assert sorted(shown) == sorted(wanted)
+    assert sorted(shown) == sorted(expected)
 
 
 @pytest.mark.parametrize("width", [70, 80, 100])
@@ -46,3 +46,22 @@ def test_every_number_of_a_run_is_shown(width):
         Console(file=page, width=columns).print(table)
     narrow, whole = (sorted(re.findall(r"[^\s─]", page.getvalue())) for page in pages)
     assert narrow == whole
+
+
+@pytest.mark.parametrize("width", [80, 90, 120])
+def test_an_interval_is_never_torn_over_two_lines(width):
+    page = io.StringIO()
+    results = run({"appearance.1": (0.5, 0.7), "motion.stage2": (0.4, 0.8)})
+    Console(file=page, width=width).print(results_table(results, "model"))
+    assert len(re.findall(r"\[\d+\.\d, \d+\.\d\]", page.getvalue())) == 4
+
+
+def test_a_number_and_its_interval_are_on_one_line_where_there_is_space():
+    pages = {}
+    for width in (60, 20):
+        page = io.StringIO()
+        Console(file=page, width=width).print(
+            plain_table("", ("name", "value"), [("name", Estimate("−0.1 [−0.2, 0.1]"))])
+        )
+        pages[width] = [line.split() for line in page.getvalue().splitlines() if "0." in line]
+    assert pages == {60: [["name", "−0.1", "[−0.2,", "0.1]"]], 20: [["name", "−0.1"], ["[−0.2,", "0.1]"]]}
