@@ -95,7 +95,11 @@ def _print_tables(comparison: Comparison) -> None:
     changes = [row for row in comparison.differences if _is_last(row, comparison)]
     if changes:
         table = [
-            (f"{row['from']} → {row['to']}", f"{row['from_layer']} → {row['to_layer']}", *_changes(row))
+            (
+                f"{row['from']} → {row['to']}",
+                " → ".join(dict.fromkeys((row["from_layer"], row["to_layer"]))),
+                *_changes(row),
+            )
             for row in changes
         ]
         titles = ("from → to", "last layers", *(f"layer %\n{factor}" for factor in FACTORS), "interval")
