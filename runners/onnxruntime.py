@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 PROVIDERS = ("auto", "cpu", "cuda")
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-# The default search times every convolution anew for every batch size, and may choose another one in every run.
+# The default search times every convolution for every batch size, and may choose another algorithm in every run.
 CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC"}
-# Until ONNX Runtime 1.27 what this fuses squares and adds in float16.
+# Until ONNX Runtime 1.27 the fused operator squares and adds in float16.
 NOT_ON_CUDA = ("SkipLayerNormFusion",)
 WARNINGS, FATAL_ONLY = 2, 4
 

@@ -122,9 +122,9 @@ def clips_digest(clips: Sequence[Clip]) -> str:
 
 def _styles(clips: Sequence[Clip], styles: Mapping[str, Style] | None) -> Document:
     """Describe the styles that clips come in, and those that the other clips are rendered in."""
-    given = {name: {"given": "with the clips"} for clip in clips for name in clip.styled}
+    with_clips = {name: {"given": "with the clips"} for clip in clips for name in clip.styled}
     rendered = {} if all(clip.styled for clip in clips) else STYLES if styles is None else styles
-    return given | {name: style_identity(style) for name, style in rendered.items()}
+    return with_clips | {name: style_identity(style) for name, style in rendered.items()}
 
 
 def _differences(before: object, now: object, name: str = "") -> list[str]:

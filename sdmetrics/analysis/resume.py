@@ -28,7 +28,7 @@ class Work(Protocol[Rendered, Part]):
         """Compute a part from its clips, each with its own rendering; call `advance` with the clips done."""
 
     def load(self, path: Path) -> Part | None:
-        """Read a part; `None` where there is no whole file."""
+        """Read a part, or return `None` if the file is missing or damaged."""
 
     def save(self, part: Part, path: Path) -> None:
         """Store a part."""

@@ -123,8 +123,8 @@ class TestRefused:
         with pytest.raises(InputError, match="layer 'early'"):
             quickly(Linear(deaf=("early",), noise=1), layers=["late", "early"], out=tmp_path)
 
-    def test_units_that_no_class_hangs_on_are_no_error(self):
-        """The units removed are all 0, but the layer is not deaf: without all its units it guesses."""
+    def test_units_that_no_class_depends_on_are_not_an_error(self):
+        """The units removed are all 0, but the layer has an effect: without all its units the model guesses."""
         found = quickly(Linear(), factors=["static"], fractions=[0.05], repeats=1)
         assert {row["mean"] for row in found.rows} == {1}
         assert {row["removed"] for row in found.rows} == {0, 1}

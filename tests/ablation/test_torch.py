@@ -124,7 +124,7 @@ def outputs_of(own):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_real_probe_without_masks_is_refused(tmp_path: Path):
+def test_a_real_probe_without_masks_is_an_error(tmp_path: Path):
     (tmp_path / "model.onnx").write_bytes(exported("framewise"))
     runner = open_model(tmp_path / "model.onnx", provider="cpu", threads=1)
     results = made_results(runner.identity, ["conv"], {"conv": 8})

@@ -97,7 +97,7 @@ def test_a_run_does_not_differ_from_itself(folders):
         assert row[name] == row[f"{name}_low"] == row[f"{name}_high"] == 0
 
 
-def test_without_the_same_clips_and_seed_there_is_no_interval_and_the_reason_is_told(folders, tmp_path):
+def test_without_the_same_clips_and_seed_there_is_no_interval_but_the_reason(folders, tmp_path):
     plain = {name: Results.load(folder) for name, folder in folders.items()}
     (row, _) = compare(plain).differences
     assert row["intervals"] == "one was not read from a folder"
@@ -228,23 +228,25 @@ def test_layers_of_other_names_are_paired_by_the_nearest_depth(m, n):
 
 
 class TestWarnings:
-    def test_what_decides_is_told_with_its_values(self):
+    def test_decisive_settings_are_named_with_their_values(self):
         one, two = runs.run(), runs.run(threshold=0.6, seed=7, pairs=200)
         two.estimator = "icc"
-        two.settings["styles"] = ["dusk", "relief"]
+        two.settings["styles"] = {"dusk": {"built_in": "version 2"}, "relief": {"built_in": "version 1"}}
         for run in (one, two):
             run.settings["clips"] = {"sha256": f"{run.seed}9f2c4e1b"}
-        two.settings["batch"] = 7
+        two.settings["inputs"] = [{**two.settings["inputs"][0], "stride": 4}]
+        two.ran_on = [{**one.ran_on[0], "batch": 7}]
         told = compare({"a": one, "b": two}).warnings
         assert told[0].startswith("The estimators differ: pearson (a), icc (b). Their scores")
         assert told[1].startswith("The thresholds differ: 0.5 (a), 0.6 (b).")
         assert told[2].startswith("The seeds differ: 0 (a), 7 (b).")
         assert "300 used, 0 skipped, list 09f2c4e1 (a), 200 used, 0 skipped, list 79f2c4e1 (b)" in told[3]
-        assert "dusk, relief (b)" in told[4]
-        assert told[5] == "Also made differently: batch."
-        assert len(told) == 6
+        assert "dusk (version 2), relief (version 1) (b)" in told[4]
+        assert told[5] == "Also made differently: inputs · video · stride."
+        assert told[6] == "Computed differently, which changes numbers by less than 1e-5: ran on · batch."
+        assert len(told) == 7
 
-    def test_runs_that_do_not_say_how_they_were_made_are_told(self):
+    def test_runs_that_do_not_record_their_settings_are_named(self):
         bare = [runs.run(), runs.run()]
         for run in bare:
             run.settings = {}

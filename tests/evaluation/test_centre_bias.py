@@ -128,7 +128,7 @@ def broken_masks():
     return Clip("broken", undecodable, load_masks=broken_clip().load)
 
 
-def test_what_has_no_centre_bias_is_refused():
+def test_what_has_no_centre_bias_is_an_error():
     with pytest.raises(InputError, match="there are no clips"):
         centre_bias([])
     with pytest.raises(InputError, match=r"size is \(0, 4\)"):
@@ -146,5 +146,5 @@ def test_the_figure_shows_every_data_set_with_its_number(tmp_path):
     assert png.name == "centre-bias.png"
     assert png.read_bytes()[:4] == b"\x89PNG"
     drawn = svg.read_text(encoding="utf-8")
-    for text in ("narrow", "all", "centre bias 4.00 · 1 frame(s)", "centre bias 1.00 · 1 frame(s)", "highest 1"):
+    for text in ("narrow", "all", "centre bias 4.00 · 1 frame", "centre bias 1.00 · 1 frame", "1.0"):
         assert text in drawn

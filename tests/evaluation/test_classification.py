@@ -100,7 +100,7 @@ def test_top_k_refuses_what_has_no_rank():
             top_k(outputs[:1], np.array([label]), 1)
 
 
-def test_the_output_that_scores_classes_is_found_or_asked_for():
+def test_the_output_with_class_scores_is_found_or_named():
     logits, other, image = np.zeros((2, 5)), np.zeros((2, 9)), np.zeros((2, 3, 4, 4))
     assert class_scores({"image": image, "logits": logits}) is logits
     assert class_scores({"other": other, "logits": logits}, "logits") is logits
@@ -181,7 +181,7 @@ def test_numbers_do_not_depend_on_batch_or_order_of_the_clips():
     assert len(seeds) > 1
 
 
-def test_without_shuffling_every_clip_runs_once_and_nothing_else_is_told():
+def test_without_shuffling_every_clip_runs_once_and_nothing_else_is_reported():
     runner = classifier(ends)
     found = evaluate(runner, [ramp(number) for number in range(7)], RAMP, batch=4)
     assert runner.batches == [4, 3]
@@ -210,7 +210,7 @@ def test_a_clip_of_another_size_is_skipped_with_what_the_model_reads():
     assert "6 frames of 9×8, and the model reads 6 frames of 8×8" in found.skipped[0]["reason"]
 
 
-def test_what_cannot_be_evaluated_is_refused_at_once():
+def test_what_cannot_be_evaluated_is_an_early_error():
     clips = [ramp(0), ramp(1)]
     with pytest.raises(InputError, match="there are no clips"):
         evaluate(classifier(ends), [], RAMP)
@@ -224,7 +224,7 @@ def test_what_cannot_be_evaluated_is_refused_at_once():
         evaluate(classifier(ends), clips)
 
 
-def test_a_label_beyond_the_outputs_is_refused_with_the_first_batch():
+def test_a_label_beyond_the_outputs_is_an_error_of_the_first_batch():
     runner = classifier(ends)
     clips = [ramp(number) for number in range(9)]
     last = Clip("last", clips[0].load, label="sideways")

@@ -84,7 +84,7 @@ def test_nothing_found_where_nothing_is_is_right_and_nothing_known_is_undefined(
         (np.zeros((1, 2, 2), bool), np.zeros((2, 2), np.uint8)),
     ],
 )
-def test_arrays_that_are_no_masks_are_refused(predicted, truth):
+def test_arrays_that_are_not_masks_are_errors(predicted, truth):
     with pytest.raises(InputError, match=r"expected bool and uint8 of one shape \(…, H, W\)"):
         region_similarity(predicted, truth)
 

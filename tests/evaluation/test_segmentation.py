@@ -115,7 +115,7 @@ def test_boxes_are_compared_on_moca_and_pixels_elsewhere():
     assert region == disc.sum() / 121
 
 
-def test_thresholds_are_those_of_the_protocols_unless_another_is_given():
+def test_thresholds_are_those_of_the_protocols_unless_another_is_passed():
     clip = clip_of("dim", 0.3 * square(4, 4, 6), square(4, 4, 6))
     for protocol, threshold, expected in (
         ("region", None, 0),
@@ -139,7 +139,7 @@ def test_a_map_is_resized_to_the_masks_not_the_masks_to_the_map():
     assert 0.8 < found.scores["miou"]["value"] < 1
 
 
-def test_logits_are_told_by_their_values_or_by_the_caller():
+def test_logits_are_detected_by_their_values_or_declared():
     clips = [shifted(number) for number in range(6)]
 
     def logits(feeds):
@@ -185,7 +185,7 @@ def test_maps_of_every_shape_are_found_among_other_outputs(shape):
     assert np.array_equal(found.ravel(), values.ravel())
 
 
-def test_the_output_that_maps_foreground_is_found_or_asked_for():
+def test_the_output_that_maps_foreground_is_found_or_named():
     mask, edge, features = np.zeros((1, 1, 4, 4)), np.zeros((1, 1, 8, 8)), np.zeros((1, 9, 4, 4))
     assert map_output({"mask": mask, "edge": edge}, "edge").shape == (1, 1, 8, 8)
     for outputs, name, words in (
@@ -304,7 +304,7 @@ def test_a_clip_that_cannot_be_used_is_skipped_and_none_at_all_is_an_error():
         evaluate_segmentation(NumpySegmenter(), [bare])
 
 
-def test_what_cannot_be_evaluated_is_refused_at_once():
+def test_what_cannot_be_evaluated_is_an_early_error():
     runner = NumpySegmenter()
     for words, clips, options in (
         ("there are no clips", [], {}),
@@ -404,7 +404,7 @@ class TwoStreams(nn.Module):
         return torch.sigmoid(20 * (told - told.mean((2, 3), keepdim=True)))
 
 
-def test_an_ablation_watches_a_segmenter_lose_what_its_units_told():
+def test_an_ablation_measures_what_a_segmenter_loses_without_its_units():
     torch.manual_seed(1)
     rng = np.random.default_rng(1)
     runner = TorchRunner(TwoStreams().eval(), FLOW_INPUTS[:2], ["fusion"])

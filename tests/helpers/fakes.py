@@ -13,7 +13,7 @@ from sdmetrics.errors import InputError
 from sdmetrics.probes.inputs import ModelInput
 
 Ordered = NDArray[np.float64]
-"""Frames in the order that a view shows them, `(N, T', H, W, 3)`."""
+"""Frames in the order of a view, `(N, T', H, W, 3)`."""
 
 
 class NumpyRunner:
@@ -25,7 +25,8 @@ class NumpyRunner:
         self.functions = dict(layers)
         self.inputs = [ModelInput("video", frames=frames, stride=1, size=(size, size))]
         self.layers = list(layers)
-        self.identity: dict[str, Any] = {"name": "numpy", "layers": self.layers}
+        self.name = "numpy"
+        self.identity: dict[str, Any] = {"layers": self.layers}
         self.batches: list[int] = []
 
     def __call__(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

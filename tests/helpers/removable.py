@@ -1,4 +1,4 @@
-"""A tiny model in NumPy whose units can be removed, clips that it tells apart, and a run that ranks its units."""
+"""A tiny model in NumPy whose units can be removed, clips that it classifies, and a run that ranks its units."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class Linear:
     """Units that a matrix turns into class scores; the grey of a clip's first frame is its class in unit `SIGNAL`."""
 
     inputs = (ModelInput("video", frames=2, stride=1, size=(4, 4)),)
-    identity: ClassVar = {"name": "linear", "model_sha256": "ab" * 32}
+    name = "linear"
+    identity: ClassVar = {"model_sha256": "ab" * 32}
 
     def __init__(self, deaf: tuple[str, ...] = (), noise: float = 0.0) -> None:
         self.layers = ["early", "late"]
@@ -64,7 +65,7 @@ def clips_of(count, videos=None):
 
 
 def results_of(layers=("early", "late"), *, seed=0, **edits):
-    """A run whose unit `SIGNAL` is the most dynamic; scores of the others lie below, and differ."""
+    """A run whose unit `SIGNAL` is the most dynamic; scores of the others are lower, and differ."""
     rng = np.random.default_rng(seed)
     units = []
     for layer in layers:
@@ -75,7 +76,7 @@ def results_of(layers=("early", "late"), *, seed=0, **edits):
             for unit in range(UNITS)
         ]
     rows = [{"name": layer, "units": UNITS} for layer in layers]
-    made = Results(dict(Linear.identity), 0, "pearson", 0.5, {"used": 9, "skipped": []}, rows, units)
+    made = Results({"name": Linear.name, **Linear.identity}, 0, "pearson", 0.5, {"used": 9, "skipped": []}, rows, units)
     return replace(made, **edits)
 
 

@@ -1,4 +1,4 @@
-"""Results as an analysis would give them, made up at once: for tests of what shows or checks results."""
+"""Made-up results, as an analysis would return them: for tests of what shows or checks results."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ def run(
     results = Results(
         model={
             "name": name,
-            "sha256": "9f2c4e" * 10 + "a1b2",
-            "provider": "CPUExecutionProvider",
-            "versions": {"onnxruntime": "1.32.0", "onnx": "1.23.0"},
+            "model_sha256": "9f2c4e" * 10 + "a1b2",
+            "framework": "torch 2.9.0",
+            "precision": "float32",
         },
         seed=seed,
         estimator="pearson",
         threshold=threshold,
         clips={"used": pairs, "skipped": [{"id": i, "reason": r} for i, r in skipped]},
         settings={
-            "sdmetrics": "0.1.0",
             "inputs": [{"name": "video", "frames": 8, "stride": 8, "size": [224, 224], "layout": "NCTHW"}],
             "seed": seed,
-            "styles": ["ink", "oil", "dusk", "relief"],
+            "styles": {name: {"built_in": "version 1"} for name in ("ink", "oil", "dusk", "relief")},
         },
+        ran_on=[{"shards": 20, "runtime": "onnxruntime 1.32.0", "provider": "cpu", "threads": 2, "batch": 6}],
     )
     for layer, means in layers.items():
         scores = np.tanh(np.arctanh(means) + 0.55 * rng.standard_normal((units, 2)))
