@@ -156,7 +156,7 @@ def _print(
     model: Path,
     evaluation: Evaluation | SegmentationEvaluation,
     columns: Sequence[str],
-    rows: Sequence[Sequence[Estimate | str]],
+    rows: Sequence[Sequence[object]],
 ) -> None:
     """Print the scores and the skipped clips."""
     title = f"{model.stem}: {len(evaluation.clips)} clips used, {len(evaluation.skipped)} skipped"
