@@ -18,7 +18,7 @@ endef
 help: ## list targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-demo: .venv/for-users ## analyse two models whose answer is known; writes demo/report.html
+demo: .venv/for-users ## analyze two models whose answer is known; writes demo/report.html
 	$(BIN)/sdmetrics demo --out demo
 
 test: lint types pytest ## everything that must pass: style, types, tests

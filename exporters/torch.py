@@ -173,7 +173,7 @@ def _to_onnx(module: nn.Module, layers: Modules, arrays: Arrays, outputs: Sequen
         cause = error.__cause__ or error
         raise InputError(
             f"torch {torch.__version__} cannot export {type(module).__name__}: {type(cause).__name__}: "
-            f"{one_line(cause)}. Try torch.export.export on the module for the details, or analyse it with "
+            f"{one_line(cause)}. Try torch.export.export on the module for the details, or analyze it with "
             "sdmetrics.runners.torch"
         ) from error
     assert program is not None

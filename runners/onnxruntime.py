@@ -102,7 +102,7 @@ class OnnxRunner:
         self._cuda = CUDA in self._session.get_providers()
         self._batch = session_batch(self._session)
         if allow_tf32 and not self._cuda:
-            raise InputError("TF32 requires CUDA, but the model runs on the CPU; drop allow_tf32")
+            raise InputError("TF32 requires CUDA, but the model runs on the CPU; drop allow_tf32 (--tf32)")
         self.name = self.metadata.name
         self.identity = {
             "model_sha256": self.metadata.sha256,

@@ -8,22 +8,22 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress_bar(title: str, total: int, done: int = 0, wanted: bool = True) -> Iterator[Callable[[int], None]]:
+def progress_bar(title: str, total: int, done: int = 0, shown: bool = True) -> Iterator[Callable[[int], None]]:
     """Show how much of `total` is done, and yield a function that advances it by a number of steps.
 
     Nothing is shown if standard error is not a terminal or `rich` is not installed.
 
     Examples
     --------
-    >>> with progress_bar("clips", total=2, wanted=False) as advance:
+    >>> with progress_bar("clips", total=2, shown=False) as advance:
     ...     advance(1)
     """
     try:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
     except ImportError:
-        wanted = False
-    if not wanted or not sys.stderr.isatty():
+        shown = False
+    if not shown or not sys.stderr.isatty():
         yield lambda _count: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

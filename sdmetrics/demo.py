@@ -1,4 +1,4 @@
-"""The demo: two small models whose answer is known, analysed on generated clips."""
+"""The demo: two small models whose answer is known, analyzed on generated clips."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def demo_model(name: str) -> Iterator[Path]:
 
 
 def run_demo(out: str | Path, clips: int = 320, seed: int = 0) -> dict[str, Results]:
-    """Analyse both models on `clips` generated clips, each into its own folder under `out`.
+    """Analyze both models on `clips` generated clips, each into its own folder under `out`.
 
     The model trained to classify motions should come out dynamic, the one trained to classify appearances static. Each
     folder contains a run (see `sdmetrics.analyze`), its model and the model's classes.
@@ -48,10 +48,12 @@ def run_demo(out: str | Path, clips: int = 320, seed: int = 0) -> dict[str, Resu
     results = {}
     for name, classes in zip(MODELS, (MOTIONS, APPEARANCES), strict=True):
         run = writable_folder(Path(out) / name)
-        with demo_model(name) as shipped, replacing(run / "model.onnx") as path:
-            path.write_bytes(shipped.read_bytes())
+        with demo_model(name) as shipped:
+            runner = open_model(shipped)
+            with replacing(run / "model.onnx") as path:
+                path.write_bytes(shipped.read_bytes())
+        runner.file = run / "model.onnx"
         with replacing(run / "classes.txt") as path:
             path.write_text("\n".join(classes) + "\n", encoding="utf-8")
-        runner = open_model(run / "model.onnx")
         results[name] = analyze(runner, open_clips(f"world:{clips}:{seed}", runner), seed=seed, out=run, batch=48)
     return results

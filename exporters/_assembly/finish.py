@@ -139,7 +139,7 @@ def _compare(model: ModelProto, feeds: Arrays, inputs: Sequence[ModelInput], tog
             if error > tolerance(value.dtype):
                 raise InputError(
                     f"the ONNX model's {name} differs from the framework's by {error:.1e} of its scale for {clips} "
-                    "clip(s); the export is wrong. Name other layers, or analyse a torch module with "
+                    "clip(s); the export is wrong. Name other layers, or analyze a torch module with "
                     "sdmetrics.runners.torch"
                 )
             worst = max(worst, error)

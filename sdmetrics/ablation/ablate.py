@@ -216,7 +216,7 @@ def _validate(
         raise InputError(
             f"the run is of the model {results.model.get('name')!r} with model_sha256 {str(theirs)[:12]}…, and the "
             f"runner runs {model_description(runner)['name']!r} with {str(ours)[:12]}…; use the model that was "
-            "analysed, or analyse this one"
+            "analyzed, or analyze this one"
         )
     if not clips:
         raise InputError("there are no clips; pass at least one with a label")
@@ -249,7 +249,7 @@ def _ranked(runner: MaskedRunner, results: Results, layers: Sequence[str] | None
         if np.isnan(list(ranked[name].scores.values())).any(axis=0).all():
             raise InputError(
                 f"no unit of layer {name!r} has a score to rank by: all are dead, or a factor has fewer than two "
-                "pairs. Choose another layer, or analyse more clips"
+                "pairs. Choose another layer, or analyze more clips"
             )
     if not ranked:
         raise InputError(f"layers is empty; allowed: {', '.join(measured)}")

@@ -26,8 +26,11 @@ def differences(runs: Mapping[str, Results]) -> list[str]:
 
 
 def circumstances(runs: Mapping[str, Results]) -> list[str]:
-    """Return the terms of where and how the runs were computed in which they differ."""
-    return _differing(runs, _ran_on)
+    """Return the terms of where and how the runs were computed in which they differ.
+
+    The probe's hash is left out: models have probes of their own.
+    """
+    return [term for term in _differing(runs, _ran_on) if not term.endswith("probe_sha256")]
 
 
 def _made(run: Results) -> Facts:

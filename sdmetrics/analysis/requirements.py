@@ -103,7 +103,7 @@ class Requirement:
         if end is None:
             raise InputError(
                 f"{self.layer}.{self.name} has no interval, which needs videos in at least five of the twenty groups. "
-                "Analyse more videos, or check the estimate instead of the bound"
+                "Analyze more videos, or check the estimate instead of the bound"
             )
         return float(end)
 

@@ -92,7 +92,7 @@ class Results:
         if document.get("schema") != SCHEMA:
             raise InputError(
                 f"{run / 'results.json'} has schema {document.get('schema')!r}; this version reads schema {SCHEMA}. "
-                "Analyse again, or install the version that wrote it"
+                "Analyze again, or install the version that wrote it"
             )
         settings = run / "shards" / "settings.json"
         try:

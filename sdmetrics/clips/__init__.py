@@ -1,6 +1,6 @@
 """Clips: sampled stretches of video, where they come from and how their views are rendered.
 
-This package's face imports NumPy alone; decoding (`av`) and styling (`cv2`) are imported where they are used.
+Importing it loads only NumPy. Decoding (`av`) and styling (`cv2`) are imported where they are used.
 """
 
 from sdmetrics.clips.clip import Clip, Frames

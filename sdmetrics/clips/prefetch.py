@@ -74,7 +74,7 @@ def usable_clips(
     ...     print(list(usable), [row["id"] for row in skipped])
     [] ['world-000000']
     """
-    with rendered_ahead(render, clips) as rendered, progress_bar("clips", len(clips), wanted=progress) as advance:
+    with rendered_ahead(render, clips) as rendered, progress_bar("clips", len(clips), shown=progress) as advance:
 
         def usable() -> Iterator[tuple[Clip, Rendered]]:
             for clip, outcome in rendered:

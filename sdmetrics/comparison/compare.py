@@ -118,7 +118,7 @@ def compare(runs: Mapping[str, Run]) -> Comparison:
     points = [point for of_run in series.values() for point in of_run]
     for point in points:
         if not point.results.layers:
-            raise InputError(f"run {point.name!r} has no layers; analyse the model again")
+            raise InputError(f"run {point.name!r} has no layers; analyze the model again")
     read = _Reader()
     first = next(iter(series.values()))[-1]
     ends = [(of_run[0], of_run[-1]) for of_run in series.values() if len(of_run) > 1]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LIMIT = 2**31 - 1
 """Bytes that one ONNX file without external data can hold."""
 
-OR_TORCH = ", or analyse it with sdmetrics.runners.torch"
+OR_TORCH = ", or analyze it with sdmetrics.runners.torch"
 """A further remedy of `check_size`, where the model may be a torch module."""
 
 

@@ -23,7 +23,7 @@ class AnnotatedVideo:
     Parameters
     ----------
     folder
-        Where its images lie, relative to the images of the data set. It names the video.
+        The folder of its images, relative to the images of the data set. It names the video.
     images
         All images, in order.
     annotated
@@ -79,7 +79,7 @@ class AnnotatedVideo:
 
 
 def by_folder(root: Path, suffixes: Sequence[str]) -> dict[Path, list[Path]]:
-    """Return the files with one of some suffixes by the folder that they lie in, relative to `root`, in order.
+    """Return the files with one of some suffixes by the folder that contains them, relative to `root`, in order.
 
     Examples
     --------
@@ -104,7 +104,7 @@ def paired(
     labels: Mapping[str, str | None] | None = None,
     file: Path | None = None,
 ) -> list[AnnotatedVideo]:
-    """Return the videos that have annotations, each with the images that lie in its folder below `images_root`.
+    """Return the videos that have annotations, each with the images in its folder below `images_root`.
 
     Images without an annotation belong to their video; folders of images without any are left out. An annotation
     without an image is a problem of its video.
