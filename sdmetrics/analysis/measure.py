@@ -47,38 +47,13 @@ def measure_biases(
 ) -> Results:
     """Measure the static and dynamic bias of every layer and unit of a model (paper, Sec. 3).
 
-    This is the measurement of `sdmetrics.analyze`, without the report.
-
-    Parameters
-    ----------
-    runner
-        Runs the model, for example `sdmetrics.runners.onnxruntime.OnnxRunner`.
-    clips
-        The clips. A clip that cannot be decoded is skipped, and listed in the results with the reason.
-    seed
-        Random seed for style pairs and shuffles. The same seed and clip give the same views.
-    out
-        A folder for the run: finished shards, `results.json` and `units.csv`. Calling again with the same arguments
-        resumes. Without it everything stays in memory.
-    estimator
-        `"pearson"`, `"icc"` or `"reference"`, see `layer_bias`.
-    threshold
-        A unit encodes a factor if its score is above the threshold (λ of Eq. 3).
-    batch
-        Batch size, in views.
-    styles
-        At least two by name, each a deterministic function of frames, uint8 `(T, H, W, 3)`, to the same shape.
-        `sdmetrics.open_styles` makes them from ONNX networks. Other callables are identified by name only, so a resumed
-        run does not notice that their code has changed. Default: the styles that the clips come in, else the four
-        built-in ones.
-    progress
-        Show a progress bar if standard error is a terminal.
+    This is the measurement of `sdmetrics.analyze`, with the same arguments. Into `out` it writes finished shards,
+    `results.json` and `units.csv`; the report and the source of the run are left to the caller.
 
     Raises
     ------
     InputError
-        If fewer than two clips can be used, an activation is not finite, `styles` are passed for clips that come in
-        styles, or `out` cannot be written to or contains a run with different settings. Finished shards are kept.
+        See `sdmetrics.analyze`. Finished shards are kept.
 
     Examples
     --------
