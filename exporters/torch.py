@@ -14,11 +14,11 @@ from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.onnx_file import OR_TORCH, check_size
 from sdmetrics.probes.quiet import quiet
 from sdmetrics.probes.torch_hooks import (
+    concatenated,
+    device_and_dtype,
     evaluating,
-    in_one,
     layer_names,
     named_tensors,
-    place_of,
     replacing_outputs,
     runs_per_frame,
     weights_sha256,
@@ -114,7 +114,7 @@ def _forward(module: nn.Module, layers: Modules, arrays: Arrays) -> Arrays:
     """Return the module's own outputs and its layers' tensors."""
     import torch
 
-    device, dtype = place_of(module)
+    device, dtype = device_and_dtype(module)
     taps: dict[str, list[Tensor]] = {path: [] for path in layers.values()}
 
     def tap(path: str, tensor: Tensor) -> Tensor:
@@ -123,7 +123,7 @@ def _forward(module: nn.Module, layers: Modules, arrays: Arrays) -> Arrays:
 
     with replacing_outputs(module, list(layers.values()), tap):
         own = module(*(torch.as_tensor(array).to(device, dtype) for array in arrays.values()))
-    tensors = named_tensors(own) | {LAYER + name: in_one(taps[path]) for name, path in layers.items()}
+    tensors = named_tensors(own) | {LAYER + name: concatenated(taps[path]) for name, path in layers.items()}
     return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
 
 
@@ -151,9 +151,9 @@ def _to_onnx(module: nn.Module, layers: Modules, arrays: Arrays, outputs: Sequen
 
             with replacing_outputs(self.model, list(by_path), gate):
                 own = self.model(*fed)
-            return (*named_tensors(own).values(), *(in_one(taps[path]) for path in by_path))
+            return (*named_tensors(own).values(), *(concatenated(taps[path]) for path in by_path))
 
-    device, dtype = place_of(module)
+    device, dtype = device_and_dtype(module)
     fed = tuple(torch.as_tensor(array).to(device, dtype) for array in arrays.values())
     gates = tuple(torch.ones((), device=device, dtype=dtype) for _ in layers)
     batch = torch.export.Dim("batch")

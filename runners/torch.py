@@ -25,11 +25,11 @@ from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.metadata import Layer
 from sdmetrics.probes.placement import place_batch, pool
 from sdmetrics.probes.torch_hooks import (
+    concatenated,
+    device_and_dtype,
     evaluating,
-    in_one,
     layer_names,
     named_tensors,
-    place_of,
     replacing_outputs,
     weights_sha256,
 )
@@ -100,7 +100,7 @@ class TorchRunner:
         except (RuntimeError, AssertionError) as error:
             raise InputError(f"device {device!r} cannot be used: {one_line(error)}. Try 'cpu'") from None
         self._layers, answers = self._place(layers if isinstance(layers, Mapping) else {})
-        device_type, dtype = place_of(module)
+        device_type, dtype = device_and_dtype(module)
         self.name = type(module).__name__
         self.identity = {
             "class": f"{type(module).__module__}.{type(module).__qualname__}",
@@ -165,7 +165,7 @@ class TorchRunner:
         """Return what one model input reads: frames in order, scaled, shifted and transposed; vectors unscaled."""
         import torch
 
-        device, dtype = place_of(self._module)
+        device, dtype = device_and_dtype(self._module)
         frames = torch.from_numpy(feeds[item.source]).to(device)
         order = torch.from_numpy(feeds[order_name(item)]).to(device)
         clips = torch.arange(len(frames), device=device)[:, None]
@@ -191,7 +191,7 @@ class TorchRunner:
 
             outputs.append(self._forward(batch, tap))
             # bfloat16 as float16, so that values are compared with the tolerance of two bytes.
-            runs.append({name: _array(in_one(parts), "float16") for name, parts in values.items()})
+            runs.append({name: _array(concatenated(parts), "float16") for name, parts in values.items()})
         assert len(runs) == 1 + EXAMPLE_CLIPS
         together, *alone = runs
         layers = {

@@ -12,7 +12,7 @@ from typing import Any
 from sdmetrics._files import replacing
 from sdmetrics.analysis.results import Results
 from sdmetrics.comparison.cautions import warnings
-from sdmetrics.comparison.paired import Groups, difference, load_groups, why_unpaired
+from sdmetrics.comparison.paired import Groups, difference, load_groups, unpaired_reason
 from sdmetrics.comparison.step_folders import step_folders
 from sdmetrics.errors import InputError
 from sdmetrics.metrics.classes import COUNTS, FACTORS
@@ -229,7 +229,7 @@ class _Reader:
 
     def both(self, one: Point, other: Point) -> tuple[Groups, Groups] | str:
         """Return the moments of two runs of the same clips, or the reason why there is no paired difference."""
-        reason = why_unpaired(one.results, other.results)
+        reason = unpaired_reason(one.results, other.results)
         if reason:
             return reason
         moments = []

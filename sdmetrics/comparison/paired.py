@@ -19,13 +19,13 @@ Groups = Sequence[Sequence[LayerMoments]]
 """The moments of the shards of each non-empty group, in the order of the groups' numbers."""
 
 
-def why_unpaired(one: Results, other: Results) -> str:
+def unpaired_reason(one: Results, other: Results) -> str:
     """Return why two runs cannot be compared clip by clip; an empty text if they can.
 
     Examples
     --------
     >>> one, other = (Results({}, seed, "pearson", 0.5, {}, settings={"clips": {"sha256": "9f"}}) for seed in (0, 1))
-    >>> why_unpaired(one, one), why_unpaired(one, other)
+    >>> unpaired_reason(one, one), unpaired_reason(one, other)
     ('', 'other seeds')
     """
     clips, others = (run.settings.get("clips", {}).get("sha256") for run in (one, other))

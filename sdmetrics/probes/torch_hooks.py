@@ -63,7 +63,7 @@ def weights_sha256(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def place_of(module: nn.Module) -> tuple[torch.device, torch.dtype]:
+def device_and_dtype(module: nn.Module) -> tuple[torch.device, torch.dtype]:
     """Return the device and the floating-point type of a module's weights."""
     import torch
 
@@ -76,7 +76,7 @@ def runs_per_frame(module: nn.Module) -> frozenset[str]:
     return frozenset(getattr(module, PER_FRAME, ()))
 
 
-def in_one(runs: Sequence[Tensor]) -> Tensor:
+def concatenated(runs: Sequence[Tensor]) -> Tensor:
     """Return what a part returned in a forward. If it ran once per frame, the frames are folded into the batch."""
     import torch
 

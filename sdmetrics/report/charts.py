@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 
 from sdmetrics.metrics.classes import FACTORS
-from sdmetrics.report.words import BAR_ORDER, interval, interval_text, measurable, parts, percent, share, streams
+from sdmetrics.report.words import BAR_ORDER, bar_segments, interval, interval_text, measurable, percent, share, streams
 
 COLOURS = {
     "dynamic": "#2f7bbd",
@@ -238,7 +238,7 @@ def _bar_rows(layers: Sequence[Row]) -> list[Row]:
             rows.append({"layer": layer["name"], "class": "undefined", "start": 0, "end": 100, "text": text})
             continue
         start = 0.0
-        for order, (name, count) in enumerate(parts(layer).items()):
+        for order, (name, count) in enumerate(bar_segments(layer).items()):
             end = start + 100 * count / layer["units"]
             text = share(count, layer["units"]) if end - start >= 8 else ""
             row = {

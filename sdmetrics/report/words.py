@@ -139,12 +139,12 @@ def streams(names: Sequence[str]) -> dict[str, str]:
     return prefixes if several else dict.fromkeys(names, "")
 
 
-def parts(layer: Mapping[str, Any]) -> dict[str, int]:
+def bar_segments(layer: Mapping[str, Any]) -> dict[str, int]:
     """Return the counts of the segments of a layer's bar, with dead units apart from other residual units.
 
     Examples
     --------
-    >>> parts({"counts": {"dynamic": 1, "static": 2, "joint": 3, "residual": 4, "dead": 1}})
+    >>> bar_segments({"counts": {"dynamic": 1, "static": 2, "joint": 3, "residual": 4, "dead": 1}})
     {'dynamic': 1, 'joint': 3, 'static': 2, 'residual': 3, 'dead': 1}
     """
     counts = {name: layer["counts"][name] for name in BAR_ORDER}

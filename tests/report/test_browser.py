@@ -104,7 +104,7 @@ def classed(results: Results, layer: str, threshold: float) -> dict[str, int]:
 def test_opens_with_the_counts_of_the_run(page: playwright.Page, two: dict[str, Results]) -> None:
     assert page.locator("h1").inner_text() == "motion leans dynamic; appearance leans static"
     for layer, row in enumerate(two["appearance"].layers):
-        assert shown(page, 1, layer) == words.parts(row)
+        assert shown(page, 1, layer) == words.bar_segments(row)
 
 
 def test_the_slider_classes_all_layers_as_numpy_does(page: playwright.Page, two: dict[str, Results]) -> None:
@@ -194,4 +194,4 @@ def test_a_threshold_between_the_sliders_steps_is_kept(browser: playwright.Brows
     run = runs.run(threshold=1 / 3)
     with Opened(browser, write_report([run], tmp_path / "report.html"), color_scheme="dark") as page:
         for layer, row in enumerate(run.layers):
-            assert shown(page, 0, layer) == words.parts(row)
+            assert shown(page, 0, layer) == words.bar_segments(row)

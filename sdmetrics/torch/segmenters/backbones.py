@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sdmetrics.errors import InputError
-from sdmetrics.probes.torch_hooks import evaluating, place_of
+from sdmetrics.probes.torch_hooks import device_and_dtype, evaluating
 
 STAGES = (2, 3, 4, 5)
 """The stages as numbered in the paper: `layer1` of a ResNet is stage 2, whose output is called res2."""
@@ -54,7 +54,7 @@ def stage_shapes(stem: nn.Module, stages: Mapping[int, nn.Module]) -> dict[int, 
     >>> stage_shapes(*take_apart(small_resnet(widths=(8, 8, 16, 16))))[5]
     (1, 16, 2, 2)
     """
-    device, dtype = place_of(stem)
+    device, dtype = device_and_dtype(stem)
     channels = next(part.in_channels for part in stem.modules() if isinstance(part, nn.Conv2d))
     features, shapes = torch.zeros(1, channels, SIDE, SIDE, device=device, dtype=dtype), {}
     whole = nn.ModuleList([stem, *stages.values()])

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from sdmetrics.errors import InputError
-from sdmetrics.probes.torch_hooks import layer_names, place_of, with_first_tensor
+from sdmetrics.probes.torch_hooks import device_and_dtype, layer_names, with_first_tensor
 from sdmetrics.torch.training.isolation import extra_forward
 from sdmetrics.torch.training.moments import pooled
 from sdmetrics.torch.training.processes import all_gather, rank
@@ -247,7 +247,7 @@ def attach(
     if rate is None:
         raise InputError(f"module {layer!r} is {type(module).__name__}, not a dropout; pass a rate, 0 to 1")
     dropout = StaticDropout(_units_after(bare, layer) if units is None else units, rate, **options)
-    dropout.to(place_of(bare)[0]).train(module.training)
+    dropout.to(device_and_dtype(bare)[0]).train(module.training)
     return Attachment(model, layer, dropout, layout, seed)
 
 

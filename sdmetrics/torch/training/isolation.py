@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from sdmetrics.probes.torch_hooks import evaluating, place_of
+from sdmetrics.probes.torch_hooks import device_and_dtype, evaluating
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def preserving_state(module: nn.Module, seed: int) -> Iterator[None]:
     """
     buffers = [(buffer, buffer.clone()) for buffer in module.buffers()]
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  a user's model may draw from either
-    with seeded_eager(seed), torch.autocast(place_of(module)[0].type, enabled=False), evaluating(module):
+    with seeded_eager(seed), torch.autocast(device_and_dtype(module)[0].type, enabled=False), evaluating(module):
         try:
             yield
         finally:

@@ -19,7 +19,7 @@ from sdmetrics.comparison.step_folders import step_folder, step_folders
 from sdmetrics.errors import InputError
 from sdmetrics.metrics.classes import FACTORS
 from sdmetrics.probes.inputs import ModelInput
-from sdmetrics.probes.torch_hooks import place_of
+from sdmetrics.probes.torch_hooks import device_and_dtype
 from sdmetrics.runners.torch import TorchRunner
 from sdmetrics.torch.training.clip_cache import cached_clips
 from sdmetrics.torch.training.isolation import preserving_state
@@ -190,7 +190,7 @@ class BiasTracker:
 
     def _runner(self) -> TorchRunner:
         """Return a runner of the module in its current state, on its current device."""
-        return TorchRunner(self.module, self._inputs, self._layers, str(place_of(self.module)[0]))
+        return TorchRunner(self.module, self._inputs, self._layers, str(device_and_dtype(self.module)[0]))
 
     def _check_settings(self, results: Results) -> None:
         """Check that a measurement has the settings of the previous ones."""
