@@ -13,7 +13,7 @@ from sdmetrics.cli.options import FIGURES
 from sdmetrics.cli.tables import Estimate, plain_table
 from sdmetrics.errors import InputError
 from sdmetrics.metrics.classes import FACTORS, UNIT_CLASSES
-from sdmetrics.report.words import estimate, known, number
+from sdmetrics.report.words import estimate, known, number, whole_percent
 
 if TYPE_CHECKING:
     from sdmetrics.comparison.compare import Comparison, Run
@@ -115,7 +115,7 @@ def _is_last(row: Mapping[str, Any], comparison: Comparison) -> bool:
 def _cells(row: Mapping[str, Any]) -> list[str]:
     """Format a layer's percents, whose intervals are in page and CSV, and the shares of its units."""
     percents = [number(row[f"percent_{factor}"], 1) for factor in FACTORS]
-    return percents + [f"{100 * row[f'units_{name}'] / row['units']:.0f}" for name in UNIT_CLASSES]
+    return percents + [whole_percent(row[f"units_{name}"], row["units"]) for name in UNIT_CLASSES]
 
 
 def _changes(row: Mapping[str, Any]) -> list[Estimate | str]:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from sdmetrics.analysis.results import Results
 from sdmetrics.metrics.classes import FACTORS, UNIT_CLASSES
-from sdmetrics.report.words import estimate, interval
+from sdmetrics.report.words import estimate, interval, whole_percent
 
 NAME_WIDTH, COMMAND_WIDTH = 12, 20
 """Names of layers, and the first column of a plain table, are not wrapped if none is longer."""
@@ -47,7 +47,7 @@ def results_table(results: Results, title: str) -> Table:
     """Return a table of a run's layers: percents (Eq. 1) with intervals, and shares of the unit classes (Eq. 3)."""
     table = Table(
         title=f"{title}: {results.clips['used']} clips used, {len(results.clips['skipped'])} skipped",
-        caption="layer %: Eq. 1 [95 % interval] · units %: share of units by class, Eq. 3",
+        caption="layer %: Eq. 1 [95 % interval] · units: share of a class in percent, Eq. 3",
         box=box.SIMPLE_HEAD,
         show_edge=False,
         padding=0,
@@ -57,9 +57,9 @@ def results_table(results: Results, title: str) -> Table:
     for factor in FACTORS:
         table.add_column(f"layer %\n{factor}", justify="right")
     for name in UNIT_CLASSES:
-        table.add_column(f"units %\n{name}", justify="right", no_wrap=True)
+        table.add_column(f"units:\n{name}", justify="right", no_wrap=True)
     for row in results.layers:
-        shares = (f"{100 * row['counts'][name] / row['units']:.0f}" for name in UNIT_CLASSES)
+        shares = (whole_percent(row["counts"][name], row["units"]) for name in UNIT_CLASSES)
         table.add_row(
             escape(row["name"]), str(row["units"]), _percent(row, "dynamic"), _percent(row, "static"), *shares
         )

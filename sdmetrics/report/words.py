@@ -75,11 +75,16 @@ def share(count: int, units: int) -> str:
     >>> share(1, 8), share(1, 1000), share(999, 1000), share(0, 7)
     ('13\u202f%', '<1\u202f%', '>99\u202f%', '0\u202f%')
     """
+    return whole_percent(count, units) + _THIN + "%"
+
+
+def whole_percent(count: int, units: int) -> str:
+    """Return `share` without the sign, for columns that have it in their head."""
     if 0 < count < units / 200:
-        return f"<1{_THIN}%"
+        return "<1"
     if units > count > units * 199 / 200:
-        return f">99{_THIN}%"
-    return f"{math.floor(100 * count / units + 0.5)}{_THIN}%"
+        return ">99"
+    return str(math.floor(100 * count / units + 0.5))
 
 
 def interval(layer: Mapping[str, Any], quantity: str, factor: str) -> tuple[float, float] | None:
