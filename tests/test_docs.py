@@ -32,7 +32,7 @@ PREPARED = {
     "README.md": "videos demo",
     "acting.md": "demo",
     "cli.md": "model.onnx",
-    "clips.md": "videos DAVIS",
+    "clips.md": "videos DAVIS model.onnx",
     "own-model.md": "plain.onnx",
     "segmentation.md": "DAVIS",
 }

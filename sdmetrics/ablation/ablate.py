@@ -15,7 +15,7 @@ from sdmetrics.ablation.plan import Plan, plan_removals, stored_scores
 from sdmetrics.ablation.result import Ablation
 from sdmetrics.ablation.scoring import Score, Scoring
 from sdmetrics.analysis.circumstance import ran_on
-from sdmetrics.analysis.identity import Document, Identity, sha256_of
+from sdmetrics.analysis.identity import Document, Identity, input_differences, sha256_of
 from sdmetrics.analysis.results import Results
 from sdmetrics.analysis.resume import resumed
 from sdmetrics.analysis.shards import slices
@@ -217,6 +217,11 @@ def _validate(
             f"the run is of the model {results.model.get('name')!r} with model_sha256 {str(theirs)[:12]}…, and the "
             f"runner runs {model_description(runner)['name']!r} with {str(ours)[:12]}…; use the model that was "
             "analyzed, or analyze this one"
+        )
+    if changes := input_differences(results.settings.get("inputs", []), runner.inputs) if results.settings else []:
+        raise InputError(
+            f"the run fed the model differently: {'; '.join(changes)}. Open the model with the run's inputs, or use a "
+            "probe that was made with them and with masks"
         )
     if not clips:
         raise InputError("there are no clips; pass at least one with a label")

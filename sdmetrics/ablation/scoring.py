@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics._files import save_npz
 from sdmetrics.ablation.plan import Plan
 from sdmetrics.analysis.circumstance import Circumstance, circumstance
-from sdmetrics.analysis.shards import load_part
+from sdmetrics.analysis.shards import load_part, save_part
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.prefetch import Unusable
 from sdmetrics.clips.render import Feeds, Shown, feeds, plain
@@ -42,12 +41,15 @@ class Part:
         The layers whose removal, in whole or in part, changed an output of the model.
     ran_on
         Where and how it was computed.
+    transient
+        Whether a clip was skipped that may be readable another time; such a part is not stored.
     """
 
     values: NDArray[np.float64]
     skipped: list[dict[str, str]] = field(default_factory=list)
     effective: set[str] = field(default_factory=set)
     ran_on: Circumstance = field(default_factory=dict)
+    transient: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class Scoring:
             for clip, outcome in batch:
                 if isinstance(outcome, Unusable):
                     part.skipped.append({"id": clip.id, "reason": outcome.reason})
+                    part.transient |= outcome.transient
                     advance(masks)
                 else:
                     used.append(clip)
@@ -121,9 +124,11 @@ class Scoring:
             return None
 
     def save(self, part: Part, path: Path) -> None:
-        """Store a part of this ablation."""
+        """Store a part of this ablation, unless a clip is to be tried again."""
+        if part.transient:
+            return
         header = {"skipped": part.skipped, "effective": sorted(part.effective), "ran_on": part.ran_on}
-        save_npz(path, {"identity": self.identity, **header}, {"values": part.values})
+        save_part(path, self.identity, header, {"values": part.values})
 
 
 def _bits(outputs: Outputs) -> dict[str, bytes]:

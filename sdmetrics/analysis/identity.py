@@ -11,11 +11,19 @@ from typing import Any
 
 from sdmetrics._files import write_json
 from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.flow.estimate import estimator
 from sdmetrics.clips.styles.built_in import STYLES, Style, style_identity
 from sdmetrics.errors import InputError
+from sdmetrics.probes.inputs import ModelInput, reads_flow
 from sdmetrics.runners.protocols import MaskedRunner, Runner
 
 Document = dict[str, Any]
+
+SETTINGS = "settings.json"
+"""The file of the identity, beside the shards."""
+
+METHOD = 1
+"""Version of how pairs are drawn, frames sampled and shuffled, and flow jittered; raised when that changes a number."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,8 @@ class Identity:
     clips
         Number, first and SHA-256 of the clips, by id, video and content stamp.
     extra
-        What else decides: styles and seed of an analysis; masks, scores and labels of an ablation.
+        What else decides: styles and seed of an analysis; masks, scores and labels of an ablation; the estimator of
+        optical flow where it is read; the version of the method.
     """
 
     model: Document
@@ -61,12 +70,13 @@ class Identity:
     @classmethod
     def _of(cls, runner: Runner, clips: Sequence[Clip], extra: Document) -> Identity:
         first = min(clips, key=lambda clip: clip.id)
+        flow = {"flow": estimator()} if reads_flow(runner.inputs) else {}
         return cls(
             model=dict(runner.identity),
             layers=tuple(runner.layers),
             inputs=tuple(asdict(item) for item in runner.inputs),
             clips={"count": len(clips), "first": f"{first.id}: {first.stamp}", "sha256": clips_digest(clips)},
-            extra=extra,
+            extra={**extra, **flow, "method": METHOD},
         )
 
     def document(self) -> Document:
@@ -88,18 +98,22 @@ class Identity:
         InputError
             If it differs; the message names every difference.
         """
-        path = folder / "settings.json"
+        path = folder / SETTINGS
         if not path.exists():
             write_json(path, self.document())
             return
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(before, dict):
+                raise ValueError("it is not a JSON object")
         except (OSError, ValueError) as error:
             raise InputError(f"{path} cannot be read ({error}); remove {folder.parent} or use another folder") from None
-        if changes := _differences(before, self.document()):
+        if changes := json_differences(before, self.document()):
+            hint = " (a clip's file was changed, or copied without its time of modification)"
+            changed = hint if any(change.startswith("clips.sha256") for change in changes) else ""
             raise InputError(
-                f"{folder.parent} already contains a run with different settings: {'; '.join(changes)}. Use another "
-                "output folder, or the original settings to resume"
+                f"{folder.parent} already contains a run with different settings: {'; '.join(changes)}{changed}. Use "
+                "another output folder, or the original settings to resume"
             )
 
 
@@ -112,6 +126,20 @@ def sha256_of(document: object) -> str:
     True
     """
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def input_differences(before: Sequence[Document], inputs: Sequence[ModelInput]) -> list[str]:
+    """Describe where model inputs are fed differently than those of a stored identity.
+
+    Examples
+    --------
+    >>> stored = json.loads(json.dumps([asdict(ModelInput("video", stride=8))]))
+    >>> input_differences(stored, [ModelInput("video", stride=4)])
+    ['inputs.video.stride was 8, is 4']
+    """
+    now = json.loads(json.dumps([asdict(item) for item in inputs]))
+    by_name = [{item["name"]: item for item in items} for items in (before, now)]
+    return json_differences(*by_name, "inputs")
 
 
 def clips_digest(clips: Sequence[Clip]) -> str:
@@ -127,9 +155,9 @@ def _styles(clips: Sequence[Clip], styles: Mapping[str, Style] | None) -> Docume
     return with_clips | {name: style_identity(style) for name, style in rendered.items()}
 
 
-def _differences(before: object, now: object, name: str = "") -> list[str]:
+def json_differences(before: object, now: object, name: str = "") -> list[str]:
     """Describe where two JSON values differ."""
     if isinstance(before, dict) and isinstance(now, dict):
         keys = sorted(before.keys() | now.keys())
-        return [d for key in keys for d in _differences(before.get(key), now.get(key), f"{name}.{key}".lstrip("."))]
+        return [d for key in keys for d in json_differences(before.get(key), now.get(key), f"{name}.{key}".lstrip("."))]
     return [] if before == now else [f"{name} was {json.dumps(before)}, is {json.dumps(now)}"]

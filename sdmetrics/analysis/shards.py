@@ -8,7 +8,7 @@ else, so the parts of a run add up to the whole.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -42,12 +42,15 @@ class Shard:
         How many clips were used, and the others: `{"id", "reason"}` each.
     ran_on
         Where and how it was computed.
+    transient
+        Whether a clip was skipped that may be readable another time; such a shard is not stored.
     """
 
     moments: LayerMoments = field(default_factory=dict)
     used: int = 0
     skipped: list[dict[str, str]] = field(default_factory=list)
     ran_on: Circumstance = field(default_factory=dict)
+    transient: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ def save_shard(shard: Shard, path: Path, identity: str) -> None:
         for key, array in shard.moments[layer][factor].to_arrays().items()
     }
     header = {"names": names, "used": shard.used, "skipped": shard.skipped, "ran_on": shard.ran_on}
-    save_npz(path, {"identity": identity, **header}, arrays)
+    save_part(path, identity, header, arrays)
 
 
 def load_shard(path: Path, identity: str) -> Shard | None:
@@ -137,21 +140,28 @@ def load_shard(path: Path, identity: str) -> Shard | None:
     return shard
 
 
+def save_part(path: Path, identity: str, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Store a part of the run with this identity. The part knows its own file, so that a copy is noticed."""
+    save_npz(path, {"identity": identity, "file": path.name, **header}, arrays)
+
+
 def load_part(path: Path, identity: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]] | None:
     """Return header and arrays of a part of the run with this identity, or `None` if the file is missing or damaged.
 
     Raises
     ------
     InputError
-        If it is a part of another run.
+        If it is a part of another run, or a copy of another part of this one.
     """
     stored = load_npz(path)
-    if stored is None or "identity" not in stored[0]:
+    if stored is None or not {"identity", "file"} <= stored[0].keys():
         return None
-    theirs = stored[0]["identity"]
+    theirs, file = stored[0]["identity"], stored[0]["file"]
     if theirs != identity:
         raise InputError(
             f"{path} belongs to another run (identity {str(theirs)[:12]}…, expected {identity[:12]}…), so its numbers "
             "cannot be merged; remove it, or use another output folder"
         )
+    if file != path.name:
+        raise InputError(f"{path} is a copy of {file}, so its clips would count twice; remove it to compute it again")
     return stored

@@ -21,9 +21,10 @@ THREADS = 2
 
 @dataclass(frozen=True)
 class Unusable:
-    """Why a clip cannot be used."""
+    """Why a clip cannot be used; `transient` if another attempt may succeed, e.g. after a disk did not answer."""
 
     reason: str
+    transient: bool = False
 
 
 @contextmanager
@@ -110,6 +111,12 @@ def _attempt(render: Callable[[Clip], Rendered], clip: Clip) -> Rendered | Unusa
     except (MissingExtra, MemoryError):
         raise
     except InputError as error:
-        return Unusable(str(error))
+        return Unusable(str(error), transient=_may_pass(error.__cause__))
     except Exception as error:
-        return Unusable(f"{type(error).__name__}: {error}")
+        return Unusable(f"{type(error).__name__}: {error}", transient=_may_pass(error))
+
+
+def _may_pass(error: BaseException | None) -> bool:
+    """Return whether an error of the operating system may be gone at the next attempt."""
+    lasting = FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError
+    return isinstance(error, OSError) and not isinstance(error, lasting)

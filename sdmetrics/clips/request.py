@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from sdmetrics.errors import InputError
+
 
 @dataclass(frozen=True)
 class ClipRequest:
@@ -49,3 +51,8 @@ class ClipRequest:
     videos: str | Path | None = None
     split: str | Path | None = None
     flow: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("clips_per_video", self.clips_per_video), ("stride", self.stride)):
+            if value is not None and value < 1:
+                raise InputError(f"{name} is {value}; expected at least 1")

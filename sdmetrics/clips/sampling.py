@@ -123,19 +123,12 @@ class Neighbours(Window):
 def spread_windows(shape: ClipShape, clips_per_video: int | None) -> list[Window]:
     """Return the windows of the clips of one video; `None` stands for one.
 
-    Raises
-    ------
-    InputError
-        If `clips_per_video` is below 1.
-
     Examples
     --------
     >>> [window.part for window in spread_windows(ClipShape(8, 2, (224, 224)), 3)]
     [0, 1, 2]
     """
-    count = 1 if clips_per_video is None else clips_per_video
-    if count < 1:
-        raise InputError(f"clips_per_video is {count}; expected at least 1")
+    count = clips_per_video or 1
     return [Window(shape.frames, shape.stride, part, count) for part in range(count)]
 
 

@@ -33,4 +33,4 @@ def _state(file: Path) -> str:
         status = file.stat()
     except OSError:
         return MISSING
-    return f"{status.st_size} bytes of {status.st_mtime_ns}"
+    return f"{status.st_size} bytes, modified at {status.st_mtime_ns} ns"

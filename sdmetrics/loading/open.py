@@ -76,12 +76,18 @@ class Clips(list[Clip]):
     Attributes
     ----------
     request
-        What was requested.
+        What was requested; None once clips were added, removed or moved.
     """
 
     def __init__(self, clips: Iterable[Clip], request: ClipRequest) -> None:
         super().__init__(clips)
-        self.request = request
+        self._listed, self._request = tuple(self), request
+
+    @property
+    def request(self) -> ClipRequest | None:
+        """What was requested, as long as the list is what it gave."""
+        same = len(self) == len(self._listed) and all(a is b for a, b in zip(self, self._listed, strict=True))
+        return self._request if same else None
 
 
 def open_clips(

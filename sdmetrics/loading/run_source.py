@@ -81,7 +81,9 @@ class RunSource:
         if model is not None:
             source = replace(source, model=str(model))
         elif source.model is None:
-            raise InputError(f"{run} was not made from a model file; pass one with --model FILE")
+            raise InputError(
+                f"{run} was not made from a model file; pass the file with --model FILE, or use sdmetrics.ablate"
+            )
         elif not Path(source.model).is_file():
             raise InputError(f"the model of {run} is no longer at {source.model}; pass its path with --model FILE")
         if clips is not None:

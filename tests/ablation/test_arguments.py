@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -95,6 +95,15 @@ class TestRefused:
             InputError, match="of the model 'other' with model_sha256 cdcdcdcdcdcd…, and the runner runs"
         ):
             quickly(results=other)
+
+    def test_a_model_that_is_fed_differently_than_in_the_run(self):
+        results = results_of()
+        fed = json.loads(json.dumps([asdict(item) for item in Linear.inputs]))
+        results.settings = {"inputs": fed}
+        assert quickly(results=results).rows
+        fed[0]["mean"][0] = 0.5
+        with pytest.raises(InputError, match=r"fed the model differently: inputs.video.mean was \[0\.5, .*with masks"):
+            quickly(results=results)
 
     def test_a_layer_whose_units_have_no_score(self):
         results = results_of()

@@ -176,3 +176,44 @@ def test_a_saved_shard_is_loaded_as_it_was(run, tmp_path):
     assert (again.used, again.skipped, again.ran_on) == (shard.used, shard.skipped, shard.ran_on)
     with pytest.raises(InputError, match=r"identity this run…, expected that run…"):
         load_shard(tmp_path / "00-00000.npz", "that run")
+
+
+def test_a_shard_copied_over_another_of_the_same_run_is_an_error(run):
+    first, second, *_ = shards(run)
+    shutil.copy(first, second)
+    with pytest.raises(InputError, match=rf"{second.name} is a copy of {first.name}, so its clips would count twice"):
+        analysed(run)
+
+
+def test_a_clip_that_was_unreadable_for_a_moment_is_tried_again(tmp_path):
+    """A disk that did not answer must not be remembered as a clip that is damaged."""
+    state = {"fails": True}
+    steady = CLIPS[3]
+
+    def load():
+        if state["fails"]:
+            raise OSError(5, "Input/output error")
+        return steady.load()
+
+    clips = [*CLIPS[:3], replace(steady, load=load), *CLIPS[4:]]
+    runner = NumpyRunner({"colours": colours, "changes": changes})
+    first = measure_biases(runner, clips, out=tmp_path, progress=False)
+    assert steady.id in [row["id"] for row in first.clips["skipped"]]
+    state["fails"] = False
+    again = measure_biases(runner, clips, out=tmp_path, progress=False)
+    assert again.units == measure_biases(runner, CLIPS, progress=False).units
+    assert steady.id not in [row["id"] for row in again.clips["skipped"]]
+
+
+def test_shards_without_settings_are_not_claimed_by_another_run(run):
+    (run / "shards" / "settings.json").unlink()
+    with pytest.raises(InputError, match="belongs to another run"):
+        analysed(run, seed=3)
+    assert not (run / "shards" / "settings.json").exists()
+    analysed(run)
+
+
+def test_settings_that_are_no_object_are_an_error_that_names_the_file(run):
+    (run / "shards" / "settings.json").write_text("[]")
+    with pytest.raises(InputError, match=r"settings\.json cannot be read \(it is not a JSON object\); remove"):
+        analysed(run)

@@ -50,7 +50,7 @@ def test_runners_and_clips_without_files_leave_a_report_and_a_source_that_says_s
     runner = NumpyRunner({"colours": colours})
     sd.analyze(runner, (noise_clip(number) for number in range(8)), out=tmp_path, progress=False)
     assert (tmp_path / "report.html").exists()
-    with pytest.raises(sd.InputError, match="was not made from a model file; pass one with --model FILE"):
+    with pytest.raises(sd.InputError, match="was not made from a model file; pass the file with --model FILE"):
         RunSource.load(tmp_path)
 
 

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+import sdmetrics as sd
 from sdmetrics.clips.generated.world import APPEARANCES, MOTIONS, world_clips
 from sdmetrics.clips.request import ClipRequest
 from sdmetrics.demo import demo_model, run_demo
@@ -59,7 +60,7 @@ def test_all_that_is_annotated_stays_all_that_is_annotated(tmp_path, model, vide
 
 def test_a_run_without_files_names_the_options_that_it_needs(tmp_path, model, videos):
     RunSource(None, None).save(tmp_path)
-    with pytest.raises(InputError, match="was not made from a model file; pass one with --model FILE"):
+    with pytest.raises(InputError, match="was not made from a model file; pass the file with --model FILE"):
         RunSource.load(tmp_path)
     with pytest.raises(InputError, match="were not opened from a path; pass one with --clips CLIPS"):
         RunSource.load(tmp_path, model=model)
@@ -199,3 +200,20 @@ def test_analyze_records_its_model_and_clips(tmp_path, command, model, videos, m
     assert code == 2
     assert "different settings" in err
     assert RunSource.load("run") == expected, "an error leaves the folder as it was"
+
+
+def test_clips_that_were_changed_after_opening_are_no_longer_those_of_their_request(model):
+    runner = open_model(model, provider="cpu", threads=1)
+    for change in (lambda c: c.pop(), lambda c: c.append(c[0]), lambda c: c.reverse(), lambda c: c.sort(key=id)):
+        clips = sd.open_clips("world:5", runner)
+        assert clips.request is not None
+        before = [*clips]
+        change(clips)
+        assert (clips.request is None) == (clips != before)
+
+
+@pytest.mark.parametrize("wrong", [{"stride": 0}, {"stride": -3}, {"clips_per_video": 0}, {"clips_per_video": -1}])
+def test_a_request_for_nothing_is_an_error(wrong):
+    (name,) = wrong
+    with pytest.raises(InputError, match=rf"{name} is {wrong[name]}; expected at least 1"):
+        ClipRequest("world:9", **wrong)

@@ -65,8 +65,6 @@ def open_segmentation(request: ClipRequest, shape: ClipShape, cache: Path | None
     True
     """
     per_video = request.clips_per_video
-    if per_video is not None and per_video < 1:
-        raise InputError(f"clips_per_video is {per_video}; expected at least 1, or None for all annotated frames")
     videos = _annotated(Path(request.path), None if request.videos is None else Path(request.videos), request.split)
     if videos is None:
         return None
@@ -99,7 +97,7 @@ def _clip(
     read_flow = _estimated if flow is None else partial(_given, flow)
     load_flow: Callable[[], Flow] = partial(_load, read_flow, video, chosen, size)
     if flow is None and cache is not None:
-        load_flow = cached(load_flow, cache, clip_id, stamp, *size)
+        load_flow = cached(load_flow, cache, clip_id, stamp, *size, estimator())
     return Clip(
         clip_id,
         partial(_load, _frames, video, chosen, size),
@@ -146,7 +144,7 @@ def _stamp(video: AnnotatedVideo, chosen: Sequence[int], flow: Path | None) -> s
         source = f"from {flow.name}: {content_stamp(flow_files(flow / video.folder, images))}"
     else:
         neighbours = [video.images[index] for index in following(chosen, len(video.images)) if index >= 0]
-        source = f"{estimator()}: {content_stamp(neighbours)}"
+        source = f"estimated from {content_stamp(neighbours)}"
     return f"{content_stamp(images)}; flow {source}; read {' '.join(map(str, chosen))} of {len(video.images)}"
 
 

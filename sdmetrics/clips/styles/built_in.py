@@ -15,6 +15,7 @@ Examples
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -61,7 +62,8 @@ def style_identity(style: Style) -> dict[str, Any]:
     """Return what identifies a style in a run's settings.
 
     This is the style's own `identity` if it has one, as networks do (`sdmetrics.clips.styles.networks.NetworkStyle`).
-    Any other function is identified only by its name, so a run does not notice changes to its code.
+    Any other function is identified only by its name, and by the arguments that `functools.partial` binds, so a run
+    does not notice changes to its code.
 
     Examples
     --------
@@ -70,6 +72,9 @@ def style_identity(style: Style) -> dict[str, Any]:
     """
     if style in STYLES.values():
         return {"built_in": f"version {STYLES_VERSION}"}
+    if isinstance(style, partial):
+        bound = {"arguments": repr((style.args, sorted(style.keywords.items())))}
+        return {**style_identity(style.func), **bound}
     named = style if hasattr(style, "__qualname__") else type(style)
     return dict(getattr(style, "identity", None) or {"function": f"{named.__module__}.{named.__qualname__}"})
 

@@ -338,7 +338,7 @@ def test_opening_decodes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             load()
 
 
-@pytest.mark.parametrize(("clips_per_video", "message"), [(-1, "clips_per_video is -1; expected at least 1, or None")])
+@pytest.mark.parametrize(("clips_per_video", "message"), [(-1, "clips_per_video is -1; expected at least 1")])
 def test_numbers_of_clips(tmp_path: Path, clips_per_video: int, message: str):
     with pytest.raises(InputError, match=message):
         opened(write_davis(tmp_path, {"bear": 3}), clips_per_video=clips_per_video)

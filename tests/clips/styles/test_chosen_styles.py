@@ -89,7 +89,8 @@ class TestAnalysis:
         found = measure_biases(both(), CLIPS, styles=styles)
         assert found.layer("changes")["scores"]["dynamic"] == 1
         names = {name: identity["function"] for name, identity in found.settings["styles"].items()}
-        assert names == {"negative": f"{__name__}.negative", "plain": "numpy.copy", "swapped": "functools.partial"}
+        assert names == {"negative": f"{__name__}.negative", "plain": "numpy.copy", "swapped": "numpy.flip"}
+        assert found.settings["styles"]["swapped"]["arguments"] == "((), [('axis', -1)])"
 
     @pytest.mark.parametrize("wrong", [lambda f: f / 255, lambda f: f[..., :1], lambda f: f[:3]])
     def test_a_function_that_gives_no_frames_is_refused_before_any_work(self, wrong):
