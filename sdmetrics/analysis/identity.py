@@ -138,8 +138,8 @@ def input_differences(before: Sequence[Document], inputs: Sequence[ModelInput]) 
     ['inputs.video.stride was 8, is 4']
     """
     now = json.loads(json.dumps([asdict(item) for item in inputs]))
-    by_name = [{item["name"]: item for item in items} for items in (before, now)]
-    return json_differences(*by_name, "inputs")
+    stored, fed = ({item["name"]: item for item in items} for items in (before, now))
+    return json_differences(stored, fed, "inputs")
 
 
 def clips_digest(clips: Sequence[Clip]) -> str:
