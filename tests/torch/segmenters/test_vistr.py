@@ -270,7 +270,7 @@ def test_weights_of_the_model_itself_open_too(trained, tmp_path):
         (lambda s: s.update({"vistr.extra": torch.ones(2)}), r"Unexpected: extra \(2,\)"),
         (
             lambda s: s.update({"vistr.query_embed.weight": torch.ones(360, 24)}),
-            r"Of another shape: queries\.weight \(360, 24\), wanted \(12, 24\)",
+            r"Of another shape: queries\.weight \(360, 24\), expected \(12, 24\)",
         ),
         (
             lambda s: s.update({"vistr.transformer.decoder.layers.0.self_attn.in_proj_weight": torch.ones(())}),
