@@ -178,7 +178,7 @@ def _extra(plan: Plan, scores: Mapping[str, Score], classes: Mapping[str, int] |
             masks.update(layer.encode() + values.tobytes())
     return {
         "masks": {"count": len(plan.masks), "sha256": masks.hexdigest()},
-        "scores": list(scores),
+        "scores": {name: getattr(score, "identity", None) for name, score in scores.items()},
         "output": output,
         "classes": sha256_of(sorted((classes or {}).items())),
     }

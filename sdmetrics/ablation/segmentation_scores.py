@@ -56,7 +56,7 @@ def moca_score(output: str | None = None, *, logits: bool | None = None, thresho
     return _score("box_iou", PROTOCOLS["moca"], output, logits, threshold)
 
 
-def mask_score(protocol: str, output: str | None = None) -> Score:
+def mask_score(protocol: str, output: str | None = None, logits: bool | None = None) -> Score:
     """Return the score of a protocol, `"region"` or `"moca"`, with its default threshold.
 
     Raises
@@ -72,7 +72,7 @@ def mask_score(protocol: str, output: str | None = None) -> Score:
     scores = {"region": region_score, "moca": moca_score}
     if protocol not in scores:
         raise InputError(f"protocol is {protocol!r}; allowed: {', '.join(scores)}")
-    return scores[protocol](output)
+    return scores[protocol](output, logits=logits)
 
 
 def _score(name: str, protocol: FrameProtocol, output: str | None, logits: bool | None, threshold: float) -> Score:
@@ -89,6 +89,8 @@ def _score(name: str, protocol: FrameProtocol, output: str | None, logits: bool 
         )
 
     score.__name__ = name
+    # What decides it besides its name, for the identity of an ablation.
+    vars(score)["identity"] = {"output": output, "logits": logits, "threshold": threshold}
     return score
 
 

@@ -14,6 +14,7 @@ from sdmetrics.cli.options import (
     CLIPS_HELP,
     FLOW_FOLDER,
     LABELS,
+    LOGITS,
     MODEL_OUTPUT,
     PROTOCOL,
     PROVIDER,
@@ -61,6 +62,7 @@ def ablate(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first draw.")] = 0,
     model_output: Annotated[str | None, MODEL_OUTPUT] = None,
     protocol: Annotated[str | None, PROTOCOL] = None,
+    logits: Annotated[bool | None, LOGITS] = None,
     provider: Annotated[str, PROVIDER] = "auto",
     threads: Annotated[int | None, THREADS] = None,
     batch: Annotated[int, typer.Option(min=1, help="Batch size, in clips.")] = 16,
@@ -86,7 +88,8 @@ def ablate(
     runner = open_model(str(source.model), layers=chosen, provider=provider, threads=threads, masks=True)
     listed = source.open_clips(runner, cache=run / FLOW_FOLDER)
     segments = any(clip.load_masks for clip in listed)
-    check_conflicts(segments, for_masks={"--protocol": protocol}, for_labels={"--labels": labels})
+    masked = {"--protocol": protocol, "--logits/--probabilities": None if logits is None else True}
+    check_conflicts(segments, for_masks=masked, for_labels={"--labels": labels})
     with resumable():
         ablation = run_ablation(
             runner,
@@ -94,7 +97,7 @@ def ablate(
             results,
             classes=classes,
             output=None if segments else model_output,
-            score=mask_score(protocol or "region", model_output) if segments else None,
+            score=mask_score(protocol or "region", model_output, logits) if segments else None,
             layers=chosen,
             fractions=fraction or FRACTIONS,
             repeats=repeats,

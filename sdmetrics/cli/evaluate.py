@@ -18,6 +18,7 @@ from sdmetrics.cli.options import (
     FLOW,
     HALF,
     LABELS,
+    LOGITS,
     MODEL,
     MODEL_OUTPUT,
     PROTOCOL,
@@ -60,15 +61,7 @@ def evaluate(
     skip_ends: Annotated[
         bool, typer.Option("--skip-ends", help="Leave out the first and last frame of every video, as DAVIS 2016 does.")
     ] = False,
-    logits: Annotated[
-        bool | None,
-        typer.Option(
-            "--logits/--probabilities",
-            help="Whether the foreground map is logits or probabilities. Default: logits if any value of the "
-            "first batch is outside 0 to 1.",
-            show_default=False,
-        ),
-    ] = None,
+    logits: Annotated[bool | None, LOGITS] = None,
     clips_per_video: Annotated[
         int | None,
         typer.Option(

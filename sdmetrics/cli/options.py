@@ -76,6 +76,12 @@ MODEL_OUTPUT = typer.Option(
     help="Name of the model output that holds the class scores or the foreground map. Default: the only one that fits.",
     show_default=False,
 )
+LOGITS = typer.Option(
+    "--logits/--probabilities",
+    help="Whether the foreground map is logits or probabilities. Default: logits if any value of the first batch is "
+    "outside 0 to 1.",
+    show_default=False,
+)
 PROTOCOL = typer.Option(
     help="Score for clips with segmentation masks: region (IoU of the foreground and the annotation) or moca (IoU of "
     "the boxes around them; evaluate adds success rates). Default: region.",

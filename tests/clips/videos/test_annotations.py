@@ -120,7 +120,7 @@ def test_videos_in_another_folder_are_listed_once_and_not_decoded(tmp_path: Path
     monkeypatch.setattr(listing.os, "walk", counted)
     clips = opened(written(tmp_path / "list.json", [something("1"), something("2"), something("3")]), videos=videos)
     assert [clip.id for clip in clips] == ["1.webm", "deep/2.webm", "3.webm"]
-    assert clips[0].stamp.startswith("1.webm 8 bytes of ")
+    assert clips[0].stamp.startswith("1.webm 8 bytes, modified at ")
     assert len(walks) == 1
     with pytest.raises(InputError, match=r"1\.webm"):
         clips[0].load()

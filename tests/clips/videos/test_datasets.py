@@ -53,7 +53,7 @@ def test_folder_of_videos(folder: Path):
     clips = opened(folder)
     assert ids(clips) == ["b.mp4", "class/deep/a.MP4", "class/sound.mp4", "zero.avi"]
     assert [clip.video for clip in clips] == ids(clips)
-    assert clips[0].stamp.startswith(f"b.mp4 {(folder / 'b.mp4').stat().st_size} bytes of ")
+    assert clips[0].stamp.startswith(f"b.mp4 {(folder / 'b.mp4').stat().st_size} bytes, modified at ")
     assert numbers_of(clips[0].frames) == numbers_of(clips[1].frames) == [6, 8, 10, 13]
     for bad in clips[2:]:
         with pytest.raises(InputError, match=Path(bad.id).name):
