@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sdmetrics._files import write_json
+from sdmetrics.analysis.shards import load_part, shard_files
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.flow.estimate import estimator
 from sdmetrics.clips.styles.built_in import STYLES, Style, style_identity
@@ -100,6 +101,8 @@ class Identity:
         """
         path = folder / SETTINGS
         if not path.exists():
+            for _, shard in shard_files(folder)[:1]:
+                load_part(shard, self.digest)  # an error if the folder is another run's and has lost its settings
             write_json(path, self.document())
             return
         try:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from sdmetrics._files import writable_folder
 from sdmetrics.analysis.circumstance import circumstance, ran_on
-from sdmetrics.analysis.identity import SETTINGS, Identity
+from sdmetrics.analysis.identity import Identity
 from sdmetrics.analysis.results import Results
 from sdmetrics.analysis.resume import resumed
-from sdmetrics.analysis.shards import LayerMoments, Shard, load_part, load_shard, save_shard, shard_files, slices
+from sdmetrics.analysis.shards import LayerMoments, Shard, load_shard, save_shard, slices
 from sdmetrics.analysis.summary import summarize
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.prefetch import Unusable, check_any_usable
@@ -75,9 +75,6 @@ def measure_biases(
     folder = None
     if out is not None:
         folder = writable_folder(Path(out) / "shards")
-        if not (folder / SETTINGS).exists():
-            for _, path in shard_files(folder)[:1]:
-                load_part(path, identity.digest)  # an error if the shards are another run's, which lost its settings
         identity.claim(folder)
     groups: list[LayerMoments] = [{} for _ in range(GROUPS)]
     used, skipped, circumstances = 0, [], []

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from sdmetrics.ablation.result import Ablation
+    from sdmetrics.loading.run_source import RunSource
 
 
 @app.command()
@@ -86,6 +88,8 @@ def ablate(
     classes = read_classes(labels) if labels else None
     source = RunSource.load(run, model=model, clips=clips)
     runner = open_model(str(source.model), layers=chosen, provider=provider, threads=threads, masks=True)
+    for note in _notes(source, results, runner.identity):
+        console.print(note, style="yellow", soft_wrap=True, markup=False, highlight=False)
     listed = source.open_clips(runner, cache=run / FLOW_FOLDER)
     segments = any(clip.load_masks for clip in listed)
     masked = {"--protocol": protocol, "--logits/--probabilities": None if logits is None else True}
@@ -110,6 +114,16 @@ def ablate(
     name = run.resolve().name
     page = write_report({name: results}, run / "report.html", ablations={name: ablation})
     console.print(f"report: {page}", soft_wrap=True)
+
+
+def _notes(source: RunSource, results: Results, identity: Mapping[str, Any]) -> Iterator[str]:
+    """Yield in what the ablation differs from the run."""
+    if source.dropped:
+        yield f"note: --clips replaces the run's clips; its {', '.join(source.dropped)} does not apply"
+    for name in ("precision", "tf32"):
+        measured, now = results.model.get(name), identity.get(name)
+        if measured is not None and measured != now:
+            yield f"note: the run measured units with {name} {measured}; the scores are computed with {name} {now}"
 
 
 def _print(ablation: Ablation) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,8 @@ class RunSource:
         The path of the ONNX file; None where the model is not a file.
     request
         The clips; None where they were not opened from a path.
+    dropped
+        Which fields of the run's request do not apply, because other clips are used instead.
 
     Examples
     --------
@@ -44,6 +46,7 @@ class RunSource:
 
     model: str | None
     request: ClipRequest | None
+    dropped: tuple[str, ...] = field(default=(), compare=False)
 
     def save(self, run: str | Path) -> Path:
         """Write `source.json` into the folder of a run; return its path.
@@ -90,7 +93,8 @@ class RunSource:
             # Folders and split belong to the clips that are replaced.
             before = source.request or ClipRequest(clips)
             request = ClipRequest(str(clips), clips_per_video=before.clips_per_video, stride=before.stride)
-            return replace(source, request=request)
+            dropped = tuple(name for name in ("videos", "split", "flow") if getattr(before, name) is not None)
+            return replace(source, request=request, dropped=dropped)
         if source.request is None:
             raise InputError(f"the clips of {run} were not opened from a path; pass one with --clips CLIPS")
         if not is_generated(source.request.path) and not Path(source.request.path).exists():

@@ -90,6 +90,20 @@ def test_a_probe_with_masks_stands_in_for_the_model(command, run, tmp_path):
     assert failed(ablate(command, run, "--model", probe), "has no masks", "--masks -o PROBE")
 
 
+def test_what_an_ablation_does_differently_than_its_run_is_said(command, run):
+    assert "note:" not in ablate(command, run)[1]
+    results = json.loads((run / "results.json").read_text())
+    results["model"]["precision"] = "float16"
+    (run / "results.json").write_text(json.dumps(results))
+    source = json.loads((run / "source.json").read_text())
+    source["clips"]["split"] = "val"
+    (run / "source.json").write_text(json.dumps(source))
+    code, out, err = ablate(command, run, "--clips", "world:24:0")
+    assert code == 0, err
+    assert "note: the run measured units with precision float16; the scores are computed with precision float32" in out
+    assert "note: --clips replaces the run's clips; its split does not apply" in out
+
+
 def test_an_interrupted_ablation_resumes(command, run, monkeypatch):
     from sdmetrics.ablation.scoring import Scoring
 

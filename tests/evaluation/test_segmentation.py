@@ -5,22 +5,14 @@ import json
 import cv2
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
-from sdmetrics.ablation.ablate import ablate
-from sdmetrics.ablation.segmentation_scores import moca_score, region_score
-from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.clips import Clip
 from sdmetrics.errors import InputError
 from sdmetrics.evaluation.foreground_maps import MapReader, map_output
 from sdmetrics.evaluation.segmentation import evaluate_segmentation, mirrored
-from sdmetrics.exporters.torch import export
-from sdmetrics.loading.open import open_model
 from sdmetrics.metrics.groups import group_of
 from sdmetrics.metrics.intervals import jackknife
 from sdmetrics.probes.inputs import ModelInput
-from sdmetrics.runners.torch import TorchRunner
 from tests import naive
 from tests.helpers.fakes import broken_clip
 
@@ -345,79 +337,8 @@ def test_the_file_holds_all_of_it(tmp_path):
     assert document["model"] == {"name": "numpy"}
 
 
-class Bright(nn.Module):
-    """Marks what is bright, and gives logits."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv = nn.Conv2d(3, 1, 3, padding=1)
-        nn.init.constant_(self.conv.weight, 0.5)
-        nn.init.constant_(self.conv.bias, -6)
-
-    def forward(self, image):
-        return self.conv(image)
-
-
-def test_the_runners_of_torch_and_onnx_agree(tmp_path):
-    module = Bright().eval()
-    clips = [shifted(number, f"video {number}") for number in range(12)]
-    export(module, [IMAGE], ["conv"], tmp_path / "model.onnx")
-    runners = [
-        TorchRunner(module, [IMAGE], ["conv"]),
-        open_model(tmp_path / "model.onnx", layers=(), provider="cpu", threads=1),
-    ]
-    with torch.inference_mode():
-        found = [evaluate_segmentation(runner, clips, flip=True, batch=5, output="output") for runner in runners]
-    assert found[0].clips == found[1].clips
-    assert 0 < found[0].scores["miou"]["value"] < 1
-
-
-def test_scores_of_an_ablation_are_the_clips_means_over_frames():
-    marked = np.concatenate([square(0, 4, 8), square(4, 4, 8)])
-    truth = np.concatenate([square(0, 4, 8), 2 * square(0, 4, 8)])
-    clips = [clip_of("a", marked, truth), clip_of("b", marked, np.concatenate([truth[:1], 255 + 0 * truth[1:]]))]
-    outputs = {"mask": np.stack([marked, marked])[:, :, None].astype(np.float32)}
-    for score, name in ((region_score(), "iou"), (moca_score("mask"), "box_iou")):
-        assert score(outputs, clips).tolist() == pytest.approx([2 / 3, 1])
-        assert score.__name__ == name
-    assert moca_score(threshold=0.9)({"mask": outputs["mask"] * 0.8}, clips).tolist() == [0, 0]
-
-
 def test_a_reader_keeps_what_the_first_outputs_said():
     read = MapReader()
     assert read({"mask": np.full((1, 2, 2), -4.0)}, ["a"]).max() < 0.02
     assert read({"mask": np.full((1, 2, 2), 0.0)}, ["b"]).tolist() == [[[[0.5, 0.5], [0.5, 0.5]]]]
     assert read({"mask": np.array([[[-1e9, 1e9]]])}, ["c"]).tolist() == [[[[0, 1]]]]
-
-
-class TwoStreams(nn.Module):
-    """A small segmenter that fuses a frame with its flow."""
-
-    def __init__(self):
-        super().__init__()
-        self.appearance, self.motion = nn.Conv2d(3, 3, 3, padding=1), nn.Conv2d(3, 3, 3, padding=1)
-        self.fusion, self.head = nn.Conv2d(6, 6, 1), nn.Conv2d(6, 1, 1)
-
-    def forward(self, image, picture):
-        both = torch.cat([self.appearance(image), self.motion(picture)], dim=1)
-        told = self.head(torch.relu(self.fusion(both)))
-        return torch.sigmoid(20 * (told - told.mean((2, 3), keepdim=True)))
-
-
-def test_an_ablation_measures_what_a_segmenter_loses_without_its_units():
-    torch.manual_seed(1)
-    rng = np.random.default_rng(1)
-    runner = TorchRunner(TwoStreams().eval(), FLOW_INPUTS[:2], ["fusion"])
-    clips = []
-    for number in range(6):
-        marked, flow = rng.random((1, SIZE, SIZE)), rng.normal(size=(1, SIZE, SIZE, 2)).astype(np.float32)
-        clips.append(clip_of(f"frame-{number}", marked, square(3, 3, 9), load_flow=lambda flow=flow: flow))
-    scores = {"region": region_score(), "boxes": moca_score()}
-    results = measure_biases(runner, clips, progress=False)
-    found = ablate(runner, clips, results, score=scores, fractions=[0.5], repeats=1, batch=4, progress=False)
-    whole = evaluate_segmentation(runner, clips)
-    rows = {(row["score"], row["ranking"], row["fraction"]): row["mean"] for row in found.curves}
-    assert rows["region", "static", 0] == pytest.approx(whole.scores["miou"]["value"])
-    assert rows["region", "static", 0.5] != rows["region", "static", 0]
-    boxes = evaluate_segmentation(runner, clips, protocol="moca")
-    assert rows["boxes", "dynamic", 0] == pytest.approx(boxes.scores["miou"]["value"])

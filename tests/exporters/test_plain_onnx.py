@@ -19,8 +19,9 @@ from sdmetrics.probes.session import open_session, run
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from tests.helpers.graphs import FRAMES, TWO, TWO_W, graph_model
 from tests.helpers.graphs import SIZE as GRAPH_SIZE
-from tests.helpers.plain_files import CLIPS, NETWORKS, half_file, quantised_file, stripped, torch_file, torch_truth
+from tests.helpers.plain_files import NETWORKS, half_file, quantised_file, stripped, torch_file, torch_truth
 from tests.helpers.plain_heavy import flax_file, keras_file, tensorflow_file
+from tests.helpers.plain_networks import CLIPS
 
 CLOSE = 1e-4
 

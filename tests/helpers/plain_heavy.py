@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tests.helpers.plain_files import FRAMES, SIZE, Truth, clips, noting, seen, truth
+from tests.helpers.plain_files import clips
+from tests.helpers.plain_networks import FRAMES, SIZE, Truth, noting, seen, truth
 
 SHAPE = (FRAMES, SIZE, SIZE, 3)
 

@@ -217,3 +217,10 @@ def test_a_request_for_nothing_is_an_error(wrong):
     (name,) = wrong
     with pytest.raises(InputError, match=rf"{name} is {wrong[name]}; expected at least 1"):
         ClipRequest("world:9", **wrong)
+
+
+def test_what_other_clips_leave_behind_is_known(tmp_path, model, videos):
+    request = ClipRequest(str(videos), split="val", flow=str(videos))
+    RunSource(str(model), request).save(tmp_path)
+    assert RunSource.load(tmp_path, clips="world:3").dropped == ("split", "flow")
+    assert RunSource.load(tmp_path).dropped == ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,32 +11,12 @@ import pytest
 from sdmetrics.analysis.results import Results
 from sdmetrics.report import words, write_report
 from tests.helpers import runs
-from tests.report.test_page import ablation
+from tests.report.test_ablation_page import ablation
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 LONG = {f"blocks.{i // 6}.res_blocks.{i % 6}.activation": (0.2 + 0.02 * i, 0.9 - 0.02 * i) for i in range(24)}
 TIE = 0.25
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[playwright.Browser]:
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        pytest.skip("no Chromium on this machine; install Debian's package chromium to run these tests")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=path, args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

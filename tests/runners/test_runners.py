@@ -13,10 +13,9 @@ from sdmetrics.errors import InputError
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.probes.feeds import prepare, random_feeds
 from sdmetrics.probes.inputs import ModelInput
-from sdmetrics.runners import onnxruntime as module
-from sdmetrics.runners.onnxruntime import CPU, CUDA, OnnxRunner, available_providers, loadable_providers
+from sdmetrics.runners.onnxruntime import OnnxRunner, loadable_providers
 from sdmetrics.runners.torch import TorchRunner
-from tests.helpers.torch_models import CASES, Framewise, exported, hooked, probed, seeded, video_input
+from tests.helpers.torch_models import CASES, exported, hooked, probed
 
 RNG = np.random.default_rng(3)
 
@@ -248,89 +247,6 @@ def test_arguments_out_of_range(arguments, message):
         OnnxRunner(probed("framewise"), **arguments)
 
 
-def test_loadable_providers_are_listed_ones():
-    assert CPU in loadable_providers()
-    assert set(loadable_providers()) <= set(available_providers())
-
-
-@pytest.fixture
-def listed_only(monkeypatch):
-    """A runtime that lists CUDA but cannot load it, as the GPU build does on a machine without CUDA."""
-    if CUDA in loadable_providers():
-        pytest.skip("CUDA really loads here, so that its absence cannot be tried")
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
-    plain = module.open_session
-
-    def falls_back(model, providers=(CPU,), *rest, **options):
-        kept = [p for p in providers if (p if isinstance(p, str) else p[0]) != CUDA]
-        return plain(model, kept, *rest, **options)
-
-    monkeypatch.setattr(module, "open_session", falls_back)
-
-
-@pytest.mark.usefixtures("listed_only")
-def test_asking_for_cuda_and_not_getting_it_is_an_error_though_the_runtime_says_nothing():
-    with pytest.raises(
-        InputError, match=r"'cuda' is not available from onnxruntime.*CUDA, cuDNN or the driver does not load"
-    ):
-        OnnxRunner(probed("framewise"), provider="cuda")
-
-
-@pytest.mark.parametrize(("options", "tf32"), [({}, "0"), ({"allow_tf32": True}, "1")])
-def test_tf32_is_off_unless_asked_for(monkeypatch, options, tf32):
-    asked = []
-    plain = module.open_session
-
-    def watched(model, providers=(CPU,), *rest, **named):
-        asked.extend(providers)
-        return plain(model, [CPU], *rest, **named)
-
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
-    monkeypatch.setattr(module, "open_session", watched)
-    with pytest.raises(InputError, match="'cuda' is not available"):
-        OnnxRunner(probed("framewise"), provider="cuda", **options)
-    (cuda,) = [provider[1] for provider in asked if provider[0] == CUDA]
-    assert cuda["use_tf32"] == tf32
-
-
-@pytest.mark.parametrize("provider", ["cpu", "auto"])
-def test_tf32_on_the_cpu_is_an_error(provider):
-    if provider == "auto" and CUDA in loadable_providers():
-        pytest.skip("CUDA loads here, so that auto takes it")
-    with pytest.raises(InputError, match="TF32 requires CUDA, but the model runs on the CPU; drop allow_tf32"):
-        OnnxRunner(probed("framewise"), provider=provider, allow_tf32=True)
-
-
-@pytest.mark.usefixtures("listed_only")
-def test_auto_says_that_it_took_the_cpu():
-    assert OnnxRunner(probed("framewise"), provider="auto").circumstance["provider"] == "cpu"
-    assert loadable_providers() == [CPU]
-
-
-def test_cuda_from_a_build_without_it_names_what_to_install():
-    if CUDA in available_providers():
-        pytest.skip("the installed ONNX Runtime is built with CUDA")
-    with pytest.raises(InputError, match=r"built without CUDA .*pip install 'static-dynamic-metrics\[gpu\]'") as caught:
-        OnnxRunner(probed("framewise"), provider="cuda")
-    assert onnxruntime.__version__ in str(caught.value)
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_cuda_gives_what_the_cpu_gives(case):
-    if CUDA not in loadable_providers():
-        pytest.skip(f"CUDA does not load; what loads: {', '.join(loadable_providers())}")
-    cpu, cuda = OnnxRunner(probed(case), provider="cpu"), OnnxRunner(probed(case), provider="cuda")
-    assert (cpu.circumstance["provider"], cuda.circumstance["provider"]) == ("cpu", "cuda")
-    feeds = random_feeds(cpu.inputs, 3, seed=1)
-    masks = {layer.name: RNG.integers(0, 2, layer.units) for layer in cpu.metadata.layers}
-    outputs = [*cpu.metadata.outputs, *(f"units/{layer}" for layer in cpu.layers)]
-    for given_masks in (None, masks):
-        found, expected = cuda.run(feeds, given_masks, outputs), cpu.run(feeds, given_masks, outputs)
-        for name in outputs:
-            scale = max(1, np.abs(expected[name]).max())
-            np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=1e-4 * scale, err_msg=name)
-
-
 def test_binding_gives_what_a_plain_run_gives():
     runner = OnnxRunner(probed("resnet"), provider="cpu")
     feeds, other = random_feeds(runner.inputs, 2), random_feeds(runner.inputs, 3, seed=1)
@@ -356,70 +272,3 @@ def test_what_fails_when_bound_is_an_input_error(monkeypatch):
     monkeypatch.setattr(runner._session, "run_with_iobinding", out_of_memory)
     with pytest.raises(InputError, match=r"batch of 2 view\(s\): Failed to allocate .* use a smaller batch"):
         runner(random_feeds(runner.inputs, 2))
-
-
-def test_what_a_provider_cannot_run_does_not_load(monkeypatch):
-    class Session:
-        def get_providers(self):
-            return [CUDA, CPU]
-
-        def run(self, *_):
-            raise RuntimeError("no kernel image is available for execution on the device")
-
-    monkeypatch.setattr(module, "open_session", lambda *_, **__: Session())
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA])
-    assert loadable_providers() == []
-
-
-def test_the_torch_runner_keeps_convolutions_in_float32():
-    from torch.backends import cudnn
-
-    seen = []
-    model = nn.Sequential(nn.Conv3d(3, 4, 1), nn.ReLU())
-    model[0].register_forward_pre_hook(lambda *_: seen.append(cudnn.conv.fp32_precision))
-    before = cudnn.conv.fp32_precision
-    runner = TorchRunner(model, [VIDEO], ["1"])
-    runner(GOOD)
-    assert set(seen) == {"ieee"} != {before}
-    assert cudnn.conv.fp32_precision == before
-
-
-def test_the_torch_runner_leaves_the_module_as_it_was():
-    model = seeded(Framewise).train()
-    runner = TorchRunner(model, [video_input("NTCHW")], ["act"])
-    runner(random_feeds(runner.inputs, 1))
-    assert all(part.training for part in model.modules())
-    assert not any(part._forward_hooks for part in model.modules())
-    assert torch.is_grad_enabled()
-
-
-def test_the_torch_runner_finds_stages_and_infers_axes():
-    runner = TorchRunner(CASES["transformer"].make(), [video_input()], "stages")
-    assert runner.layers == ["blocks.0", "blocks.1"]
-    assert {name: units.shape for name, units in runner(random_feeds(runner.inputs, 2)).items()} == {
-        "blocks.0": (2, 16),
-        "blocks.1": (2, 16),
-    }
-
-
-def test_the_torch_runners_identity_tells_weights_apart():
-    model = seeded(Framewise)
-    first = TorchRunner(model, [video_input("NTCHW")], ["act"]).identity
-    assert first == json.loads(json.dumps(first))
-    with torch.no_grad():
-        model.fc.bias += 1
-    assert TorchRunner(model, [video_input("NTCHW")], ["act"]).identity["model_sha256"] != first["model_sha256"]
-
-
-@pytest.mark.parametrize(
-    ("layers", "options", "message"),
-    [
-        (["convolution"], {}, "Framewise has no module 'convolution'"),
-        (["act"], {"device": "nowhere"}, "device 'nowhere' cannot be used"),
-        ({"act": 0}, {}, "cannot have its channels in axis 0"),
-    ],
-)
-def test_what_the_torch_runner_cannot_take(layers, options, message):
-    with pytest.raises(InputError, match=message) as caught:
-        TorchRunner(seeded(Framewise), [video_input("NTCHW")], layers, **options)
-    assert "\n" not in str(caught.value)
