@@ -1,0 +1,27 @@
+"""Text from outside (names of layers, files, models), made safe to print."""
+
+from __future__ import annotations
+
+import unicodedata
+
+HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode's categories of characters that steer a terminal, reorder a line or break it."""
+
+
+def printable(text: object) -> str:
+    r"""Return text on one line in which every control, format or surrogate character is written as an escape.
+
+    Examples
+    --------
+    >>> printable("layer\x1b[31m")
+    'layer\\x1b[31m'
+    >>> printable("exp[lr=0.1] é")
+    'exp[lr=0.1] é'
+    """
+    return "".join(_escaped(character) for character in str(text))
+
+
+def _escaped(character: str) -> str:
+    """Return a character that shows, or its escape."""
+    hidden = unicodedata.category(character) in HIDDEN
+    return character.encode("unicode_escape").decode("ascii") if hidden else character
