@@ -11,10 +11,12 @@ def main() -> None:
     """Run the command. An error that a user can fix is one line on standard error and exit code 2, not a traceback."""
     try:
         from sdmetrics.cli import app
+        from sdmetrics.cli.app import notes_printed
     except ImportError as error:
         _stop(f"the command needs {error.name}; install it: pip install 'static-dynamic-metrics[cpu]'")
     try:
-        app()
+        with notes_printed():
+            app()
     except (InputError, MissingExtra, OSError) as error:
         _stop(str(error))
 

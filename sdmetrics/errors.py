@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import warnings
 from collections.abc import Iterable
 from types import ModuleType
 
@@ -21,6 +22,23 @@ class InputError(ValueError):
 
 class MissingExtra(ImportError):
     """An optional dependency is missing. The message names the extra that provides it."""
+
+
+class Note(UserWarning):
+    """Something was left out, repeated or assumed. The commands print it as a line that begins with `note:`."""
+
+
+def note(message: str) -> None:
+    """Tell the user what was left out, repeated or assumed, with counts; Python shows it as a `Note`.
+
+    Examples
+    --------
+    >>> with warnings.catch_warnings(record=True, action="always") as shown:
+    ...     note("list.txt: 2 of 9 entries are not read: they are doubled")
+    >>> str(shown[0].message)
+    'list.txt: 2 of 9 entries are not read: they are doubled'
+    """
+    warnings.warn(message, Note, stacklevel=3)
 
 
 def require(module: str, extra: str) -> ModuleType:

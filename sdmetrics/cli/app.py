@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import inspect
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TextIO
 
 import typer
 from rich.console import Console
+
+from sdmetrics._text import printable
+from sdmetrics.errors import Note
 
 app = typer.Typer(
     help="Does a video model look at motion, or only at single frames?\n\n"
@@ -19,6 +24,31 @@ app = typer.Typer(
     add_completion=False,
 )
 console = Console()
+
+
+@contextmanager
+def notes_printed() -> Iterator[None]:
+    """Print every `Note` as one line; leave other warnings as they are."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", Note)
+        usual = warnings.showwarning
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, Note):
+                text = f"note: {printable(message)}"
+                console.print(text, style="yellow", soft_wrap=True, markup=False, highlight=False)
+            else:
+                usual(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show
+        yield
 
 
 @contextmanager
