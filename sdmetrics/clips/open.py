@@ -12,7 +12,8 @@ from sdmetrics.clips.generated.names import is_generated, open_generated
 from sdmetrics.clips.request import ClipRequest
 from sdmetrics.clips.sampling import ClipShape
 from sdmetrics.clips.segmentation.datasets import open_segmentation
-from sdmetrics.clips.videos.datasets import LIST_SUFFIXES, open_folder, open_list, open_video
+from sdmetrics.clips.videos.datasets import open_folder, open_video
+from sdmetrics.clips.videos.listed import LIST_SUFFIXES, open_list
 from sdmetrics.errors import InputError
 
 

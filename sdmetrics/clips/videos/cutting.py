@@ -1,0 +1,28 @@
+"""Cutting: the clips of one video, one per window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.sampling import Window
+from sdmetrics.clips.videos.footage import Footage
+
+
+def cut(video: Footage, name: str, windows: Sequence[Window], label: str | None = None) -> list[Clip]:
+    """Return a clip per window of one video."""
+    clips = []
+    for window in windows:
+        segment = ""
+        if window.start is not None or window.end is not None:
+            segment = f"@{window.start or 0:g}-{'' if window.end is None else f'{window.end:g}'}"
+        clip_id = name + segment + number(window)
+        load, flow = video.loader(window), partial(video.flow, window)
+        clips.append(Clip(clip_id, load, video=name, label=label, stamp=video.stamp(window), load_flow=flow))
+    return clips
+
+
+def number(window: Window) -> str:
+    """Return what tells the clips of one video from each other."""
+    return f"#{window.part}" if window.parts > 1 else ""
