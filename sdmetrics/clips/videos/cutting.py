@@ -23,6 +23,17 @@ def cut(video: Footage, name: str, windows: Sequence[Window], label: str | None 
     return clips
 
 
+def folder_label(video: str) -> str | None:
+    """Return the label of a video in a folder per class: its folders, of which one names the class; None without any.
+
+    Examples
+    --------
+    >>> folder_label("val/riding a bike/0wR5jVB-WPk.mp4")
+    'val/riding a bike'
+    """
+    return video.rpartition("/")[0] or None
+
+
 def number(window: Window) -> str:
     """Return what tells the clips of one video from each other."""
     return f"#{window.part}" if window.parts > 1 else ""

@@ -13,7 +13,7 @@ from pathlib import Path
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.request import ClipRequest
 from sdmetrics.clips.sampling import ClipShape, Window, spread_windows
-from sdmetrics.clips.videos.cutting import cut, number
+from sdmetrics.clips.videos.cutting import cut, folder_label, number
 from sdmetrics.clips.videos.footage import Footage, frame_folder, unusable, video_file
 from sdmetrics.clips.videos.listing import IMAGE_SUFFIXES, VIDEO_SUFFIXES, as_id, files_below
 from sdmetrics.errors import InputError
@@ -50,7 +50,11 @@ def open_folder(root: Path, request: ClipRequest, shape: ClipShape) -> list[Clip
         flow = Path(request.flow)
         videos = {path: video.with_flow(flow, names[path], size) for path, video in videos.items()}
     if not in_styles:
-        return [clip for path, video in videos.items() for clip in cut(video, as_id(path), windows)]
+        return [
+            clip
+            for path, video in videos.items()
+            for clip in cut(video, as_id(path), windows, folder_label(as_id(path)))
+        ]
     by_style: dict[str, dict[str, Footage]] = {}
     for path, video in videos.items():
         by_style.setdefault(path.parts[0], {})[as_id(names[path])] = video
@@ -88,6 +92,7 @@ def _styled(root: Path, by_style: dict[str, dict[str, Footage]], windows: Sequen
                 name + number(window),
                 first.loader(window),
                 video=name,
+                label=folder_label(name),
                 styled={style: video.loader(window) for style, video in videos.items()},
                 stamp="; ".join(video.stamp(window) for video in stamped),
                 load_flow=partial(first.flow, window) if has_flow else None,
