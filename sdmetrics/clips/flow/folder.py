@@ -76,16 +76,25 @@ def flow_of_images(folder: Path, images: Sequence[Path], size: tuple[int, int], 
             raise InputError(
                 f"{folder / image.stem} has no flow ({' '.join(FLOW_SUFFIXES)}); add it, or use another folder"
             )
-        covering = size if stretched else _covering(image_size(image), size)
-        top, left = ((long - short) // 2 for long, short in zip(covering, size, strict=True))
-        flow = resized_flow(read_flow(file), covering)
-        flows.append(flow[top : top + size[0], left : left + size[1]])
+        flows.append(fitted_flow(read_flow(file), size if stretched else covering_size(image_size(image), size), size))
     if len({flow.shape[-1] for flow in flows}) > 1:
         raise InputError(f"{folder} has vectors for some images and colour-coded flow for others; keep one kind")
     return np.stack(flows)
 
 
-def _covering(image: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+def fitted_flow(flow: Flow, covering: tuple[int, int], size: tuple[int, int]) -> Flow:
+    """Return flow `(H, W, 2 or 3)` scaled to `covering` and cropped to `size`, `(height, width)`, in the centre.
+
+    Examples
+    --------
+    >>> fitted_flow(np.ones((4, 4, 2), np.float32), (8, 16), (8, 8))[0, 0].tolist()
+    [4.0, 2.0]
+    """
+    top, left = ((long - short) // 2 for long, short in zip(covering, size, strict=True))
+    return resized_flow(flow, covering)[top : top + size[0], left : left + size[1]]
+
+
+def covering_size(image: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
     """Return the size of an image that just covers another, as `sdmetrics.clips.decode` scales images."""
     scale = max(size[0] / image[0], size[1] / image[1])
     return max(size[0], round(image[0] * scale)), max(size[1], round(image[1] * scale))
