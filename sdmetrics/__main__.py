@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from sdmetrics._text import printable
 from sdmetrics.errors import InputError, MissingExtra
 
 
@@ -12,18 +13,24 @@ def main() -> None:
     try:
         from sdmetrics.cli import app
         from sdmetrics.cli.app import notes_printed
+        from sdmetrics.cli.terminal import prepare_streams
+        from sdmetrics.cli.usage import UsageError, usage_line
     except ImportError as error:
         _stop(f"the command needs {error.name}; install it: pip install 'static-dynamic-metrics[cpu]'")
+    prepare_streams()
     try:
         with notes_printed():
-            app()
+            sys.exit(app(standalone_mode=False))
+    except UsageError as error:
+        _stop(usage_line(error))
     except (InputError, MissingExtra, OSError) as error:
         _stop(str(error))
 
 
 def _stop(message: str) -> None:
-    """Print the error and exit with status 2."""
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    """Print the error, if there is one to print, and exit with status 2."""
+    if message:
+        print(f"error: {printable(' '.join(message.splitlines()))}", file=sys.stderr)
     sys.exit(2)
 
 

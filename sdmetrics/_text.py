@@ -18,10 +18,11 @@ def printable(text: object) -> str:
     >>> printable("exp[lr=0.1] é")
     'exp[lr=0.1] é'
     """
-    return "".join(_escaped(character) for character in str(text))
+    shown = str(text)
+    return shown if shown.isprintable() else "".join(map(_escaped, shown))
 
 
 def _escaped(character: str) -> str:
-    """Return a character that shows, or its escape."""
-    hidden = unicodedata.category(character) in HIDDEN
+    """Return a character that shows, or its escape. The last two of each plane are no characters: SVG lacks them."""
+    hidden = unicodedata.category(character) in HIDDEN or ord(character) & 0xFFFE == 0xFFFE
     return character.encode("unicode_escape").decode("ascii") if hidden else character

@@ -12,8 +12,8 @@ PACKAGES = {"sdmetrics": "sdmetrics", "exporters": "sdmetrics.exporters", "runne
 
 # From the ground up. A room imports from itself and from lower floors only, lazily or for types, too.
 FLOORS = (
-    "errors  _version  _progress  _text",
-    "_files  _reading",
+    "errors  _version  _text",
+    "_files  _progress  _reading",
     "metrics",
     "probes",
     "clips.clip  clips.request  clips.sampling  clips.stamps  runners  torch.segmenters",

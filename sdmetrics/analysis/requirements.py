@@ -14,10 +14,9 @@ from sdmetrics.metrics.classes import COUNTS, PERCENTS
 _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt,
 }  # fmt: skip
-_PATTERN = re.compile(
-    rf"\s*(?P<layer>.+?)\.(?P<units>units\.)?(?P<name>{'|'.join(dict.fromkeys(PERCENTS + COUNTS))})"
-    r"\s*(?P<operator>>=|<=|>|<)\s*(?P<limit>[-+]?\d+(?:\.\d*)?)\s*%?\s*"
-)
+_NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?(e[-+]?[0-9]+)?")
+LONGEST_SHOWN = 200
+"""The number of characters that an error repeats of a requirement."""
 
 Row = Mapping[str, Any]
 
@@ -45,16 +44,27 @@ class Requirement:
         Raises
         ------
         InputError
-            If the text is neither.
+            If the text is neither, or the limit is not a percent from 0 to 100.
         """
-        match = _PATTERN.fullmatch(text)
-        if match is None or match["name"] not in (COUNTS if match["units"] else PERCENTS):
+        # Parted by hand: a pattern that finds the layer's end takes quadratic time on a long text.
+        at = max(text.rfind("<"), text.rfind(">"))
+        measure, sign, limit = text[:at].strip(), text[at : at + 1], text[at + 1 :]
+        if limit.startswith("="):
+            sign, limit = f"{sign}=", limit[1:]
+        limit = limit.strip().removesuffix("%").rstrip()
+        layer, _, name = measure.rpartition(".")
+        units = layer.endswith(".units")
+        layer = layer.removesuffix(".units")
+        shown = repr(text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…")
+        if at < 0 or not layer or name not in (COUNTS if units else PERCENTS) or not _NUMBER.fullmatch(limit):
             raise InputError(
-                f"requirement {text!r} cannot be parsed; expected 'LAYER.MEASURE OPERATOR NUMBER', where MEASURE is "
+                f"requirement {shown} cannot be parsed; expected 'LAYER.MEASURE OPERATOR NUMBER', where MEASURE is "
                 f"{', '.join(PERCENTS)} (percent of Eq. 1) or {', '.join('units.' + c for c in COUNTS)} "
                 "(percent of the units, Eq. 3) and OPERATOR is >=, <=, > or <"
             )
-        return cls(match["layer"], bool(match["units"]), match["name"], match["operator"], float(match["limit"]))
+        if not 0 <= float(limit) <= 100:
+            raise InputError(f"requirement {shown} has the limit {float(limit):g}; allowed: 0 to 100 (percent)")
+        return cls(layer, units, name, sign, float(limit))
 
     def __str__(self) -> str:
         return f"{self.layer}.{'units.' * self.units}{self.name} {self.operator} {self.limit:g}"

@@ -78,7 +78,7 @@ def ablate(
     from sdmetrics.ablation.ablate import FRACTIONS
     from sdmetrics.ablation.ablate import ablate as run_ablation
     from sdmetrics.ablation.segmentation_scores import mask_score
-    from sdmetrics.evaluation.labels import read_classes
+    from sdmetrics.evaluation.class_files import read_classes
     from sdmetrics.loading.open import open_model
     from sdmetrics.loading.run_source import RunSource
     from sdmetrics.report import write_report
@@ -89,7 +89,7 @@ def ablate(
     source = RunSource.load(run, model=model, clips=clips)
     runner = open_model(str(source.model), layers=chosen, provider=provider, threads=threads, masks=True)
     for note in _notes(source, results, runner.identity):
-        console.print(note, style="yellow", soft_wrap=True, markup=False, highlight=False)
+        console.print(note, style="yellow", soft_wrap=True)
     listed = source.open_clips(runner, cache=run / FLOW_FOLDER)
     segments = any(clip.load_masks for clip in listed)
     masked = {"--protocol": protocol, "--logits/--probabilities": None if logits is None else True}
@@ -110,9 +110,9 @@ def ablate(
             batch=batch,
             out=run,
         )
-    _print(ablation)
     name = run.resolve().name
     page = write_report({name: results}, run / "report.html", ablations={name: ablation})
+    _print(ablation)
     console.print(f"report: {page}", soft_wrap=True)
 
 
@@ -134,34 +134,34 @@ def _print(ablation: Ablation) -> None:
         for score in ablation.scores:
             console.print(_table(ablation, layer["name"], score))
             verdict = words.removal_verdict(ablation, layer["name"], score)
-            text = f"{layer['name']}, {words.score_name(score)}: {verdict}\n"
-            console.print(text, soft_wrap=True, markup=False, highlight=False)
+            console.print(f"{layer['name']}, {words.score_name(score)}: {verdict}", soft_wrap=True)
+            console.print()
     print_skipped(ablation.clips["skipped"])
 
 
 def _table(ablation: Ablation, layer: str, score: str) -> Table:
     """Return a table of the scores per fraction and ranking, and of the differences to random removal."""
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     from sdmetrics.report import words
 
     rows = words.removal_table(ablation, layer, score)
     used, skipped = ablation.clips["used"], len(ablation.clips["skipped"])
     table = Table(
-        title=escape(f"{layer}, {words.score_name(score)}: {used} clips used, {skipped} skipped"),
+        title=f"{layer}, {words.score_name(score)}: {used} clips used, {skipped} skipped",
         caption="mean score without the units; brackets: 95 % interval over clips",
         box=box.SIMPLE_HEAD,
         padding=0,
         show_edge=False,
     )
     factors = list(rows[-1]["differences"])
-    table.add_column("units\nremoved", justify="right", no_wrap=True)
+    table.add_column(Text("units\nremoved"), justify="right", no_wrap=True)
     for ranking in rows[-1]["curves"]:
         table.add_column(ranking, justify="right", no_wrap=True)
     for factor in factors:
-        table.add_column(f"{factor}\nminus random", justify="right")
+        table.add_column(Text(f"{factor}\nminus random"), justify="right")
     for row in rows:
         means = [words.number(point["mean"]) for point in row["curves"].values()]
         against = [row["differences"][factor]["random"] for factor in factors if row["differences"]]

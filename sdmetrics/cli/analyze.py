@@ -74,9 +74,7 @@ def analyze(
     out = out or Path("runs") / model.stem
     runner = open_model(model, layers=layer, provider=provider, threads=threads, half=half, allow_tf32=tf32)
     described = {**runner.identity, **runner.circumstance}
-    console.print(
-        "running on {provider} in {precision}, {threads} threads, {runtime}".format(**described), highlight=False
-    )
+    console.print("running on {provider} in {precision}, {threads} threads, {runtime}".format(**described))
     listed = open_clips(
         clips,
         runner,

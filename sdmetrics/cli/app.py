@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from typing import TextIO
 
 import typer
-from rich.console import Console
+from rich.status import Status
+from rich.text import Text
 
 from sdmetrics._text import printable
+from sdmetrics.cli.terminal import Terminal
 from sdmetrics.errors import Note
 
 app = typer.Typer(
@@ -22,8 +24,9 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
 )
-console = Console()
+console = Terminal()
 
 
 @contextmanager
@@ -42,8 +45,7 @@ def notes_printed() -> Iterator[None]:
             line: str | None = None,
         ) -> None:
             if issubclass(category, Note):
-                text = f"note: {printable(message)}"
-                console.print(text, style="yellow", soft_wrap=True, markup=False, highlight=False)
+                console.print(f"note: {message}", style="yellow", soft_wrap=True)
             else:
                 usual(message, category, filename, lineno, file, line)
 
@@ -61,11 +63,16 @@ def resumable() -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
+def working(text: str) -> Status:
+    """Show a text on terminals while a `with` block runs."""
+    return console.status(Text(printable(text)))
+
+
 def print_skipped(skipped: Iterable[Mapping[str, str]], prefix: str = "") -> None:
     """Print the skipped clips, each with the reason."""
     for row in skipped:
         text = f"{prefix}skipped {row['id']}: {row['reason']}"
-        console.print(text, style="yellow", soft_wrap=True, markup=False)
+        console.print(text, style="yellow", soft_wrap=True)
 
 
 def join_lines(commands: typer.Typer) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sdmetrics.cli.app import app, console
+from sdmetrics.cli.app import app, console, working
 from sdmetrics.cli.options import (
     FRAMES,
     LAYOUT,
@@ -87,7 +87,7 @@ def export(
     if saved and (checkpoint or pretrained):
         raise InputError(f"{name} contains its own weights; drop --checkpoint and --pretrained")
     if saved:
-        with console.status(f"exporting {name}"):
+        with working(f"exporting {name}"):
             path = export_saved(Path(name), out or Path(f"{Path(name).stem}.onnx"), layer or [], **fields)
         console.print(f"model: {path}", soft_wrap=True)
         return
@@ -103,6 +103,6 @@ def export(
             style="yellow",
             soft_wrap=True,
         )
-    with console.status(f"exporting {name}"):
+    with working(f"exporting {name}"):
         path = catalogue.export(name, out or Path(f"{name}.onnx"), checkpoint=checkpoint, pretrained=pretrained)
     console.print(f"model: {path}", soft_wrap=True)

@@ -29,14 +29,13 @@ def layers(model: Annotated[Path, MODEL]) -> None:
     ]
     console.print(plain_table(str(model), ("layer", "shape", "channel axis", "units", "module"), rows))
     for line in understood_inputs(file):
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
+        console.print(line, soft_wrap=True)
     if listed:
-        example = f"sdmetrics probe {model} -l {shlex.quote(listed[-1].name)} -o probe.onnx"
-        console.print(f"next: {example}", soft_wrap=True, markup=False, highlight=False)
+        example = f"sdmetrics probe {shlex.quote(str(model))} -l {shlex.quote(listed[-1].name)} -o probe.onnx"
+        console.print(f"next: {example}", soft_wrap=True)
     else:
         console.print(
             "found no layer whose channel axis is certain; name a tensor and its axis in Python: "
             "build_probe(MODEL, PROBE, layers={TENSOR: AXIS})",
             soft_wrap=True,
-            markup=False,
         )

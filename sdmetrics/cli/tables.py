@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
-from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from sdmetrics._text import printable
 from sdmetrics.analysis.results import Results
 from sdmetrics.metrics.classes import FACTORS, UNIT_CLASSES
 from sdmetrics.report.words import estimate, interval, whole_percent
@@ -55,31 +56,30 @@ def results_table(results: Results, title: str) -> Table:
     _add_names(table, "layer", [row["name"] for row in results.layers], NAME_WIDTH)
     table.add_column("units", justify="right", no_wrap=True)
     for factor in FACTORS:
-        table.add_column(f"layer %\n{factor}", justify="right")
+        table.add_column(Text(f"layer %\n{factor}"), justify="right")
     for name in UNIT_CLASSES:
-        table.add_column(f"units:\n{name}", justify="right", no_wrap=True)
+        table.add_column(Text(f"units:\n{name}"), justify="right", no_wrap=True)
     for row in results.layers:
         shares = (whole_percent(row["counts"][name], row["units"]) for name in UNIT_CLASSES)
-        table.add_row(
-            escape(row["name"]), str(row["units"]), _percent(row, "dynamic"), _percent(row, "static"), *shares
-        )
+        table.add_row(row["name"], str(row["units"]), _percent(row, "dynamic"), _percent(row, "static"), *shares)
     return table
 
 
 def plain_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    """Return a table of rows."""
+    """Return a table of rows, whose cells are text on one line or `Estimate`s. A column's title may have several."""
     table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     _add_names(table, columns[0], [str(row[0]) for row in rows], COMMAND_WIDTH)
     for column in columns[1:]:
-        table.add_column(column, overflow="fold")
+        table.add_column(Text(column), overflow="fold")
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Estimate) else escape(str(cell)) for cell in row))
+        table.add_row(*(cell if isinstance(cell, Estimate) else str(cell) for cell in row))
     return table
 
 
 def _add_names(table: Table, title: str, names: Sequence[str], width: int) -> None:
     """Add a column of names that are not wrapped if all are short. A `min_width` would cut off the columns after it."""
-    table.add_column(title, overflow="fold", no_wrap=max(map(len, names), default=0) <= width)
+    longest = max((cell_len(printable(name)) for name in names), default=0)
+    table.add_column(Text(title), overflow="fold", no_wrap=longest <= width)
 
 
 def _percent(row: Mapping[str, Any], factor: str) -> Estimate:

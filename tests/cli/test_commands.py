@@ -188,7 +188,7 @@ def test_doctor_sees_cuda_that_does_not_load(command, monkeypatch):
 
 
 def test_doctor_sees_two_wheels_that_clash(command, monkeypatch):
-    import sdmetrics.cli.diagnosis as doctor
+    import sdmetrics.cli.doctor as doctor
 
     installed = doctor.installed_version
     monkeypatch.setattr(
