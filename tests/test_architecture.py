@@ -12,7 +12,7 @@ PACKAGES = {"sdmetrics": "sdmetrics", "exporters": "sdmetrics.exporters", "runne
 
 # From the ground up. A room imports from itself and from lower floors only, lazily or for types, too.
 FLOORS = (
-    "errors  _version  _text",
+    "errors  _temporary  _version  _text",
     "_files  _progress  _reading",
     "metrics",
     "probes",
