@@ -117,3 +117,9 @@ def box_pixels(region):
     """Return all pixels of the smallest box that holds a region."""
     rows, columns = zip(*region, strict=True)
     return set(itertools.product(range(min(rows), max(rows) + 1), range(min(columns), max(columns) + 1)))
+
+
+def video_score(predicted, truth, skip_ends=False):
+    """Return the mean IoU of the annotated frames of one video, `{number: mask}` each, scored one after the other."""
+    numbers = sorted(truth)[1:-1] if skip_ends else sorted(truth)
+    return np.mean([region_similarity(predicted[number], truth[number]) for number in numbers])

@@ -22,7 +22,10 @@ from sdmetrics.errors import InputError
 from sdmetrics.runners.protocols import MaskedRunner, Outputs
 
 Score = Callable[[Outputs, Sequence[Clip]], Any]
-"""Takes the model's outputs by name and the `N` clips that they belong to; returns `(N,)` numbers, higher is better."""
+"""Takes the model's outputs by name and the `N` clips that they belong to; returns `(N,)` numbers, higher is better.
+
+If it has an attribute `check`, that is called with every clip first, and raises an `InputError` for one to skip.
+"""
 
 Rendered = tuple[View, Shown]
 
@@ -63,7 +66,10 @@ class Scoring:
     identity: str
 
     def render(self, clip: Clip) -> Rendered:
-        """Return a clip as it is."""
+        """Return a clip as it is, if it can be scored."""
+        for score in self.scores.values():
+            if check := getattr(score, "check", None):
+                check(clip)
         return plain(clip, self.runner.inputs)
 
     def make(

@@ -21,6 +21,8 @@ def region_score(
 ) -> Score:
     """Return a score for `ablate`: region similarity, averaged over each clip's annotated frames.
 
+    Every clip counts the same. A clip without an annotated frame is skipped, and listed with the reason.
+
     Parameters
     ----------
     output, logits, threshold
@@ -39,6 +41,8 @@ def region_score(
 
 def moca_score(output: str | None = None, *, logits: bool | None = None, threshold: float = MOCA_THRESHOLD) -> Score:
     """Return a score for `ablate`: the overlap of boxes, as on MoCA (Fig. 11, bottom).
+
+    Every clip counts the same. A clip without an annotated object is skipped, and listed with the reason.
 
     Parameters
     ----------
@@ -88,9 +92,14 @@ def _score(name: str, protocol: FrameProtocol, output: str | None, logits: bool 
             ]
         )
 
+    def check(clip: Clip) -> None:
+        if not any(protocol.scores(mask) for mask in clip.masks):
+            raise InputError("no frame has anything to score: none is annotated, or all count in other clips")
+
     score.__name__ = name
     # What decides it besides its name, for the identity of an ablation.
     vars(score)["identity"] = {"output": output, "logits": logits, "threshold": threshold}
+    vars(score)["check"] = check
     return score
 
 

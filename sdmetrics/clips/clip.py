@@ -51,6 +51,9 @@ class Clip:
         Returns the segmentation mask of every frame, in the annotation's own size, for models that segment.
     mask_stamp
         Identifies the content of the masks.
+    mask_ends
+        The places in the clip of the video's first and last annotated frame, where they are known: `()` if it has
+        neither.
 
     Examples
     --------
@@ -69,6 +72,7 @@ class Clip:
     load_flow: Callable[[], Flow] | None = None
     load_masks: Callable[[], Masks] | None = None
     mask_stamp: str = ""
+    mask_ends: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.id:

@@ -1,6 +1,6 @@
-"""Which frames are read: of a video for a clip, of a clip for a model input, of annotated images for a segmenter.
+"""Which frames are read: of a video for a clip, of a clip for a model input.
 
-The paper samples a window of the video evenly (Sec. 4.1). Everything that chooses frames is in this file.
+The paper samples a window of the video evenly (Sec. 4.1). For annotated images see `segmentation.stretches`.
 """
 
 from __future__ import annotations
@@ -130,47 +130,6 @@ def spread_windows(shape: ClipShape, clips_per_video: int | None) -> list[Window
     """
     count = clips_per_video or 1
     return [Window(shape.frames, shape.stride, part, count) for part in range(count)]
-
-
-def annotated_stretches(
-    images: int, annotated: Sequence[int], shape: ClipShape, clips_per_video: int | None
-) -> list[list[int]]:
-    """Return, for each clip of an annotated video, the indices of its images.
-
-    A clip of a single frame is an annotated image. Without `clips_per_video` the whole video is covered: by a clip for
-    every annotated image, or by clips of several frames one after the other, the last of which begins earlier where the
-    video would not fill it.
-
-    Parameters
-    ----------
-    images
-        How many images the video has.
-    annotated
-        The indices of the annotated ones, increasing.
-    shape, clips_per_video
-        How the clips are cut.
-
-    Examples
-    --------
-    >>> annotated_stretches(10, [0, 5, 9], ClipShape(1, 1, (224, 224)), None)
-    [[0], [5], [9]]
-    >>> annotated_stretches(10, [0, 5, 9], ClipShape(4, 1, (224, 224)), None)
-    [[0, 1, 2, 3], [4, 5, 6, 7], [6, 7, 8, 9]]
-    """
-    places = np.arange(images, dtype=np.float64)
-    if shape.frames == 1:
-        if clips_per_video is None:
-            return [[index] for index in annotated]
-        windows = [Window(1, 1, part, clips_per_video) for part in range(clips_per_video)]
-        return [[annotated[place] for place in window.indices(places[: len(annotated)])] for window in windows]
-    if clips_per_video is not None:
-        windows = spread_windows(shape, clips_per_video)
-    else:
-        length = shape.frames * shape.stride
-        last = max(images - length, 0)
-        begins = (min(begin, last) for begin in range(0, images, length))
-        windows = [Window(shape.frames, shape.stride, start=begin, end=begin + length) for begin in begins]
-    return [window.indices(places).tolist() for window in windows]
 
 
 def following(chosen: Sequence[int], images: int) -> NDArray[np.int64]:

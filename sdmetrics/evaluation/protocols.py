@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics.clips.clip import Masks
+from sdmetrics.clips.clip import VOID, Masks
 from sdmetrics.errors import InputError
 from sdmetrics.evaluation.foreground_maps import Maps, resized
 from sdmetrics.evaluation.overlap import (
@@ -34,10 +34,13 @@ class FrameProtocol:
         annotated.
     threshold
         The default probability above which a pixel counts as foreground.
+    scores
+        Takes the annotation, uint8 `(h, w)`; returns whether there is anything in it to score.
     """
 
     overlap: Callable[[NDArray[np.float32], Masks, float], float]
     threshold: float
+    scores: Callable[[Masks], bool]
 
     def overlaps(self, maps: Maps, truth: Masks, threshold: float, clip_id: str) -> Floats:
         """Return the overlap in every frame of a clip, `(T,)`, of maps `(T, H, W)` and masks `(T, h, w)`.
@@ -67,13 +70,13 @@ def _region(probability: NDArray[np.float32], truth: Masks, threshold: float) ->
 def _moca(probability: NDArray[np.float32], truth: Masks, threshold: float) -> float:
     """Score a frame as on MoCA, where frames without a box are not scored."""
     expected = box_around(foreground(truth))
-    predicted = prominent_box(probability, threshold)
     if expected is None:
         return np.nan
+    predicted = prominent_box(probability, threshold)
     return box_overlap(predicted, expected) if predicted else 0.0
 
 
 PROTOCOLS: Mapping[str, FrameProtocol] = {
-    "region": FrameProtocol(_region, REGION_THRESHOLD),
-    "moca": FrameProtocol(_moca, MOCA_THRESHOLD),
+    "region": FrameProtocol(_region, REGION_THRESHOLD, lambda truth: bool((truth != VOID).any())),
+    "moca": FrameProtocol(_moca, MOCA_THRESHOLD, lambda truth: bool(foreground(truth).any())),
 }

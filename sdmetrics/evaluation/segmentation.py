@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from sdmetrics._files import write_json
-from sdmetrics.clips.clip import Clip, Masks
+from sdmetrics.clips.clip import VOID, Clip, Masks
 from sdmetrics.clips.prefetch import check_any_usable, usable_clips
 from sdmetrics.clips.render import Feeds, Shown, feeds, plain
 from sdmetrics.clips.views import View
-from sdmetrics.errors import InputError
+from sdmetrics.errors import InputError, note
 from sdmetrics.evaluation.foreground_maps import MapReader, Maps
 from sdmetrics.evaluation.overlap import SUCCESS_THRESHOLDS, successes
 from sdmetrics.evaluation.protocols import PROTOCOLS
@@ -93,8 +93,8 @@ def evaluate_segmentation(
         are mirrored too: their horizontal component changes its sign. Colour-coded flow is flipped without remapping
         hue, as in MATNet's code (also in training).
     skip_ends
-        Whether the first and the last frame of every video are left out, as in DAVIS 2016; for clips that are together
-        all frames of a video, in order.
+        Whether the first and the last annotated frame of every video are left out, as in DAVIS 2016. Clips of your own
+        that do not tell them (`Clip.mask_ends`) must together be all frames of a video, in order.
     output
         Name of the model output that is the map, `(N, H, W)`, `(N, 1, H, W)` or, with time, `(N, T, 1, H, W)` or
         `(N, 1, T, H, W)`. Default: the only one of such a shape. Maps are resized to the masks' size, bilinearly.
@@ -151,6 +151,7 @@ def evaluate_segmentation(
     def render(clip: Clip) -> tuple[View, Shown, Masks]:
         return *plain(clip, runner.inputs), clip.masks
 
+    annotated: dict[str, list[int]] = {}
     with usable_clips(render, clips, evaluation.skipped, progress) as usable:
         while chunk := list(islice(usable, batch)):
             of_batch = [clip for clip, _ in chunk]
@@ -158,10 +159,19 @@ def evaluate_segmentation(
             predicted = maps(feeds(views, shown), [clip.id for clip in of_batch])
             for clip, of_clip, truth in zip(of_batch, predicted, truths, strict=True):
                 used.append(clip)
+                annotated[clip.id] = np.flatnonzero((truth != VOID).any(axis=(1, 2))).tolist()
                 overlaps.append(how.overlaps(of_clip, truth, above, clip.id))
     check_any_usable(len(used), len(clips), evaluation.skipped)
+    known = ~np.isnan(np.concatenate(overlaps))
+    if 0 < known.sum() < known.size:
+        note(
+            f"{known.sum()} of {known.size} frames are scored; the others are not annotated, show a frame that is "
+            "scored in another place, or have nothing to score"
+        )
     if skip_ends:
-        _drop_ends(clips, used, overlaps)
+        ends = _ends(clips, annotated)
+        for clip, of_clip in zip(used, overlaps, strict=True):
+            of_clip[ends.get(clip.id, [])] = np.nan
     for clip, of_clip in zip(used, overlaps, strict=True):
         rows = [None if np.isnan(overlap) else overlap for overlap in of_clip.tolist()]
         evaluation.clips.append({"id": clip.id, "video": clip.video, "overlaps": rows})
@@ -196,15 +206,22 @@ def _validate(clips: Sequence[Clip], protocol: str, threshold: float | None, bat
         raise InputError(f"batch is {batch}; expected at least 1 clip")
 
 
-def _drop_ends(clips: Sequence[Clip], used: Sequence[Clip], overlaps: Sequence[Floats]) -> None:
-    """Leave the first and the last frame of every video unscored, whether or not all its clips could be used."""
-    last = {clip.video: clip.id for clip in clips}
-    first = {clip.video: clip.id for clip in reversed(clips)}
-    for clip, of_clip in zip(used, overlaps, strict=True):
-        if clip.id == first[clip.video]:
-            of_clip[0] = np.nan
-        if clip.id == last[clip.video]:
-            of_clip[-1] = np.nan
+def _ends(clips: Sequence[Clip], annotated: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
+    """Return where the first and the last annotated frame of every video are, by the ids of clips.
+
+    Where the clips do not tell, they are looked for from either end of the video's clips, up to one that could not be
+    used and may hold it. `annotated` has the annotated places of the used clips.
+    """
+    ends = {clip.id: list(clip.mask_ends) for clip in clips if clip.mask_ends is not None}
+    unsure = [clip for clip in clips if clip.mask_ends is None]
+    for ordered, end in ((unsure, 0), (unsure[::-1], -1)):
+        found: set[str] = set()
+        for clip in ordered:
+            places = annotated.get(clip.id)
+            if clip.video not in found and places != []:
+                found.add(clip.video)
+                ends.setdefault(clip.id, []).extend(places[end:][:1] if places else [])
+    return ends
 
 
 def _scores(used: Sequence[Clip], overlaps: Sequence[Floats], with_success: bool) -> dict[str, dict[str, Any]]:

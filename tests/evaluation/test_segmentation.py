@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sdmetrics.clips import Clip
-from sdmetrics.errors import InputError
+from sdmetrics.errors import InputError, Note
 from sdmetrics.evaluation.foreground_maps import MapReader, map_output
 from sdmetrics.evaluation.segmentation import evaluate_segmentation, mirrored
 from sdmetrics.metrics.groups import group_of
@@ -199,8 +199,10 @@ def test_every_frame_of_a_clip_is_scored_and_unknown_ones_are_not():
     truth = np.concatenate([square(0, 4, 8), square(0, 4, 8), 255 * square(0, 0, SIZE), 0 * square(0, 0, 1)])
     several = ModelInput("image", frames=4, stride=1, size=(SIZE, SIZE))
     runner = NumpySegmenter(inputs=[several])
-    assert overlaps(evaluate_segmentation(runner, [clip_of("long", marked, truth)]))["long"] == [1, 1 / 3, None, 0]
-    found = evaluate_segmentation(runner, [clip_of("long", marked, truth)], protocol="moca")
+    with pytest.warns(Note, match="3 of 4 frames are scored; the others are not annotated"):
+        assert overlaps(evaluate_segmentation(runner, [clip_of("long", marked, truth)]))["long"] == [1, 1 / 3, None, 0]
+    with pytest.warns(Note, match="2 of 4 frames are scored"):
+        found = evaluate_segmentation(runner, [clip_of("long", marked, truth)], protocol="moca")
     assert overlaps(found)["long"] == [1, 1 / 3, None, None], "a frame without a box is not scored on MoCA"
     assert found.scores["miou"]["value"] == pytest.approx(2 / 3)
     assert found.scores["success_0.5"]["value"] == 0.5

@@ -58,8 +58,8 @@ class AnnotatedVideo:
         files = dict(zip(self.annotated, self.annotation_files, strict=True))
         return [files[index] for index in sorted(set(indices) & files.keys())]
 
-    def mask(self, index: int) -> Mask:
-        """Return the mask of an image, uint8 `(h, w)`; 255 everywhere where it is not annotated.
+    def mask(self, index: int, *, scored: bool) -> Mask:
+        """Return the mask of an image, uint8 `(h, w)`; 255 everywhere unless it is annotated and to be scored.
 
         Raises
         ------
@@ -67,7 +67,7 @@ class AnnotatedVideo:
             If the image or its annotation cannot be read, or they differ in size.
         """
         size = image_size(self.images[index])
-        if index not in self.annotated:
+        if not scored:
             return np.full(size, VOID, np.uint8)
         mask = self.read_mask(index, size)
         if mask.shape != size:

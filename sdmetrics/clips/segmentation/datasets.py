@@ -13,20 +13,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sdmetrics._text import printable
 from sdmetrics.clips.clip import Clip, Flow, Frames, Masks
 from sdmetrics.clips.decode import read_image
 from sdmetrics.clips.flow.cache import cached
 from sdmetrics.clips.flow.estimate import estimate_flow, estimator
 from sdmetrics.clips.flow.folder import flow_files, flow_of_images
 from sdmetrics.clips.request import ClipRequest
-from sdmetrics.clips.sampling import ClipShape, annotated_stretches, following
+from sdmetrics.clips.sampling import ClipShape, following
 from sdmetrics.clips.segmentation.annotated_video import AnnotatedVideo
 from sdmetrics.clips.segmentation.mask_folders import read_imagenet_vid, read_mask_folders
 from sdmetrics.clips.segmentation.moca import read_moca, read_moca_list
 from sdmetrics.clips.segmentation.splits import in_split
+from sdmetrics.clips.segmentation.stretches import Stretch, annotated_stretches
 from sdmetrics.clips.segmentation.youtube_vis import read_vis
 from sdmetrics.clips.stamps import content_stamp
-from sdmetrics.errors import InputError
+from sdmetrics.errors import InputError, note
 
 FOLDERS = (read_moca, read_imagenet_vid, read_mask_folders)
 
@@ -35,7 +37,8 @@ def open_segmentation(request: ClipRequest, shape: ClipShape, cache: Path | None
     """List the clips of a data set of video segmentation; nothing is decoded until a clip is loaded.
 
     Frames are stretched to the size that is asked for, nothing is cropped; masks keep the size of the annotation. A
-    clip of a single frame is an annotated image.
+    clip of a single frame is an annotated image. An image that clips of several frames show again, in another clip or
+    because a short video is repeated, has its annotation in one place only, so that it counts once.
 
     Parameters
     ----------
@@ -72,27 +75,35 @@ def open_segmentation(request: ClipRequest, shape: ClipShape, cache: Path | None
     if flow is not None and not flow.is_dir():
         raise InputError(f"flow is {flow}, which is not a folder; pass one with the flow of every image, or none")
     clips = []
+    short = 0
     for video in videos:
         stretches = (
-            [[]] * (per_video or 1)
+            [Stretch()] * (per_video or 1)
             if video.problem
             else annotated_stretches(len(video.images), video.annotated, shape, per_video)
         )
-        for number, chosen in enumerate(stretches):
+        short += per_video is not None and len(stretches) < per_video
+        for number, stretch in enumerate(stretches):
             clip_id = f"{video.name}#{number}" if len(stretches) > 1 else video.name
-            clips.append(_clip(clip_id, video, chosen, shape.size, flow, cache))
+            clips.append(_clip(clip_id, video, stretch, shape.size, flow, cache))
+    if short:
+        note(
+            f"{printable(request.path)}: {short} of {len(videos)} videos are too short for {per_video} different clips "
+            "and have fewer"
+        )
     return clips
 
 
 def _clip(
     clip_id: str,
     video: AnnotatedVideo,
-    chosen: Sequence[int],
+    stretch: Stretch,
     size: tuple[int, int],
     flow: Path | None,
     cache: Path | None,
 ) -> Clip:
     """Return the clip of some images of a video."""
+    chosen, scored = stretch.images, stretch.scored
     stamp = _stamp(video, chosen, flow)
     read_flow = _estimated if flow is None else partial(_given, flow)
     load_flow: Callable[[], Flow] = partial(_load, read_flow, video, chosen, size)
@@ -105,8 +116,9 @@ def _clip(
         label=video.label,
         stamp=stamp,
         load_flow=load_flow,
-        load_masks=partial(_load, _masks, video, chosen, size),
-        mask_stamp="" if video.problem else content_stamp(video.annotations_of(chosen)),
+        load_masks=partial(_load, partial(_masks, scored), video, chosen, size),
+        mask_stamp="" if video.problem else f"{content_stamp(video.annotations_of(chosen))}; scored {scored}",
+        mask_ends=stretch.ends,
     )
 
 
@@ -164,9 +176,9 @@ def _frames(video: AnnotatedVideo, chosen: Sequence[int], size: tuple[int, int])
     return np.stack([decoded[index] for index in chosen])
 
 
-def _masks(video: AnnotatedVideo, chosen: Sequence[int], _: tuple[int, int]) -> Masks:
-    """Return the masks of images, in their own size."""
-    masks = [video.mask(index) for index in chosen]
+def _masks(scored: Sequence[int], video: AnnotatedVideo, chosen: Sequence[int], _: tuple[int, int]) -> Masks:
+    """Return the masks of images, in their own size, at the places that are scored; elsewhere nothing is annotated."""
+    masks = [video.mask(index, scored=place in scored) for place, index in enumerate(chosen)]
     if len({mask.shape for mask in masks}) > 1:
         raise InputError(f"{video.name} has images of different sizes; a clip needs one size. Leave the video out")
     return np.stack(masks)

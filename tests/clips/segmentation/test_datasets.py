@@ -314,15 +314,6 @@ def test_clips_of_several_frames_are_cut_as_windows(tmp_path: Path):
     assert [numbers[0] for numbers in shown(clips)] == [0, 6, 12]
 
 
-def test_clips_of_several_frames_that_cover_a_video(tmp_path: Path):
-    write_davis(tmp_path, {"bear": 11})
-    clips = opened(tmp_path, frames=4, clips_per_video=None)
-    assert shown(clips) == [[0, 1, 2, 3], [4, 5, 6, 7], [7, 8, 9, 10]]
-    assert (clips[2].masks == np.stack([square(number, 1) for number in (7, 8, 9, 10)])).all()
-    assert shown(opened(tmp_path, frames=2, stride=3, clips_per_video=None)) == [[0, 5], [5, 10]]
-    assert shown(opened(tmp_path, frames=6, stride=2, clips_per_video=None)) == [[0, 2, 4, 6, 8, 0]]
-
-
 def test_opening_decodes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     write_youtube_vos(tmp_path, {"a": ["dog"]})
 
