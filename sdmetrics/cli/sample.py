@@ -39,7 +39,7 @@ def sample(
     from sdmetrics.report.contact_sheet import SheetRow, contact_sheet
 
     shape = ClipShape(1 if with_flow else frames, stride, (size, size))
-    listed = list_clips(ClipRequest(clips), shape)
+    listed = list_clips(ClipRequest(clips), shape, reads_flow=with_flow)
     inputs = [ModelInput(source, source, **vars(shape)) for source in (("rgb", "flow") if with_flow else ("rgb",))]
     opened = open_styles(styles) if styles else None
     if opened is not None:

@@ -17,7 +17,9 @@ from sdmetrics.clips.videos.listed import LIST_SUFFIXES, open_list
 from sdmetrics.errors import InputError
 
 
-def list_clips(request: ClipRequest, shape: ClipShape, cache: Path | None = None) -> list[Clip]:
+def list_clips(
+    request: ClipRequest, shape: ClipShape, cache: Path | None = None, *, reads_flow: bool = False
+) -> list[Clip]:
     """List the clips of a data set; nothing is decoded until a clip's frames are asked for.
 
     Parameters
@@ -28,6 +30,8 @@ def list_clips(request: ClipRequest, shape: ClipShape, cache: Path | None = None
         How many frames, how far apart and of which size.
     cache
         A folder to store estimated flow in.
+    reads_flow
+        Whether flow is read at all: what lies beside the frames of a folder is used as flow only then.
 
     Returns
     -------
@@ -59,7 +63,7 @@ def list_clips(request: ClipRequest, shape: ClipShape, cache: Path | None = None
     if generated:
         return open_generated(str(request.path), shape.frames, shape.size, request.clips_per_video or 1, request.videos)
     if path.is_dir():
-        clips = open_folder(path, request, shape)
+        clips = open_folder(path, request, shape, reads_flow=reads_flow)
     elif not path.exists():
         raise InputError(f"{path} does not exist; expected a video, a folder or a CSV manifest")
     elif path.suffix.lower() in LIST_SUFFIXES:
@@ -78,8 +82,6 @@ def _check_without_masks(request: ClipRequest) -> None:
         raise InputError(f"split is {request.split}, but {path} is not a data set with masks; leave split out")
     if flow is not None and (is_generated(path) or not Path(path).is_dir()):
         raise InputError(f"flow is {flow}, but {path} is not a folder of frames; leave flow out")
-    if flow is not None and not Path(flow).is_dir():
-        raise InputError(f"flow is {flow}, which is not a folder; pass one with the flow of every image, or none")
 
 
 def _with_cached_flow(clip: Clip, folder: Path, size: tuple[int, int]) -> Clip:

@@ -133,5 +133,7 @@ def list_requested(request: ClipRequest, runner: OutputRunner | Runner, cache: s
     """Return the clips of a request as `open_clips` does."""
     from sdmetrics.clips.open import list_clips
 
-    kept = Path(cache) if cache is not None and reads_flow(runner.inputs) else None
-    return Clips(list_clips(request, ClipShape.read_by(runner.inputs, request.stride), kept), request)
+    reads = reads_flow(runner.inputs)
+    kept = Path(cache) if cache is not None and reads else None
+    shape = ClipShape.read_by(runner.inputs, request.stride)
+    return Clips(list_clips(request, shape, kept, reads_flow=reads), request)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from sdmetrics._text import printable
 from sdmetrics.clips.clip import Flow
 from sdmetrics.clips.decode import image_size
 from sdmetrics.clips.flow.estimate import resized_flow
@@ -14,6 +15,42 @@ from sdmetrics.clips.flow.files import read_flow
 from sdmetrics.errors import InputError
 
 FLOW_SUFFIXES = (".flo", ".png", ".jpg", ".jpeg")
+
+
+def flow_root(flow: str | Path, frames: Iterable[Path]) -> Path:
+    """Return the folder that flow is given in, unless the frames themselves are below it.
+
+    Parameters
+    ----------
+    flow
+        The folder.
+    frames
+        The folders of the frames.
+
+    Raises
+    ------
+    InputError
+        If it is not a folder, or holds the frames.
+
+    Examples
+    --------
+    >>> flow_root(".", [Path("walk")])
+    Traceback (most recent call last):
+    sdmetrics.errors.InputError: flow is ., which holds the frames themselves (walk); pass a folder with the flow of \
+every image only, or leave it out to estimate the flow
+    """
+    root = Path(flow)
+    if not root.is_dir():
+        raise InputError(
+            f"flow is {printable(flow)}, which is not a folder; pass one with the flow of every image, or none"
+        )
+    real = root.resolve()
+    if inside := next((folder for folder in frames if folder.resolve().is_relative_to(real)), None):
+        raise InputError(
+            f"flow is {printable(flow)}, which holds the frames themselves ({printable(inside)}); pass a folder with "
+            "the flow of every image only, or leave it out to estimate the flow"
+        )
+    return root
 
 
 def flow_file(folder: Path, image: Path) -> Path | None:

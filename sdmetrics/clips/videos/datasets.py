@@ -11,12 +11,13 @@ from functools import partial
 from pathlib import Path
 
 from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.flow.folder import flow_root
 from sdmetrics.clips.request import ClipRequest
 from sdmetrics.clips.sampling import ClipShape, Window, spread_windows
 from sdmetrics.clips.videos.cutting import cut, folder_label, number
-from sdmetrics.clips.videos.footage import Footage, frame_folder, unusable, video_file
-from sdmetrics.clips.videos.listing import IMAGE_SUFFIXES, VIDEO_SUFFIXES, as_id, files_below
-from sdmetrics.errors import InputError
+from sdmetrics.clips.videos.footage import Footage, unusable, video_file
+from sdmetrics.clips.videos.listing import as_id
+from sdmetrics.clips.videos.survey import videos_below
 
 STYLE_FOLDER = re.compile("style", re.IGNORECASE)
 UNSTYLED = "unstyled"
@@ -28,7 +29,7 @@ def open_video(path: Path, request: ClipRequest, shape: ClipShape) -> list[Clip]
     return cut(video_file(path, shape.size), as_id(Path(path.name)), spread_windows(shape, request.clips_per_video))
 
 
-def open_folder(root: Path, request: ClipRequest, shape: ClipShape) -> list[Clip]:
+def open_folder(root: Path, request: ClipRequest, shape: ClipShape, *, reads_flow: bool = False) -> list[Clip]:
     """Return the clips of a folder of videos or frame folders, or of a folder of those per style.
 
     Raises
@@ -37,17 +38,14 @@ def open_folder(root: Path, request: ClipRequest, shape: ClipShape) -> list[Clip
         If there is neither a video nor an image.
     """
     windows, size = spread_windows(shape, request.clips_per_video), shape.size
-    videos = _videos(root, size)
-    if not videos:
-        raise InputError(
-            f"{root} holds no video ({' '.join(VIDEO_SUFFIXES)}) and no folder of frames "
-            f"({' '.join(IMAGE_SUFFIXES)}); use another folder"
-        )
+    flow = None if request.flow is None else Path(request.flow)
+    inside = _inside(root, flow)
+    videos = videos_below(root, size, reads_flow=reads_flow and flow is None, without=inside)
     tops = {path.parts[0] for path in videos}
     in_styles = len(tops - {UNSTYLED}) > 1 and all(STYLE_FOLDER.match(top) for top in tops - {UNSTYLED})
     names = {path: Path(*path.parts[1:]) if in_styles else path for path in videos}
-    if request.flow is not None:
-        flow = Path(request.flow)
+    if flow is not None:
+        flow = flow_root(flow, {video.images[0].parent for video in videos.values() if video.images})
         videos = {path: video.with_flow(flow, names[path], size) for path, video in videos.items()}
     if not in_styles:
         return [
@@ -61,21 +59,12 @@ def open_folder(root: Path, request: ClipRequest, shape: ClipShape) -> list[Clip
     return _styled(root, by_style, windows)
 
 
-def _videos(root: Path, size: tuple[int, int]) -> dict[Path, Footage]:
-    """Return the videos below a folder or, where there are none, its frame folders, by relative path."""
-    files = list(files_below(root))
-    videos = sorted(file for file in files if file.suffix.lower() in VIDEO_SUFFIXES)
-    if videos:
-        return {video.relative_to(root): video_file(video, size) for video in videos}
-    images: dict[Path, list[Path]] = {}
-    for file in files:
-        if file.suffix.lower() in IMAGE_SUFFIXES:
-            images.setdefault(file.parent, []).append(file)
-    # Frames directly in the given folder are a video named after the folder.
-    return {
-        folder.relative_to(root) if folder != root else Path(root.resolve().name): frame_folder(images[folder], size)
-        for folder in sorted(images)
-    }
+def _inside(root: Path, flow: Path | None) -> Path | None:
+    """Return the folder of given flow relative to that of the videos, if it is inside."""
+    if flow is None:
+        return None
+    real, outer = flow.resolve(), root.resolve()
+    return real.relative_to(outer) if real != outer and real.is_relative_to(outer) else None
 
 
 def _styled(root: Path, by_style: dict[str, dict[str, Footage]], windows: Sequence[Window]) -> list[Clip]:

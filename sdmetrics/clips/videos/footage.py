@@ -9,12 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
+from sdmetrics._text import printable
 from sdmetrics.clips.clip import Flow, Frames
 from sdmetrics.clips.decode import read_image, read_video
 from sdmetrics.clips.flow.estimate import estimate_flow
 from sdmetrics.clips.flow.folder import flow_files, flow_of_images
+from sdmetrics.clips.flow.pictures import FlowPictures
 from sdmetrics.clips.sampling import Neighbours, Window, following
 from sdmetrics.clips.stamps import content_stamp
+from sdmetrics.clips.videos.animations import check_readable, check_still
 from sdmetrics.clips.videos.listing import in_order
 from sdmetrics.errors import InputError
 
@@ -33,12 +36,15 @@ class Footage:
         The files of a folder of frames, in order.
     given_flow
         Returns the optical flow of a window. Default: it is estimated.
+    problem
+        Why it cannot be read, if that is known.
     """
 
     read: Callable[[Window], Frames]
     stamp: Callable[[Window], str]
     images: tuple[Path, ...] = ()
     given_flow: Callable[[Window], Flow] | None = None
+    problem: str = ""
 
     def loader(self, window: Window) -> Callable[[], Frames]:
         """Return a function that reads the frames of one window."""
@@ -53,29 +59,51 @@ class Footage:
 
     def with_flow(self, root: Path, name: Path, size: tuple[int, int]) -> Footage:
         """Return the video with flow from the folder `name` below `root`, which has a file for every image."""
+        if self.problem:
+            return self
         if not self.images:
             raise InputError(
-                f"flow is given image by image, and {name} is a video file; use folders of frames, or leave flow out "
-                "to estimate it"
+                f"flow is given image by image, and {printable(name)} is a video file; use folders of frames, or leave "
+                "flow out to estimate it"
             )
         folder = root / name
 
-        def chosen(window: Window) -> list[Path]:
-            return [self.images[index] for index in _indices(window, self.images)]
+        def files(chosen: Sequence[int]) -> Sequence[Path]:
+            return flow_files(folder, [self.images[index] for index in chosen])
+
+        def flow(chosen: Sequence[int]) -> Flow:
+            return flow_of_images(folder, [self.images[index] for index in chosen], size, stretched=False)
+
+        return self._with_given(root.name, files, flow)
+
+    def with_pictures(self, pictures: FlowPictures, size: tuple[int, int]) -> Footage:
+        """Return the video with the flow that grey pictures show."""
+
+        def files(chosen: Sequence[int]) -> Sequence[Path]:
+            return [file for index in chosen for file in pictures.of_frame(self.images, index)]
+
+        return self._with_given("pictures", files, lambda chosen: pictures.read(self.images, chosen, size))
+
+    def _with_given(
+        self, source: str, files: Callable[[Sequence[int]], Sequence[Path]], flow: Callable[[Sequence[int]], Flow]
+    ) -> Footage:
+        """Return the video with flow that is read from files instead of being estimated, both by indices of images."""
 
         def stamp(window: Window) -> str:
-            return f"{self.stamp(window)}; flow from {root.name}: {content_stamp(flow_files(folder, chosen(window)))}"
+            return f"{self.stamp(window)}; flow from {source}: {content_stamp(files(_indices(window, self.images)))}"
 
-        def flow(window: Window) -> Flow:
-            return flow_of_images(folder, chosen(window), size, stretched=False)
-
-        return replace(self, stamp=stamp, given_flow=flow)
+        return replace(self, stamp=stamp, given_flow=lambda window: flow(_indices(window, self.images)))
 
 
 def video_file(path: Path, size: tuple[int, int]) -> Footage:
     """Return a video file."""
     stamp = content_stamp([path])
-    return Footage(lambda window: read_video(path, window, size), lambda window: f"{stamp}; {window}")
+
+    def read(window: Window) -> Frames:
+        check_readable(path)
+        return read_video(path, window, size)
+
+    return Footage(read, lambda window: f"{stamp}; {window}")
 
 
 def frame_folder(images: Sequence[Path], size: tuple[int, int]) -> Footage:
@@ -90,12 +118,14 @@ def unusable(problem: str) -> Footage:
     def fail(_: Window) -> Frames:
         raise InputError(problem)
 
-    return Footage(fail, lambda _: f"unusable: {problem}")
+    return Footage(fail, lambda _: f"unusable: {problem}", problem=problem)
 
 
 def _read_images(images: Sequence[Path], size: tuple[int, int], window: Window) -> Frames:
     """Return the images that a window reads."""
     chosen = _indices(window, images)
+    for index in set(chosen):
+        check_still(images[index])
     decoded = {index: read_image(images[index], size) for index in set(chosen)}
     return np.stack([decoded[index] for index in chosen])
 
