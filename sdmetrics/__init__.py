@@ -9,8 +9,8 @@ from sdmetrics.clips.styles.networks import open_styles
 from sdmetrics.comparison.compare import Comparison, compare
 from sdmetrics.errors import InputError, MissingExtra
 from sdmetrics.evaluation.centre_bias import CentreBias, centre_bias
+from sdmetrics.evaluation.class_files import read_classes
 from sdmetrics.evaluation.classification import Evaluation, evaluate
-from sdmetrics.evaluation.labels import read_classes
 from sdmetrics.evaluation.segmentation import SegmentationEvaluation, evaluate_segmentation
 from sdmetrics.loading.open import open_clips, open_model
 from sdmetrics.metrics.bias import LayerBias, UnitBias, layer_bias, unit_bias

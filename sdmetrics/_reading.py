@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from sdmetrics._text import printable
@@ -74,8 +75,8 @@ def read_text(path: str | Path, limit: int = TEXT_LIMIT) -> str:
         ) from None
 
 
-def read_json(path: str | Path, limit: int = TEXT_LIMIT) -> object:
-    """Return the document of a JSON file.
+def read_json(path: str | Path, limit: int = TEXT_LIMIT, pairs_hook: Callable[..., object] | None = None) -> object:
+    """Return the document of a JSON file; `pairs_hook` takes the items of each object instead of `dict`.
 
     Raises
     ------
@@ -84,7 +85,7 @@ def read_json(path: str | Path, limit: int = TEXT_LIMIT) -> object:
     """
     text = read_text(path, limit)
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=pairs_hook)
     except RecursionError:
         raise InputError(f"{printable(path)} nests too deeply to be read. Check what it is") from None
     except ValueError as error:

@@ -22,7 +22,8 @@ from sdmetrics.analysis.shards import slices
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.prefetch import check_any_usable
 from sdmetrics.errors import InputError
-from sdmetrics.evaluation.classification import TOPS, class_scores, top_k
+from sdmetrics.evaluation.class_scores import ScoreReader
+from sdmetrics.evaluation.classification import TOPS, top_k
 from sdmetrics.evaluation.labels import class_indices
 from sdmetrics.metrics.bias import UnitBias
 from sdmetrics.metrics.classes import FACTORS
@@ -67,7 +68,7 @@ def ablate(
     classes
         The index of the model's output for each class name, see `read_classes`. Default: labels are indices.
     output
-        Name of the model output that holds the class scores. Default: the only one of shape `(N, classes)`.
+        Name of the model output that holds the class scores. Default: as for `evaluate`.
     score
         What to measure instead of top-1 and top-5: a function of the model's outputs by name and of the `N` clips that
         they belong to, which returns `(N,)` numbers, higher is better; or several by name.
@@ -117,7 +118,7 @@ def ablate(
     ranked = _ranked(runner, results, layers)
     fractions = sorted({0.0, *map(float, fractions)})
     plan = plan_removals(ranked, factors=factors, fractions=fractions, repeats=repeats, by=by, seed=seed)
-    scores = _accuracy(clips, classes, output) if score is None else _named(score)
+    scores = _accuracy(runner, clips, classes, output) if score is None else _named(score)
     identity = Identity.of_ablation(runner, clips, _extra(plan, scores, classes, output))
     folder = None
     if out is not None:
@@ -150,13 +151,16 @@ def ablate(
     return ablation
 
 
-def _accuracy(clips: Sequence[Clip], classes: Mapping[str, int] | None, output: str | None) -> dict[str, Score]:
+def _accuracy(
+    runner: MaskedRunner, clips: Sequence[Clip], classes: Mapping[str, int] | None, output: str | None
+) -> dict[str, Score]:
     """Return top-1 and, where there are more than five classes, top-5."""
+    read = ScoreReader(output, classes, {model_input.frames for model_input in runner.inputs})
     labels = dict(zip((clip.id for clip in clips), class_indices(clips, classes), strict=True))
 
     def right(outputs: Outputs, batch: Sequence[Clip], k: int) -> NDArray[np.bool_]:
         ids = [clip.id for clip in batch]
-        return top_k(class_scores(outputs, output), np.array([labels[i] for i in ids]), k, ids)
+        return top_k(read(outputs, len(ids)), np.array([labels[i] for i in ids]), k, ids)
 
     return {top: partial(right, k=k) for top, k in TOPS.items() if k == 1 or classes is None or k < len(classes)}
 

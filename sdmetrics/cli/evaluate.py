@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sdmetrics._text import printable
 from sdmetrics.cli.app import app, console, print_skipped
 from sdmetrics.cli.conflicts import check_conflicts
 from sdmetrics.cli.options import (
@@ -95,8 +96,8 @@ def evaluate(
     Shuffling keeps the content of every frame but destroys the motion, so accuracy that survives it does not depend on
     frame order. If the clips have segmentation masks, the model is scored as a segmenter instead (IoU with the masks).
     """
+    from sdmetrics.evaluation.class_files import read_classes
     from sdmetrics.evaluation.classification import evaluate as run_evaluation
-    from sdmetrics.evaluation.labels import read_classes
     from sdmetrics.evaluation.segmentation import evaluate_segmentation
     from sdmetrics.loading.open import open_clips, open_model
 
@@ -141,6 +142,7 @@ def evaluate(
         )
         by_order = [(ROWS[name], *map(_percent, scores.values())) for name, scores in evaluation.scores.items()]
         _print(model, evaluation, ("frames", "top-1 %", "top-5 %"), by_order)
+        console.print(_scored(**evaluation.scored), soft_wrap=True, markup=False, highlight=False)
     if out:
         console.print(f"evaluation: {evaluation.save(out)}", soft_wrap=True)
 
@@ -157,6 +159,12 @@ def _print(
     table.min_width = min(len(title), console.width)
     console.print(table)
     print_skipped(evaluation.skipped)
+
+
+def _scored(output: str, classes: int, frames: int) -> str:
+    """Describe the scores that were read."""
+    mean = f", mean over {frames} frames" if frames > 1 else ""
+    return f"scores: output {printable(output)}, {classes} classes{mean}"
 
 
 def _segmentation_row(name: str) -> str:

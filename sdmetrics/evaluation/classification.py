@@ -17,8 +17,8 @@ from sdmetrics.clips.prefetch import check_any_usable, usable_clips
 from sdmetrics.clips.render import Shown, feeds, plain, reordered
 from sdmetrics.clips.views import View
 from sdmetrics.errors import InputError
+from sdmetrics.evaluation.class_scores import ScoreReader
 from sdmetrics.evaluation.labels import class_indices
-from sdmetrics.evaluation.outputs import only_output
 from sdmetrics.metrics.groups import group_of
 from sdmetrics.metrics.intervals import mean_replicates, with_interval
 from sdmetrics.runners.protocols import OutputRunner, circumstance_of, model_description
@@ -47,6 +47,9 @@ class Evaluation:
         The other clips: `{"id", "reason"}` each.
     ran_on
         Where and how the model ran: provider, threads, versions.
+    scored
+        Which model output was read: its name `"output"`, the number of `"classes"`, and over how many `"frames"` the
+        mean of its scores was taken.
     """
 
     model: dict[str, Any]
@@ -55,6 +58,7 @@ class Evaluation:
     clips: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
     ran_on: dict[str, Any] = field(default_factory=dict)
+    scored: dict[str, Any] = field(default_factory=dict)
 
     def save(self, path: str | Path) -> Path:
         """Write everything to one JSON file; return its path."""
@@ -94,7 +98,8 @@ def evaluate(
     batch
         Batch size, in views.
     output
-        Name of the model output that holds the class scores, `(N, classes)`. Default: the only one with two axes.
+        Name of the model output that holds the class scores, `(N, classes)`, `(N, classes, 1, 1, 1)` or, as the mean
+        over frames, `(N, frames, classes)`. Default: the only one with two axes, else the only one of the other shapes.
     progress
         Show a progress bar if standard error is a terminal.
 
@@ -107,8 +112,8 @@ def evaluate(
     Raises
     ------
     InputError
-        If no clip can be used, a label is not a class or has no output, an input cannot be shuffled, or the model
-        returns NaN.
+        If no clip can be used, a label is not a class or has no output, there are not as many classes as scores, an
+        input cannot be shuffled, or the model returns NaN.
 
     Examples
     --------
@@ -126,6 +131,7 @@ def evaluate(
     labels = class_indices(clips, classes)
     _validate(runner, clips, shuffle, seed, batch)
     label_of = dict(zip(map(id, clips), labels.tolist(), strict=True))
+    read = ScoreReader(output, classes, {model_input.frames for model_input in runner.inputs})
     evaluation = Evaluation(model_description(runner), seed if shuffle else None, ran_on=circumstance_of(runner))
     used: list[Clip] = []
     right: list[NDArray[np.bool_]] = []
@@ -146,12 +152,13 @@ def evaluate(
         waiting = views()
         while of_batch := list(islice(waiting, batch)):
             shown_clips, in_view, shown = zip(*of_batch, strict=True)
-            values = class_scores(runner.run(feeds(in_view, shown)), output)
+            values = read(runner.run(feeds(in_view, shown)), len(of_batch))
             _check_labels(labels, values)
             ids = [clip.id for clip in shown_clips]
             expected = np.array([label_of[id(clip)] for clip in shown_clips])
             right.append(np.stack([top_k(values, expected, k, ids) for k in TOPS.values()], axis=1))
     check_any_usable(len(used), len(clips), evaluation.skipped)
+    evaluation.scored = read.read
     orders = ORDERS if shuffle else ORDERS[:1]
     by_clip = np.concatenate(right).reshape(len(used), len(orders), len(TOPS))
     for clip, row in zip(used, by_clip.tolist(), strict=True):
@@ -206,22 +213,6 @@ def top_k(
     before = np.arange(outputs.shape[1]) < labels[:, None]
     ahead = (outputs > own) | ((outputs == own) & before)
     return np.asarray(ahead.sum(axis=1) < k)
-
-
-def class_scores(outputs: Mapping[str, NDArray[Any]], name: str | None = None) -> NDArray[Any]:
-    """Return the class scores `(N, classes)` of a model: the named output, or the only one with two axes.
-
-    Raises
-    ------
-    InputError
-        If there is no such output, or there are several and none is named.
-
-    Examples
-    --------
-    >>> class_scores({"features": np.zeros((2, 8, 7, 7)), "logits": np.zeros((2, 5))}).shape
-    (2, 5)
-    """
-    return only_output(outputs, name, lambda shape: len(shape) == 2, "class scores (clips, classes)")
 
 
 def _check_labels(labels: NDArray[np.int64], outputs: NDArray[Any]) -> None:

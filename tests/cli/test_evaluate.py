@@ -33,6 +33,7 @@ def test_the_table_says_what_the_file_says(command, model, labels, tmp_path):
     code, out, err = command("evaluate", model, "world:30:2", *options)
     assert (code, err) == (0, "")
     assert "motion: 30 clips used, 0 skipped" in out
+    assert "scores: output output, 8 classes" in out
     document = json.loads(file.read_text())
     assert document["seed"] == 3
     assert len(document["clips"]) == 30
@@ -66,9 +67,16 @@ def test_labels_of_a_manifest_are_numbers_or_names_and_broken_videos_are_listed(
     names = "\n".join(f"number {k}" for k in range(8))
     (tmp_path / "names.txt").write_text(names)
     code, _, err = command("evaluate", model, tmp_path / "list.csv", "--labels", tmp_path / "names.txt", *CPU)
+    assert (code, err) == (0, "")
+    (tmp_path / "list.csv").write_text("\n".join([*lines, "torn.mp4,up"]))
+    code, _, err = command("evaluate", model, tmp_path / "list.csv", "--labels", tmp_path / "names.txt", *CPU)
     assert code == 2
-    assert "has the label" in err
+    assert "has the label 'up'" in err
     assert "'number 0', 'number 1'" in err
+    (tmp_path / "list.csv").write_text("\n".join([*lines, "torn.mp4,8"]))
+    code, _, err = command("evaluate", model, tmp_path / "list.csv", "--labels", tmp_path / "names.txt", *CPU)
+    assert code == 2
+    assert "a label is class 8, and the labels name 8 classes, 0 to 7" in err
 
 
 def test_a_probe_and_a_file_that_says_nothing_of_itself_are_evaluated_alike(command, model, labels, tmp_path):
@@ -96,7 +104,7 @@ def test_what_is_wrong_is_said_in_one_line(command, model, labels, tmp_path):
         ("cannot be read", ("--labels", tmp_path / "gone.txt")),
         ("only numbers are allowed", ()),
         ("not one of the 3 classes: 'right', 'left', 'down'", ("--labels", tmp_path / "few.txt")),
-        ("the model's output scores 8 classes", ("--labels", tmp_path / "many.txt")),
+        ("name 16 classes, and output 'output' has 8 scores", ("--labels", tmp_path / "many.txt")),
         ("are classes; expected exactly one", ("--labels", tmp_path / "looks.txt")),
         ("the model has no output 'logits'; allowed: output", ("--labels", labels, "--model-output", "logits")),
         ("TF32 requires CUDA", ("--labels", labels, "--tf32")),

@@ -10,8 +10,8 @@ from hypothesis.extra import numpy as hnp
 
 from sdmetrics.clips import Clip
 from sdmetrics.clips.views import clip_generator
-from sdmetrics.errors import InputError
-from sdmetrics.evaluation.classification import class_scores, evaluate, top_k
+from sdmetrics.errors import InputError, Note
+from sdmetrics.evaluation.classification import evaluate, top_k
 from sdmetrics.metrics.groups import group_of
 from sdmetrics.metrics.intervals import jackknife, mean_replicates
 from tests import naive
@@ -85,20 +85,6 @@ def test_top_k_refuses_what_has_no_rank():
     for label in (3, -1):
         with pytest.raises(InputError, match=rf"label is class {label}, .* output scores 3 classes, 0 to 2"):
             top_k(outputs[:1], np.array([label]), 1)
-
-
-def test_the_output_with_class_scores_is_found_or_named():
-    logits, other, image = np.zeros((2, 5)), np.zeros((2, 9)), np.zeros((2, 3, 4, 4))
-    assert class_scores({"image": image, "logits": logits}) is logits
-    assert class_scores({"other": other, "logits": logits}, "logits") is logits
-    with pytest.raises(InputError, match=r"several outputs .* other \(2, 9\), logits \(2, 5\); name one"):
-        class_scores({"other": other, "logits": logits})
-    with pytest.raises(InputError, match=r"no output has the shape of class scores .*image \(2, 3, 4, 4\)"):
-        class_scores({"image": image})
-    with pytest.raises(InputError, match=r"no output 'logit'; allowed: logits \(2, 5\)"):
-        class_scores({"logits": logits}, "logit")
-    with pytest.raises(InputError, match=r"'image' does not have the shape of class scores"):
-        class_scores({"image": image, "logits": logits}, "image")
 
 
 @given(st.integers(0, 12), st.integers(1, 4), st.data())
@@ -211,13 +197,31 @@ def test_what_cannot_be_evaluated_is_an_early_error():
         evaluate(classifier(ends), clips)
 
 
-def test_a_label_beyond_the_outputs_is_an_error_of_the_first_batch():
-    runner = classifier(ends)
+def test_classes_and_labels_that_do_not_fit_the_outputs_are_errors_of_the_first_batch():
     clips = [ramp(number) for number in range(9)]
-    last = Clip("last", clips[0].load, label="sideways")
-    with pytest.raises(InputError, match="a label is class 2, and the model's output scores 2 classes"):
-        evaluate(runner, [*clips, last], {**RAMP, "sideways": 2}, batch=2)
-    assert runner.batches == [2]
+    beyond = Clip("last", clips[0].load, label="2")
+    numbers = [Clip(c.id, c.load, label=str(RAMP[c.label])) for c in clips]
+    for classes, listed, message in (
+        ({**RAMP, "sideways": 2}, clips, "name 3 classes, and output 'logits' has 2 scores"),
+        (None, [*numbers, beyond], "a label is class 2, and the model's output scores 2 classes"),
+    ):
+        runner = classifier(ends)
+        with pytest.raises(InputError, match=message):
+            evaluate(runner, listed, classes, batch=2)
+        assert runner.batches == [2]
+
+
+def test_what_was_scored_is_recorded(tmp_path):
+    clips = [ramp(number) for number in range(6)]
+    plain = evaluate(classifier(ends), clips, RAMP)
+    assert plain.scored == {"output": "logits", "classes": 2, "frames": 1}
+    with pytest.warns(Note, match="the mean over 6 frames"):
+        each = evaluate(
+            classifier(lambda frames: ends(frames)[:, None] + np.arange(FRAMES)[:, None]), clips, RAMP, output="logits"
+        )
+    assert each.scores == plain.scores
+    document = json.loads(each.save(tmp_path / "evaluation.json").read_text())
+    assert document["scored"] == {"output": "logits", "classes": 2, "frames": 6}
 
 
 def test_an_output_that_is_nan_names_its_clip():

@@ -1,88 +1,18 @@
 """Labels become indices of the model's outputs, or an error that says what is wrong."""
 
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sdmetrics.clips import Clip
-from sdmetrics.errors import InputError
-from sdmetrics.evaluation.labels import class_indices, read_classes
+from sdmetrics.errors import InputError, Note
+from sdmetrics.evaluation.class_files import Classes
+from sdmetrics.evaluation.labels import check_count, class_indices
 
 
-def clip(label, name="wave"):
-    return Clip(name, lambda: np.zeros((8, 8, 8, 3), np.uint8), label=label)
-
-
-def written(tmp_path, text, name="classes.txt"):
-    path = tmp_path / name
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-NAMES = ["abseiling", "sitting down", "naïve walking"]
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("a.txt", "\n".join(NAMES)),
-        ("a.txt", "\ufeff" + "\r\n".join(NAMES) + "\r\n\n"),
-        ("a.names", "  \n".join(NAMES)),
-        ("a.json", json.dumps(NAMES)),
-        ("a.json", json.dumps({name: index for index, name in reversed(list(enumerate(NAMES)))})),
-        ("a.json", json.dumps({name: str(index) for index, name in enumerate(NAMES)})),
-        ("a.JSON", json.dumps({f'"{name}"': index for index, name in enumerate(NAMES)})),
-    ],
-)
-def test_every_kind_of_file_gives_the_same_classes(tmp_path, name, text):
-    assert read_classes(written(tmp_path, text, name)) == {name: index for index, name in enumerate(NAMES)}
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "words"),
-    [
-        ("a.txt", "", ["are empty", "one name per line"]),
-        ("a.txt", " \n\n", ["are empty"]),
-        ("a.txt", "run\n\njump", ["class 1 ''", "in their order"]),
-        ("a.txt", "run\njump\nrun\n", ["'run' twice"]),
-        ("a.json", "[]", ["are empty"]),
-        ("a.json", "{}", ["are empty"]),
-        ("a.json", '["run", 3]', ["class 1 3"]),
-        ("a.json", '[["Back", "15som"]]', ["class 0 ['Back', '15som']"]),
-        ("a.json", '{"run": 0, "run": 1}', ["'run' twice"]),
-        ("a.json", '{"run": 0, "jump": 2}', ["2 names", "none has the index 1", "0 to 1"]),
-        ("a.json", '{"run": 1, "jump": 1}', ["none has the index 0"]),
-        ("a.json", '{"run": -1, "jump": 0}', ["'run' to -1", "at least 0"]),
-        ("a.json", '{"run": "-1"}', ["'-1'"]),
-        ("a.json", '{"run": 0.0}', ["0.0"]),
-        ("a.json", '{"run": true}', ["True"]),
-        ("a.json", '{"0": "run"}', ["'0' to 'run'"]),
-        ("a.json", '{"run": {"id": 0}}', ["'run' to [('id', 0)]"]),
-        ("a.json", "7", ["are 7", "a list of names"]),
-        ("a.json", "null", ["are None"]),
-        ("a.json", "{run", ["cannot be read"]),
-        ("a.json", "[" * 100_000, ["cannot be read"]),
-    ],
-)
-def test_what_is_not_a_list_of_classes_is_an_error_of_one_line(tmp_path, name, text, words):
-    path = written(tmp_path, text, name)
-    with pytest.raises(InputError) as raised:
-        read_classes(path)
-    message = str(raised.value)
-    assert "\n" not in message
-    for word in [str(path), *words]:
-        assert word in message
-
-
-def test_a_file_that_is_missing_or_not_text_is_an_error(tmp_path):
-    with pytest.raises(InputError, match=r"gone\.txt cannot be read"):
-        read_classes(tmp_path / "gone.txt")
-    (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="UTF-8"):
-        read_classes(tmp_path / "bytes.txt")
+def clip(label, name="wave", video=""):
+    return Clip(name, lambda: np.zeros((8, 8, 8, 3), np.uint8), label=label, video=video)
 
 
 @given(st.lists(st.text("abc ", min_size=1).map(str.strip).filter(bool), min_size=1, unique=True), st.data())
@@ -112,7 +42,7 @@ def test_without_classes_labels_are_numbers():
 
 
 def test_a_clip_without_a_label_or_of_no_class_is_named_with_what_is_allowed():
-    with pytest.raises(InputError, match=r"'wave' has no label; use a CSV file"):
+    with pytest.raises(InputError, match=r"'wave' has no label; use a folder per class"):
         class_indices([clip(None)], {"run": 0})
     many = {name: index for index, name in enumerate("abcdefgh")}
     with pytest.raises(InputError, match=r"'wave' has the label 'run', .* 8 classes: 'a', 'b', 'c', 'd', 'e', …\."):
@@ -120,3 +50,77 @@ def test_a_clip_without_a_label_or_of_no_class_is_named_with_what_is_allowed():
     with pytest.raises(InputError, match=r"not one of the 1 classes: 'jump'\."):
         class_indices([clip("run")], {"jump": 0})
     assert class_indices([], {"jump": 0}).shape == (0,)
+
+
+def test_what_has_no_class_is_counted():
+    clips = [clip("jump"), *(clip(label, f"clip {k}") for k, label in enumerate(["run", None, "walk"]))]
+    with pytest.raises(InputError, match=r"'clip 0' has the label 'run', .*\(3 of 4 clips have no such label\)"):
+        class_indices(clips, {"jump": 0})
+    with pytest.raises(InputError, match=r"'wave' has no label \(2 of 2 clips have none\)"):
+        class_indices([clip(None), clip(None)], {"jump": 0})
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        ("riding_a_bike", "riding a bike"),
+        ("val/riding_a_bike", "riding a bike"),
+        ("Moving [something] up", "Moving something up"),
+        ("HandStandPushups", "HandstandPushups"),
+        ("apply-eye-makeup", "ApplyEyeMakeup"),
+    ],
+)
+def test_names_that_differ_in_case_and_punctuation_only_are_matched_and_it_is_said(label, name):
+    with pytest.warns(Note, match=r"1 label\(s\) differ from a class .*, e\.g\. '.*' for '.*'"):
+        assert class_indices([clip(label), clip(label)], {"other": 0, name: 1}).tolist() == [1, 1]
+
+
+def test_an_exact_name_comes_first_and_no_name_is_chosen_among_similar_ones():
+    classes = {"Riding": 0, "riding": 1, "riding a bike": 2, "!": 3}
+    assert class_indices([clip("riding"), clip("val/Riding")], classes).tolist() == [1, 0]
+    with pytest.raises(InputError, match="'Riding' and 'riding' are classes; expected exactly one"):
+        class_indices([clip("RIDING")], classes)
+    with pytest.raises(InputError, match=r"the label '\?', which is not one"):
+        class_indices([clip("?")], classes)
+
+
+def test_numbers_count_as_in_the_file_of_the_classes():
+    assert class_indices([clip("2"), clip("0")], {"a": 0, "b": 1, "c": 2}).tolist() == [2, 0]
+    from_one = Classes({"a": 1, "b": 2, "c": 3}.items(), first=1)
+    assert class_indices([clip("3"), clip("1"), clip("b")], from_one).tolist() == [2, 0, 1]
+    # A class that is called by a number is meant by its name.
+    assert class_indices([clip("2")], {"1": 0, "2": 1, "0": 2}).tolist() == [1]
+    for number in ("0", "4"):
+        with pytest.raises(InputError, match=f"a label is class {number}, and the labels name 3 classes, 1 to 3"):
+            class_indices([clip(number)], from_one)
+    with pytest.raises(InputError, match="which is not one of the 3 classes"):
+        class_indices([clip("9" * 5000)], from_one)
+
+
+def test_numbers_that_do_not_fit_the_folders_of_their_videos():
+    def listed(*numbers):
+        folders = ["Archery", "Biking", "Archery"]
+        pairs = zip(numbers, folders, strict=True)
+        return [clip(str(n), f"{f}/{k}.avi", video=f"{f}/{k}.avi") for k, (n, f) in enumerate(pairs)]
+
+    from_zero = {"Archery": 0, "Biking": 1, "Diving": 2}
+    assert class_indices(listed(0, 1, 0), from_zero).tolist() == [0, 1, 0]
+    words = "is class 'Biking' of the classes counted from 0, and is in the folder 'Archery'"
+    with pytest.raises(InputError, match=f"3 of 3 labels do not fit .*{words}; use the file"):
+        class_indices(listed(1, 2, 1), from_zero)
+    with pytest.warns(Note, match=f"1 of 3 labels do not fit .*{words}"):
+        assert class_indices(listed(0, 1, 1), from_zero).tolist() == [0, 1, 1]
+
+
+def test_numbers_without_classes_that_start_at_one_are_pointed_out():
+    with pytest.warns(Note, match=r"numbers from 1 to 3, none is 0, .* pass the file of the classes"):
+        assert class_indices([clip("1"), clip("3")]).tolist() == [1, 3]
+    assert class_indices([clip("val/4", "a"), clip("4", "b")]).tolist() == [4, 4]
+
+
+@pytest.mark.parametrize("names", [4, 6])
+def test_there_are_as_many_names_as_scores(names):
+    check_count(None, 5, "logits")
+    check_count(dict.fromkeys("abcde", 0), 5, "logits")
+    with pytest.raises(InputError, match=f"name {names} classes, and output 'logits' has 5 scores; pass one name per"):
+        check_count(dict.fromkeys("abcdef"[:names], 0), 5, "logits")
