@@ -28,8 +28,13 @@ class TestScores:
 
     def test_top_5_needs_more_than_five_classes(self, found):
         assert found.scores == ["top1"]
+
+        class Wider(Linear):
+            def run(self, fed, masks=None):
+                return {"logits": np.pad(super().run(fed, masks)["logits"], ((0, 0), (0, 2)), constant_values=-9)}
+
         six = {**CLASS_INDICES, "4": 4, "5": 5}
-        assert quickly(classes=six).scores == ["top1", "top5"]
+        assert quickly(Wider(noise=1), classes=six).scores == ["top1", "top5"]
 
     def test_scores_of_ones_own(self):
         def margin(outputs, _clips):
@@ -77,7 +82,8 @@ class TestRefused:
             ({"factors": ["motion"]}, r"factors are \['motion'\]; allowed: dynamic, static"),
             ({"clips": []}, "there are no clips"),
             ({"clips": [CLIPS[0], CLIPS[0]]}, "two clips have the id"),
-            ({"classes": {"walk": 0}}, "not one of the 1 classes"),
+            ({"classes": dict.fromkeys("abcd", 0), "clips": [replace(CLIPS[0], label="walk")]}, "one of the 4 classes"),
+            ({"classes": {**CLASS_INDICES, "4": 4}}, "name 5 classes, and output 'logits' has 4 scores"),
             ({"output": "scores"}, "no output 'scores'"),
             (
                 {"clips": [replace(broken_clip(), label="1")]},
