@@ -9,24 +9,28 @@ the process, so clips that are decoded in several threads at the same time do no
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sdmetrics._text import printable
 from sdmetrics.clips.clip import Frames
+from sdmetrics.clips.media import MOST_PIXELS, opened, reason
 from sdmetrics.clips.sampling import Window
-from sdmetrics.errors import InputError, require
+from sdmetrics.clips.truncation import check_whole
+from sdmetrics.clips.upright import is_mirror_image, is_mirrored, quarter_turns, upright
+from sdmetrics.errors import InputError
 
 if TYPE_CHECKING:
     from av import VideoFrame
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-LOST = 0.02
-"""Share of the frames that may be missing in a complete file: AVI headers count dropped frames."""
+WITH_EXIF, EXIF = ("mjpeg", "png", "webp"), (b"Exif", b"eXIf", b"EXIF")
+"""FFmpeg's names of the kinds of image whose Exif is found by one of these marks."""
 
 
 def read_video(path: Path, window: Window, size: tuple[int, int]) -> Frames:
@@ -40,133 +44,122 @@ def read_video(path: Path, window: Window, size: tuple[int, int]) -> Frames:
     InputError
         If the file is missing, empty, not a video, truncated or damaged, or has no frame in the window.
     """
-    with _opened(path) as (container, stream):
-        stamps = _time_stamps(container, stream, path)
+    stamps = _shown(path)
+    with opened(path) as (container, stream):
+        mirrored = _mirrored_by_container(container, stream, path)
         if stamps is not None:
             indices = window.indices(np.asarray(stamps * float(stream.time_base or 1), np.float64))
-            frames = _after_seeking(container, stream, stamps, indices, size)
+            frames = _after_seeking(container, stream, stamps, indices, size, mirrored, path)
             if frames is not None:
                 return frames
-    with _opened(path) as (container, stream):
+    with opened(path) as (container, stream):
         indices = window.indices(_frame_seconds(container, stream, path))
-    with _opened(path) as (container, stream):
+    with opened(path) as (container, stream):
         chosen = set(indices.tolist())
         kept = {}
         for number, frame in enumerate(_decoded(container, stream, path)):
             if number in chosen:
-                kept[number] = _fitted(frame, size)
+                kept[number] = _fitted(frame, size, mirrored, path)
                 if len(kept) == len(chosen):
                     break
         return np.stack([kept[number] for number in indices.tolist()])
 
 
 def read_image(path: Path, size: tuple[int, int], *, stretched: bool = False) -> NDArray[np.uint8]:
-    """Return an image file as `(height, width, 3)`, RGB, scaled and cropped as `read_video` does.
+    """Return an image file as `(height, width, 3)`, RGB, upright, scaled and cropped as `read_video` does.
 
     With `stretched`, each side is scaled separately and nothing is cropped.
 
     Raises
     ------
     InputError
-        If the file is missing, empty, not an image, truncated or damaged.
+        If the file is missing, empty, not an image, truncated, damaged or too large.
     """
-    return _fitted(decoded_image(path), size, stretched=stretched)
+    frame, mirrored = _stored_image(path)
+    return _fitted(frame, size, mirrored, path, stretched=stretched)
 
 
 def decoded_image(path: Path) -> VideoFrame:
-    """Return an image file as FFmpeg decodes it, in its own size and format.
+    """Return an image whose values belong to pixels, e.g. a mask or flow, in its own size and format.
 
     Raises
     ------
     InputError
-        If the file is missing, empty, not an image, truncated or damaged.
+        If the file is missing, empty, not an image, truncated, damaged or too large, or its Exif turns or mirrors it,
+        since vectors would have to be turned, too.
     """
-    with _opened(path) as (container, stream):
-        for frame in _decoded(container, stream, path):
-            return frame
-    raise InputError(f"{path} contains no image; replace it or remove it")
+    frame, mirrored = _stored_image(path)
+    if mirrored or quarter_turns(frame):
+        raise InputError(f"{printable(path)} is stored turned or mirrored, by its Exif; store it upright, without Exif")
+    return frame
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Return the `(height, width)` of an image file without decoding it.
+    """Return the `(height, width)` of an image file as it is shown; only what may be turned is decoded.
 
     Raises
     ------
     InputError
-        If the file is missing, empty or not an image.
+        If the file is missing, empty, not an image or too large.
     """
-    with _opened(path) as (_, stream):
-        return stream.height, stream.width
+    with opened(path) as (container, stream):
+        stored = stream.height, stream.width
+        image = b"".join(map(bytes, islice(container.demux(stream), 1)))
+    plain = stream.codec_context.name in WITH_EXIF and not any(mark in image for mark in EXIF)
+    if not plain and quarter_turns(_stored_image(path)[0]) % 2:
+        return stored[::-1]
+    return stored
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a file and its video stream, to be decoded in this thread, and turn FFmpeg's errors into `InputError`."""
-    av = require("av", extra="cpu")
-    try:
-        with path.open("rb") as file:
-            if not file.read(1):
-                raise InputError(f"{path} is empty (0 bytes); copy it again or remove it")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); correct the path or its permissions") from error
-    try:
-        # The name is neither a URL nor a pattern for several images.
-        options = {"pattern_type": "none"}
-        with av.open(f"file:{path}", options=options, metadata_errors="replace") as container:
-            if not container.streams:
-                raise InputError(f"{path} has no stream: it is truncated or not a video; copy it again or remove it")
-            stream = container.streams.best("video")
-            if stream is None or stream.disposition & stream.disposition.attached_pic:
-                raise InputError(f"{path} has no video stream; use a file with a video stream or remove it")
-            codec: Any = stream.codec_context
-            if codec is None:
-                raise InputError(f"{path} is encoded in a way that FFmpeg does not know; re-encode it or remove it")
-            codec.thread_type = "NONE"
-            codec.options = {"err_detect": "explode"}
-            yield container, stream
-    except av.error.FFmpegError as error:
-        raise InputError(
-            f"{path} cannot be decoded ({_reason(error)}): it is truncated, damaged or not a video; "
-            "re-encode it or remove it"
-        ) from error
+def _stored_image(path: Path) -> tuple[VideoFrame, bool]:
+    """Return an image file as it is stored, and whether it is stored mirrored."""
+    with opened(path) as (container, stream):
+        mirrored = _mirrored_by_container(container, stream, path)
+        for frame in _decoded(container, stream, path):
+            return frame, is_mirror_image(frame, mirrored)
+    raise InputError(f"{printable(path)} contains no image; replace it or remove it")
 
 
-def _reason(error: Exception) -> str:
-    """Return FFmpeg's message, without the error number and the function's name."""
-    return str(getattr(error, "strerror", None) or error).lower()
+def _mirrored_by_container(container: InputContainer, stream: VideoStream, path: Path) -> bool:
+    """Return whether the container says that a mirror image is stored."""
+    return "mov" in container.format.name.split(",") and is_mirrored(path, stream.id)
 
 
-def _time_stamps(container: InputContainer, stream: VideoStream, path: Path) -> NDArray[np.int64] | None:
-    """Return the time stamps of all frames, in order, from the packets, or None if the container has none."""
+def _shown(path: Path) -> NDArray[np.int64] | None:
+    """Return the time stamps of all frames that are shown, in order, or None if the container has none."""
+    with opened(path) as (container, stream):
+        stamps, headless = _time_stamps(container, stream, path)
+    if stamps is None or not headless:
+        return stamps
+    # A recording that begins, or was cut, between key frames has frames at its beginning that nobody can decode.
+    with opened(path) as (container, stream):
+        first = next((frame.pts for frame in _decoded(container, stream, path)), None)
+    return None if first is None else stamps[stamps >= first]
+
+
+def _time_stamps(container: InputContainer, stream: VideoStream, path: Path) -> tuple[NDArray[np.int64] | None, bool]:
+    """Return the time stamps of all frames, in order, and whether some come before the first key frame.
+
+    They are read from the packets, without decoding; None if the container has none.
+    """
     stamps: list[int | None] = []
-    packets, finish = 0, 0.0
-    for packet in container.demux():
+    packets, key = 0, None
+    for packet in container.demux(stream):
         if packet.dts is None and packet.pts is None and packet.size == 0:
-            continue  # the end of a stream
-        if packet.pts is not None and packet.time_base is not None:
-            finish = max(finish, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-        if packet.stream_index != stream.index:
-            continue
+            continue  # the end of the stream
         packets += 1
         if packet.is_corrupt:
-            raise InputError(f"{path} is truncated or damaged at frame {packets - 1}; copy it again or remove it")
+            raise InputError(
+                f"{printable(path)} is truncated or damaged at frame {packets - 1}; copy it again or remove it"
+            )
+        key = packet.pts if packet.is_keyframe and key is None else key
         if packet.size and not packet.is_discard:
             stamps.append(packet.pts)
-    if packets < (1 - LOST) * stream.frames:
-        raise InputError(
-            f"{path} is truncated: only {packets} of its {stream.frames} frames are present; copy it again or remove it"
-        )
-    # Matroska neither counts its frames nor marks the packet that was cut off, but it stores its duration.
-    length = (container.duration or 0) / 1e6 if "matroska" in container.format.name else 0.0
-    if finish < (1 - LOST) * length:
-        raise InputError(
-            f"{path} is truncated: only {finish:.1f} of its {length:.1f} seconds are present; copy it again or "
-            "remove it"
-        )
+    check_whole(container, stream, path, packets)
     known = [stamp for stamp in stamps if stamp is not None]
     if not known or len(known) < len(stamps):
-        return None
-    return np.sort(np.array(known, np.int64))
+        return None, False
+    return np.sort(np.array(known, np.int64)), key is None or min(known) < key
 
 
 def _after_seeking(
@@ -175,6 +168,8 @@ def _after_seeking(
     stamps: NDArray[np.int64],
     indices: NDArray[np.int64],
     size: tuple[int, int],
+    mirrored: bool,
+    path: Path,
 ) -> Frames | None:
     """Decode from the key frame before the first of `indices`; return None unless frames come in order without gaps.
 
@@ -195,7 +190,7 @@ def _after_seeking(
             if number >= len(stamps) or stamps[number] != frame.pts:
                 return None
             if number in chosen:
-                kept[number] = _fitted(frame, size)
+                kept[number] = _fitted(frame, size, mirrored, path)
             if number >= last:
                 break
     except av.error.FFmpegError:
@@ -207,17 +202,30 @@ def _decoded(container: InputContainer, stream: VideoStream, path: Path) -> Iter
     """Decode every frame from the beginning; at damage raise an error that names the frame."""
     import av
 
-    number = 0
-    try:
-        for frame in container.decode(stream):
+    number, begun = 0, False
+    failure: Exception | None = None
+    for packet in container.demux(stream):
+        begun |= packet.is_keyframe
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError as error:
+            failure = error
+            if not begun and packet.size:
+                continue  # what comes before the first key frame refers to frames that are not there
+            break
+        for frame in frames:
             if frame.is_corrupt:
-                raise InputError(f"{path} is damaged at frame {number}; re-encode it or remove it")
+                raise InputError(f"{printable(path)} is damaged at frame {number}; re-encode it or remove it")
             yield frame
             number += 1
-    except av.error.FFmpegError as error:
+    else:
+        if number:
+            return
+    if failure:
+        large = "" if stream.width else f" or larger than {MOST_PIXELS} pixels"
         raise InputError(
-            f"{path} is damaged near frame {number} ({_reason(error)}); re-encode it or remove it"
-        ) from error
+            f"{printable(path)} is damaged near frame {number}{large} ({reason(failure)}); re-encode it or remove it"
+        ) from failure
 
 
 def _frame_seconds(container: InputContainer, stream: VideoStream, path: Path) -> NDArray[np.float64]:
@@ -230,26 +238,28 @@ def _frame_seconds(container: InputContainer, stream: VideoStream, path: Path) -
     return np.arange(len(shown)) / float(stream.average_rate or 25)
 
 
-def _fitted(frame: VideoFrame, size: tuple[int, int], *, stretched: bool = False) -> NDArray[np.uint8]:
+def _fitted(
+    frame: VideoFrame, size: tuple[int, int], mirrored: bool, path: Path, *, stretched: bool = False
+) -> NDArray[np.uint8]:
     """Return a decoded frame upright, scaled to cover `size` and cropped to the centre, or stretched to `size`."""
     from av.video.reformatter import Interpolation
 
-    # A point (x, y) is shown at (a·x + c·y, b·x + d·y). FFmpeg's angle would turn a mirrored frame.
-    stored: Any = frame.side_data.get("DISPLAYMATRIX")
-    a, b, _, c, d = np.frombuffer(stored, np.int32)[:5] if stored else (1, 0, 0, 0, 1)
-    turned = abs(int(a)) < abs(int(b))
-    height, width = size[::-1] if turned else size
+    turns = quarter_turns(frame)
+    height, width = size[::-1] if turns % 2 else size
     scale = 0 if stretched else max(height / frame.height, width / frame.width)
+    covering = max(height, round(frame.height * scale)), max(width, round(frame.width * scale))
+    if covering[0] * covering[1] > MOST_PIXELS:
+        raise InputError(
+            f"{printable(path)} has frames of {frame.width} × {frame.height} pixels, which are scaled to "
+            f"{covering[1]} × {covering[0]} to cover {width} × {height}; allowed: at most {MOST_PIXELS} pixels. Crop "
+            "them"
+        )
     covered = frame.reformat(
-        width=max(width, round(frame.width * scale)),
-        height=max(height, round(frame.height * scale)),
+        width=covering[1],
+        height=covering[0],
         format="rgb24",
         interpolation=Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.BITEXACT,
     )
     image = np.asarray(covered.to_ndarray(), np.uint8)
     top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
-    image = image[top : top + height, left : left + width]
-    if turned:
-        image, a, d = image.transpose(1, 0, 2), c, b
-    image = image[:, ::-1] if a < 0 else image
-    return np.ascontiguousarray(image[::-1] if d < 0 else image)
+    return upright(image[top : top + height, left : left + width], turns, is_mirror_image(covered, mirrored))

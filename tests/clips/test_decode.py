@@ -153,13 +153,13 @@ def broken(folder: Path) -> dict[str, Path]:
     return {
         "is empty \\(0 bytes\\)": folder / "empty.mp4",
         "garbage.mp4 cannot be decoded": folder / "garbage.mp4",
-        "text.mp4 cannot be decoded": folder / "text.mp4",
-        "list.mp4 cannot be decoded": folder / "list.mp4",
+        "text.mp4 is text, not a video": folder / "text.mp4",
+        "list.mp4 is text, not a video or an image, and what it names is not opened": folder / "list.mp4",
         "encoded in a way that FFmpeg does not know": replaced(
             write_video(folder / "odd.mkv", 3), b"V_MPEG4/ISO/AVC", b"V_MPEG9/OSI/CVA"
         ),
         "has no video stream": write_audio(folder / "audio.mp4"),
-        "gone.mp4 cannot be read \\(No such file": folder / "gone.mp4",
+        "gone.mp4 cannot be read: No such file": folder / "gone.mp4",
         "half.mp4 cannot be decoded": truncated(good, folder / "half.mp4", 0.5),
         "streaming.mp4 is truncated": truncated(streaming, folder / "streaming.mp4", 0.5),
         "half.mkv is truncated": truncated(matroska, folder / "half.mkv", 0.5),

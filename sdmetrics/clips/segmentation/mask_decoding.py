@@ -45,7 +45,7 @@ def read_mask(path: Path) -> Mask:
     --------
     >>> read_mask(Path("0.png"))
     Traceback (most recent call last):
-    sdmetrics.errors.InputError: 0.png cannot be read (No such file or directory); correct the path or its permissions
+    sdmetrics.errors.InputError: 0.png cannot be read: No such file or directory. Check the path
     """
     frame = decoded_image(path)
     if frame.format.has_palette:
