@@ -15,7 +15,7 @@ from sdmetrics.clips.sampling import ClipShape, frame_order
 from sdmetrics.clips.styles.built_in import STYLES, Style
 from sdmetrics.clips.views import View, clip_generator, draw_styles, draw_views, shuffled
 from sdmetrics.errors import InputError
-from sdmetrics.probes.inputs import FLOWS, ModelInput
+from sdmetrics.probes.inputs import FLOWS, ModelInput, to_shuffle
 
 Feeds = dict[str, NDArray[Any]]
 
@@ -34,8 +34,8 @@ def render(
     Raises
     ------
     InputError
-        If the clip cannot be decoded, its frames cannot be shuffled, it has no flow where a model reads flow, or a
-        style does not return frames.
+        If the clip cannot be decoded, its frames cannot be shuffled, it has no flow where a model reads flow, a style
+        does not return frames, or the two views of a pair would be the same.
 
     Examples
     --------
@@ -55,11 +55,21 @@ def render(
         first, second = (_restyled(frames, style, styles[style]) for style in (a, b))
     for style, styled in ((a, first), (b, second)):
         _check_size(styled, f" in style {style!r}", clip, inputs)
+    if np.array_equal(first, second):
+        raise InputError(
+            f"clip {clip.id!r} looks the same in the styles {a!r} and {b!r}; a dynamic pair needs two different views"
+        )
     views = draw_views(a, b, inputs, _content(first), rng)
     flow = _flow(clip, inputs)
+    other = _jittered(flow, rng)
+    if flow and not to_shuffle(inputs) and all(np.array_equal(flow[source], other[source]) for source in flow):
+        raise InputError(
+            f"clip {clip.id!r} has optical flow without motion, which jitter does not change; a static pair needs two "
+            "different views"
+        )
     return views, [
         _only_read({"rgb": styled, **moves}, inputs)
-        for styled, moves in ((first, flow), (second, flow), (first, _jittered(flow, rng)))
+        for styled, moves in ((first, flow), (second, flow), (first, other))
     ]
 
 

@@ -16,7 +16,7 @@ def cut(video: Footage, name: str, windows: Sequence[Window], label: str | None 
     for window in windows:
         segment = ""
         if window.start is not None or window.end is not None:
-            segment = f"@{window.start or 0:g}-{'' if window.end is None else f'{window.end:g}'}"
+            segment = f"@{_exact(window.start or 0)}-{'' if window.end is None else _exact(window.end)}"
         clip_id = name + segment + number(window)
         load, flow = video.loader(window), partial(video.flow, window)
         clips.append(Clip(clip_id, load, video=name, label=label, stamp=video.stamp(window), load_flow=flow))
@@ -37,3 +37,8 @@ def folder_label(video: str) -> str | None:
 def number(window: Window) -> str:
     """Return what tells the clips of one video from each other."""
     return f"#{window.part}" if window.parts > 1 else ""
+
+
+def _exact(seconds: float) -> str:
+    """Return a time in as many digits as it needs: two windows of a long video must not have the same id."""
+    return repr(float(seconds)).removesuffix(".0")
