@@ -6,22 +6,23 @@ Opening lists files and decodes nothing: what is wrong with one video is reporte
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from functools import partial
+from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
+from sdmetrics._text import printable
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.flow.folder import flow_root
 from sdmetrics.clips.request import ClipRequest
-from sdmetrics.clips.sampling import ClipShape, Window, spread_windows
-from sdmetrics.clips.videos.cutting import cut, folder_label, number
-from sdmetrics.clips.videos.footage import Footage, unusable, video_file
+from sdmetrics.clips.sampling import ClipShape, spread_windows
+from sdmetrics.clips.videos.cutting import cut, folder_label
+from sdmetrics.clips.videos.footage import Footage, video_file
 from sdmetrics.clips.videos.listing import as_id
-from sdmetrics.clips.videos.survey import videos_below
+from sdmetrics.clips.videos.styled import UNSTYLED, styled_clips
+from sdmetrics.clips.videos.survey import some, videos_below
+from sdmetrics.errors import InputError
 
 STYLE_FOLDER = re.compile("style", re.IGNORECASE)
-UNSTYLED = "unstyled"
-"""Beside the folders of styles: the videos as they were filmed."""
 
 
 def open_video(path: Path, request: ClipRequest, shape: ClipShape) -> list[Clip]:
@@ -35,14 +36,14 @@ def open_folder(root: Path, request: ClipRequest, shape: ClipShape, *, reads_flo
     Raises
     ------
     InputError
-        If there is neither a video nor an image.
+        If there is neither a video nor an image, or a folder that is no style beside those of styles, or the flow is
+        not a folder or holds the frames.
     """
     windows, size = spread_windows(shape, request.clips_per_video), shape.size
     flow = None if request.flow is None else Path(request.flow)
     inside = _inside(root, flow)
     videos = videos_below(root, size, reads_flow=reads_flow and flow is None, without=inside)
-    tops = {path.parts[0] for path in videos}
-    in_styles = len(tops - {UNSTYLED}) > 1 and all(STYLE_FOLDER.match(top) for top in tops - {UNSTYLED})
+    in_styles = _in_styles(root, videos)
     names = {path: Path(*path.parts[1:]) if in_styles else path for path in videos}
     if flow is not None:
         flow = flow_root(flow, {video.images[0].parent for video in videos.values() if video.images})
@@ -56,7 +57,22 @@ def open_folder(root: Path, request: ClipRequest, shape: ClipShape, *, reads_flo
     by_style: dict[str, dict[str, Footage]] = {}
     for path, video in videos.items():
         by_style.setdefault(path.parts[0], {})[as_id(names[path])] = video
-    return _styled(root, by_style, windows)
+    return styled_clips(root, by_style, windows)
+
+
+def _in_styles(root: Path, videos: Collection[Path]) -> bool:
+    """Return whether every folder directly in another is a style of the same videos."""
+    tops = {path.parts[0] for path in videos} - {UNSTYLED}
+    styles = {top for top in tops if STYLE_FOLDER.match(top)}
+    if len(styles) > 1 and (others := sorted(tops - styles)):
+        names = Counter(path.parts[1:] for path in videos if path.parts[0] in styles)
+        if max(names.values()) > 1:
+            raise InputError(
+                f"{printable(root)} holds folders of styles ({some([Path(top) for top in sorted(styles)])}) and others "
+                f"({some([Path(top) for top in others])}); move the others elsewhere, or rename the first if they are "
+                "no styles"
+            )
+    return len(styles) > 1 and styles == tops
 
 
 def _inside(root: Path, flow: Path | None) -> Path | None:
@@ -65,42 +81,3 @@ def _inside(root: Path, flow: Path | None) -> Path | None:
         return None
     real, outer = flow.resolve(), root.resolve()
     return real.relative_to(outer) if real != outer and real.is_relative_to(outer) else None
-
-
-def _styled(root: Path, by_style: dict[str, dict[str, Footage]], windows: Sequence[Window]) -> list[Clip]:
-    """Return clips whose styled renderings are given; their flow is that of the unstyled videos, or given too."""
-    clips = []
-    for name in sorted(set().union(*by_style.values())):
-        videos = _renderings(root, by_style, name)
-        stamped = [*videos.values()]
-        unstyled = videos.pop(UNSTYLED, None)
-        first = unstyled or next(iter(videos.values()))
-        has_flow = unstyled or first.given_flow
-        clips += [
-            Clip(
-                name + number(window),
-                first.loader(window),
-                video=name,
-                label=folder_label(name),
-                styled={style: video.loader(window) for style, video in videos.items()},
-                stamp="; ".join(video.stamp(window) for video in stamped),
-                load_flow=partial(first.flow, window) if has_flow else None,
-            )
-            for window in windows
-        ]
-    return clips
-
-
-def _renderings(root: Path, by_style: dict[str, dict[str, Footage]], name: str) -> dict[str, Footage]:
-    """Return one video in every style; where the styles disagree, videos that raise an error when they are read."""
-    found = {style: videos[name] for style, videos in sorted(by_style.items()) if name in videos}
-    lengths = {style: len(video.images) for style, video in found.items()}
-    if missing := sorted(by_style.keys() - found.keys()):
-        problem = f"{root / missing[0] / name} is missing; every style needs the same videos"
-    elif len(set(lengths.values())) > 1:
-        counts = ", ".join(f"{style} {length}" for style, length in lengths.items())
-        problem = f"{name} differs in its number of frames ({counts}); render all styles from the same frames"
-    else:
-        return found
-
-    return {style: unusable(problem) for style in sorted(by_style)}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sdmetrics._text import printable
 from sdmetrics.clips.clip import Flow, Frames
@@ -38,6 +39,8 @@ class Footage:
         Returns the optical flow of a window. Default: it is estimated.
     problem
         Why it cannot be read, if that is known.
+    count
+        Returns the number of frames of a video file.
     """
 
     read: Callable[[Window], Frames]
@@ -45,10 +48,15 @@ class Footage:
     images: tuple[Path, ...] = ()
     given_flow: Callable[[Window], Flow] | None = None
     problem: str = ""
+    count: Callable[[], int] | None = None
 
     def loader(self, window: Window) -> Callable[[], Frames]:
         """Return a function that reads the frames of one window."""
         return lambda: self.read(window)
+
+    def length(self) -> int:
+        """Return the number of frames; those of a video file are counted, whatever its header says."""
+        return self.count() if self.count else len(self.images)
 
     def flow(self, window: Window) -> Flow:
         """Return the optical flow of the frames of a window, each to the next of the video."""
@@ -103,7 +111,7 @@ def video_file(path: Path, size: tuple[int, int]) -> Footage:
         check_readable(path)
         return read_video(path, window, size)
 
-    return Footage(read, lambda window: f"{stamp}; {window}")
+    return Footage(read, lambda window: f"{stamp}; {window}", count=lambda: _frame_count(path))
 
 
 def frame_folder(images: Sequence[Path], size: tuple[int, int]) -> Footage:
@@ -119,6 +127,24 @@ def unusable(problem: str) -> Footage:
         raise InputError(problem)
 
     return Footage(fail, lambda _: f"unusable: {problem}", problem=problem)
+
+
+@dataclass(frozen=True)
+class _Counting(Window):
+    """A window that keeps how many frames the video has that it was asked to choose from."""
+
+    counts: list[int] = field(default_factory=list)
+
+    def indices(self, seconds: NDArray[np.float64]) -> NDArray[np.int64]:
+        self.counts.append(len(seconds))
+        return super().indices(seconds)
+
+
+def _frame_count(path: Path) -> int:
+    """Return the number of frames of a video; only the first is decoded, unless the container does not list them."""
+    first = _Counting(frames=1, stride=1, parts=2)
+    read_video(path, first, (8, 8))
+    return first.counts[-1]
 
 
 def _read_images(images: Sequence[Path], size: tuple[int, int], window: Window) -> Frames:
