@@ -6,11 +6,12 @@ import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from sdmetrics.ablation.result import Ablation
 from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.styles.built_in import Style
-from sdmetrics.errors import MissingExtra
+from sdmetrics.errors import InputError, MissingExtra, note
 from sdmetrics.loading.open import Clips
 from sdmetrics.loading.run_source import RunSource
 from sdmetrics.report.page import write_report
@@ -89,8 +90,19 @@ def analyze(
         file = getattr(runner, "file", None)
         request = listed.request if isinstance(listed, Clips) else None
         RunSource(None if file is None else str(file), request).save(out)
+        name = model_description(runner)["name"]
+        ablation = _kept_ablation(out, results)
         try:
-            write_report({model_description(runner)["name"]: results}, Path(out) / "report.html")
+            write_report({name: results}, Path(out) / "report.html", ablations={name: ablation} if ablation else None)
         except MissingExtra as error:
             warnings.warn(f"the run has no report.html: {error}", stacklevel=2)
     return results
+
+
+def _kept_ablation(run: str | Path, results: Results) -> Ablation | None:
+    """Return the ablation that was made of the same results, to keep its curves in the report."""
+    try:
+        return Ablation.of_run(run, results)
+    except InputError as error:
+        note(f"the report is written without the curves of the ablation: {error}")
+        return None

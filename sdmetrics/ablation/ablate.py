@@ -138,6 +138,9 @@ def ablate(
         repeats=repeats,
         clips={"used": len(values), "skipped": skipped},
         scores=list(scores),
+        estimator=results.estimator,
+        threshold=results.threshold,
+        units_sha256=results.units_sha256,
         layers=[
             {"name": name, "units": len(units.labels), "dominant": dominant_factor(units)}
             for name, units in ranked.items()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,13 +13,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics._files import replacing, write_json
+from sdmetrics._files import replacing
+from sdmetrics._text import printable
 from sdmetrics.ablation.plan import BASELINES, Plan, Removal
+from sdmetrics.ablation.valid import ABLATION, check_ablation
+from sdmetrics.analysis.results import Results
+from sdmetrics.analysis.shape import ShapeError
+from sdmetrics.analysis.stored import DamagedError, load_document, save_document
 from sdmetrics.errors import InputError
 from sdmetrics.metrics.arrays import Floats
 from sdmetrics.metrics.intervals import jackknife, mean_replicates
 
-SCHEMA = 1
+SCHEMA = 2
+FILE_NAME = "ablation.json"
+AGAIN = "repeat `sdmetrics ablate` on the run: finished parts are kept"
 ROW_COLUMNS = ("layer", "ranking", "fraction", "seed", "removed", "score", "mean")
 
 Row = dict[str, Any]
@@ -46,6 +52,10 @@ class Ablation:
         `{"used": n, "skipped": [{"id", "reason"}]}`.
     scores
         Names of the scores; higher is better.
+    estimator, threshold
+        Those of the run whose scores ranked the units.
+    units_sha256
+        The digest of these scores, see `Results.units_sha256`.
     layers
         One row per layer: `name`, `units` and `dominant`, the factor that `"least"` avoids.
     ran_on
@@ -78,6 +88,9 @@ class Ablation:
     repeats: int
     clips: dict[str, Any]
     scores: list[str]
+    estimator: str = "pearson"
+    threshold: float = 0.5
+    units_sha256: str = ""
     layers: list[Row] = field(default_factory=list)
     ran_on: list[Row] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
@@ -169,7 +182,7 @@ class Ablation:
             writer = csv.DictWriter(file, ROW_COLUMNS, lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows)
-        write_json(run / "ablation.json", {"schema": SCHEMA, **asdict(self)})
+        save_document(run / FILE_NAME, SCHEMA, asdict(self))
         return run
 
     @classmethod
@@ -178,24 +191,40 @@ class Ablation:
 
         Raises
         ------
+        DamagedError
+            If the file is not as it was written.
         InputError
-            If the folder has no ablation, or it is damaged or of another schema.
+            If the folder has no ablation, or one of another schema.
         """
-        path = Path(run) / "ablation.json"
-        try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-            schema = document.pop("schema")
-            if schema != SCHEMA:
-                raise InputError(
-                    f"{path} has schema {schema!r}; this version reads schema {SCHEMA}. Ablate again, or install the "
-                    "version that wrote it"
-                )
-            return cls(**document)
-        except FileNotFoundError:
+        path = Path(run) / FILE_NAME
+        if not path.exists():
             raise InputError(
-                f"{path.parent} has no {path.name}; create it with: sdmetrics ablate {path.parent}"
-            ) from None
-        except InputError:
-            raise
-        except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path} is damaged ({error!r}); ablate again to rewrite it") from None
+                f"{printable(path.parent)} has no {path.name}; create it with: sdmetrics ablate "
+                f"{printable(path.parent)}"
+            )
+        ablation = cls(**load_document(path, SCHEMA, ABLATION, AGAIN))
+        try:
+            check_ablation(asdict(ablation))
+        except ShapeError as error:
+            raise DamagedError(f"{printable(path)} is damaged: {printable(error)}; {AGAIN}") from None
+        return ablation
+
+    @classmethod
+    def of_run(cls, run: str | Path, results: Results) -> Ablation | None:
+        """Return the ablation in the folder of a run, if there is one.
+
+        Raises
+        ------
+        InputError
+            As for `load`, and if it ranked the units by other scores than those of the run.
+        """
+        path = Path(run) / FILE_NAME
+        if not path.exists():
+            return None
+        ablation = cls.load(run)
+        if ablation.units_sha256 != results.units_sha256:
+            raise InputError(
+                f"{printable(path)} ranked units by other scores than those of the run (of another run, or before it "
+                f"was measured again); {AGAIN}"
+            )
+        return ablation

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from sdmetrics.ablation.plan import Plan
 from sdmetrics.analysis.circumstance import Circumstance, circumstance
-from sdmetrics.analysis.shards import load_part, save_part
+from sdmetrics.analysis.shape import ANYTHING, SKIPPED, ShapeError, check_shape
+from sdmetrics.analysis.shards import Slice, adds_up, load_part, save_part
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.prefetch import Unusable
 from sdmetrics.clips.render import Feeds, Shown, feeds, plain
@@ -28,6 +29,9 @@ If it has an attribute `check`, that is called with every clip first, and raises
 """
 
 Rendered = tuple[View, Shown]
+
+PART = {"skipped": SKIPPED, "effective": [str], "ran_on": {str: ANYTHING}}
+"""The shape of what a part's header says besides its ablation and its file."""
 
 
 @dataclass
@@ -118,16 +122,21 @@ class Scoring:
             if layer not in effective and _bits(self.runner.run(fed, {layer: np.zeros(units)})) != whole:
                 effective.add(layer)
 
-    def load(self, path: Path) -> Part | None:
+    def load(self, path: Path, piece: Slice) -> Part | None:
         """Read a part of this ablation, or return `None` if the file is missing or damaged."""
         stored = load_part(path, self.identity)
         if stored is None:
             return None
         header, arrays = stored
         try:
-            return Part(arrays["values"], header["skipped"], set(header["effective"]), header["ran_on"])
-        except (KeyError, TypeError):
+            check_shape({name: header[name] for name in PART}, PART, "header")
+            part = Part(arrays["values"], header["skipped"], set(header["effective"]), header["ran_on"])
+        except (KeyError, ShapeError):
             return None
+        whole = (len(part.values), len(self.plan.masks), len(self.scores))
+        is_whole = part.values.shape == whole and part.values.dtype == np.float64 and np.isfinite(part.values).all()
+        known = part.effective <= self.plan.units.keys()
+        return part if is_whole and known and adds_up(piece.clips, len(part.values), part.skipped) else None
 
     def save(self, part: Part, path: Path) -> None:
         """Store a part of this ablation, unless a clip is to be tried again."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sdmetrics._files import write_json
-from sdmetrics.analysis.shards import load_part, shard_files
+from sdmetrics._reading import read_json
+from sdmetrics._temporary import remove_leftovers
+from sdmetrics.analysis.shards import check_parts
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.flow.estimate import estimator
 from sdmetrics.clips.styles.built_in import STYLES, Style, style_identity
@@ -75,7 +77,7 @@ class Identity:
         return cls(
             model=dict(runner.identity),
             layers=tuple(runner.layers),
-            inputs=tuple(asdict(item) for item in runner.inputs),
+            inputs=tuple(item.document() for item in runner.inputs),
             clips={"count": len(clips), "first": f"{first.id}: {first.stamp}", "sha256": clips_digest(clips)},
             extra={**extra, **flow, "method": METHOD},
         )
@@ -94,30 +96,36 @@ class Identity:
     def claim(self, folder: Path) -> None:
         """Write the document into the folder of a new run; check that an existing run has the same.
 
+        Where the document is lost or damaged, the run is recognised by its shards, which know the identity, too.
+
         Raises
         ------
         InputError
-            If it differs; the message names every difference.
+            If it differs, and the message names every difference; or if a shard belongs to another run.
         """
+        remove_leftovers(folder)
         path = folder / SETTINGS
-        if not path.exists():
-            for _, shard in shard_files(folder)[:1]:
-                load_part(shard, self.digest)  # an error if the folder is another run's and has lost its settings
-            write_json(path, self.document())
-            return
-        try:
-            before = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(before, dict):
-                raise ValueError("it is not a JSON object")
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path} cannot be read ({error}); remove {folder.parent} or use another folder") from None
-        if changes := json_differences(before, self.document()):
+        before = _stored(path)
+        changes = [] if before is None else json_differences(before, self.document())
+        if changes:
             hint = " (a clip's file was changed, or copied without its time of modification)"
             changed = hint if any(change.startswith("clips.sha256") for change in changes) else ""
             raise InputError(
                 f"{folder.parent} already contains a run with different settings: {'; '.join(changes)}{changed}. Use "
                 "another output folder, or the original settings to resume"
             )
+        check_parts(folder, self.digest)
+        if before is None:
+            write_json(path, self.document())
+
+
+def _stored(path: Path) -> Document | None:
+    """Return the stored document, or `None` where there is none that can be read."""
+    try:
+        document = read_json(path) if path.exists() else None
+    except InputError:
+        return None
+    return document if isinstance(document, dict) else None
 
 
 def sha256_of(document: object) -> str:
@@ -136,11 +144,11 @@ def input_differences(before: Sequence[Document], inputs: Sequence[ModelInput]) 
 
     Examples
     --------
-    >>> stored = json.loads(json.dumps([asdict(ModelInput("video", stride=8))]))
+    >>> stored = json.loads(json.dumps([ModelInput("video", stride=8).document()]))
     >>> input_differences(stored, [ModelInput("video", stride=4)])
     ['inputs.video.stride was 8, is 4']
     """
-    now = json.loads(json.dumps([asdict(item) for item in inputs]))
+    now = json.loads(json.dumps([item.document() for item in inputs]))
     stored, fed = ({item["name"]: item for item in items} for items in (before, now))
     return json_differences(stored, fed, "inputs")
 

@@ -16,7 +16,7 @@ from sdmetrics.analysis.circumstance import circumstance, ran_on
 from sdmetrics.analysis.identity import Identity
 from sdmetrics.analysis.results import Results
 from sdmetrics.analysis.resume import resumed
-from sdmetrics.analysis.shards import LayerMoments, Shard, load_shard, save_shard, slices
+from sdmetrics.analysis.shards import LayerMoments, Shard, Slice, adds_up, load_shard, save_shard, slices
 from sdmetrics.analysis.summary import summarize
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.prefetch import Unusable, check_any_usable
@@ -174,9 +174,10 @@ class _Measurement:
                 }
         return shard
 
-    def load(self, path: Path) -> Shard | None:
+    def load(self, path: Path, piece: Slice) -> Shard | None:
         """Read a shard of this run."""
-        return load_shard(path, self.identity)
+        shard = load_shard(path, self.identity, self.runner.layers)
+        return shard if shard and adds_up(piece.clips, shard.used, shard.skipped) else None
 
     def save(self, shard: Shard, path: Path) -> None:
         """Store a shard of this run, unless a clip is to be tried again."""

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import csv
-import json
+import hashlib
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sdmetrics._files import replacing, write_json
+from sdmetrics._files import replacing
+from sdmetrics._reading import read_bytes, read_json
+from sdmetrics._text import printable
+from sdmetrics.analysis.identity import SETTINGS, sha256_of
 from sdmetrics.analysis.requirements import Requirement
+from sdmetrics.analysis.shape import ShapeError, check_shape
+from sdmetrics.analysis.stored import DamagedError, load_document, save_document
+from sdmetrics.analysis.valid import RESULTS, UNIT, check_results, check_settings
 from sdmetrics.errors import InputError
 
-SCHEMA = 1
+SCHEMA = 2
+AGAIN = "repeat the command `sdmetrics analyze` that wrote it: finished shards are kept, so it takes seconds"
 UNIT_COLUMNS = (
     "layer", "unit", "dynamic", "dynamic_low", "dynamic_high", "static", "static_low", "static_high", "label",
 )  # fmt: skip
@@ -58,11 +66,18 @@ class Results:
     settings: dict[str, Any] = field(default_factory=dict)
     ran_on: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def units_sha256(self) -> str:
+        """The SHA-256 of `units.csv`: of all scores of units, and their classes."""
+        return hashlib.sha256(self._units_csv()).hexdigest()
+
     def save(self, run: str | Path) -> Path:
         """Write `results.json` and `units.csv` into the folder `run`; return it."""
         run = Path(run)
+        content = self._units_csv()
+        with replacing(run / "units.csv") as path:
+            path.write_bytes(content)
         document = {
-            "schema": SCHEMA,
             "model": self.model,
             "seed": self.seed,
             "estimator": self.estimator,
@@ -70,12 +85,10 @@ class Results:
             "clips": self.clips,
             "ran_on": self.ran_on,
             "layers": self.layers,
+            "identity": sha256_of(self.settings),
+            "units": {"rows": len(self.units), "sha256": hashlib.sha256(content).hexdigest()},
         }
-        with replacing(run / "units.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, UNIT_COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self.units)
-        write_json(run / "results.json", document)
+        save_document(run / "results.json", SCHEMA, document)
         return run
 
     @classmethod
@@ -84,28 +97,34 @@ class Results:
 
         Raises
         ------
+        DamagedError
+            If a file is not as it was written, or the files do not belong together.
         InputError
-            If the folder has no results, or they are damaged or of another schema.
+            If the folder has no results, or results of another schema.
         """
         run = Path(run)
-        document = _read_json(run / "results.json")
-        if document.get("schema") != SCHEMA:
+        path = run / "results.json"
+        if not path.exists():
             raise InputError(
-                f"{run / 'results.json'} has schema {document.get('schema')!r}; this version reads schema {SCHEMA}. "
-                "Analyze again, or install the version that wrote it"
+                f"{printable(run)} has no {path.name}; pass the folder that `sdmetrics analyze --out` wrote"
             )
-        settings = run / "shards" / "settings.json"
+        document = load_document(path, SCHEMA, RESULTS, AGAIN)
+        identity, counted = document.pop("identity"), document.pop("units")
         try:
-            with (run / "units.csv").open(newline="", encoding="utf-8") as file:
-                units = [_unit_row(row) for row in csv.DictReader(file)]
-            return cls(
-                **{key: document[key] for key in ("model", "seed", "estimator", "threshold", "clips", "layers")},
-                ran_on=document.get("ran_on", []),
-                units=units,
-                settings=_read_json(settings) if settings.exists() else {},
-            )
-        except (OSError, KeyError, ValueError) as error:
-            raise InputError(f"the run {run} is damaged ({error!r}); run the analysis again to rewrite it") from None
+            units = _read_units(run / "units.csv", counted)
+            check_results(document, units)
+            settings = _read_settings(run / "shards" / SETTINGS, identity)
+        except (ShapeError, RecursionError) as error:
+            raise DamagedError(f"the run {printable(run)} is damaged: {printable(error)}; {AGAIN}") from None
+        return cls(**document, units=units, settings=settings)
+
+    def _units_csv(self) -> bytes:
+        """Return the content of `units.csv`."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, UNIT_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.units)
+        return text.getvalue().encode()
 
     def layer(self, name: str) -> dict[str, Any]:
         """Return the row of one layer.
@@ -147,6 +166,25 @@ class Results:
         return parsed.holds(value), value
 
 
+def _read_units(path: Path, counted: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of `units.csv`; raise a `ShapeError` unless they are those that `results.json` counted."""
+    try:
+        content = read_bytes(path)
+    except InputError as error:
+        raise ShapeError(str(error)) from None
+    if hashlib.sha256(content).hexdigest() != counted["sha256"]:
+        raise ShapeError(f"{path.name} is not the file that belongs to results.json")
+    try:
+        reader = csv.DictReader(io.StringIO(content.decode(), newline=""))
+        units = [_unit_row(row) for row in reader] if tuple(reader.fieldnames or ()) == UNIT_COLUMNS else []
+    except (csv.Error, KeyError, TypeError, ValueError) as error:
+        raise ShapeError(f"{path.name} cannot be read ({error})") from None
+    if len(units) != counted["rows"]:
+        raise ShapeError(f"{path.name} has {len(units)} rows, and results.json counts {counted['rows']}")
+    check_shape(units, [UNIT], path.name)
+    return units
+
+
 def _unit_row(row: Mapping[str, str]) -> dict[str, Any]:
     """Parse a line of `units.csv`."""
     return {
@@ -161,16 +199,15 @@ def _unit_row(row: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object."""
+def _read_settings(path: Path, identity: str) -> dict[str, Any]:
+    """Return the settings of the run with this identity; none where the run was copied without its shards."""
+    if not path.exists():
+        return {}
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(
-            f"{path.parent} has no {path.name}; pass the folder that `sdmetrics analyze --out` wrote"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); run the analysis again to rewrite it") from None
-    if not isinstance(document, dict):
-        raise InputError(f"{path} is not a JSON object; run the analysis again to rewrite it")
-    return document
+        settings = read_json(path)
+    except InputError as error:
+        raise ShapeError(str(error)) from None
+    if not isinstance(settings, dict) or sha256_of(settings) != identity:
+        raise ShapeError(f"shards/{path.name} does not belong to results.json")
+    check_settings(settings)
+    return settings

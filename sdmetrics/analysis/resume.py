@@ -27,8 +27,8 @@ class Work(Protocol[Rendered, Part]):
     ) -> Part:
         """Compute a part from its clips, each with its own rendering; call `advance` with the clips done."""
 
-    def load(self, path: Path) -> Part | None:
-        """Read a part, or return `None` if the file is missing or damaged."""
+    def load(self, path: Path, piece: Slice) -> Part | None:
+        """Read the part of a slice, or return `None` if the file is missing or damaged."""
 
     def save(self, part: Part, path: Path) -> None:
         """Store a part."""
@@ -71,7 +71,7 @@ def resumed(
         progress_bar(title, steps * sum(counts), done, progress) as advance,
     ):
         for piece, path, count, is_stored in zip(pieces, paths, counts, stored, strict=True):
-            part = work.load(path) if path is not None and is_stored else None
+            part = work.load(path, piece) if path is not None and is_stored else None
             if part is None:
                 if is_stored:
                     advance(-steps * count)

@@ -8,23 +8,29 @@ else, so the parts of a run add up to the whole.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from sdmetrics._files import load_npz, save_npz
+from sdmetrics._files import load_header, load_npz, save_npz
+from sdmetrics._text import printable
 from sdmetrics.analysis.circumstance import Circumstance
+from sdmetrics.analysis.shape import ANYTHING, COUNT, SKIPPED, check_shape
 from sdmetrics.clips.clip import Clip
 from sdmetrics.errors import InputError
+from sdmetrics.metrics.classes import FACTORS
 from sdmetrics.metrics.groups import GROUPS, group_of
 from sdmetrics.metrics.moments import PairMoments
 
 CLIPS_PER_SHARD = 16
 FILE_NAME = re.compile(r"(\d{2})-(\d{5})\.npz")
+
+SHARD = {"names": [[str]], "used": COUNT, "skipped": SKIPPED, "ran_on": {str: ANYTHING}}
+"""The shape of what a shard's header says besides its run and its file."""
 
 LayerMoments = dict[str, dict[str, PairMoments]]
 """For each layer and factor the moments of the pairs."""
@@ -117,8 +123,15 @@ def save_shard(shard: Shard, path: Path, identity: str) -> None:
     save_part(path, identity, header, arrays)
 
 
-def load_shard(path: Path, identity: str) -> Shard | None:
+def load_shard(path: Path, identity: str, layers: Sequence[str]) -> Shard | None:
     """Read a shard, or return `None` if the file is missing or damaged, so that it is computed again.
+
+    Parameters
+    ----------
+    path, identity
+        The file, and the identity of the run.
+    layers
+        The layers of the run: each must have the moments of every used clip, by factor, and no other may.
 
     Raises
     ------
@@ -130,14 +143,33 @@ def load_shard(path: Path, identity: str) -> Shard | None:
         return None
     header, arrays = stored
     try:
+        check_shape({name: header[name] for name in SHARD}, SHARD, "header")
         shard = Shard(used=header["used"], skipped=header["skipped"], ran_on=header["ran_on"])
-        for number, (layer, factor) in enumerate(header["names"]):
-            prefix = f"{number}/"
-            state = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
-            shard.moments.setdefault(layer, {})[factor] = PairMoments.from_state(state)
+        names = list(product(layers, FACTORS)) if shard.used else []
+        if [tuple(name) for name in header["names"]] != names:
+            return None
+        for number, (layer, factor) in enumerate(names):
+            state = {key: arrays[f"{number}/{key}"] for key in ("n", "eps", "moments")}
+            moments = PairMoments.from_state(state)
+            if moments.n != shard.used:
+                return None
+            shard.moments.setdefault(layer, {})[factor] = moments
     except Exception:  # whatever is wrong with the file, the remedy is the same
         return None
     return shard
+
+
+def adds_up(clips: Iterable[Clip], used: int, skipped: Sequence[Mapping[str, str]]) -> bool:
+    """Return whether each of the clips of a part was either used or skipped.
+
+    Examples
+    --------
+    >>> adds_up([], 0, [{"id": "a clip of another part", "reason": "damaged"}])
+    False
+    """
+    ids = {clip.id for clip in clips}
+    out = {row["id"] for row in skipped}
+    return out <= ids and len(out) == len(skipped) and used + len(out) == len(ids)
 
 
 def save_part(path: Path, identity: str, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -153,15 +185,38 @@ def load_part(path: Path, identity: str) -> tuple[dict[str, Any], dict[str, NDAr
     InputError
         If it is a part of another run, or a copy of another part of this one.
     """
-    stored = load_npz(path)
-    if stored is None or not {"identity", "file"} <= stored[0].keys():
-        return None
-    theirs, file = stored[0]["identity"], stored[0]["file"]
+    # The arrays of a foreign part are not read.
+    header = load_header(path)
+    return load_npz(path) if header is not None and _is_own(path, header, identity) else None
+
+
+def check_parts(folder: Path, identity: str) -> None:
+    """Check that a folder holds no part of another run, before anything is computed.
+
+    Raises
+    ------
+    InputError
+        See `load_part`.
+    """
+    for _, path in shard_files(folder):
+        header = load_header(path)
+        if header is not None:
+            _is_own(path, header, identity)
+
+
+def _is_own(path: Path, header: Mapping[str, Any], identity: str) -> bool:
+    """Return whether a header is a part's; raise an `InputError` if the part is not this run's, or not this file's."""
+    theirs, file = header.get("identity"), header.get("file")
+    if not isinstance(theirs, str) or not isinstance(file, str):
+        return False
     if theirs != identity:
         raise InputError(
-            f"{path} belongs to another run (identity {str(theirs)[:12]}…, expected {identity[:12]}…), so its numbers "
-            "cannot be merged; remove it, or use another output folder"
+            f"{printable(path)} belongs to another run (identity {printable(theirs[:12])}…, expected "
+            f"{identity[:12]}…), so its numbers cannot be merged; remove it, or use another output folder"
         )
     if file != path.name:
-        raise InputError(f"{path} is a copy of {file}, so its clips would count twice; remove it to compute it again")
-    return stored
+        raise InputError(
+            f"{printable(path)} is a copy of {printable(file)}, so its clips would count twice; remove it to compute "
+            "it again"
+        )
+    return True

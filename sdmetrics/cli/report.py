@@ -29,7 +29,8 @@ def report(
     loaded = {run.resolve().name: Results.load(run) for run in runs}
     if len(loaded) < len(runs):
         raise InputError(f"two runs have the same folder name ({', '.join(map(str, runs))}); rename one")
-    ablated = {run.resolve().name: Ablation.load(run) for run in runs if (run / "ablation.json").exists()}
+    stored = {run.resolve().name: Ablation.of_run(run, loaded[run.resolve().name]) for run in runs}
+    ablated = {name: ablation for name, ablation in stored.items() if ablation}
     page = write_report(loaded, out or runs[0] / "report.html", ablations=ablated)
     console.print(f"report: {page}", soft_wrap=True)
     for path in write_figures(loaded, figures, ablations=ablated) if figures else []:

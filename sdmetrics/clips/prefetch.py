@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from sdmetrics._progress import progress_bar
 from sdmetrics.clips.clip import Clip
-from sdmetrics.errors import InputError, MissingExtra
+from sdmetrics.clips.stamps import MISSING
+from sdmetrics.errors import InputError, MissingExtra, one_line
 
 Rendered = TypeVar("Rendered")
 
@@ -108,15 +109,24 @@ def _attempt(render: Callable[[Clip], Rendered], clip: Clip) -> Rendered | Unusa
     """Render a clip, or return why not: one bad clip must not end a run of thousands."""
     try:
         return render(clip)
-    except (MissingExtra, MemoryError):
+    except MissingExtra:
         raise
     except InputError as error:
-        return Unusable(str(error), transient=_may_pass(error.__cause__))
+        return Unusable(str(error), transient=_may_pass(error, clip))
+    except MemoryError as error:
+        return Unusable(f"there was not enough memory to decode it ({one_line(error)})", transient=True)
     except Exception as error:
-        return Unusable(f"{type(error).__name__}: {error}", transient=_may_pass(error))
+        return Unusable(f"{type(error).__name__}: {one_line(error)}", transient=_may_pass(error, clip))
 
 
-def _may_pass(error: BaseException | None) -> bool:
-    """Return whether an error of the operating system may be gone at the next attempt."""
-    lasting = FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError
-    return isinstance(error, OSError) and not isinstance(error, lasting)
+def _may_pass(error: BaseException, clip: Clip) -> bool:
+    """Return whether a clip may be readable at the next attempt: nothing proves that its content is damaged.
+
+    A file that was missing when the clips were listed has a stamp that says so; one that vanished since may come back.
+    """
+    causes = [error]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) and cause not in causes:
+        causes.append(cause)
+    if any(isinstance(cause, FileNotFoundError) for cause in causes) and f" {MISSING}" in clip.stamp:
+        return False
+    return any(isinstance(cause, OSError | MemoryError) for cause in causes)

@@ -49,8 +49,9 @@ def load_groups(run: Path, results: Results) -> Groups | None:
     """
     groups: dict[int, list[LayerMoments]] = {}
     used, identity = 0, sha256_of(results.settings)
+    layers = [row["name"] for row in results.layers]
     for group, path in shard_files(run / "shards"):
-        shard = load_shard(path, identity)
+        shard = load_shard(path, identity, layers)
         if shard is None:
             return None
         if shard.moments:

@@ -55,7 +55,7 @@ def test_runners_and_clips_without_files_leave_a_report_and_a_source_that_says_s
 
 
 def test_a_missing_report_extra_is_a_warning_and_the_results_are_kept(tmp_path, monkeypatch):
-    def missing(*_):
+    def missing(*_, **__):
         raise MissingExtra("jinja2 cannot be imported")
 
     monkeypatch.setattr("sdmetrics.run.write_report", missing)

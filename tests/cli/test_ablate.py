@@ -9,6 +9,7 @@ import shutil
 import pytest
 
 from sdmetrics.ablation.result import Ablation
+from sdmetrics.analysis.results import Results
 from sdmetrics.demo import run_demo
 from tests.cli.test_commands import failed
 
@@ -66,7 +67,7 @@ def test_the_report_of_a_run_shows_what_was_stored(command, demo, run, tmp_path)
     assert command("report", run, demo / "appearance", "-o", page)[0] == 0
     assert "Unit ablation" in page.read_text()
     (run / "ablation.json").write_text("half a {")
-    assert failed(command("report", run, "-o", page), "ablation.json is damaged", "ablate again")
+    assert failed(command("report", run, "-o", page), "ablation.json is damaged", "repeat `sdmetrics ablate`")
 
 
 def test_layers_clips_and_model_can_be_chosen(command, run, tmp_path):
@@ -92,9 +93,9 @@ def test_a_probe_with_masks_stands_in_for_the_model(command, run, tmp_path):
 
 def test_what_an_ablation_does_differently_than_its_run_is_said(command, run):
     assert "note:" not in ablate(command, run)[1]
-    results = json.loads((run / "results.json").read_text())
-    results["model"]["precision"] = "float16"
-    (run / "results.json").write_text(json.dumps(results))
+    results = Results.load(run)
+    results.model["precision"] = "float16"
+    results.save(run)
     source = json.loads((run / "source.json").read_text())
     source["clips"]["split"] = "val"
     (run / "source.json").write_text(json.dumps(source))
