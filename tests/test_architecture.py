@@ -12,10 +12,10 @@ PACKAGES = {"sdmetrics": "sdmetrics", "exporters": "sdmetrics.exporters", "runne
 
 # From the ground up. A room imports from itself and from lower floors only, lazily or for types, too.
 FLOORS = (
-    "errors  _temporary  _version  _text",
+    "errors  _interrupts  _temporary  _version  _text",
     "_files  _progress  _reading",
     "metrics",
-    "probes",
+    "probes  clips.iso_boxes",
     "clips.clip  clips.media  clips.request  clips.sampling  clips.stamps  clips.truncation  clips.upright  runners  "
     "torch.segmenters",
     "clips.decode  clips.views  clips.prefetch  exporters._graph  exporters._flax  exporters.architectures",

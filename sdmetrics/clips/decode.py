@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from sdmetrics._text import printable
 from sdmetrics.clips.clip import Frames
+from sdmetrics.clips.iso_boxes import is_mirrored
 from sdmetrics.clips.media import MOST_PIXELS, opened, reason
 from sdmetrics.clips.sampling import Window
 from sdmetrics.clips.truncation import check_whole
-from sdmetrics.clips.upright import is_mirror_image, is_mirrored, quarter_turns, upright
+from sdmetrics.clips.upright import is_mirror_image, quarter_turns, upright
 from sdmetrics.errors import InputError
 
 if TYPE_CHECKING:
@@ -202,16 +203,18 @@ def _decoded(container: InputContainer, stream: VideoStream, path: Path) -> Iter
     """Decode every frame from the beginning; at damage raise an error that names the frame."""
     import av
 
-    number, begun = 0, False
+    number, begun, key = 0, False, None
     failure: Exception | None = None
     for packet in container.demux(stream):
-        begun |= packet.is_keyframe
+        if packet.is_keyframe and not begun:
+            begun, key = True, packet.pts
         try:
             frames = packet.decode()
         except av.error.FFmpegError as error:
             failure = error
-            if not begun and packet.size:
-                continue  # what comes before the first key frame refers to frames that are not there
+            # What is shown before the first key frame refers to frames that are not in the file.
+            if not begun or (key is not None and packet.pts is not None and packet.pts < key):
+                continue
             break
         for frame in frames:
             if frame.is_corrupt:
@@ -242,6 +245,7 @@ def _fitted(
     frame: VideoFrame, size: tuple[int, int], mirrored: bool, path: Path, *, stretched: bool = False
 ) -> NDArray[np.uint8]:
     """Return a decoded frame upright, scaled to cover `size` and cropped to the centre, or stretched to `size`."""
+    import av
     from av.video.reformatter import Interpolation
 
     turns = quarter_turns(frame)
@@ -254,12 +258,18 @@ def _fitted(
             f"{covering[1]} × {covering[0]} to cover {width} × {height}; allowed: at most {MOST_PIXELS} pixels. Crop "
             "them"
         )
-    covered = frame.reformat(
-        width=covering[1],
-        height=covering[0],
-        format="rgb24",
-        interpolation=Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.BITEXACT,
-    )
+    try:
+        covered = frame.reformat(
+            width=covering[1],
+            height=covering[0],
+            format="rgb24",
+            interpolation=Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.BITEXACT,
+        )
+    except av.error.FFmpegError as error:
+        raise InputError(
+            f"{printable(path)} has frames of {frame.width} × {frame.height} pixels, which FFmpeg cannot scale to "
+            f"{covering[1]} × {covering[0]} ({reason(error)}); crop or re-encode them"
+        ) from error
     image = np.asarray(covered.to_ndarray(), np.uint8)
     top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
     return upright(image[top : top + height, left : left + width], turns, is_mirror_image(covered, mirrored))

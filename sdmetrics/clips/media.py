@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sdmetrics._reading import regular_file
 from sdmetrics._text import printable
@@ -47,7 +47,10 @@ OPTIONS = {
     "protocol_whitelist": "file",
     "max_pixels": str(MOST_PIXELS),
 }
-DECODING = {"err_detect": "explode", "max_pixels": str(MOST_PIXELS)}
+LENIENT = {"max_pixels": str(MOST_PIXELS)}
+"""For TIFF, where FFmpeg takes every tag that it does not know, e.g. the camera's name, for damage."""
+
+DECODING = {**LENIENT, "err_detect": "explode"}
 
 
 @contextmanager
@@ -139,8 +142,8 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     if codec is None:
         raise InputError(f"{printable(path)} is encoded in a way that FFmpeg does not know; re-encode it or remove it")
     codec.thread_type = "NONE"
-    codec.options = DECODING
-    return stream
+    codec.options = LENIENT if codec.name == "tiff" else DECODING
+    return cast("VideoStream", stream)
 
 
 def _check_first_size(stream: VideoStream, path: Path) -> None:

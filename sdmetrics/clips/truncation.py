@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdmetrics._text import printable
+from sdmetrics.clips.iso_boxes import promised_end
 from sdmetrics.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,18 +27,16 @@ def check_whole(container: InputContainer, stream: VideoStream, path: Path, pack
     """
     size = path.stat().st_size
     formats = container.format.name.split(",")
-    if "mov" in formats:
-        entries = list(stream.index_entries)
-        present = sum(entry.pos + entry.size <= size for entry in entries)
-        if present < len(entries):
-            raise _truncated(path, f"{present} of its {len(entries)} frames")
-    elif "avi" in formats and packets < (1 - LOST) * stream.frames:
+    if "avi" in formats and packets < (1 - LOST) * stream.frames:
         raise _truncated(path, f"{packets} of its {stream.frames} frames")
+    end = 0
+    if "mov" in formats:
+        end = promised_end(path)
     elif "matroska" in formats:
         with path.open("rb") as file:
             end = segment_end(file.read(256))
-        if size < end:
-            raise _truncated(path, f"{size} of its {end} bytes")
+    if size < end:
+        raise _truncated(path, f"{size} of its {end} bytes")
 
 
 def _truncated(path: Path, present: str) -> InputError:

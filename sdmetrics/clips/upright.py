@@ -7,11 +7,8 @@ twice. It does give the angle. Whether a frame is mirrored, too, is read from wh
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from fractions import Fraction
-from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +21,6 @@ MIRRORED = (2, 4, 5, 7)
 
 ORIENTATION = 0x0112
 """The tag of Exif that holds the orientation."""
-
-BOXES_THAT_HOLD_BOXES = {b"moov": 0, b"trak": 0, b"meta": 4, b"iprp": 0, b"ipco": 0}
-"""On the way to what is searched in an ISO file (MP4, MOV, HEIF), with the bytes before the first box inside."""
-
-
-MOST_BOXES, DEEPEST = 10_000, 3
-"""Enough for any file: what is searched comes before the boxes of the fragments, or there are none."""
 
 
 def quarter_turns(frame: VideoFrame) -> int:
@@ -83,36 +73,3 @@ def _orientation(exif: bytes) -> int:
         if tag == ORIENTATION:
             return int(value)
     return 1
-
-
-def is_mirrored(path: Path, track: int) -> bool:
-    """Return whether an MP4, MOV, HEIF or AVIF file says that a track, or its image, is a mirror image."""
-    with path.open("rb") as file:
-        for kind, start, end in islice(_boxes(file, 0, path.stat().st_size), MOST_BOXES):
-            if kind == b"imir":
-                return True
-            if kind == b"tkhd" and end - start >= 84:
-                file.seek(start)
-                content = file.read(96)
-                number, matrix = (20, 52) if content[0] else (12, 40)
-                if int.from_bytes(content[number : number + 4], "big") == track:
-                    a, b, _, c, d = struct.unpack(">5i", content[matrix : matrix + 20])
-                    return bool(a * d < b * c)
-    return False
-
-
-def _boxes(file: BinaryIO, start: int, end: int, depth: int = 0) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the kind of every box of an ISO file between two places, and where its content starts and ends."""
-    while start + 8 <= end:
-        file.seek(start)
-        size, kind = struct.unpack(">I4s", file.read(8).ljust(8, b"\0"))
-        inside = start + 8
-        if size == 1:
-            size, inside = int.from_bytes(file.read(8), "big"), start + 16
-        stop = min(start + size, end) if size else end
-        if stop < inside:
-            return
-        yield kind, inside, stop
-        if kind in BOXES_THAT_HOLD_BOXES and depth < DEEPEST:
-            yield from _boxes(file, inside + BOXES_THAT_HOLD_BOXES[kind], stop, depth + 1)
-        start = stop
