@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Any
 
 HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode's categories of characters that steer a terminal, reorder a line or break it."""
@@ -20,6 +21,26 @@ def printable(text: object) -> str:
     """
     shown = str(text)
     return shown if shown.isprintable() else "".join(map(_escaped, shown))
+
+
+def printable_values(document: Any, longest: int | None = None) -> Any:  # noqa: ANN401
+    r"""Return a JSON document in which every text is printable. Keys stay as they are.
+
+    Texts of more than `longest` characters lose their middle.
+
+    Examples
+    --------
+    >>> printable_values({"names": ["a\x1b", 3]})
+    {'names': ['a\\x1b', 3]}
+    """
+    if isinstance(document, dict):
+        return {key: printable_values(value, longest) for key, value in document.items()}
+    if isinstance(document, list | tuple):
+        return [printable_values(value, longest) for value in document]
+    if not isinstance(document, str):
+        return document
+    text = printable(document)
+    return text if longest is None or len(text) <= longest else f"{text[: longest // 2]}…{text[-longest // 2 + 1 :]}"
 
 
 def _escaped(character: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics._files import replacing
+from sdmetrics._text import printable
 from sdmetrics.clips.clip import Frames
 from sdmetrics.clips.views import PAIRS, VIEWS_PER_CLIP
 from sdmetrics.errors import InputError, require
@@ -138,9 +139,10 @@ def _write(canvas: Canvas, text: str, x: int, y: int, colour: Colour) -> int:
     """Draw a line of text from `x`, on the baseline `y`. Return its width."""
     import cv2
 
-    font, size = cv2.FONT_HERSHEY_SIMPLEX, 0.5
-    cv2.putText(canvas, text, (x, y), font, size, colour, 1, cv2.LINE_AA)
-    return int(cv2.getTextSize(text, font, size, 1)[0][0])
+    # OpenCV ends the process at half of a surrogate pair.
+    font, size, shown = cv2.FONT_HERSHEY_SIMPLEX, 0.5, printable(text)
+    cv2.putText(canvas, shown, (x, y), font, size, colour, 1, cv2.LINE_AA)
+    return int(cv2.getTextSize(shown, font, size, 1)[0][0])
 
 
 def _empty(height: int, width: int) -> Canvas:

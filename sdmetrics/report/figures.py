@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdmetrics._files import replacing
+from sdmetrics._text import printable_values
 from sdmetrics.errors import require
 from sdmetrics.report.words import named_runs, removal_charts, score_name
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 CURVES_NOTE = ["Bands: 95 % intervals. Dotted: both scores 0 (21.2 %) or", "both 1 (33.3 %)."]
 REMOVAL_NOTE = ["Bands: range from the lowest to the highest draw."]
 INK = "#24282d"
+LONGEST_TEXT = 400
+"""The number of characters that are drawn of a text; to place one of thousands takes the renderer minutes."""
 PNG_PPI = 144
 """Twice the resolution of a screen, sharp in print."""
 
@@ -64,13 +67,22 @@ def write_figures(
 
 def save_charts(charts: Mapping[str, alt.TopLevelMixin], folder: str | Path) -> list[Path]:
     """Write each chart to `folder` under its name, as PNG and SVG. Return the files."""
-    require("vl_convert", extra="report")
+    renderer = require("vl_convert", extra="report")
+    import altair as alt
+
+    version = alt.SCHEMA_VERSION.rpartition(".")[0]
     written = []
     for name, chart in charts.items():
-        for suffix in (".png", ".svg"):
+        # A control character in a text would abort the process: the renderer draws from SVG, which cannot hold any.
+        spec = printable_values(chart.to_dict(), LONGEST_TEXT)
+        drawings = {
+            ".png": renderer.vegalite_to_png(spec, vl_version=version, ppi=PNG_PPI),
+            ".svg": renderer.vegalite_to_svg(spec, vl_version=version).encode(),
+        }
+        for suffix, drawing in drawings.items():
             path = Path(folder) / f"{name}{suffix}"
             with replacing(path) as temporary:
-                chart.save(temporary, ppi=PNG_PPI) if suffix == ".png" else chart.save(temporary)
+                temporary.write_bytes(drawing)
             written.append(path)
     return written
 
