@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sdmetrics._text import printable
 from sdmetrics.clips.clip import Frames
 from sdmetrics.clips.iso_boxes import is_mirrored
-from sdmetrics.clips.media import MOST_PIXELS, opened, reason
+from sdmetrics.clips.media import MOST_PIXELS, covering_size, opened, reason
 from sdmetrics.clips.sampling import Window
 from sdmetrics.clips.truncation import check_whole
 from sdmetrics.clips.upright import is_mirror_image, quarter_turns, upright
@@ -106,6 +106,8 @@ def image_size(path: Path) -> tuple[int, int]:
     with opened(path) as (container, stream):
         stored = stream.height, stream.width
         image = b"".join(map(bytes, islice(container.demux(stream), 1)))
+    if 0 in stored:
+        raise InputError(f"{printable(path)} does not show its size: it is damaged; copy it again or remove it")
     plain = stream.codec_context.name in WITH_EXIF and not any(mark in image for mark in EXIF)
     if not plain and quarter_turns(_stored_image(path)[0]) % 2:
         return stored[::-1]
@@ -250,14 +252,8 @@ def _fitted(
 
     turns = quarter_turns(frame)
     height, width = size[::-1] if turns % 2 else size
-    scale = 0 if stretched else max(height / frame.height, width / frame.width)
-    covering = max(height, round(frame.height * scale)), max(width, round(frame.width * scale))
-    if covering[0] * covering[1] > MOST_PIXELS:
-        raise InputError(
-            f"{printable(path)} has frames of {frame.width} × {frame.height} pixels, which are scaled to "
-            f"{covering[1]} × {covering[0]} to cover {width} × {height}; allowed: at most {MOST_PIXELS} pixels. Crop "
-            "them"
-        )
+    stored = frame.height, frame.width
+    covering = (height, width) if stretched else covering_size(stored, (height, width), path)
     try:
         covered = frame.reformat(
             width=covering[1],

@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sdmetrics._reading import regular_file
+from sdmetrics._text import printable
 from sdmetrics.clips.clip import Flow
 from sdmetrics.clips.decode import decoded_image
 from sdmetrics.clips.flow.colour import LARGEST
+from sdmetrics.clips.media import check_pixels
 from sdmetrics.errors import InputError
 
 MAGIC = np.float32(202021.25)
@@ -35,7 +38,7 @@ def read_flow(path: Path) -> Flow:
     Raises
     ------
     InputError
-        If the file is missing, truncated, damaged or in another format.
+        If the file is missing, truncated, damaged, too large or in another format.
 
     Examples
     --------
@@ -52,29 +55,42 @@ def read_flow(path: Path) -> Flow:
 
 def _read_flo(path: Path) -> NDArray[np.float32]:
     """Read Middlebury's format: a header of 12 bytes, then both components of every pixel, row by row."""
+    size = regular_file(path).stat().st_size
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            header = file.read(HEADER)
+            _check_flo(path, header, size)
+            width, height = np.frombuffer(header[4:], "<i4").tolist()
+            flow = np.fromfile(file, "<f4", 2 * width * height).reshape(height, width, 2).astype(np.float32, copy=False)
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); correct the path or its permissions") from error
-    if content[:4] != MAGIC.astype("<f4").tobytes():
-        raise InputError(f"{path} does not begin with PIEH, so it is not a .flo file; copy it again or remove it")
-    if len(content) < HEADER:
-        raise InputError(f"{path} is truncated: it has {len(content)} bytes; copy it again or remove it")
-    width, height = np.frombuffer(content[4:HEADER], "<i4").tolist()
-    if not (1 <= width <= LONGEST_SIDE and 1 <= height <= LONGEST_SIDE):
         raise InputError(
-            f"{path} has a header for {width} × {height} pixels; allowed: 1 to {LONGEST_SIDE} each. It is damaged; "
-            "copy it again or remove it"
-        )
-    expected = HEADER + 8 * width * height
-    if len(content) != expected:
-        raise InputError(
-            f"{path} has {len(content)} bytes; expected {expected} for {width} × {height} pixels. It is truncated or "
-            "damaged; copy it again or remove it"
-        )
-    flow = np.frombuffer(content[HEADER:], "<f4").reshape(height, width, 2).astype(np.float32)
+            f"{printable(path)} cannot be read ({error.strerror}); correct the path or its permissions"
+        ) from error
     flow[~(np.abs(flow) < LARGEST).all(axis=-1)] = 0
     return flow
+
+
+def _check_flo(path: Path, header: bytes, size: int) -> None:
+    """Check the header of a `.flo` file of `size` bytes before memory is reserved for what it promises."""
+    if header[:4] != MAGIC.astype("<f4").tobytes():
+        raise InputError(
+            f"{printable(path)} does not begin with PIEH, so it is not a .flo file; copy it again or remove it"
+        )
+    if len(header) < HEADER:
+        raise InputError(f"{printable(path)} is truncated: it has {size} bytes; copy it again or remove it")
+    width, height = np.frombuffer(header[4:], "<i4").tolist()
+    if not (1 <= width <= LONGEST_SIDE and 1 <= height <= LONGEST_SIDE):
+        raise InputError(
+            f"{printable(path)} has a header for {width} × {height} pixels; allowed: 1 to {LONGEST_SIDE} each. It is "
+            "damaged; copy it again or remove it"
+        )
+    expected = HEADER + 8 * width * height
+    if size != expected:
+        raise InputError(
+            f"{printable(path)} has {size} bytes; expected {expected} for {width} × {height} pixels. It is truncated "
+            "or damaged; copy it again or remove it"
+        )
+    check_pixels(path, height, width, "flow")
 
 
 def _read_image(path: Path) -> Flow:
@@ -82,11 +98,14 @@ def _read_image(path: Path) -> Flow:
     frame = decoded_image(path)
     form = frame.format
     if form.name.startswith("rgb48"):
-        stored = frame.to_ndarray(format="rgb48le").astype(np.int32)
-        return np.where(stored[..., 2:] > 0, (stored[..., :2] - 2**15) / np.float32(64), 0).astype(np.float32)
+        stored = frame.to_ndarray(format="rgb48le")
+        flow = stored[..., :2].astype(np.float32)
+        flow = (flow - 2**15) / np.float32(64)
+        flow[stored[..., 2] == 0] = 0
+        return flow
     if max(component.bits for component in form.components) > 8 or not (form.has_palette or len(form.components) > 2):
         raise InputError(
-            f"{path} is an image of the format {form.name}; allowed: colour-coded flow with 8 bits per channel, or "
-            "KITTI's PNG with 3 channels of 16 bits"
+            f"{printable(path)} is an image of the format {form.name}; allowed: colour-coded flow with 8 bits per "
+            "channel, or KITTI's PNG with 3 channels of 16 bits"
         )
     return np.asarray(frame.reformat(format="rgb24").to_ndarray(), np.uint8)

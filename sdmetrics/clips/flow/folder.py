@@ -12,6 +12,7 @@ from sdmetrics.clips.clip import Flow
 from sdmetrics.clips.decode import image_size
 from sdmetrics.clips.flow.estimate import resized_flow
 from sdmetrics.clips.flow.files import read_flow
+from sdmetrics.clips.media import covering_size
 from sdmetrics.errors import InputError
 
 FLOW_SUFFIXES = (".flo", ".png", ".jpg", ".jpeg")
@@ -62,7 +63,7 @@ def flow_file(folder: Path, image: Path) -> Path | None:
     True
     """
     files = (folder / f"{image.stem}{suffix}" for suffix in FLOW_SUFFIXES)
-    return next((file for file in files if file.is_file()), None)
+    return next((file for file in files if file.exists()), None)
 
 
 def flow_files(folder: Path, images: Sequence[Path]) -> list[Path]:
@@ -111,11 +112,15 @@ def flow_of_images(folder: Path, images: Sequence[Path], size: tuple[int, int], 
         file = flow_file(folder, image)
         if file is None:
             raise InputError(
-                f"{folder / image.stem} has no flow ({' '.join(FLOW_SUFFIXES)}); add it, or use another folder"
+                f"{printable(folder / image.stem)} has no flow ({' '.join(FLOW_SUFFIXES)}); add it, or use another "
+                "folder"
             )
-        flows.append(fitted_flow(read_flow(file), size if stretched else covering_size(image_size(image), size), size))
+        covering = size if stretched else covering_size(image_size(image), size, image)
+        flows.append(fitted_flow(read_flow(file), covering, size))
     if len({flow.shape[-1] for flow in flows}) > 1:
-        raise InputError(f"{folder} has vectors for some images and colour-coded flow for others; keep one kind")
+        raise InputError(
+            f"{printable(folder)} has vectors for some images and colour-coded flow for others; keep one kind"
+        )
     return np.stack(flows)
 
 
@@ -129,9 +134,3 @@ def fitted_flow(flow: Flow, covering: tuple[int, int], size: tuple[int, int]) ->
     """
     top, left = ((long - short) // 2 for long, short in zip(covering, size, strict=True))
     return resized_flow(flow, covering)[top : top + size[0], left : left + size[1]]
-
-
-def covering_size(image: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
-    """Return the size of an image that just covers another, as `sdmetrics.clips.decode` scales images."""
-    scale = max(size[0] / image[0], size[1] / image[1])
-    return max(size[0], round(image[0] * scale)), max(size[1], round(image[1] * scale))

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from sdmetrics._text import printable
 from sdmetrics.clips.clip import Flow
 from sdmetrics.clips.decode import decoded_image, image_size
-from sdmetrics.clips.flow.folder import covering_size, fitted_flow
+from sdmetrics.clips.flow.folder import fitted_flow
+from sdmetrics.clips.media import covering_size
 from sdmetrics.errors import InputError
 
 BOUND = 20
@@ -78,7 +79,8 @@ class FlowPictures:
                     "have it estimated, or add those that are missing"
                 )
             flow = flow_of_pictures(*files)
-            flows[index] = fitted_flow(flow, covering_size(image_size(images[index]), size), size)
+            covering = covering_size(image_size(images[index]), size, images[index])
+            flows[index] = fitted_flow(flow, covering, size)
         # The precision of the cache on disk, so that runs with and without a cache give the same bits.
         return np.stack([flows[index] for index in chosen]).astype(np.float16).astype(np.float32)
 

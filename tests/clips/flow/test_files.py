@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import pytest
 
 from sdmetrics.clips.flow.colour import flow_to_rgb, rgb_to_flow
 from sdmetrics.clips.flow.files import read_flow
+from sdmetrics.clips.media import MOST_PIXELS
 from sdmetrics.errors import InputError
 
 
@@ -108,10 +110,25 @@ def test_damaged_middlebury(tmp_path: Path, content: bytes, message: str):
 @pytest.mark.parametrize("suffix", ["flo", "png", "jpg"])
 def test_files_that_are_not_there(tmp_path: Path, suffix: str):
     path = tmp_path / f"a.{suffix}"
-    with pytest.raises(InputError, match=f"^{path} cannot be read \\(No such file or directory\\); correct the path"):
+    with pytest.raises(InputError, match=f"^{path} cannot be read: No such file or directory. Check the path"):
         read_flow(path)
     path.mkdir()
-    with pytest.raises(InputError, match=f"^{path} cannot be read"):
+    with pytest.raises(InputError, match=f"^{path} is a folder, not a file, and was not opened"):
+        read_flow(path)
+    path.rmdir()
+    os.mkfifo(path)
+    with pytest.raises(InputError, match=f"^{path} is a FIFO, not a file, and was not opened"):
+        read_flow(path)
+
+
+def test_a_header_over_the_limit_reserves_no_memory(tmp_path: Path):
+    """A file with a hole of 80 GB, as large as its header says."""
+    path = written(tmp_path / "a.flo", flo(noise(1, 1), size=(99_999, 99_999))[:12])
+    os.truncate(path, 12 + 8 * 99_999**2)
+    with pytest.raises(InputError, match=f"^{path} has flow of 99999 × 99999 pixels; allowed: at most {MOST_PIXELS}"):
+        read_flow(path)
+    os.truncate(path, 8 * 99_999**2)
+    with pytest.raises(InputError, match="has 79998400008 bytes; expected 79998400020 for 99999 × 99999 pixels"):
         read_flow(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -130,6 +131,24 @@ def test_an_unstyled_video_that_is_missing_or_shorter_fails_its_clip(tmp_path: P
     for clip in opened(tmp_path):
         with pytest.raises(InputError, match="is missing; every style needs the same videos"):
             _ = clip.frames
+
+
+def test_flow_that_is_not_a_file_is_not_opened(tmp_path: Path):
+    write_frames(tmp_path / "set" / "a", filmed(3))
+    (tmp_path / "flow" / "a").mkdir(parents=True)
+    for number in range(3):
+        os.mkfifo(tmp_path / "flow" / "a" / f"{number:05d}.flo")
+    (clip,) = opened(tmp_path / "set", flow=tmp_path / "flow")
+    with pytest.raises(InputError, match=r"0000.\.flo is a FIFO, not a file, and was not opened"):
+        _ = clip.flow
+
+
+def test_narrow_images_do_not_scale_flow_beyond_the_limit(tmp_path: Path):
+    write_png(tmp_path / "set" / "a" / "0.png", np.zeros((1, 20_000, 3), np.uint8))
+    write_flo(tmp_path / "flow" / "a" / "0.flo", np.zeros((4, 4, 2), np.float32))
+    (clip,) = opened(tmp_path / "set", frames=1, size=(224, 224), flow=tmp_path / "flow")
+    with pytest.raises(InputError, match=r"0\.png has frames of 20000 × 1 pixels, which are scaled to 4480000 × 224"):
+        _ = clip.flow
 
 
 def test_flow_that_cannot_be_given(tmp_path: Path):
