@@ -60,6 +60,8 @@ class OnnxRunner:
         What decides its numbers: SHA-256 of the model, its layers with their axes, precision.
     circumstance
         Where and how it runs: provider, device, threads, version of the runtime, SHA-256 of the probe.
+    stride_assumed
+        Whether the stride of the inputs is neither in the model's file nor given by the user.
 
     Raises
     ------
@@ -95,6 +97,7 @@ class OnnxRunner:
         data, origin = _read(probe)
         threads = threads or available_threads()
         self.file = file
+        self.stride_assumed = False
         self._session = _open(data, origin, provider, threads, allow_tf32)
         self.metadata = _metadata(self._session, origin)
         self.inputs = self.metadata.inputs

@@ -12,6 +12,7 @@ from sdmetrics.cli.app import app, console
 from sdmetrics.cli.options import CLIPS, SEED, STYLES
 from sdmetrics.clips.request import ClipRequest
 from sdmetrics.clips.sampling import ClipShape
+from sdmetrics.errors import InputError
 from sdmetrics.probes.inputs import ModelInput
 
 
@@ -20,8 +21,15 @@ def sample(
     clips: Annotated[Path, CLIPS],
     out: Annotated[Path, typer.Option("--out", "-o", help="PNG image to write.")] = Path("pairs.png"),
     count: Annotated[int, typer.Option(min=1, help="Number of clips to show, evenly spaced over all.")] = 4,
-    frames: Annotated[int, typer.Option(min=2, help="Number of frames per clip.")] = 8,
-    stride: Annotated[int, typer.Option(min=1, help="Distance between these frames in the video, in frames.")] = 8,
+    frames: Annotated[
+        int | None, typer.Option(min=2, help="Number of frames per clip. Default: 8.", show_default=False)
+    ] = None,
+    stride: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Distance between these frames in the video, in frames. Default: 8.", show_default=False
+        ),
+    ] = None,
     size: Annotated[int, typer.Option(min=8, help="Height and width of the frames, in pixels.")] = 224,
     styles: Annotated[list[str] | None, STYLES] = None,
     with_flow: Annotated[
@@ -38,8 +46,10 @@ def sample(
     from sdmetrics.clips.styles.networks import open_styles
     from sdmetrics.report.contact_sheet import SheetRow, contact_sheet
 
-    shape = ClipShape(1 if with_flow else frames, stride, (size, size))
-    listed = list_clips(ClipRequest(clips), shape, reads_flow=with_flow)
+    if with_flow and frames is not None:
+        raise InputError(f"--frames is {frames}, and --with-flow shows one frame per clip; drop one of them")
+    shape = ClipShape(1 if with_flow else frames or 8, stride or 8, (size, size))
+    listed = list_clips(ClipRequest(clips, stride=stride), shape, reads_flow=with_flow)
     inputs = [ModelInput(source, source, **vars(shape)) for source in (("rgb", "flow") if with_flow else ("rgb",))]
     opened = open_styles(styles) if styles else None
     if opened is not None:

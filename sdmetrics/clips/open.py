@@ -55,6 +55,7 @@ def list_clips(
     generated = is_generated(request.path)
     if request.videos is not None and not generated and path.suffix.lower() not in LIST_SUFFIXES:
         raise InputError(f"videos is {request.videos}, but {path} is not a file of annotations; leave videos out")
+    _check_stride(request, shape, generated)
     if not generated:
         with_masks = open_segmentation(request, shape, cache)
         if with_masks is not None:
@@ -73,6 +74,17 @@ def list_clips(
     if cache is None or request.flow is not None:
         return clips
     return [_with_cached_flow(clip, cache, shape.size) for clip in clips]
+
+
+def _check_stride(request: ClipRequest, shape: ClipShape, generated: bool) -> None:
+    """Raise an `InputError` where a stride is given and would change nothing."""
+    why = None
+    if generated:
+        why = f"{request.path} is generated, and its frames span each clip whatever the stride"
+    elif shape.frames == 1:
+        why = "single frames are read, which have no distance"
+    if request.stride is not None and why:
+        raise InputError(f"stride is {request.stride}, but {why}; leave stride out")
 
 
 def _check_without_masks(request: ClipRequest) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.generated.names import is_generated
 from sdmetrics.clips.request import ClipRequest
 from sdmetrics.clips.sampling import ClipShape
+from sdmetrics.errors import InputError, note
 from sdmetrics.probes.inputs import ModelInput, reads_flow
 
 if TYPE_CHECKING:
@@ -64,10 +66,14 @@ def open_model(
     8
     """
     from sdmetrics.exporters.probe import open_probe
+    from sdmetrics.probes.model_file import read_model_file
     from sdmetrics.runners.onnxruntime import OnnxRunner
 
-    probe = open_probe(model, layers=layers, inputs=inputs, masks=masks, half=half)
-    return OnnxRunner(probe, provider=provider, threads=threads, allow_tf32=allow_tf32, file=Path(model))
+    file = read_model_file(model)
+    probe = open_probe(file, layers=layers, inputs=inputs, masks=masks, half=half)
+    runner = OnnxRunner(probe, provider=provider, threads=threads, allow_tf32=allow_tf32, file=Path(model))
+    runner.stride_assumed = file.metadata is None and not inputs
+    return runner
 
 
 class Clips(list[Clip]):
@@ -116,7 +122,7 @@ def open_clips(
     Raises
     ------
     InputError
-        If there are no videos at `path`.
+        If there are no videos at `path`, or an argument does not apply to them or to the model.
 
     Examples
     --------
@@ -134,6 +140,15 @@ def list_requested(request: ClipRequest, runner: OutputRunner | Runner, cache: s
     from sdmetrics.clips.open import list_clips
 
     reads = reads_flow(runner.inputs)
+    if request.flow is not None and not reads:
+        raise InputError(f"flow is {request.flow}, but the model reads no optical flow; leave flow out")
     kept = Path(cache) if cache is not None and reads else None
     shape = ClipShape.read_by(runner.inputs, request.stride)
-    return Clips(list_clips(request, shape, kept, reads_flow=reads), request)
+    clips = Clips(list_clips(request, shape, kept, reads_flow=reads), request)
+    assumed = request.stride is None and shape.frames > 1 and getattr(runner, "stride_assumed", False)
+    if assumed and not is_generated(request.path):
+        note(
+            f"no stride is given, and the model's file has none: frames {shape.stride} apart are read. Pass --stride "
+            "(in Python, stride) to read others"
+        )
+    return clips

@@ -92,8 +92,10 @@ class RunSource:
         if clips is not None:
             # Folders and split belong to the clips that are replaced.
             before = source.request or ClipRequest(clips)
-            request = ClipRequest(str(clips), clips_per_video=before.clips_per_video, stride=before.stride)
-            dropped = tuple(name for name in ("videos", "split", "flow") if getattr(before, name) is not None)
+            cut = {"clips_per_video": before.clips_per_video, "stride": before.stride}
+            request = ClipRequest(str(clips)) if is_generated(clips) else ClipRequest(str(clips), **cut)
+            lost = ("videos", "split", "flow", *(cut if is_generated(clips) else ()))
+            dropped = tuple(name for name in lost if getattr(before, name) not in (None, 1))
             return replace(source, request=request, dropped=dropped)
         if source.request is None:
             raise InputError(f"the clips of {run} were not opened from a path; pass one with --clips CLIPS")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from sdmetrics._text import printable
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.generated.camouflage import camouflage_clips
 from sdmetrics.clips.generated.world import world_clips
@@ -13,7 +14,10 @@ from sdmetrics.errors import InputError
 
 WORLDS: Mapping[str, Callable[..., list[Clip]]] = {"world": world_clips, "camouflage": camouflage_clips}
 """For every name of a world the function that returns its clips, given their number, `frames`, `size` and `seed`."""
-NAMED = re.compile(r"(\w+):([1-9][0-9]*)(?::([0-9]+))?")
+LARGEST = 10_000
+"""Clips of a world by name: all of them are planned when they are opened, which takes up to a minute."""
+
+NAMED = re.compile(r"(\w+):([1-9][0-9]*)(?::([0-9]{1,18}))?")
 
 
 def is_generated(path: str | Path) -> bool:
@@ -46,8 +50,11 @@ def open_generated(
     numbers = NAMED.fullmatch(text)
     if not numbers:
         raise InputError(
-            f"{text} is not a generated world; use {world}:N or {world}:N:SEED, e.g. {world}:320 or {world}:320:7"
+            f"{printable(text)} is not a generated world; use {world}:N or {world}:N:SEED, e.g. {world}:320 or "
+            f"{world}:320:7"
         )
+    if len(numbers[2]) > len(str(LARGEST)) or int(numbers[2]) > LARGEST:
+        raise InputError(f"{printable(text)} is too large; allowed: 1 to {LARGEST} clips. Use fewer, or another seed")
     if clips_per_video > 1 or videos is not None:
         raise InputError(
             f"{text} is generated, with one clip per video; leave out clips_per_video and videos, and use a larger N"
