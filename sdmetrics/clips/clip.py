@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,9 @@ class Clip:
     mask_ends
         The places in the clip of the video's first and last annotated frame, where they are known: `()` if it has
         neither.
+    files
+        What the video is read from: the file, or its frames in order. Videos whose files have the same content become
+        one video when clips are listed.
 
     Examples
     --------
@@ -73,6 +77,7 @@ class Clip:
     load_masks: Callable[[], Masks] | None = None
     mask_stamp: str = ""
     mask_ends: tuple[int, ...] | None = None
+    files: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.id:
@@ -144,3 +149,29 @@ def checked(frames: Frames, clip_id: str) -> Frames:
             "expected uint8 of shape (T, H, W, 3), RGB, at least one frame"
         )
     return frames
+
+
+def listed_clips(clips: Iterable[Clip]) -> list[Clip]:
+    """Return clips as a list.
+
+    Raises
+    ------
+    InputError
+        If they are a path, or anything else is among them.
+
+    Examples
+    --------
+    >>> listed_clips("videos/")
+    Traceback (most recent call last):
+    sdmetrics.errors.InputError: clips is the path 'videos/'; open it first: open_clips('videos/', runner)
+    """
+    if isinstance(clips, str | Path):
+        path = str(clips)
+        raise InputError(f"clips is the path {path!r}; open it first: open_clips({path!r}, runner)")
+    if not isinstance(clips, Iterable):
+        raise InputError(f"clips is a {type(clips).__name__}; expected the clips of open_clips, or a list of Clip")
+    listed = list(clips)
+    for clip in listed:
+        if not isinstance(clip, Clip):
+            raise InputError(f"clips has a {type(clip).__name__} in it; expected only Clip, as open_clips returns")
+    return listed

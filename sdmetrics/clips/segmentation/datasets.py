@@ -119,6 +119,7 @@ def _clip(
         load_masks=partial(_load, partial(_masks, scored), video, chosen, size),
         mask_stamp="" if video.problem else f"{content_stamp(video.annotations_of(chosen))}; scored {scored}",
         mask_ends=stretch.ends,
+        files=() if video.problem else tuple(video.images),
     )
 
 

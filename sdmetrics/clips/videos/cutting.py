@@ -19,7 +19,8 @@ def cut(video: Footage, name: str, windows: Sequence[Window], label: str | None 
             segment = f"@{_exact(window.start or 0)}-{'' if window.end is None else _exact(window.end)}"
         clip_id = name + segment + number(window)
         load, flow = video.loader(window), partial(video.flow, window)
-        clips.append(Clip(clip_id, load, video=name, label=label, stamp=video.stamp(window), load_flow=flow))
+        stamp, files = video.stamp(window), video.files
+        clips.append(Clip(clip_id, load, video=name, label=label, stamp=stamp, load_flow=flow, files=files))
     return clips
 
 

@@ -41,6 +41,8 @@ class Footage:
         Why it cannot be read, if that is known.
     count
         Returns the number of frames of a video file.
+    file
+        The video file, if it is one.
     """
 
     read: Callable[[Window], Frames]
@@ -49,6 +51,12 @@ class Footage:
     given_flow: Callable[[Window], Flow] | None = None
     problem: str = ""
     count: Callable[[], int] | None = None
+    file: Path | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What the video is read from."""
+        return self.images if self.file is None else (self.file,)
 
     def loader(self, window: Window) -> Callable[[], Frames]:
         """Return a function that reads the frames of one window."""
@@ -111,7 +119,7 @@ def video_file(path: Path, size: tuple[int, int]) -> Footage:
         check_readable(path)
         return read_video(path, window, size)
 
-    return Footage(read, lambda window: f"{stamp}; {window}", count=lambda: _frame_count(path))
+    return Footage(read, lambda window: f"{stamp}; {window}", count=lambda: _frame_count(path), file=path)
 
 
 def frame_folder(images: Sequence[Path], size: tuple[int, int]) -> Footage:

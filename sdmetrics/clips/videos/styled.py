@@ -37,6 +37,7 @@ def styled_clips(root: Path, by_style: dict[str, dict[str, Footage]], windows: S
                 styled={style: same.loader(video, window) for style, video in videos.items()},
                 stamp="; ".join(video.stamp(window) for video in stamped),
                 load_flow=partial(first.flow, window) if has_flow else None,
+                files=tuple(file for video in stamped for file in video.files),
             )
             for window in windows
         ]
