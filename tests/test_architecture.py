@@ -16,8 +16,8 @@ FLOORS = (
     "_files  _progress  _reading",
     "metrics",
     "probes  clips.iso_boxes",
-    "clips.clip  clips.media  clips.request  clips.same_content  clips.sampling  clips.stamps  clips.truncation  clips.upright  "
-    "runners  torch.segmenters",
+    "clips.clip  clips.media  clips.request  clips.same_content  clips.sampling  clips.stamps  clips.truncation  "
+    "clips.upright  runners  torch.segmenters",
     "clips.decode  clips.views  clips.prefetch  exporters._graph  exporters._flax  exporters.architectures",
     "clips.flow  exporters._assembly  exporters._weights",
     "clips.videos  clips.styles  clips.generated  exporters._tensorflow",
