@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from sdmetrics.ablation.result import Ablation
 from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.analysis.results import Results
-from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.clip import Clip, listed_clips
 from sdmetrics.clips.styles.built_in import Style
 from sdmetrics.errors import InputError, MissingExtra, note
-from sdmetrics.loading.open import Clips
+from sdmetrics.loading.open import Clips, open_clips, open_model
 from sdmetrics.loading.run_source import RunSource
 from sdmetrics.report.page import write_report
+from sdmetrics.runners.opened import check_runner
 from sdmetrics.runners.protocols import Runner, model_description
+
+FLOW_FOLDER = "flow"
+"""Subfolder of a run for the estimated optical flow."""
 
 
 def analyze(
-    runner: Runner,
-    clips: Iterable[Clip],
+    runner: Runner | str | Path,
+    clips: Iterable[Clip] | str | Path,
     *,
     seed: int = 0,
     out: str | Path | None = None,
@@ -35,10 +38,10 @@ def analyze(
     Parameters
     ----------
     runner
-        Runs the model, see `open_model`.
+        Runs the model, see `open_model`; or the path of a model to open.
     clips
-        The clips, see `open_clips`. A clip that cannot be decoded is skipped, and listed in the results with the
-        reason.
+        The clips, see `open_clips`; or a path of clips to open. A clip that cannot be decoded is skipped, and listed in
+        the results with the reason.
     seed
         Random seed for style pairs and shuffles. The same seed and clip give the same views.
     out
@@ -69,14 +72,17 @@ def analyze(
     >>> import sdmetrics as sd
     >>> from sdmetrics.demo import demo_model
     >>> with demo_model("appearance") as path:
-    ...     runner = sd.open_model(path, provider="cpu")
-    >>> results = sd.analyze(runner, sd.open_clips("world:40", runner), batch=48)
+    ...     results = sd.analyze(path, "world:40", batch=48)
     >>> results.layer("stage4")["counts"]["static"] > results.layer("stage4")["counts"]["dynamic"]
     True
     """
-    listed = clips if isinstance(clips, Clips) else list(clips)
+    opened = open_model(runner) if isinstance(runner, str | Path) else runner
+    check_runner(opened)
+    if isinstance(clips, str | Path):
+        clips = open_clips(clips, opened, cache=None if out is None else Path(out) / FLOW_FOLDER)
+    listed = clips if isinstance(clips, Clips) else listed_clips(clips)
     results = measure_biases(
-        runner,
+        opened,
         listed,
         seed=seed,
         out=out,
@@ -87,15 +93,15 @@ def analyze(
         progress=progress,
     )
     if out is not None:
-        file = getattr(runner, "file", None)
+        file = getattr(opened, "file", None)
         request = listed.request if isinstance(listed, Clips) else None
         RunSource(None if file is None else str(file), request).save(out)
-        name = model_description(runner)["name"]
+        name = model_description(opened)["name"]
         ablation = _kept_ablation(out, results)
         try:
             write_report({name: results}, Path(out) / "report.html", ablations={name: ablation} if ablation else None)
         except MissingExtra as error:
-            warnings.warn(f"the run has no report.html: {error}", stacklevel=2)
+            note(f"the run has no report.html: {error}")
     return results
 
 

@@ -19,7 +19,7 @@ from sdmetrics.analysis.identity import Document, Identity, input_differences, s
 from sdmetrics.analysis.results import Results
 from sdmetrics.analysis.resume import resumed
 from sdmetrics.analysis.shards import slices
-from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.clip import Clip, listed_clips
 from sdmetrics.clips.prefetch import check_any_usable
 from sdmetrics.errors import InputError
 from sdmetrics.evaluation.class_scores import ScoreReader
@@ -28,6 +28,7 @@ from sdmetrics.evaluation.labels import class_indices
 from sdmetrics.metrics.bias import UnitBias
 from sdmetrics.metrics.classes import FACTORS
 from sdmetrics.metrics.removal_mask import dominant_factor
+from sdmetrics.runners.opened import check_runner
 from sdmetrics.runners.protocols import MaskedRunner, Outputs, model_description
 
 FRACTIONS = (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -112,7 +113,8 @@ def ablate(
     >>> [(row["factor"], row["difference"] < 0) for row in ablation.overall if row["against"] == "random"][:1]
     [('dynamic', True)]
     """
-    clips = list(clips)
+    check_runner(runner)
+    clips = listed_clips(clips)
     pieces = slices(clips)
     _validate(runner, clips, results, factors, fractions, repeats, seed, batch)
     ranked = _ranked(runner, results, layers)

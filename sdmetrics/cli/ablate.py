@@ -13,7 +13,6 @@ from sdmetrics.cli.app import app, console, print_skipped, resumable
 from sdmetrics.cli.conflicts import check_conflicts
 from sdmetrics.cli.options import (
     CLIPS_HELP,
-    FLOW_FOLDER,
     LABELS,
     LOGITS,
     MODEL_OUTPUT,
@@ -23,6 +22,7 @@ from sdmetrics.cli.options import (
     THREADS,
 )
 from sdmetrics.cli.tables import Estimate
+from sdmetrics.run import FLOW_FOLDER
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -95,7 +95,7 @@ def compare(runs: Mapping[str, Run]) -> Comparison:
     Raises
     ------
     InputError
-        If there are no runs, a run has no layers, or a folder has neither a run nor steps.
+        If there are no runs, a run is not one, a run has no layers, or a folder has neither a run nor steps.
 
     Examples
     --------
@@ -112,6 +112,8 @@ def compare(runs: Mapping[str, Run]) -> Comparison:
     >>> last["from"], last["to"], last["to_layer"], last["percent_static"] > 0, last["intervals"]
     ('motion', 'appearance', 'stage4', True, 'motion was not read from a folder')
     """
+    if not isinstance(runs, Mapping):
+        raise InputError(f"runs is a {type(runs).__name__}; expected runs by name, e.g. {{'a': RUN, 'b': RUN}}")
     if not runs:
         raise InputError("there are no runs; pass at least one")
     series = {name: tuple(_points(name, run)) for name, run in runs.items()}
@@ -201,6 +203,8 @@ def _points(name: str, run: Run) -> list[Point]:
             raise InputError(f"run {name!r} has no steps; pass at least one")
         loaded = [(step, *_loaded(each)) for step, each in sorted(run.items())]
         return [Point(name, step, results, folder) for step, results, folder in loaded]
+    if not isinstance(run, str | Path):
+        raise InputError(f"run {name!r} is a {type(run).__name__}; expected results, a folder, or either by step")
     steps = step_folders(Path(run))
     if steps and not (Path(run) / "results.json").exists():
         return _points(name, steps)

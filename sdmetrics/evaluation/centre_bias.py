@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics._files import write_json
-from sdmetrics.clips.clip import VOID, Clip, Masks
+from sdmetrics.clips.clip import VOID, Clip, Masks, listed_clips
 from sdmetrics.clips.prefetch import check_any_usable, usable_clips
 from sdmetrics.errors import InputError, require
 from sdmetrics.evaluation.overlap import foreground
@@ -100,7 +100,7 @@ def centre_bias(clips: Iterable[Clip], size: tuple[int, int] = SIZE, *, progress
     >>> bias.number, bias.map[0].tolist(), bias.map[1].tolist()
     (4.0, [0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0])
     """
-    clips = list(clips)
+    clips = listed_clips(clips)
     if not clips:
         raise InputError("there are no clips; pass at least one with segmentation masks")
     if min(size) < 2:

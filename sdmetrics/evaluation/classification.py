@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics._files import write_json
-from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.clip import Clip, listed_clips
 from sdmetrics.clips.prefetch import check_any_usable, usable_clips
 from sdmetrics.clips.render import Shown, feeds, plain, reordered
 from sdmetrics.clips.views import View
@@ -21,6 +21,7 @@ from sdmetrics.evaluation.class_scores import ScoreReader
 from sdmetrics.evaluation.labels import class_indices
 from sdmetrics.metrics.groups import group_of
 from sdmetrics.metrics.intervals import mean_replicates, with_interval
+from sdmetrics.runners.opened import check_runner
 from sdmetrics.runners.protocols import OutputRunner, circumstance_of, model_description
 
 SCHEMA = 1
@@ -127,7 +128,8 @@ def evaluate(
     >>> scores["in_order"]["top1"]["value"] > 0.9, scores["ratio"]["top1"]["value"] > 0.8
     (True, True)
     """
-    clips = list(clips)
+    check_runner(runner)
+    clips = listed_clips(clips)
     labels = class_indices(clips, classes)
     _validate(runner, clips, shuffle, seed, batch)
     label_of = dict(zip(map(id, clips), labels.tolist(), strict=True))

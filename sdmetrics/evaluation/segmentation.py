@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sdmetrics._files import write_json
-from sdmetrics.clips.clip import VOID, Clip, Masks
+from sdmetrics.clips.clip import VOID, Clip, Masks, listed_clips
 from sdmetrics.clips.prefetch import check_any_usable, usable_clips
 from sdmetrics.clips.render import Feeds, Shown, feeds, plain
 from sdmetrics.clips.views import View
@@ -22,6 +22,7 @@ from sdmetrics.evaluation.protocols import PROTOCOLS
 from sdmetrics.metrics.arrays import Floats
 from sdmetrics.metrics.groups import group_of
 from sdmetrics.metrics.intervals import mean_replicates, with_interval
+from sdmetrics.runners.opened import check_runner
 from sdmetrics.runners.protocols import OutputRunner, circumstance_of, model_description
 
 SCHEMA = 1
@@ -132,7 +133,8 @@ def evaluate_segmentation(
     >>> evaluate_segmentation(Bright(), [clip]).scores["miou"]
     {'value': 0.2, 'ci95': [None, None]}
     """
-    clips = list(clips)
+    check_runner(runner)
+    clips = listed_clips(clips)
     _validate(clips, protocol, threshold, batch)
     how = PROTOCOLS[protocol]
     above = how.threshold if threshold is None else threshold
