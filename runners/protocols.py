@@ -16,6 +16,12 @@ UnitMasks = Mapping[str, NDArray[np.float64]]
 Outputs = Mapping[str, NDArray[Any]]
 """The model's own outputs by name."""
 
+COARSE = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
+"""Machine epsilon of the precisions that are coarser than the float32 in which units come out."""
+
+TF32 = 2.0**-10
+"""Machine epsilon of TF32, in which a GPU may multiply float32."""
+
 
 class _ModelRunner(Protocol):
     """What all runners have in common.
@@ -68,6 +74,20 @@ def model_description(runner: _ModelRunner) -> dict[str, Any]:
     {'name': 'slowfast', 'precision': 'float32'}
     """
     return {"name": str(getattr(runner, "name", type(runner).__name__)), **runner.identity}
+
+
+def rounding_of(runner: _ModelRunner) -> float:
+    """Return the machine epsilon of the precision that a runner's model computes in; 0 if it is at least float32.
+
+    Units come out as float32, which does not tell.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> rounding_of(SimpleNamespace(identity={"precision": "float16"}, inputs=[]))
+    0.0009765625
+    """
+    return max(COARSE.get(str(runner.identity.get("precision")), 0.0), TF32 if runner.identity.get("tf32") else 0.0)
 
 
 def circumstance_of(runner: _ModelRunner) -> dict[str, Any]:

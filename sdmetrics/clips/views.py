@@ -47,7 +47,7 @@ class View:
 
 def clip_generator(seed: int, clip_id: str) -> np.random.Generator:
     """Return the random generator of one clip, which depends only on the seed and the clip's id."""
-    digest = hashlib.sha256(clip_id.encode()).digest()
+    digest = hashlib.sha256(clip_id.encode(errors="surrogatepass")).digest()  # a name that is no UTF-8
     return np.random.default_rng([seed, *np.frombuffer(digest, np.uint32)])
 
 

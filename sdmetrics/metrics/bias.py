@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError
+from sdmetrics.metrics._arguments import between, one_of
 from sdmetrics.metrics.arrays import Floats
 from sdmetrics.metrics.classes import COUNTS, FACTORS, PERCENTS
 from sdmetrics.metrics.estimators import ESTIMATORS, Stack, dead_units, layer_scores, percent, unit_scores
@@ -177,8 +178,7 @@ def unit_bias(factors: Mapping[str, Moments], threshold: float = 0.5, estimator:
     >>> units.scores["static"].tolist(), units.labels.tolist(), units.counts["dynamic"]
     ([-1.0], ['dynamic'], 1)
     """
-    if not -1 <= threshold <= 1:
-        raise InputError(f"threshold is {threshold}; expected: -1 to 1, the range of scores. The paper uses 0.5")
+    threshold = between("threshold", threshold, -1, 1, "The paper uses 0.5")
     everything = _Replicates(factors, estimator)
     scores = unit_scores(everything.factors, estimator)
     now = {factor: values[0] for factor, values in scores.items()}
@@ -203,11 +203,16 @@ class _Replicates:
     """The validated moments of every factor: first those of all groups, then without each non-empty group."""
 
     def __init__(self, factors: Mapping[str, Moments], estimator: str, variance_from: Sequence[Moments] = ()) -> None:
-        if estimator not in ESTIMATORS:
-            raise InputError(f"estimator is {estimator!r}; allowed: {', '.join(ESTIMATORS)}")
+        one_of("estimator", estimator, ESTIMATORS)
+        if not isinstance(factors, Mapping):
+            raise InputError(f"factors is a {type(factors).__name__}; expected: moments by name, {{'static': moments}}")
+        if not isinstance(variance_from, Sequence):
+            raise InputError(f"variance_from is a {type(variance_from).__name__}; expected: a sequence of moments")
         if not factors:
             raise InputError("factors is empty; pass the moments of at least one factor, e.g. {'static': moments}")
         for name in factors:
+            if not isinstance(name, str) or not name:
+                raise InputError(f"a factor is called {name!r}; expected: a text, e.g. 'static'")
             if name in RESERVED:
                 raise InputError(f"{name!r} is a reserved name and cannot be used for a factor; choose another")
         given: list[tuple[str, Moments]] = [*factors.items()]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
+from sdmetrics.errors import InputError
+
 GROUPS = 20
 
 
@@ -15,4 +17,7 @@ def group_of(video: str) -> int:
     >>> group_of("surfing.mp4") == group_of("surfing.mp4")
     True
     """
-    return int.from_bytes(hashlib.sha256(video.encode()).digest()[:8], "big") % GROUPS
+    if not isinstance(video, str):
+        raise InputError(f"video is a {type(video).__name__}; expected: the id of a video, a text")
+    # A file's name that is no UTF-8 has surrogates.
+    return int.from_bytes(hashlib.sha256(video.encode(errors="surrogatepass")).digest()[:8], "big") % GROUPS

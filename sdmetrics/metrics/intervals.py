@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sdmetrics.errors import InputError
+from sdmetrics.metrics._arguments import as_array, between, whole
 from sdmetrics.metrics.arrays import Floats
 from sdmetrics.metrics.moments import PairMoments
 
@@ -27,6 +29,8 @@ LARGEST_R = 1 - 2.0**-53
 
 def leave_one_out(groups: Sequence[PairMoments]) -> list[PairMoments]:
     """Return, for each group, the moments of all others, merged rather than subtracted to avoid cancellation."""
+    if not isinstance(groups, Sequence) or not groups or not all(isinstance(group, PairMoments) for group in groups):
+        raise InputError("groups are not moments by group; expected: a sequence with a PairMoments for each")
     empty = PairMoments(groups[0].units)
     before = accumulate(groups[:-1], PairMoments.merge, initial=empty)
     after = accumulate(groups[:0:-1], lambda later, group: group.merge(later), initial=empty)
@@ -53,7 +57,11 @@ def mean_replicates(values: ArrayLike, groups: NDArray[np.integer[Any]]) -> Floa
     >>> mean_replicates([1, 0, 0, 1], np.array([3, 3, 7, 8])).tolist()
     [0.5, 0.5, 0.6666666666666666, 0.3333333333333333]
     """
-    values = np.asarray(values, np.float64)
+    values, (groups, _) = _numbers("values", values), as_array("groups", groups)
+    if not values.ndim or groups.shape != values.shape[:1] or (groups.size and groups.dtype.kind not in "iu"):
+        raise InputError(
+            f"values has shape {values.shape}, groups {groups.shape} of {groups.dtype}; expected: a number for each row"
+        )
     selections = [np.full(len(values), True), *(groups != group for group in np.unique(groups))]
     with np.errstate(invalid="ignore"):
         return np.stack([values[selected].sum(axis=0) / selected.sum() for selected in selections])
@@ -85,6 +93,9 @@ def jackknife(replicates: Floats) -> tuple[Floats, Floats]:
     >>> round(float(low), 2), round(float(high), 2)
     (0.54, 4.46)
     """
+    replicates = _numbers("replicates", replicates)
+    if not replicates.ndim or not len(replicates):
+        raise InputError(f"replicates has shape {replicates.shape}; expected: (1 + groups, …)")
     estimate, left_out = replicates[0], replicates[1:]
     groups = len(left_out)
     if groups < MIN_GROUPS:
@@ -113,7 +124,8 @@ def correlation_jackknife(replicates: Floats) -> tuple[Floats, Floats]:
     Replicates are clipped to the floats next to ±1 and bounds there are returned as ±1: bounds are finite, and if all
     replicates are exactly 1, so are both bounds.
     """
-    ends = np.tanh(jackknife(np.arctanh(np.clip(replicates, -LARGEST_R, LARGEST_R))))
+    clipped = np.clip(_numbers("replicates", replicates), -LARGEST_R, LARGEST_R)
+    ends = np.tanh(jackknife(np.arctanh(clipped)))
     low, high = np.where(np.abs(ends) >= LARGEST_R, np.sign(ends), ends)
     return low, high
 
@@ -138,12 +150,22 @@ def with_interval(replicates: Floats, most: float = math.inf) -> dict[str, Any]:
     >>> with_interval(np.array([0.5, 0.4, 0.6, 0.5]), most=1)
     {'value': 0.5, 'ci95': [None, None]}
     """
+    replicates, most = _numbers("replicates", replicates), between("most", most, 0, math.inf, "")
+    if replicates.ndim != 1:
+        raise InputError(f"replicates has shape {replicates.shape}; expected: (1 + groups,)")
     ends = np.clip(jackknife(replicates), 0, most)
     value, *interval = (None if math.isnan(number) else float(number) for number in (replicates[0], *ends))
     return {"value": value, "ci95": interval}
 
 
-@cache
+def _numbers(name: str, values: ArrayLike) -> Floats:
+    """Return an argument as float64."""
+    array, _ = as_array(name, values)
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"{name} has dtype {array.dtype}; expected: numbers")
+    return array.astype(np.float64)
+
+
 def student_t(freedom: int, confidence: float = 0.95) -> float:
     """Return t such that a Student-distributed T satisfies |T| < t with the given confidence.
 
@@ -152,6 +174,13 @@ def student_t(freedom: int, confidence: float = 0.95) -> float:
     >>> round(student_t(19), 3)
     2.093
     """
+    freedom = whole("freedom", freedom, least=1)
+    return _quantile(freedom, between("confidence", confidence, 0, 1, "For 95 % pass 0.95"))
+
+
+@cache
+def _quantile(freedom: int, confidence: float) -> float:
+    """Return `student_t`, computed once."""
     low, high = 0.0, math.pi / 2
     for _ in range(80):
         middle = (low + high) / 2

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sdmetrics.errors import InputError
+from sdmetrics.errors import InputError, one_line
+from sdmetrics.metrics._arguments import as_array, between, whole
 from sdmetrics.metrics._kernels import advance
 from sdmetrics.metrics.arrays import Floats
 
@@ -73,48 +74,50 @@ class PairMoments:
     __hash__ = None  # type: ignore[assignment]  # mutable
 
     def __init__(self, units: int) -> None:
-        if units < 1:
-            raise InputError(f"units is {units}; expected at least 1")
         self.n = 0
         self.eps = 0.0
-        self._moments: Floats = np.zeros((len(MOMENTS), units))
+        self._moments: Floats = np.zeros((len(MOMENTS), whole("units", units, least=1)))
 
     @classmethod
-    def from_arrays(cls, z1: ArrayLike, z2: ArrayLike) -> PairMoments:
+    def from_arrays(cls, z1: ArrayLike, z2: ArrayLike, eps: float = 0.0) -> PairMoments:
         """Return the moments of pairs in memory.
 
         Parameters
         ----------
-        z1, z2
-            The pairs' first and second members, `(pairs, units)` each; see `update`.
+        z1, z2, eps
+            The pairs' first and second members, `(pairs, units)` each, and their precision; see `update`.
 
         Examples
         --------
         >>> PairMoments.from_arrays([[0.0, 1.0], [2.0, 1.0]], [[0.0, 1.0], [4.0, 2.0]]).m22.tolist()
         [8.0, 0.5]
         """
-        z1, z2 = _members(z1, z2)
+        z1, z2, eps = _members(z1, z2, eps)
         moments = cls(z1.shape[1])
-        moments.update(z1, z2)
+        moments.update(z1, z2, eps)
         return moments
 
-    def update(self, z1: ArrayLike, z2: ArrayLike) -> None:
+    def update(self, z1: ArrayLike, z2: ArrayLike, eps: float = 0.0) -> None:
         """Add a batch of pairs in place. If an error is raised, the moments are unchanged.
 
         Parameters
         ----------
         z1, z2
             The pairs' first and second members, `(pairs, units)` each: float16, float32 or float64, any
-            strides.
+            strides; or tensors of torch, bfloat16 too.
+        eps
+            Machine epsilon of the precision in which the values were computed, if it is coarser than their type:
+            2**-10 for activations of a float16 model that come as float32. What varies less is rounding noise.
 
         Raises
         ------
         NonFinite
             If a value is NaN, infinite or too large to be squared in float64.
         InputError
-            If the shapes do not match, or the arrays do not contain floats.
+            If the shapes do not match, the arrays do not contain floats or have masked values, or `eps` is not 0 to
+            0.5.
         """
-        z1, z2 = _members(z1, z2)
+        z1, z2, eps = _members(z1, z2, eps)
         rows, units = z1.shape
         if units != self.units:
             raise InputError(
@@ -122,7 +125,7 @@ class PairMoments:
             )
         if not rows:
             return
-        eps = max(self.eps, EPS[z1.itemsize], EPS[z2.itemsize])
+        eps = max(self.eps, eps, EPS[z1.itemsize], EPS[z2.itemsize])
         dtype = np.float64 if 8 in (z1.itemsize, z2.itemsize) else np.float32
         z1, z2 = np.ascontiguousarray(z1, dtype), np.ascontiguousarray(z2, dtype)
         moments = advance(z1, z2, self.n, self._moments)
@@ -146,6 +149,8 @@ class PairMoments:
         >>> first.merge(rest) == PairMoments.from_arrays([[0.0], [2.0]], [[1.0], [5.0]])
         True
         """
+        if not isinstance(other, PairMoments):
+            raise InputError(f"other is a {type(other).__name__}; expected: a PairMoments")
         if other.units != self.units:
             raise InputError(
                 f"moments of {self.units} and {other.units} units cannot be merged; merge moments of the same layer"
@@ -187,8 +192,8 @@ class PairMoments:
         try:
             n, eps = float(state["n"]), float(state["eps"])
             values = np.array(state["moments"], np.float64, order="C")
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"these are not stored moments ({error}); compute them again") from error
+        except Exception as error:  # anything may have been stored
+            raise InputError(f"these are not stored moments ({one_line(error)}); compute them again") from None
         if (
             values.ndim != 2
             or values.shape[0] != len(MOMENTS)
@@ -249,9 +254,10 @@ class PairMoments:
         return f"PairMoments(n={self.n}, units={self.units})"
 
 
-def _members(z1: ArrayLike, z2: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return both members as float arrays of the same shape `(pairs, units)`, after validating them."""
-    a, b = np.asarray(z1), np.asarray(z2)
+def _members(z1: ArrayLike, z2: ArrayLike, eps: float) -> tuple[NDArray[Any], NDArray[Any], float]:
+    """Return both members as float arrays of the same shape `(pairs, units)`, and their precision, all validated."""
+    eps = between("eps", eps, 0, 0.5, "float16 has 2**-10")
+    (a, eps1), (b, eps2) = as_array("z1", z1), as_array("z2", z2)
     for name, z in (("z1", a), ("z2", b)):
         if z.dtype.kind != "f" or z.itemsize not in EPS:
             raise InputError(
@@ -261,7 +267,7 @@ def _members(z1: ArrayLike, z2: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
             raise InputError(f"{name} has shape {z.shape}; expected: (pairs, units). Pool all other axes first")
     if a.shape != b.shape:
         raise InputError(f"z1 has shape {a.shape}, z2 {b.shape}; expected: equal shapes, where row i of both is pair i")
-    return a, b
+    return a, b, max(eps, eps1, eps2)
 
 
 def _first_bad_value(z1: NDArray[Any], z2: NDArray[Any]) -> NonFinite:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError
+from sdmetrics.metrics._arguments import between, one_of, whole
 from sdmetrics.metrics.arrays import Floats
 from sdmetrics.metrics.bias import UnitBias
 from sdmetrics.metrics.estimators import percent
@@ -68,11 +69,11 @@ def removal_mask(
     >>> removal_mask(units, factor="static", fraction=0.5).tolist()
     [0.0, 1.0]
     """
-    for name, value, allowed in (("method", method, METHODS), ("by", by, RANKINGS)):
-        if value not in allowed:
-            raise InputError(f"{name} is {value!r}; allowed: {', '.join(allowed)}")
-    if not 0 <= fraction <= 1:
-        raise InputError(f"fraction is {fraction}; expected: 0 to 1. For 10 % pass 0.1")
+    one_of("method", method, METHODS)
+    one_of("by", by, RANKINGS)
+    fraction = between("fraction", fraction, 0, 1, "For 10 % pass 0.1")
+    seed = whole("seed", seed, least=0)
+    _check_units(units)
     total = len(units.labels)
     count = half_up(fraction * total)
     rng = np.random.default_rng(seed)
@@ -119,10 +120,21 @@ def _bias(units: UnitBias, factor: str | None, method: str, by: str) -> Floats:
     defined, dominant = _defined(units), dominant_factor(units)
     if factor is None and method == "least":
         factor = dominant
-    if factor not in units.scores:
-        raise InputError(f"factor is {factor!r}; allowed: {', '.join(units.scores)}")
+    one_of("factor", factor, tuple(units.scores))
+    assert factor is not None
     ranked = percent(units.scores) if by == "softmax" else units.scores
     return np.where(defined, ranked[factor], np.nan)
+
+
+def _check_units(units: UnitBias) -> None:
+    """Raise an `InputError` unless the argument has a score of every factor for every unit."""
+    if not isinstance(units, UnitBias):
+        raise InputError(f"units is a {type(units).__name__}; expected: what unit_bias returns")
+    total = len(units.labels)
+    if not units.scores or any(np.shape(scores) != (total,) for scores in units.scores.values()):
+        raise InputError(
+            f"units has {total} labels and not as many scores for each factor; pass what unit_bias returns"
+        )
 
 
 def _defined(units: UnitBias) -> NDArray[np.bool_]:
