@@ -98,9 +98,8 @@ def as_array(name: str, value: Any) -> tuple[NDArray[Any], float]:  # noqa: ANN4
     except Exception as error:
         raise InputError(f"{name} is a {type(value).__name__} that cannot be an array: {one_line(error)}") from None
     if np.ma.is_masked(value):
-        raise InputError(
-            f"{name} is a masked array of which {int(np.ma.getmaskarray(value).sum())} values are masked; leave these pairs out"
-        )
+        masked = int(np.ma.getmaskarray(value).sum())
+        raise InputError(f"{name} is a masked array of which {masked} values are masked; leave these pairs out")
     return array, eps
 
 
