@@ -1,5 +1,6 @@
 """Does a video model look at motion, or only at single frames? Static and dynamic bias, by layer and unit."""
 
+from sdmetrics import _interrupts  # noqa: F401  first, so that Ctrl-C shows no traceback of the imports below
 from sdmetrics._version import __version__
 from sdmetrics.ablation.ablate import ablate
 from sdmetrics.ablation.result import Ablation

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from sdmetrics import _interrupts
 from sdmetrics._text import printable
 from sdmetrics.errors import InputError, MissingExtra
 
@@ -19,8 +20,11 @@ def main() -> None:
         _stop(f"the command needs {error.name}; install it: pip install 'static-dynamic-metrics[cpu]'")
     prepare_streams()
     try:
-        with notes_printed():
+        with _interrupts.raised(), notes_printed():
             sys.exit(app(standalone_mode=False))
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        sys.exit(130)
     except UsageError as error:
         _stop(usage_line(error))
     except (InputError, MissingExtra, OSError) as error:

@@ -99,6 +99,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     """
     check_shape(settings, {key: _SETTINGS.get(key, ANYTHING) for key in settings}, "settings")
     check_shape([item.get("name") for item in settings.get("inputs", [])], [str], "settings.inputs.name")
+    check_shape(settings.get("clips", {}).get("sha256", ""), str, "settings.clips.sha256")
 
 
 def _check_layer(layer: Mapping[str, Any]) -> None:

@@ -1,0 +1,66 @@
+"""Ctrl-C and SIGTERM end the command in one line, also while it is still being imported: a traceback helps nobody.
+
+`sdmetrics` imports this module before anything else. In a process that is not the command it does nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+WORDS = {signal.SIGINT: b"Interrupted.\n", signal.SIGTERM: b"Terminated. What was finished is kept.\n"}
+
+
+def leave_at_once() -> None:
+    """Let both signals end the process with a line, and without a traceback: there is nothing to clean up."""
+    for number in WORDS:
+        _handle(number, _leave)
+
+
+@contextmanager
+def raised() -> Iterator[None]:
+    """Let both signals raise an exception inside the block, so that temporary files are removed on the way out."""
+    before = {number: signal.getsignal(number) for number in WORDS}
+    _handle(signal.SIGINT, signal.default_int_handler)
+    _handle(signal.SIGTERM, _raise)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            _handle(number, handler)
+
+
+def _handle(number: signal.Signals, handler: signal.Handlers | object) -> None:
+    """Install a handler, unless the signal is ignored, as by `nohup`, or is none of Python's."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(number) not in (signal.SIG_IGN, None):
+        signal.signal(number, handler)  # type: ignore[arg-type]
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    """Print a line and end the process."""
+    # A second signal, or one that came while a line was printed, must not raise anything here.
+    os.write(2, WORDS[signal.Signals(number)])
+    os._exit(128 + number)
+
+
+def _raise(number: int, _: FrameType | None) -> None:
+    """Print a line and end the command; a second signal ends the process."""
+    signal.signal(number, signal.SIG_DFL)
+    os.write(2, WORDS[signal.Signals(number)])
+    raise SystemExit(128 + number)
+
+
+def _is_command() -> bool:
+    """Return whether this process runs the command `sdmetrics`, or `python -m sdmetrics`."""
+    program = Path(sys.argv[0]).name if sys.argv else ""
+    return program in ("sdmetrics", "sdmetrics.exe") or (program == "-m" and "sdmetrics" in sys.orig_argv)
+
+
+if _is_command():
+    leave_at_once()

@@ -1,0 +1,72 @@
+"""Ctrl-C and SIGTERM end a command in one line at any time, and leave no temporary file."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from sdmetrics.analysis.results import Results
+
+INTERRUPTED = "Interrupted.\n"
+TERMINATED = "Terminated. What was finished is kept.\n"
+
+
+def started(*arguments, launcher=(sys.executable, "-m", "sdmetrics")):
+    return subprocess.Popen(
+        [*launcher, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.parametrize("name", ["sdmetrics._interrupts", "numpy", "sdmetrics.run", "typer", "sdmetrics.cli.app"])
+@pytest.mark.parametrize(
+    ("number", "code", "line"), [(signal.SIGINT, 130, INTERRUPTED), (signal.SIGTERM, 143, TERMINATED)]
+)
+def test_a_signal_during_the_imports_is_one_line(name, number, code, line):
+    process = started("doctor", launcher=[sys.executable, "-X", "importtime", "-m", "sdmetrics"])
+    imported = ""
+    while not imported.rstrip().endswith(f" {name}"):
+        imported = process.stderr.readline()
+        assert imported, "the command ended first"
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert [line for line in err.splitlines(keepends=True) if not line.startswith("import time:")] == [line]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_analysis_that_is_ended_is_resumed(demo_model_file, tmp_path, number, code, command):
+    run = tmp_path / "run"
+    process = started("analyze", demo_model_file, "world:60", "-o", run, "--provider", "cpu", "--threads", 1)
+    while not list(run.glob("shards/[0-9]*.npz")) and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert "Traceback" not in err
+    said = "Interrupted. Run the same command again" in out if number == signal.SIGINT else err == TERMINATED
+    assert said, (out, err)
+    assert not list(run.rglob(".*"))
+    kept = {path: path.stat().st_mtime_ns for path in run.glob("shards/*.npz")}
+    assert command("analyze", demo_model_file, "world:60", "-o", run, "--provider", "cpu", "--batch", 48)[0] == 0
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert Results.load(run).clips["used"] == 60
+
+
+@pytest.fixture
+def demo_model_file():
+    from sdmetrics.demo import demo_model
+
+    with demo_model("motion") as path:
+        yield path
+
+
+def test_a_library_leaves_the_handlers_of_its_program_alone():
+    code = (
+        "import signal; handlers = lambda: [signal.getsignal(number) for number in (2, 15)]; before = handlers();"
+        "import sdmetrics; print(before == handlers())"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "True\n"
