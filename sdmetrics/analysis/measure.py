@@ -28,7 +28,7 @@ from sdmetrics.metrics.bias import unit_bias
 from sdmetrics.metrics.groups import GROUPS
 from sdmetrics.metrics.moments import PairMoments
 from sdmetrics.probes.inputs import to_shuffle
-from sdmetrics.runners.protocols import Runner, model_description
+from sdmetrics.runners.protocols import Runner, model_description, rounding_of
 
 Rendered = tuple[tuple[View, ...], list[Shown]]
 
@@ -166,11 +166,13 @@ class _Measurement:
         if len(ids) + len(shard.skipped) != clips:
             raise AssertionError(f"{len(ids)} used and {len(shard.skipped)} skipped clips do not add up to {clips}")
         shard.used = len(ids)
+        eps = rounding_of(self.runner)
         for layer, parts in units.items():
             if parts:
                 by_clip = np.concatenate(parts).reshape(len(ids), VIEWS_PER_CLIP, -1)
                 shard.moments[layer] = {
-                    factor: PairMoments.from_arrays(by_clip[:, i], by_clip[:, j]) for factor, (i, j) in PAIRS.items()
+                    factor: PairMoments.from_arrays(by_clip[:, i], by_clip[:, j], eps)
+                    for factor, (i, j) in PAIRS.items()
                 }
         return shard
 
