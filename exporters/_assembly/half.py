@@ -12,8 +12,9 @@ import numpy as np
 from sdmetrics.errors import InputError, one_line, require
 from sdmetrics.exporters._graph.nodes import element_types, fed_inputs
 from sdmetrics.probes.feeds import Arrays, example_feeds
+from sdmetrics.probes.graph_walk import subgraphs
 from sdmetrics.probes.inputs import ModelInput
-from sdmetrics.probes.onnx_file import set_nodes, sort_nodes, subgraphs
+from sdmetrics.probes.onnx_file import set_nodes, sort_nodes
 from sdmetrics.probes.placement import relative_error
 from sdmetrics.probes.session import open_session, run
 

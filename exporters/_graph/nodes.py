@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sdmetrics.errors import InputError, one_line, require
-from sdmetrics.probes.onnx_file import attribute, subgraphs
+from sdmetrics.probes.graph_walk import subgraphs
+from sdmetrics.probes.onnx_file import attribute
 
 if TYPE_CHECKING:
     import numpy as np

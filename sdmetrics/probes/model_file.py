@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdmetrics.probes.metadata import Metadata, metadata_of
-from sdmetrics.probes.onnx_file import complete_model, hash_files, parse_graph, read_model_bytes, weight_files
+from sdmetrics.probes.onnx_file import complete_model, hash_files, parse_graph, read_model_bytes
+from sdmetrics.probes.weight_files import weight_files
 
 if TYPE_CHECKING:
     from onnx import ModelProto

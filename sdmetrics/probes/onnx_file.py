@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdmetrics._files import replacing
+from sdmetrics._reading import read_bytes
 from sdmetrics.errors import InputError, one_line, require
+from sdmetrics.probes.graph_limits import check_graph, open_unknown_sizes
+from sdmetrics.probes.graph_walk import subgraphs
+from sdmetrics.probes.weight_files import external_tensors, weight_files
 
 if TYPE_CHECKING:
-    from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
+    from onnx import GraphProto, ModelProto, NodeProto
 
 LIMIT = 2**31 - 1
 """Bytes that one ONNX file without external data can hold."""
@@ -45,13 +49,19 @@ def load_model(path: Path) -> ModelProto:
 
 
 def read_model_bytes(path: Path) -> bytes:
-    """Return the bytes of a model's file."""
-    if not Path(path).is_file():
+    """Return the bytes of a model's file.
+
+    Raises
+    ------
+    InputError
+        If it is not an ordinary file, cannot be read, or is larger than an ONNX file can be.
+    """
+    path = Path(path)
+    if (path / "results.json").is_file():
+        raise InputError(f"model {path} is the folder of a run; pass the path of an ONNX file")
+    if path.is_dir() or not path.exists():
         raise InputError(f"model {path} does not exist or is not a file; pass the path of an ONNX file")
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"model {path} cannot be read ({one_line(error)}); check its permissions") from None
+    return read_bytes(path, LIMIT)
 
 
 def parse_graph(data: bytes, path: Path) -> ModelProto:
@@ -60,7 +70,7 @@ def parse_graph(data: bytes, path: Path) -> ModelProto:
     Raises
     ------
     InputError
-        If they are not ONNX; `path` names the file.
+        If they are not ONNX, or the graph is not one that a model can have; `path` names the file.
     """
     onnx = require("onnx", extra="cpu")
     stream = io.BytesIO(data)
@@ -74,6 +84,8 @@ def parse_graph(data: bytes, path: Path) -> ModelProto:
         raise InputError(
             f"model {path} is not an ONNX file; export it first, e.g. with sdmetrics.exporters.torch.export"
         )
+    check_graph(model, str(path))
+    open_unknown_sizes(model)
     return model
 
 
@@ -91,6 +103,9 @@ def complete_model(graph: ModelProto, path: Path) -> ModelProto:
         onnx.load_external_data_for_model(graph, str(path.parent))
     except Exception as error:
         raise InputError(f"model {path} has weights that cannot be read: {one_line(error)}") from None
+    # The runtime would look for what is left in the folder that it runs in.
+    if any(external_tensors(graph)):
+        raise InputError(f"model {path} keeps weights of a function in another file; save it with all weights inside")
     try:
         inlined: ModelProto = require("onnx.inliner", extra="cpu").inline_local_functions(graph)
         sort_nodes(inlined.graph)
@@ -146,35 +161,6 @@ def hash_files(files: Iterable[Path], digest: hashlib._Hash) -> str:
     return digest.hexdigest()
 
 
-def weight_files(model: ModelProto, path: Path) -> list[Path]:
-    """Return the files that hold the weights of the model at `path`, each proven to exist."""
-    files = external_files(model, path.parent)
-    for file in files:
-        if not file.is_file():
-            raise InputError(f"model {path} keeps weights in {file.name}, which is missing; put it beside the model")
-    return files
-
-
-def external_files(model: ModelProto, folder: Path) -> list[Path]:
-    """Return the files that hold the model's weights, each proven to be inside `folder`."""
-    onnx = require("onnx", extra="cpu")
-    locations = {
-        entry.value
-        for tensor in _tensors(model.graph)
-        if tensor.data_location == onnx.TensorProto.EXTERNAL
-        for entry in tensor.external_data
-        if entry.key == "location"
-    }
-    root = folder.resolve()
-    for location in sorted(locations):
-        if Path(location).is_absolute() or not (root / location).resolve().is_relative_to(root):
-            raise InputError(
-                f"the model keeps weights at {location!r}, outside its own folder, which is not followed; move them "
-                "beside the model and save it again"
-            )
-    return [root / location for location in sorted(locations)]
-
-
 def attribute(node: NodeProto, name: str, default: object) -> Any:  # noqa: ANN401 (as ONNX)
     """Return a node's attribute."""
     helper = require("onnx", extra="cpu").helper
@@ -201,31 +187,6 @@ def sort_nodes(graph: GraphProto) -> None:
     }
     if any(maker >= index for index, found in needs.items() for maker in found):
         set_nodes(graph, [graph.node[index] for index in TopologicalSorter(needs).static_order()])
-
-
-def subgraphs(node: NodeProto) -> Iterator[GraphProto]:
-    """Yield the graphs that a node (If, Loop, Scan) holds."""
-    for attribute in node.attribute:
-        yield from _graphs_of(attribute)
-
-
-def _graphs_of(attribute: AttributeProto) -> Iterator[GraphProto]:
-    """Yield the graphs that an attribute holds."""
-    if attribute.HasField("g"):
-        yield attribute.g
-    yield from attribute.graphs
-
-
-def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
-    """Yield every tensor stored in the graph."""
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
-            for inner in _graphs_of(attribute):
-                yield from _tensors(inner)
 
 
 def _all_reads(node: NodeProto) -> Iterator[str]:
