@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sdmetrics.errors import InputError
+from sdmetrics.exporters._assembly.adapt import adapt, clips_at_once
 from sdmetrics.exporters._assembly.batch_size import with_working_batch
-from sdmetrics.exporters._graph.describe_inputs import infer_inputs
+from sdmetrics.exporters._graph.ask_inputs import infer_inputs, options_of, suggested_inputs
+from sdmetrics.exporters._graph.describe_inputs import UNSCALED, check_inputs, raw_inputs
 from sdmetrics.exporters._graph.find_layers import candidates
+from sdmetrics.exporters._graph.guess_layout import SINGLE_FRAMES
 from sdmetrics.exporters._graph.tensor_shapes import known_shapes
+from sdmetrics.probes.held_inputs import HeldInput
+from sdmetrics.probes.inputs import ModelInput, reads_flow
 from sdmetrics.probes.metadata import Layer
 from sdmetrics.probes.model_file import ModelFile, read_model_file
-from sdmetrics.probes.session import fixed_batch
+
+FRAMES = 8
+"""Frames that are suggested where the model reads any number."""
 
 
 def list_layers(model: str | Path | ModelFile) -> list[Layer]:
@@ -42,32 +52,86 @@ def list_layers(model: str | Path | ModelFile) -> list[Layer]:
     """
     file = read_model_file(model)
     if file.metadata is None:
-        try:
-            inputs = infer_inputs(file.model)
-        except InputError:
-            return candidates(file.model)
-        loaded = with_working_batch(file.model, inputs)
-        return candidates(loaded, {item.name: item.layout for item in inputs}, known=known_shapes(loaded, inputs))
+        return _found_layers(file)
     if file.probe is not None:
         names = ", ".join(layer.name for layer in file.metadata.layers)
         raise InputError(f"{file.path} is a probe already; its layers are {names}")
     return list(file.metadata.layers)
 
 
+def _found_layers(file: ModelFile) -> list[Layer]:
+    """Return the layers of a file that declares none, for the inputs that are certain or else likely."""
+    inputs, _, reason = _presumed(file)
+    try:
+        check_inputs(file.model, inputs)
+        adapted = adapt(file.model, inputs)
+    except InputError:
+        return candidates(file.model)
+    try:
+        loaded = with_working_batch(adapted.model, adapted.inputs)
+    except InputError:
+        if reason:
+            return candidates(file.model)
+        raise
+    layouts = {item.name: item.layout for item in adapted.inputs}
+    return candidates(loaded, layouts, known=known_shapes(loaded, adapted.inputs))
+
+
+def _presumed(file: ModelFile) -> tuple[Sequence[ModelInput | HeldInput], str, str]:
+    """Return the inputs of a file, the options that the command line needs for them, and why they are not certain."""
+    try:
+        inputs = infer_inputs(file.model)
+    except InputError as error:
+        advice = suggested_inputs(file.model)
+        try:
+            return infer_inputs(file.model, advice), options_of(advice), str(error)
+        except InputError:
+            return (), options_of(advice), str(error)
+    return (*inputs,), "", ""
+
+
 def understood_inputs(model: str | Path | ModelFile) -> list[str]:
     """Return a line for every input of an ONNX file: how it is fed, or what has to be specified for that."""
     file = read_model_file(model)
-    declared = file.metadata
-    try:
-        inputs = declared.inputs if declared else infer_inputs(file.model)
-    except InputError as error:
-        return [str(error)]
-    batch = fixed_batch(file.model)
-    return [
+    if file.metadata is not None:
+        return [*map(fed_line, file.metadata.inputs), *(f"input {held}" for held in file.metadata.held)]
+    inputs, _, reason = _presumed(file)
+    if reason:
+        return [reason]
+    video = [item for item in inputs if isinstance(item, ModelInput)]
+    lines = [
+        f"{fed_line(item, clips_at_once(item, raw_inputs(file.model)[item.name].shape))}; if this is wrong, pass "
+        "--layout, --frames, --size, --mean, --std to sdmetrics probe"
+        for item in video
+    ]
+    if _single_images(video):
+        lines.append("it reads single images, which hold no motion; the frames of a clip can be fed to it one by one")
+    return lines
+
+
+def probe_command(file: ModelFile, layer: str) -> str:
+    """Return the command that builds a probe for a layer, with the options that the file needs."""
+    inputs, options, _ = _presumed(file) if file.metadata is None else (file.metadata.inputs, "", "")
+    video = [item for item in inputs if isinstance(item, ModelInput)]
+    if _single_images(video) and clips_at_once(video[0], raw_inputs(file.model)[video[0].name].shape) is None:
+        by_frame = replace(video[0], layout=SINGLE_FRAMES[video[0].layout][0], frames=FRAMES)
+        options = f"{options} --layout {by_frame.layout} --frames {by_frame.frames}".strip()
+    words = ["sdmetrics probe", shlex.quote(str(file.path)), "-l", shlex.quote(layer), options, "-o probe.onnx"]
+    return " ".join(filter(None, words))
+
+
+def _single_images(video: Sequence[ModelInput]) -> bool:
+    """Return whether a model reads one image at a time and nothing that moves."""
+    return len(video) == 1 and video[0].layout in SINGLE_FRAMES and not reads_flow(video)
+
+
+def fed_line(item: ModelInput, batch: int | None = None) -> str:
+    """Return how an input is fed."""
+    return (
         f"input {item.name}: {item.frames} frame(s) of {item.size[0]} × {item.size[1]} as {item.layout}"
         + ("" if item.source == "rgb" else f" from {item.source}")
+        + ("" if item.colours == "rgb" else f" in {item.colours}")
+        + ("" if item.limit is None else f" up to ±{item.limit:g} pixels")
+        + (", fed 0 to 255" if (item.mean, item.std) == (UNSCALED["mean"], UNSCALED["std"]) else "")
         + (f", {batch} clip(s) at once" if batch else "")
-        + ("" if declared else "; if this is wrong, pass --layout, --frames, --size, --mean, --std to sdmetrics probe")
-        + ("" if declared or len(inputs) == 1 else f", or --input '{item.name} source=flow …' for this input")
-        for item in inputs
-    ]
+    )

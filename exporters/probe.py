@@ -7,19 +7,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from sdmetrics._files import replacing
-from sdmetrics.errors import InputError
+from sdmetrics.errors import InputError, note
+from sdmetrics.exporters._assembly.adapt import adapt
 from sdmetrics.exporters._assembly.assemble import assemble
 from sdmetrics.exporters._assembly.batch_size import with_working_batch
 from sdmetrics.exporters._assembly.half import check_half, halve, precision
 from sdmetrics.exporters._assembly.verify import place_and_pool, verify_probe
-from sdmetrics.exporters._graph.describe_inputs import check_inputs, check_known, infer_inputs
+from sdmetrics.exporters._graph.ask_inputs import held_input, infer_inputs
+from sdmetrics.exporters._graph.describe_inputs import check_inputs, check_known
 from sdmetrics.exporters._graph.find_layers import candidates, find_layers
 from sdmetrics.exporters._graph.tensor_shapes import known_shapes
+from sdmetrics.probes.held_inputs import HeldInput
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.metadata import Layer, Metadata
 from sdmetrics.probes.model_file import ModelFile, read_model_file
 from sdmetrics.probes.onnx_file import check_model
+from sdmetrics.probes.session import fixed_batch
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -29,8 +35,8 @@ def build_probe(
     model: str | Path | ModelFile,
     path: str | Path,
     *,
-    layers: Sequence[str] | Mapping[str, int] | None = None,
-    inputs: Sequence[ModelInput] | None = None,
+    layers: Sequence[str] | Mapping[str, int | None] | None = None,
+    inputs: Sequence[ModelInput | HeldInput] | None = None,
     masks: bool = False,
     half: bool = False,
 ) -> Path:
@@ -52,8 +58,8 @@ def build_probe(
         in which they are not certain. Default: all that the model declares. If empty (`[]`), the probe has only the
         model's own outputs.
     inputs
-        How the model is fed. Default: as the model declares, else inferred from its shapes with the usual mean and
-        deviation.
+        How the model is fed: a `ModelInput` per input that is video, a `HeldInput` per input that is not and is held
+        still. Default: as the model declares, else inferred from its shapes with the usual mean and deviation.
     masks
         Whether units can be removed.
     half
@@ -95,8 +101,8 @@ def build_probe(
 def make_probe(
     model: str | Path | ModelFile,
     *,
-    layers: Sequence[str] | Mapping[str, int] | None = None,
-    inputs: Sequence[ModelInput] | None = None,
+    layers: Sequence[str] | Mapping[str, int | None] | None = None,
+    inputs: Sequence[ModelInput | HeldInput] | None = None,
     masks: bool = False,
     half: bool = False,
 ) -> bytes:
@@ -115,10 +121,14 @@ def make_probe(
         raise InputError(f"{file.path} is a probe already; use the model that it was made from")
     described = tuple(inputs) if inputs else describe_feeding(file)
     check_inputs(loaded, described)
+    adapted = adapt(loaded, described)
+    loaded, fed = adapted.model, adapted.inputs
     if declared is None:
-        loaded = with_working_batch(loaded, described)
-    requested = _choose(loaded, declared, described, layers, str(file.path))
-    placed, units = place_and_pool(loaded, requested, described)
+        loaded = with_working_batch(loaded, fed)
+    if (batch := fixed_batch(loaded)) is not None:
+        note(f"{file.path.name} reads {batch} clip(s) at once and no other number, so clips are run {batch} at a time")
+    requested = _choose(loaded, declared, fed, layers, str(file.path))
+    placed, units = place_and_pool(loaded, requested, fed)
     body = halve(loaded, file.path.name) if half else loaded
     raw = {layer.tensor for layer in declared.layers} if declared else set()
     outputs = [output.name for output in loaded.graph.output if output.name not in raw]
@@ -126,7 +136,7 @@ def make_probe(
     metadata = Metadata(
         kind="probe",
         name=file.path.stem,
-        inputs=described,
+        inputs=tuple(item for item in described if isinstance(item, ModelInput)),
         layers=tuple(placed),
         outputs=tuple(outputs),
         framework=declared.framework if declared else producer,
@@ -134,21 +144,22 @@ def make_probe(
         export_error=declared.export_error if declared else None,
         masks=masks,
         precision=precision(body),
+        held=adapted.held,
     )
     probe = assemble(body, metadata)
     check_model(probe, file.path.name)
     if half:
-        check_half(probe, units, described)
+        check_half(probe, units, fed)
     data: bytes = probe.SerializeToString()
-    verify_probe(data, loaded, described, outputs, units, masks, half)
+    verify_probe(data, loaded, fed, outputs, units, masks, half)
     return data
 
 
 def open_probe(
     model: str | Path | ModelFile,
     *,
-    layers: Sequence[str] | None = None,
-    inputs: Sequence[ModelInput] | None = None,
+    layers: Sequence[str] | Mapping[str, int | None] | None = None,
+    inputs: Sequence[ModelInput | HeldInput] | None = None,
     masks: bool = False,
     half: bool = False,
 ) -> bytes:
@@ -173,7 +184,7 @@ def describe_feeding(
     model: str | Path | ModelFile,
     by_input: Mapping[str, Mapping[str, Any]] | None = None,
     **fields: Any,  # noqa: ANN401 (fields of ModelInput)
-) -> tuple[ModelInput, ...]:
+) -> tuple[ModelInput | HeldInput, ...]:
     """Return how a model is fed: as its file declares, else inferred from its shapes with the usual mean and deviation.
 
     Parameters
@@ -181,45 +192,74 @@ def describe_feeding(
     model
         An ONNX file, or one that is already read.
     by_input
-        Fields of `ModelInput` by the name of an input; they take precedence over `fields`.
+        Fields of `ModelInput` by the name of an input; they take precedence over `fields`. With `constant`, a number or
+        an array, and perhaps `shape`, the input is held still (`HeldInput`).
     **fields
         Fields of `ModelInput` for all inputs; they take precedence over the file.
 
     Raises
     ------
     InputError
-        If an input's layout, frames or size are neither specified nor determined by its shape, or the model has no
-        input of a name in `by_input`.
+        If it is not certain how an input is fed, or the model has no input of a name in `by_input`.
     """
     file = read_model_file(model)
     if file.metadata is None:
         return infer_inputs(file.model, by_input, **fields)
     by_input = by_input or {}
     check_known(by_input, [item.name for item in file.metadata.inputs])
-    return tuple(replace(item, **{**fields, **by_input.get(item.name, {})}) for item in file.metadata.inputs)
+    return tuple(_redescribed(item, fields, by_input.get(item.name, {})) for item in file.metadata.inputs)
+
+
+def _redescribed(item: ModelInput, fields: Mapping[str, Any], own: Mapping[str, Any]) -> ModelInput | HeldInput:
+    """Return how a declared input is fed with some fields changed."""
+    if "constant" in own:
+        return held_input(item.name, own)
+    changed = {**fields, **own}
+    # Mean and deviation belong to the source.
+    scale = {"mean": (), "std": ()} if changed.get("source", item.source) != item.source else {}
+    return replace(item, **{**scale, **changed})
 
 
 def _lacking(
-    probe: Metadata, layers: Sequence[str], inputs: Sequence[ModelInput] | None, masks: bool, half: bool
+    probe: Metadata,
+    layers: Sequence[str] | Mapping[str, int | None],
+    inputs: Sequence[ModelInput | HeldInput] | None,
+    masks: bool,
+    half: bool,
 ) -> str | None:
     """Return in words what a probe lacks of what is requested, and the remedy; None if it lacks nothing."""
     remedy = "use the model that it was made from"
-    names = [layer.name for layer in probe.layers]
-    missing = [layer for layer in layers if layer not in names]
+    axes = {layer.name: layer.channel_axis for layer in probe.layers}
+    missing = [layer for layer in layers if layer not in axes]
     if missing:
-        return f"without the layer {missing[0]!r}; it has {', '.join(names)}. For other layers {remedy}"
+        return f"without the layer {missing[0]!r}; it has {', '.join(axes)}. For other layers {remedy}"
+    for name, axis in layers.items() if isinstance(layers, Mapping) else ():
+        if axis not in (None, axes[name]):
+            return f"with the channels of layer {name!r} in axis {axes[name]}; for another axis {remedy}"
     if masks and not probe.masks:
         return f"and has no masks; {remedy}, or build one with masks: sdmetrics probe MODEL --masks -o PROBE"
     if half and probe.precision != "float16":
         return f"and not in half precision; {remedy}"
-    return f"and fed in another way; {remedy}" if inputs and tuple(inputs) != probe.inputs else None
+    return f"and fed in another way; {remedy}" if inputs and not _fed_so(probe, inputs) else None
+
+
+def _fed_so(probe: Metadata, inputs: Sequence[ModelInput | HeldInput]) -> bool:
+    """Return whether a probe is fed as described."""
+    video = tuple(item for item in inputs if isinstance(item, ModelInput))
+    still = {item.name: item for item in inputs if isinstance(item, HeldInput)}
+    records = {record.name: record for record in probe.held}
+    return (
+        video == probe.inputs
+        and still.keys() == records.keys()
+        and all(still[name].described(np.dtype(held.dtype), held.shape) == held for name, held in records.items())
+    )
 
 
 def _choose(
     model: ModelProto,
     declared: Metadata | None,
     inputs: Sequence[ModelInput],
-    layers: Sequence[str] | Mapping[str, int] | None,
+    layers: Sequence[str] | Mapping[str, int | None] | None,
     file: str,
 ) -> list[Layer]:
     """Return the layers that are requested."""

@@ -8,6 +8,7 @@ import io
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +115,8 @@ class OnnxRunner:
             "precision": self.metadata.precision or "unknown",
             "tf32": allow_tf32,
             "layers": {layer.name: layer.axes for layer in self.metadata.layers},
+            # Probes without held inputs keep the identity that they had before there were any.
+            **({"held": [asdict(held) for held in self.metadata.held]} if self.metadata.held else {}),
         }
         self.circumstance = {
             "runtime": f"onnxruntime {ort.__version__}",

@@ -12,7 +12,8 @@ import numpy as np
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters._graph.nodes import Shape, element_types, fed_inputs, rename_uses, shapes
 from sdmetrics.probes.feeds import order_name
-from sdmetrics.probes.inputs import ModelInput
+from sdmetrics.probes.inputs import ModelInput, usual_scale
+from sdmetrics.probes.layouts import clips_first, transposition
 from sdmetrics.probes.metadata import Layer, Metadata, write_metadata
 from sdmetrics.probes.onnx_file import set_nodes
 from sdmetrics.probes.session import fixed_batch
@@ -111,10 +112,7 @@ class _Nodes:
 
 
 def _feed(nodes: _Nodes, item: ModelInput, dtype: int, batch: int | str) -> None:
-    """Add the nodes that feed one model input: frames are gathered in order, scaled, shifted and transposed.
-
-    Flow vectors are only gathered and transposed.
-    """
+    """Add the nodes that feed one model input: frames are gathered in order, scaled, shifted and transposed."""
     # The tensor gets another name, as a model input may be called `rgb`.
     tensor, order, (height, width) = f"sdmetrics/input/{item.name}", order_name(item), item.size
     rename_uses(nodes.graph, item.name, tensor)
@@ -136,17 +134,21 @@ def _feed(nodes: _Nodes, item: ModelInput, dtype: int, batch: int | str) -> None
     first = put("Reshape", [first, constant("column", [-1, 1])], "offset")
     flat = put("Reshape", [item.source, constant("flat_shape", [-1, height, width, channels])], "flat")
     chosen = put("Gather", [flat, put("Add", [order, first], "index")], "gathered", axis=0)
-    values = chosen
-    if not vectors:
-        std, mean = np.array(item.std), np.array(item.mean)
-        values = put("Cast", [values], "cast", to=nodes.onnx.TensorProto.FLOAT)
-        values = put("Mul", [values, constant("scale", 1 / (255 * std))], "scaled")
+    values = put("Cast", [chosen], "cast", to=nodes.onnx.TensorProto.FLOAT) if not vectors else chosen
+    if item.colours == "bgr":
+        values = put("Gather", [values, constant("bgr", [2, 1, 0])], "reversed", axis=-1)
+    if item.limit is not None:
+        values = put(
+            "Clip", [values, constant("lowest", -float(item.limit)), constant("highest", float(item.limit))], "clipped"
+        )
+    if not vectors or item.limit is not None or (item.mean, item.std) != usual_scale(item.source):
+        std, mean, one_is = np.array(item.std), np.array(item.mean), (item.limit or 1) if vectors else 255
+        values = put("Mul", [values, constant("scale", 1 / (one_is * std))], "scaled")
         values = put("Add", [values, constant("shift", -mean / std)], "shifted")
-    axes = "NTHWC"
-    if "T" not in item.layout:
-        axes = "NHWC"
+    layout = clips_first(item.layout)
+    if "T" not in layout:
         values = put("Reshape", [values, constant("frame_shape", [-1, height, width, channels])], "frame")
-    values = put("Transpose", [values], "transposed", perm=[axes.index(axis) for axis in item.layout])
+    values = put("Transpose", [values], "transposed", perm=transposition(layout))
     nodes.put("Cast", [values], tensor, to=dtype)
 
 

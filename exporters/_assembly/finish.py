@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdmetrics.errors import InputError
+from sdmetrics.exporters._assembly.adapt import adapt
 from sdmetrics.exporters._graph.axes import axis_of, label_axes
 from sdmetrics.exporters._graph.describe_inputs import check_inputs
 from sdmetrics.exporters._graph.find_layers import find_layers
@@ -78,10 +79,11 @@ def finish_export(
     check_inputs(model, inputs)
     check_model(model, path.name)
     _check_any_batch(model)
-    located = _located(model, shapes(model), inputs, layers)
+    read = adapt(model, inputs)
+    located = _located(read.model, shapes(read.model), read.inputs, layers)
     if any(layer.channel_axis is None for layer in located):
         # This runs the whole model once more without any optimisation, so it is done only where it is needed.
-        located = _located(model, known_shapes(model, inputs), inputs, layers)
+        located = _located(read.model, known_shapes(read.model, read.inputs), read.inputs, layers)
     chosen = find_layers(axes or list(layers), located, path.stem)
     placed = [
         place_batch(layer, together[layer.tensor], [values[layer.tensor] for values in alone]) for layer in chosen

@@ -3,51 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from sdmetrics.errors import InputError, require
+from sdmetrics.exporters._graph.guess_layout import frames_in_batch, guess_layout
 from sdmetrics.exporters._graph.nodes import Shape, fed_inputs, shapes
-from sdmetrics.probes.feeds import check_sources
+from sdmetrics.probes.feeds import check_sources, scaled
+from sdmetrics.probes.held_inputs import HeldInput
 from sdmetrics.probes.inputs import SOURCES, ModelInput
+from sdmetrics.probes.layouts import axes_of, laid_out_shape
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-LAYOUTS = ("NCTHW", "NTCHW", "NTHWC", "NCHW", "NHWC")
 FLOATS = ("FLOAT", "FLOAT16", "DOUBLE")
+WHOLE = ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64")
+UNSCALED = {"mean": (0.0, 0.0, 0.0), "std": (1 / 255, 1 / 255, 1 / 255)}
+"""How images are fed to an input of whole numbers, unless specified: from 0 to 255."""
+
+EXAMPLES = {"layout": "NCTHW", "frames": 8, "size": (224, 224)}
+"""What is suggested where nothing is known."""
+
+Fields = dict[str, Any]
 
 
-def guess_layout(shape: Shape, channels: int = 3) -> str | None:
-    """Return the only usual layout with this number of channels and as many axes as `shape`, or None.
+@dataclass(frozen=True)
+class Fed:
+    """An input of a file: its shape, None if the file does not state it, and its type by ONNX's name."""
 
-    Examples
-    --------
-    >>> guess_layout(("n", 3, 8, 224, 224)), guess_layout(("n", 3, 3, 224, 224))
-    ('NCTHW', None)
-    """
-    fitting = [layout for layout in LAYOUTS if len(layout) == len(shape) and shape[layout.index("C")] == channels]
-    return fitting[0] if len(fitting) == 1 else None
+    shape: Shape | None
+    kind: str = "FLOAT"
 
 
-def infer_inputs(
-    model: ModelProto,
-    by_input: Mapping[str, Mapping[str, Any]] | None = None,
-    **given: Any,  # noqa: ANN401 (fields of ModelInput)
-) -> tuple[ModelInput, ...]:
-    """Describe the inputs of a model that does not declare them, with the usual mean and deviation.
-
-    `given` are fields of `ModelInput` for all inputs, which take precedence over the shapes. `by_input` are fields by
-    the name of an input, which take precedence over both.
-
-    Raises
-    ------
-    InputError
-        If an input's layout, frames or size are neither specified nor determined by its shape, or the model has no
-        input of a name in `by_input`.
-    """
+def raw_inputs(model: ModelProto) -> dict[str, Fed]:
+    """Return the inputs of a file by name."""
+    onnx = require("onnx", extra="cpu")
     known = shapes(model)
-    fed = {value.name: known.get(value.name, ()) for value in fed_inputs(model.graph)}
-    return describe_inputs(fed, by_input, **given)
+    kinds = {
+        value.name: onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type)
+        if value.type.HasField("tensor_type")
+        else "no tensor"
+        for value in fed_inputs(model.graph)
+    }
+    return {name: Fed(known.get(name), kind) for name, kind in kinds.items()}
 
 
 def describe_inputs(
@@ -55,31 +57,78 @@ def describe_inputs(
     by_input: Mapping[str, Mapping[str, Any]] | None = None,
     **given: Any,  # noqa: ANN401 (fields of ModelInput)
 ) -> tuple[ModelInput, ...]:
-    """Describe model inputs with these names and shapes, as `infer_inputs` does for a file."""
-    check_known(by_input or {}, shapes)
-    inferred = []
-    for name, shape in shapes.items():
-        fields = {**given, **(by_input or {}).get(name, {})}
-        layout = fields.get("layout") or guess_layout(shape, SOURCES.get(fields.get("source", "rgb"), 3)) or ""
-        sizes = dict(zip(layout, shape, strict=False))
-        frames = fields.get("frames") or sizes.get("T", 1)
-        height, width = fields.get("size") or (sizes.get("H"), sizes.get("W"))
-        options = {
-            "layout": None if layout else "NCTHW",
-            "frames": None if layout and isinstance(frames, int) else "8",
-            "size": None if isinstance(height, int) and isinstance(width, int) else "224 224",
-        }
-        missing = {option: example for option, example in options.items() if example}
-        if missing:
-            command = " ".join(f"--{option} {example}" for option, example in missing.items())
-            fields_missing = ", ".join(f"{option}=…" for option in missing)
-            raise InputError(
-                f"model input {name!r} has shape {shape}, so {', '.join(missing)} cannot be inferred; specify them, "
-                f"e.g. sdmetrics probe MODEL {command}, or in Python inputs=[ModelInput({name!r}, {fields_missing})]"
-            )
-        described = {**fields, "frames": frames, "size": (height, width), "layout": layout}
-        inferred.append(ModelInput(name, **described))
-    return tuple(inferred)
+    """Describe video inputs with these names and shapes, with the usual mean and deviation.
+
+    `given` are fields of `ModelInput` for all inputs, which take precedence over the shapes. `by_input` are fields by
+    the name of an input, which take precedence over both.
+
+    Raises
+    ------
+    InputError
+        If an input's layout, frames or size are neither specified nor determined by its shape.
+    """
+    by_input = by_input or {}
+    check_known(by_input, shapes)
+    return tuple(
+        described_input(name, Fed(shape), {**given, **by_input.get(name, {})}) for name, shape in shapes.items()
+    )
+
+
+def described_input(name: str, fed: Fed, fields: Mapping[str, Any], model: ModelProto | None = None) -> ModelInput:
+    """Describe one video input; `model` is run if its batch may hold frames."""
+    complete = complete_fields(fed, fields, model)
+    missing = missing_fields(complete)
+    if missing:
+        command = " ".join(f"--{field} {_spaced(example)}" for field, example in missing.items())
+        in_python = ", ".join(f"{field}=…" for field in missing)
+        raise InputError(
+            f"model input {name!r} has shape {fed.shape or 'unknown'}, so {', '.join(missing)} cannot be inferred; "
+            f"specify them, e.g. sdmetrics probe MODEL {command}, or in Python "
+            f"inputs=[ModelInput({name!r}, {in_python})]"
+        )
+    return ModelInput(name, **complete)
+
+
+def complete_fields(fed: Fed, fields: Mapping[str, Any], model: ModelProto | None = None) -> Fields:
+    """Return the fields of a video input with what follows from its shape and type."""
+    shape, found = fed.shape or (), dict(fields)
+    channels = SOURCES.get(found.get("source", "rgb"), 3)
+    if not found.get("layout") and (layout := guess_layout(shape, channels)):
+        found["layout"] = layout
+        folded = frames_in_batch(model, shape, layout) if model is not None and not found.get("frames") else None
+        if folded:
+            found["layout"], found["frames"] = folded
+    if found.get("layout"):
+        found = {**_sizes(found["layout"], shape, channels), **found}
+    if fed.kind in WHOLE and found.get("source", "rgb") != "flow_vectors":
+        found = {**UNSCALED, **found}
+    return found
+
+
+def missing_fields(fields: Mapping[str, Any]) -> Fields:
+    """Return the fields that a description lacks, each with an example."""
+    return {name: example for name, example in EXAMPLES.items() if not fields.get(name)}
+
+
+def _sizes(layout: str, shape: Shape, channels: int) -> Fields:
+    """Return the frames and the size that a shape determines."""
+    try:
+        axes = axes_of(layout)
+    except ValueError:
+        return {}  # `ModelInput` says what is wrong with it
+    sizes = {"C": channels}
+    for axis, size in zip(axes, shape, strict=False):
+        rest = prod(sizes.get(letter, 1) for letter in axis if letter in "C")
+        unknown = axis.replace("C", "")
+        if len(unknown) == 1 and isinstance(size, int):
+            sizes[unknown] = size // rest
+    found: Fields = {} if "T" in layout and "T" not in sizes else {"frames": sizes.get("T", 1)}
+    return found | ({"size": (sizes["H"], sizes["W"])} if {"H", "W"} <= sizes.keys() else {})
+
+
+def _spaced(example: object) -> str:
+    """Return an example as it is typed after an option."""
+    return " ".join(map(str, example)) if isinstance(example, tuple) else str(example)
 
 
 def check_known(by_input: Iterable[str], inputs: Collection[str]) -> None:
@@ -89,30 +138,56 @@ def check_known(by_input: Iterable[str], inputs: Collection[str]) -> None:
             raise InputError(f"the model has no input {name!r}; its inputs: {', '.join(inputs)}")
 
 
-def check_inputs(model: ModelProto, inputs: Sequence[ModelInput]) -> None:
-    """Raise an `InputError` unless `inputs` describe every input of the model and fit its shapes."""
-    known = shapes(model)
-    names = [value.name for value in fed_inputs(model.graph)]
-    if sorted(names) != sorted(item.name for item in inputs):
+def check_inputs(model: ModelProto, inputs: Sequence[ModelInput | HeldInput]) -> None:
+    """Raise an `InputError` unless `inputs` describe every input of the model and fit its shapes and types."""
+    fed = raw_inputs(model)
+    if sorted(fed) != sorted(item.name for item in inputs):
         raise InputError(
-            f"the model's inputs are {names}, described are {[item.name for item in inputs]}; pass one ModelInput of "
-            "its name for every input"
+            f"the model's inputs are {list(fed)}, described are {[item.name for item in inputs]}; pass one ModelInput "
+            "of its name for every input, or a HeldInput for one that is not video"
         )
-    onnx = require("onnx", extra="cpu")
-    for value in fed_inputs(model.graph):
-        kind = onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type)
-        if kind not in FLOATS:
-            raise InputError(f"model input {value.name!r} is of type {kind}; expected one of {', '.join(FLOATS)}")
-    for item in inputs:
+    video = [item for item in inputs if isinstance(item, ModelInput)]
+    for item in video:
+        _check_type(item, fed[item.name].kind)
         sizes = {"C": item.channels, "T": item.frames, "H": item.size[0], "W": item.size[1]}
-        expected = ("N", *(sizes[axis] for axis in item.layout[1:]))
-        shape = known.get(item.name, expected)
-        fits = len(shape) == len(expected) and all(
-            not isinstance(has, int) or has == needs for has, needs in zip(shape[1:], expected[1:], strict=True)
+        expected = laid_out_shape(item.layout, sizes)
+        per_row = [prod(sizes.get(letter, 1) for letter in axis) for axis in axes_of(item.layout)]
+        shape = fed[item.name].shape
+        fits = shape is None or (
+            len(shape) == len(expected)
+            and all(
+                not isinstance(has, int) or (has == needs if needs is not None else has % rows == 0)
+                for has, needs, rows in zip(shape, expected, per_row, strict=True)
+            )
         )
         if not fits:
+            shown = tuple(
+                needs if needs is not None else "N" if rows == 1 else f"{rows}*N"
+                for needs, rows in zip(expected, per_row, strict=True)
+            )
             raise InputError(
                 f"model input {item.name!r} has the shape {shape}; as described ({item.layout}) it would be fed "
-                f"{expected}. Fix its layout, frames or size"
+                f"{shown}. Fix its layout, frames or size"
             )
-    check_sources(inputs)
+    check_sources(video)
+
+
+def _check_type(item: ModelInput, kind: str) -> None:
+    """Raise an `InputError` unless an input's type holds the numbers that it is fed."""
+    if kind in FLOATS:
+        return
+    if kind not in WHOLE:
+        raise InputError(
+            f"model input {item.name!r} is of type {kind}; expected one of {', '.join(FLOATS)} or an integer type. If "
+            f"it is not video, hold it still: --input '{item.name} constant=0'"
+        )
+    if item.source == "flow_vectors":
+        raise InputError(f"model input {item.name!r} is of type {kind}, which cannot hold flow vectors")
+    ends = scaled(np.array([[0] * item.channels, [255] * item.channels], np.uint8), item)
+    limits = np.iinfo(kind.lower())
+    lowest, highest = float(np.round(ends).min()), float(np.round(ends).max())
+    if lowest < limits.min or highest > limits.max or min((ends[1] - ends[0]).tolist()) < 254.9:
+        raise InputError(
+            f"model input {item.name!r} is of type {kind}; with the mean {item.mean} and the std {item.std} it would "
+            f"be fed whole numbers from {lowest:g} to {highest:g}. Leave out mean and std to feed 0 to 255"
+        )

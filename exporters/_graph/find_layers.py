@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sdmetrics.errors import InputError, require, suggest
 from sdmetrics.exporters._graph.axes import axis_of, label_axes
-from sdmetrics.exporters._graph.describe_inputs import guess_layout
+from sdmetrics.exporters._graph.guess_layout import guess_layout
 from sdmetrics.exporters._graph.layer_candidates import worth_listing
 from sdmetrics.exporters._graph.module_scopes import module_outputs
 from sdmetrics.exporters._graph.nodes import Shape, element_types, fed_inputs, shapes
@@ -69,8 +70,10 @@ def _whole_numbers(model: ModelProto) -> set[str]:
     return {name for name, kind in element_types(model).items() if numpy_type(kind).kind in "biu"}
 
 
-def find_layers(requested: Sequence[str] | Mapping[str, int], offered: Sequence[Layer], file: str) -> list[Layer]:
-    """Return the requested layers, by name or by tensor. A mapping specifies their channel axes.
+def find_layers(
+    requested: Sequence[str] | Mapping[str, int | None], offered: Sequence[Layer], file: str
+) -> list[Layer]:
+    """Return the requested layers, by name or by tensor. A mapping specifies their channel axes, None where certain.
 
     Raises
     ------
@@ -88,12 +91,14 @@ def find_layers(requested: Sequence[str] | Mapping[str, int], offered: Sequence[
         layer = by_name[name]
         if layer.tensor in [other.tensor for other in found]:
             raise InputError(f"layers {list(requested)} name the tensor {layer.tensor!r} twice; name it once")
-        if isinstance(requested, Mapping):
-            layer = dataclasses.replace(layer, channel_axis=requested[name])
+        axis = requested[name] if isinstance(requested, Mapping) else None
+        if axis is not None:
+            layer = dataclasses.replace(layer, channel_axis=axis)
         if layer.channel_axis is None:
+            likely = max(len(layer.shape) - 1, 1)
             raise InputError(
-                f"which axis of layer {name!r} (shape {layer.shape}) holds the channels is not certain; specify it: "
-                f"layers={{{name!r}: axis}}"
+                f"which axis of layer {name!r} (shape {layer.shape}) holds the channels is not certain; specify it, "
+                f"e.g. --layer {shlex.quote(f'{name} axis={likely}')}, in Python layers={{{name!r}: {likely}}}"
             )
         found.append(layer)
     return found

@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from sdmetrics.cli.app import app, console, print_skipped, resumable
+from sdmetrics.cli.input_option import parse_layers
 from sdmetrics.cli.options import (
     BATCH,
     CLIP_STRIDE,
     CLIPS,
     FLOW,
-    FLOW_FOLDER,
     HALF,
     LAYER,
     MODEL,
@@ -69,10 +69,13 @@ def analyze(
     """Measure the static and dynamic biases of a model's layers and units, and write a report."""
     from sdmetrics.clips.styles.networks import open_styles
     from sdmetrics.loading.open import open_clips, open_model
+    from sdmetrics.run import FLOW_FOLDER
     from sdmetrics.run import analyze as run_analysis
 
     out = out or Path("runs") / model.stem
-    runner = open_model(model, layers=layer, provider=provider, threads=threads, half=half, allow_tf32=tf32)
+    runner = open_model(
+        model, layers=parse_layers(layer), provider=provider, threads=threads, half=half, allow_tf32=tf32
+    )
     described = {**runner.identity, **runner.circumstance}
     console.print("running on {provider} in {precision}, {threads} threads, {runtime}".format(**described))
     listed = open_clips(

@@ -15,14 +15,15 @@ from sdmetrics.cli.options import (
     SIZE,
     STD,
     STRIDE,
-    Channels,
+    NumbersCommand,
     given_options,
+    parse_numbers,
 )
 from sdmetrics.cli.tables import plain_table
 from sdmetrics.errors import InputError
 
 
-@app.command()
+@app.command(cls=NumbersCommand)
 def export(
     name: Annotated[
         str | None,
@@ -55,9 +56,9 @@ def export(
     layout: Annotated[str | None, LAYOUT] = None,
     frames: Annotated[int | None, FRAMES] = None,
     stride: Annotated[int | None, STRIDE] = None,
-    size: Annotated[tuple[int, int] | None, SIZE] = None,
-    mean: Annotated[Channels | None, MEAN] = None,
-    std: Annotated[Channels | None, STD] = None,
+    size: Annotated[str | None, SIZE] = None,
+    mean: Annotated[str | None, MEAN] = None,
+    std: Annotated[str | None, STD] = None,
 ) -> None:
     """Export a named architecture or a saved Keras model to an ONNX file that declares its layers and inputs.
 
@@ -82,7 +83,7 @@ def export(
         return
     if name is None:
         raise InputError("expected an architecture or a saved model; see sdmetrics export --list")
-    fields = given_options(layout=layout, frames=frames, stride=stride, size=size, mean=mean, std=std)
+    fields = given_options(layout=layout, frames=frames, stride=stride) | parse_numbers(size=size, mean=mean, std=std)
     saved = name not in catalogue.ARCHITECTURES and is_saved(Path(name))
     if saved and (checkpoint or pretrained):
         raise InputError(f"{name} contains its own weights; drop --checkpoint and --pretrained")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +13,7 @@ from sdmetrics.cli.tables import plain_table
 @app.command()
 def layers(model: Annotated[Path, MODEL]) -> None:
     """List the layers of a model that can be measured."""
-    from sdmetrics.exporters.layers import list_layers, understood_inputs
+    from sdmetrics.exporters.layers import list_layers, probe_command, understood_inputs
     from sdmetrics.probes.model_file import read_model_file
 
     file = read_model_file(model)
@@ -31,11 +30,10 @@ def layers(model: Annotated[Path, MODEL]) -> None:
     for line in understood_inputs(file):
         console.print(line, soft_wrap=True)
     if listed:
-        example = f"sdmetrics probe {shlex.quote(str(model))} -l {shlex.quote(listed[-1].name)} -o probe.onnx"
-        console.print(f"next: {example}", soft_wrap=True)
+        console.print(f"next: {probe_command(file, listed[-1].name)}", soft_wrap=True)
     else:
         console.print(
-            "found no layer whose channel axis is certain; name a tensor and its axis in Python: "
-            "build_probe(MODEL, PROBE, layers={TENSOR: AXIS})",
+            "found no layer whose channel axis is certain; name a tensor and its axis: sdmetrics probe MODEL "
+            "-l 'TENSOR axis=1' -o probe.onnx",
             soft_wrap=True,
         )

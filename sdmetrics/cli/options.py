@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
+import click
 import typer
+from typer.core import TyperCommand
 
-Channels = tuple[float, float, float]
+from sdmetrics.cli.input_option import numbers
+from sdmetrics.errors import InputError
 
 RUN = typer.Argument(help="Folder of a run.", show_default=False)
 MODEL = typer.Argument(help="ONNX file: exported by sdmetrics, a probe, or any other.", show_default=False)
@@ -16,23 +21,32 @@ CLIPS_HELP = (
 )
 CLIPS = typer.Argument(help=CLIPS_HELP, show_default=False)
 LAYER = typer.Option(
-    "--layer", "-l", help="Layer to measure; repeat for several. Default: the layers that the file declares."
+    "--layer",
+    "-l",
+    help="Layer to measure; repeat for several. 'NAME axis=2' specifies the axis of its channels, where the file "
+    "leaves it open. Default: the layers that the file declares.",
 )
 HALF = typer.Option(
     "--half", help="Run the model's body in float16; scaling, pooling and moments keep their precision."
 )
-LAYOUT = typer.Option(help="Order of the input's axes, e.g. NCTHW, NTCHW or NTHWC.")
+LAYOUT = typer.Option(
+    help="Order of the input's axes, e.g. NCTHW, NTCHW or NTHWC; NT,C,H,W if the batch holds the frames of all clips, "
+    "N1CTHW with an axis of one, CTHW without a batch."
+)
 FRAMES = typer.Option(min=1, help="Number of frames that the model reads.")
 STRIDE = typer.Option(min=1, help="Distance between these frames in the video, in frames.")
-SIZE = typer.Option(help="Height and width of the input, in pixels.")
-MEAN = typer.Option(help="Mean per RGB channel, for values from 0 to 1.")
-STD = typer.Option(help="Standard deviation per RGB channel, for values from 0 to 1.")
+SIZE = typer.Option(metavar="H W", help="Height and width of the input, in pixels.")
+MEAN = typer.Option(metavar="R G B", help="Mean per channel, for values from 0 to 1.")
+STD = typer.Option(metavar="R G B", help="Standard deviation per channel, for values from 0 to 1.")
+COLOURS = typer.Option(help="Order of the channels that the model reads: rgb or bgr. Default: rgb.")
 INPUT = typer.Option(
     "--input",
     help="Settings for one model input: its name, then FIELD=VALUE pairs; repeat for each input. Fields: source (rgb; "
-    "flow, colour-coded optical flow; flow_vectors, optical flow in two channels), layout, frames, stride, size, mean "
-    "and std. Fields that are left out fall back to the options above. "
-    "Example: --input 'flow source=flow frames=1 mean=0.5,0.5,0.5'.",
+    "flow, colour-coded optical flow; flow_vectors, optical flow in two channels), layout, frames, stride, size, mean, "
+    "std, colours, and for flow_vectors limit: vectors up to ± this number of pixels are fed as -1 to 1. Fields that "
+    "are left out fall back to the options above. An input that is not video is held still with constant (a number, "
+    "zeros, ones or a .npy file) and perhaps shape (N: the clips). Examples: "
+    "--input 'flow source=flow_vectors limit=20', --input 'input_ids constant=0 shape=1,77'.",
     show_default=False,
 )
 SEED = typer.Option(min=0, help="Random seed for style pairs and shuffles.")
@@ -52,8 +66,6 @@ SPLIT = typer.Option(
     "data set's own splits, e.g. val. Default: every annotated video.",
     show_default=False,
 )
-FLOW_FOLDER = "flow"
-"""Subfolder of a run for the estimated optical flow."""
 FLOW = typer.Option(
     help="Folder of the optical flow, for clips with segmentation masks or folders of frames: one file per image "
     "(.flo, KITTI's PNG or colour-coded). Default: the flow is estimated; for style folders, from a sibling folder "
@@ -88,6 +100,59 @@ PROTOCOL = typer.Option(
     show_default=False,
 )
 FIGURES = typer.Option(help="Folder for the figures as PNG and SVG. Default: none are written.", show_default=False)
+
+
+COUNTS = {"--size": (int, (2,)), "--mean": (float, (3, 2)), "--std": (float, (3, 2))}
+"""Options that take several numbers, with spaces or commas between them."""
+
+
+class NumbersCommand(TyperCommand):
+    """A command whose options of several numbers take them with spaces or with commas."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Join the numbers that follow such an option."""
+        return super().parse_args(ctx, join_numbers(args))
+
+
+def join_numbers(args: Sequence[str]) -> list[str]:
+    """Return the words of a command line with the numbers of each option of several numbers in one word.
+
+    Examples
+    --------
+    >>> join_numbers(["m.onnx", "--size", "64", "64", "--mean", "0.5,0.5,0.5", "8"])
+    ['m.onnx', '--size', '64,64', '--mean', '0.5,0.5,0.5', '8']
+    """
+    joined: list[str] = []
+    missing = 0
+    for word in args:
+        number = re.fullmatch(r"[-+.\deE,]+", word) is not None
+        if missing and number and joined[-1] not in COUNTS:
+            joined[-1] += f",{word}"
+        else:
+            joined.append(word)
+        left = max(0, missing - len(word.split(","))) if number else 0
+        missing = max(COUNTS[word][1]) if word in COUNTS else left
+    return joined
+
+
+def parse_numbers(**texts: str | None) -> dict[str, tuple[Any, ...]]:
+    """Return the numbers of the options that were passed, by their names.
+
+    Raises
+    ------
+    InputError
+        If an option has another number of numbers than it needs, or something else.
+    """
+    found = {}
+    for name, text in texts.items():
+        kind, counts = COUNTS[f"--{name}"]
+        try:
+            found[name] = None if text is None else numbers(kind, *counts)(text)
+        except (ValueError, OverflowError):
+            raise InputError(
+                f"--{name} is {text!r}; expected {counts[0]} numbers, with spaces or commas between them"
+            ) from None
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def given_options(**options: object) -> dict[str, Any]:

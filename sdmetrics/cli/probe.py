@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sdmetrics.cli.app import app, console
-from sdmetrics.cli.input_option import parse_inputs
+from sdmetrics.cli.input_option import parse_inputs, parse_layers
 from sdmetrics.cli.options import (
+    COLOURS,
     FRAMES,
     HALF,
     INPUT,
@@ -20,12 +22,13 @@ from sdmetrics.cli.options import (
     SIZE,
     STD,
     STRIDE,
-    Channels,
+    NumbersCommand,
     given_options,
+    parse_numbers,
 )
 
 
-@app.command()
+@app.command(cls=NumbersCommand)
 def probe(
     model: Annotated[Path, MODEL],
     out: Annotated[Path, typer.Option("--out", "-o", help="Probe to write.")],
@@ -37,9 +40,10 @@ def probe(
     layout: Annotated[str | None, LAYOUT] = None,
     frames: Annotated[int | None, FRAMES] = None,
     stride: Annotated[int | None, STRIDE] = None,
-    size: Annotated[tuple[int, int] | None, SIZE] = None,
-    mean: Annotated[Channels | None, MEAN] = None,
-    std: Annotated[Channels | None, STD] = None,
+    size: Annotated[str | None, SIZE] = None,
+    mean: Annotated[str | None, MEAN] = None,
+    std: Annotated[str | None, STD] = None,
+    colours: Annotated[str | None, COLOURS] = None,
     described: Annotated[list[str] | None, INPUT] = None,
 ) -> None:
     """Convert a model to a probe: an ONNX file with video frames in and pooled units out.
@@ -48,11 +52,24 @@ def probe(
     sdmetrics layers MODEL) and specify whatever the input shape does not determine: layout, frames, stride, size, mean,
     std. Use --input once per input if there are several.
     """
+    from sdmetrics.exporters.layers import fed_line
     from sdmetrics.exporters.probe import build_probe, describe_feeding
+    from sdmetrics.probes.inputs import ModelInput, reads_flow
     from sdmetrics.probes.model_file import read_model_file
 
-    fields = given_options(layout=layout, frames=frames, stride=stride, size=size, mean=mean, std=std)
+    fields = given_options(layout=layout, frames=frames, stride=stride, colours=colours)
+    fields |= parse_numbers(size=size, mean=mean, std=std)
     file = read_model_file(model)
     inputs = describe_feeding(file, parse_inputs(described or []), **fields)
-    path = build_probe(file, out, layers=layer, inputs=inputs, masks=masks, half=half)
+    path = build_probe(file, out, layers=parse_layers(layer), inputs=inputs, masks=masks, half=half)
+    video = [item for item in inputs if isinstance(item, ModelInput)]
+    for item in video:
+        console.print(fed_line(item), soft_wrap=True)
     console.print(f"probe: {path}", soft_wrap=True)
+    if reads_flow(video) or any(item.frames > 1 for item in video):
+        console.print(f"next: sdmetrics analyze {shlex.quote(str(path))} world:40", soft_wrap=True)
+    else:
+        console.print(
+            "it reads a single frame, which shows no motion, so its biases cannot be measured; evaluate can use it",
+            soft_wrap=True,
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from sdmetrics.clips.generated.names import is_generated
 from sdmetrics.clips.request import ClipRequest
 from sdmetrics.clips.sampling import ClipShape
 from sdmetrics.errors import InputError, note
+from sdmetrics.probes.held_inputs import HeldInput
 from sdmetrics.probes.inputs import ModelInput, reads_flow
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 def open_model(
     model: str | Path,
     *,
-    layers: Sequence[str] | None = None,
-    inputs: Sequence[ModelInput] | None = None,
+    layers: Sequence[str] | Mapping[str, int | None] | None = None,
+    inputs: Sequence[ModelInput | HeldInput] | None = None,
     provider: str = "auto",
     threads: int | None = None,
     half: bool = False,
@@ -38,9 +39,9 @@ def open_model(
     layers
         The layers to measure. Default: those that the file declares; `sdmetrics layers MODEL` lists candidates. Pass an
         empty tuple to open the model without layers, e.g. for `evaluate`. A probe keeps all of its layers and must
-        have those named.
+        have those named. A mapping specifies their channel axes, where the file leaves them open.
     inputs
-        How the model's inputs are fed. Default: as the file declares.
+        How the model's inputs are fed; a `HeldInput` for one that is not video. Default: as the file declares.
     provider
         `"auto"` (CUDA if it loads, else the CPU), `"cpu"` or `"cuda"`.
     threads

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError
 from sdmetrics.probes.inputs import SOURCES, ModelInput
+from sdmetrics.probes.layouts import lay_out
 
 Arrays = Mapping[str, NDArray[Any]]
 """Arrays by name."""
@@ -73,9 +74,12 @@ def select(feeds: Feeds, clips: slice) -> dict[str, NDArray[Any]]:
 
 
 def prepare(feeds: Feeds, inputs: Sequence[ModelInput]) -> dict[str, NDArray[Any]]:
-    """Return what the model itself reads: frames in order, scaled, shifted and transposed, float32.
+    """Return what the model itself reads: frames in order, scaled, shifted and laid out, float32.
 
-    Flow vectors are only put in order and transposed.
+    Raises
+    ------
+    InputError
+        If a model that reads one clip at a time is fed several.
 
     Examples
     --------
@@ -89,13 +93,26 @@ def prepare(feeds: Feeds, inputs: Sequence[ModelInput]) -> dict[str, NDArray[Any
     for item in inputs:
         order = feeds[order_name(item)].astype(np.int64)
         frames = np.take_along_axis(feeds[item.source], order[:, :, None, None, None], axis=1)
-        mean, std = np.array(item.mean, np.float32), np.array(item.std, np.float32)
-        values = frames if item.source == "flow_vectors" else (frames / np.float32(255) - mean) / std
-        axes = "NTHWC"
-        if "T" not in item.layout:
-            values, axes = values[:, 0], "NHWC"
-        prepared[item.name] = np.ascontiguousarray(values.transpose([axes.index(axis) for axis in item.layout]))
+        prepared[item.name] = np.ascontiguousarray(lay_out(scaled(frames, item), item.layout))
     return prepared
+
+
+def scaled(frames: NDArray[Any], item: ModelInput) -> NDArray[np.float32]:
+    """Return frames or flow vectors `(…, channels)` as the numbers that a model input reads, float32.
+
+    Examples
+    --------
+    >>> flow = ModelInput("flow", "flow_vectors", limit=20)
+    >>> scaled(np.array([[-40, 10]], np.float32), flow).tolist()
+    [[-1.0, 0.5]]
+    """
+    mean, std = np.array(item.mean, np.float32), np.array(item.std, np.float32)
+    if item.source != "flow_vectors":
+        values = frames[..., ::-1] if item.colours == "bgr" else frames
+        return np.asarray((values / np.float32(255) - mean) / std)
+    if item.limit is not None:
+        frames = np.clip(frames, -item.limit, item.limit) / np.float32(item.limit)
+    return np.asarray((frames - mean) / std)
 
 
 def example_feeds(inputs: Sequence[ModelInput]) -> dict[str, NDArray[Any]]:

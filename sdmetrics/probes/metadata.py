@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sdmetrics.errors import InputError
-from sdmetrics.probes.inputs import ModelInput
+from sdmetrics.probes.held_inputs import HeldValue
+from sdmetrics.probes.inputs import LATER, ModelInput
 from sdmetrics.probes.onnx_file import load_graph
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 Kind = TypeVar("Kind")
 
 KEY = "sdmetrics"
-SCHEMA = 1
+SCHEMA = 2
+READ = (1, 2)
+"""The schemas that are read. The first had no held inputs, and flow vectors were fed as they are."""
 FOLDS = (None, "batch-major", "time-major")
 
 
@@ -77,7 +80,8 @@ class Metadata:
 
     `sha256` is the hash of the weights (model) or of the model's file (probe). `export_error` is the largest difference
     between framework and ONNX file, relative to the tensor's scale, or None if it was not measured. `precision` is
-    the type of most of a probe's weights, or None in files that do not record it.
+    the type of most of a probe's weights, or None in files that do not record it. `held` are a probe's inputs that are
+    not video and have the same values for every clip.
     """
 
     kind: str
@@ -90,6 +94,7 @@ class Metadata:
     export_error: float | None = None
     masks: bool = False
     precision: str | None = None
+    held: tuple[HeldValue, ...] = ()
 
     def to_json(self) -> str:
         """Return the JSON text."""
@@ -106,12 +111,12 @@ class Metadata:
         """
         try:
             data = json.loads(text)
-            if data["schema"] != SCHEMA:
-                raise ValueError(f"its schema is {data['schema']!r}, this version reads {SCHEMA}")
+            if data["schema"] not in READ:
+                raise ValueError(f"its schema is {data['schema']!r}, this version reads {READ}")
             return cls(
                 kind=_one_of(data["kind"], ("model", "probe")),
                 name=_of(str, data["name"]),
-                inputs=tuple(_input(item) for item in _of(list, data["inputs"])),
+                inputs=tuple(_input(item, data["schema"]) for item in _of(list, data["inputs"])),
                 layers=tuple(_layer(item) for item in _of(list, data["layers"])),
                 outputs=tuple(_of(str, item) for item in _of(list, data["outputs"])),
                 framework=_of(str, data["framework"]),
@@ -119,6 +124,7 @@ class Metadata:
                 export_error=None if data["export_error"] is None else _number(data["export_error"]),
                 masks=_of(bool, data["masks"]),
                 precision=None if data.get("precision") is None else _of(str, data["precision"]),
+                held=tuple(_held(item) for item in _of(list, data.get("held", []))),
             )
         except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             reason = f"{error} is missing" if isinstance(error, KeyError) else error
@@ -152,20 +158,34 @@ def write_metadata(model: ModelProto, metadata: Metadata) -> None:
     model.metadata_props.add(key=KEY, value=metadata.to_json())
 
 
-def _input(data: Mapping[str, Any]) -> ModelInput:
+def _input(data: Mapping[str, Any], schema: int) -> ModelInput:
     """Read one model input."""
     height, width = (_of(int, item) for item in data["size"])
-    red, green, blue = (_number(item) for item in data["mean"])
-    std_red, std_green, std_blue = (_number(item) for item in data["std"])
+    source, later = _of(str, data["source"]), {**LATER, **data}
+    unscaled = schema == 1 and source == "flow_vectors"
+    mean, std = (() if unscaled else tuple(_number(item) for item in data[field]) for field in ("mean", "std"))
     return ModelInput(
         name=_of(str, data["name"]),
-        source=_of(str, data["source"]),
+        source=source,
         frames=_of(int, data["frames"]),
         stride=_of(int, data["stride"]),
         size=(height, width),
         layout=_of(str, data["layout"]),
-        mean=(red, green, blue),
-        std=(std_red, std_green, std_blue),
+        mean=mean,
+        std=std,
+        colours=_of(str, later["colours"]),
+        limit=None if later["limit"] is None else _number(later["limit"]),
+    )
+
+
+def _held(data: Mapping[str, Any]) -> HeldValue:
+    """Read what one input is held at."""
+    return HeldValue(
+        name=_of(str, data["name"]),
+        value=None if data["value"] is None else _number(data["value"]),
+        dtype=_of(str, data["dtype"]),
+        shape=tuple(dim if isinstance(dim, str) else _of(int, dim) for dim in _of(list, data["shape"])),
+        sha256=_of(str, data["sha256"]),
     )
 
 

@@ -23,9 +23,9 @@ def test_fields_of_every_input():
         (["flow frames=1", "flow stride=2"], "describes 'flow' twice; put all of its settings in one --input"),
         (["flow colour=blue"], "contains 'colour=blue'; allowed: source, layout, frames, stride, size, mean, std"),
         (["flow frames"], "contains 'frames'; allowed: source"),
-        (["flow frames=two"], "contains 'frames=two'; expected numbers with commas and no spaces"),
+        (["flow frames=two"], "contains 'frames=two'; expected numbers, e.g."),
         (["flow size=48"], "contains 'size=48'; expected numbers"),
-        (["flow source=depth"], "sets source to 'depth'; allowed: rgb, flow, flow_vectors"),
+        (["flow source=depth"], "source is 'depth'; allowed: rgb, flow, flow_vectors"),
     ],
 )
 def test_bad_settings(texts, reason):

@@ -8,7 +8,7 @@ import pytest
 
 from sdmetrics.errors import InputError
 from sdmetrics.exporters._assembly.verify import place_and_pool
-from sdmetrics.exporters._graph.describe_inputs import infer_inputs
+from sdmetrics.exporters._graph.ask_inputs import infer_inputs
 from sdmetrics.exporters._graph.find_layers import candidates
 from sdmetrics.exporters._graph.tensor_shapes import known_shapes
 from sdmetrics.exporters.layers import list_layers
