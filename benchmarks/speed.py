@@ -26,7 +26,7 @@ from sdmetrics.exporters.catalogue import build_random, export_module, find_arch
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.probes.feeds import prepare, random_feeds
 from sdmetrics.runners.onnxruntime import CUDA, OnnxRunner, loadable_providers
-from sdmetrics.runners.torch import without_tf32
+from sdmetrics.runners.torch_precision import computing
 
 if TYPE_CHECKING:
     from torch import nn
@@ -81,7 +81,7 @@ def line_up(module: nn.Module, runner: OnnxRunner, batch: int, half: bool, backe
 
     def forward(model: Callable[..., object]) -> Callable[[], object]:
         def run() -> object:
-            with without_tf32(), torch.inference_mode():
+            with computing(torch.device(device), None), torch.inference_mode():
                 output = model(*tensors)
                 if device == "cuda":
                     torch.cuda.synchronize()

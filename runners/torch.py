@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -33,8 +32,10 @@ from sdmetrics.probes.torch_hooks import (
     replacing_outputs,
     weights_sha256,
 )
+from sdmetrics.runners.torch_precision import autocast_of, coarsest, computing
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
 
@@ -99,15 +100,16 @@ class TorchRunner:
             self._module = module.to(device)
         except (RuntimeError, AssertionError) as error:
             raise InputError(f"device {device!r} cannot be used: {one_line(error)}. Try 'cpu'") from None
-        self._layers, answers = self._place(layers if isinstance(layers, Mapping) else {})
-        device_type, dtype = device_and_dtype(module)
+        device_type, _ = device_and_dtype(module)
+        self._autocast = autocast_of(device_type)
+        self._layers, answers, computed = self._place(layers if isinstance(layers, Mapping) else {})
         self.name = type(module).__name__
         self.identity = {
             "class": f"{type(module).__module__}.{type(module).__qualname__}",
             "model_sha256": weights_sha256(module),
             "answers": answers,
             "framework": "torch",
-            "precision": str(dtype).removeprefix("torch."),
+            "precision": coarsest(module, [*computed, *([self._autocast] if self._autocast else [])]),
             "layers": {name: layer.axes for name, layer in self._layers.items()},
         }
         self.circumstance = {
@@ -157,7 +159,9 @@ class TorchRunner:
         self, feeds: Mapping[str, NDArray[Any]], tap: Callable[[str, Tensor], Tensor]
     ) -> dict[str, NDArray[Any]]:
         """Run the module with `tap` on every layer; return its own outputs."""
-        with without_tf32(), evaluating(self._module), replacing_outputs(self._module, self.layers, tap):
+        device, _ = device_and_dtype(self._module)
+        running = replacing_outputs(self._module, self.layers, tap)
+        with computing(device, self._autocast), evaluating(self._module), running:
             own = self._module(*(self._prepare(feeds, item) for item in self.inputs))
         return {name: _array(tensor, "float32") for name, tensor in named_tensors(own).items()}
 
@@ -177,8 +181,9 @@ class TorchRunner:
             values, axes = values[:, 0], "NHWC"
         return values.permute([axes.index(axis) for axis in item.layout]).contiguous().to(dtype)
 
-    def _place(self, axes: Mapping[str, int]) -> tuple[dict[str, Layer], str]:
-        """Return the layers with their axes, verified with two clips alone and together, and the `answers_digest`."""
+    def _place(self, axes: Mapping[str, int]) -> tuple[dict[str, Layer], str, set[torch.dtype]]:
+        """Return the layers with their axes, verified with two clips, the `answers_digest`, and the layers' types."""
+        computed: set[torch.dtype] = set()
         feeds = example_feeds(self.inputs)
         runs: list[dict[str, NDArray[Any]]] = []
         outputs: list[dict[str, NDArray[Any]]] = []
@@ -187,6 +192,7 @@ class TorchRunner:
 
             def tap(name: str, tensor: Tensor, values: dict[str, list[Tensor]] = values) -> Tensor:
                 values[name].append(tensor.detach().clone())
+                computed.add(tensor.dtype)
                 return tensor
 
             outputs.append(self._forward(batch, tap))
@@ -205,24 +211,7 @@ class TorchRunner:
         answers = {f"units/{name}": pool(together[name], layer, EXAMPLE_CLIPS) for name, layer in layers.items()}
         # What follows the last layer decides the scores of an ablation.
         answers |= {name: _row(values) for name, values in outputs[0].items() if values.size}
-        return layers, answers_digest(answers)
-
-
-@contextmanager
-def without_tf32() -> Iterator[None]:
-    """Let CUDA's convolutions compute in float32, as the CPU's do; by default torch lets them round to ten bits."""
-    from torch.backends import cudnn
-
-    # Before torch 2.9 there was one switch for all of cuDNN.
-    holder, name, off = (
-        (cudnn.conv, "fp32_precision", "ieee") if hasattr(cudnn, "conv") else (cudnn, "allow_tf32", False)
-    )
-    before = getattr(holder, name)
-    setattr(holder, name, off)
-    try:
-        yield
-    finally:
-        setattr(holder, name, before)
+        return layers, answers_digest(answers), computed
 
 
 def _pool(tensor: Tensor, layer: Layer, clips: int) -> Tensor:

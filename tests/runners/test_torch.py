@@ -6,26 +6,11 @@ import json
 
 import pytest
 import torch
-from torch import nn
 
 from sdmetrics.errors import InputError
 from sdmetrics.probes.feeds import random_feeds
 from sdmetrics.runners.torch import TorchRunner
 from tests.helpers.torch_models import CASES, Framewise, seeded, video_input
-from tests.runners.test_runners import GOOD, VIDEO
-
-
-def test_the_torch_runner_keeps_convolutions_in_float32():
-    from torch.backends import cudnn
-
-    seen = []
-    model = nn.Sequential(nn.Conv3d(3, 4, 1), nn.ReLU())
-    model[0].register_forward_pre_hook(lambda *_: seen.append(cudnn.conv.fp32_precision))
-    before = cudnn.conv.fp32_precision
-    runner = TorchRunner(model, [VIDEO], ["1"])
-    runner(GOOD)
-    assert set(seen) == {"ieee"} != {before}
-    assert cudnn.conv.fp32_precision == before
 
 
 def test_the_torch_runner_leaves_the_module_as_it_was():
