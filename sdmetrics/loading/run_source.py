@@ -92,10 +92,11 @@ class RunSource:
         if clips is not None:
             # Folders and split belong to the clips that are replaced.
             before = source.request or ClipRequest(clips)
-            cut = {"clips_per_video": before.clips_per_video, "stride": before.stride}
-            request = ClipRequest(str(clips)) if is_generated(clips) else ClipRequest(str(clips), **cut)
-            lost = ("videos", "split", "flow", *(cut if is_generated(clips) else ()))
-            dropped = tuple(name for name in lost if getattr(before, name) not in (None, 1))
+            per_video, stride, lost = before.clips_per_video, before.stride, ["videos", "split", "flow"]
+            if is_generated(clips):  # these have one clip per video, and no stride
+                per_video, stride, lost = per_video and 1, None, [*lost, "clips_per_video", "stride"]
+            request = ClipRequest(str(clips), clips_per_video=per_video, stride=stride)
+            dropped = tuple(name for name in lost if getattr(before, name) not in (None, getattr(request, name)))
             return replace(source, request=request, dropped=dropped)
         if source.request is None:
             raise InputError(f"the clips of {run} were not opened from a path; pass one with --clips CLIPS")

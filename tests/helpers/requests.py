@@ -8,10 +8,10 @@ from sdmetrics.clips.sampling import ClipShape
 from sdmetrics.clips.segmentation import datasets
 
 
-def open_clips(path, *, frames, stride, size, cache=None, **request):
+def open_clips(path, *, frames, stride, size, cache=None, reads_flow=False, **request):
     """Return the clips of whatever `path` is."""
     kept = None if cache is None else Path(cache)
-    return list_clips(ClipRequest(path, **request), ClipShape(frames, stride, size), kept)
+    return list_clips(ClipRequest(path, **request), ClipShape(frames, stride, size), kept, reads_flow=reads_flow)
 
 
 def open_segmentation(path, *, frames, stride, size, cache=None, **request):

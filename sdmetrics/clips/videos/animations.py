@@ -1,4 +1,4 @@
-"""Animated pictures: PNG and WebP files that hold a video and look like a single frame."""
+"""Animated images: PNG and WebP files that hold a video and look like a single frame."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WEBP_ANIMATION = 0x02
 """The flag of the extended WebP header that says that there are several frames."""
 
 MOST_CHUNKS = 64
-"""Chunks of a PNG that are looked at; those before the picture are fewer than twenty."""
+"""Chunks of a PNG that are looked at; those before the image are fewer than twenty."""
 
 
 def is_animated(path: Path) -> bool:
@@ -51,15 +51,15 @@ def check_readable(path: Path) -> None:
 
 
 def check_still(path: Path) -> None:
-    """Raise an `InputError` if a frame is an animation, of which only the first picture would be read."""
+    """Raise an `InputError` if a frame is an animation, of which only the first image would be read."""
     if is_animated(path):
         raise InputError(
-            f"{printable(path)} is an animated picture among single frames; keep animations in a folder of their own"
+            f"{printable(path)} is an animated image among single frames; keep animations in a folder of their own"
         )
 
 
 def _is_animated_png(path: Path) -> bool:
-    """Look for the chunk that announces an animation, which stands before the first picture's data."""
+    """Look for the chunk that announces an animation, which stands before the first image's data."""
     with _opened(path) as file:
         if file.read(len(PNG)) != PNG:
             return False

@@ -17,7 +17,7 @@ MASK_NAMES = ("mask", "masks", "annotation", "annotations", "segmentation", "seg
 
 @dataclass(frozen=True)
 class Companions:
-    """Which folders of pictures are no videos.
+    """The folders of images that are not videos.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def companions(folders: Collection[Path]) -> Companions:
     Parameters
     ----------
     folders
-        All folders with pictures, relative to the data set.
+        All folders with images, relative to the data set.
 
     Examples
     --------
@@ -122,6 +122,6 @@ class _Tree:
         return self._only({Path(*root, name, *below) for root in roots for name in self._below.get(root, ())})
 
     def _only(self, candidates: Collection[Path]) -> Path | None:
-        """Return the one candidate that is a folder of pictures."""
+        """Return the one candidate that is a folder of images."""
         found = [folder for folder in candidates if folder in self.folders]
         return found[0] if len(found) == 1 else None

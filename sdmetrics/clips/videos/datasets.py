@@ -36,7 +36,7 @@ def open_folder(root: Path, request: ClipRequest, shape: ClipShape, *, reads_flo
     Raises
     ------
     InputError
-        If there is neither a video nor an image, or a folder that is no style beside those of styles, or the flow is
+        If there is neither a video nor an image, or another folder lies beside those of styles, or the flow is
         not a folder or holds the frames.
     """
     windows, size = spread_windows(shape, request.clips_per_video), shape.size
@@ -70,7 +70,7 @@ def _in_styles(root: Path, videos: Collection[Path]) -> bool:
             raise InputError(
                 f"{printable(root)} holds folders of styles ({some([Path(top) for top in sorted(styles)])}) and others "
                 f"({some([Path(top) for top in others])}); move the others elsewhere, or rename the first if they are "
-                "no styles"
+                "not styles"
             )
     return len(styles) > 1 and styles == tops
 

@@ -15,7 +15,7 @@ from sdmetrics.clips.clip import Flow, Frames
 from sdmetrics.clips.decode import read_image, read_video
 from sdmetrics.clips.flow.estimate import estimate_flow
 from sdmetrics.clips.flow.folder import flow_files, flow_of_images
-from sdmetrics.clips.flow.pictures import FlowPictures
+from sdmetrics.clips.flow.grey_images import FlowImages
 from sdmetrics.clips.sampling import Neighbours, Window, following
 from sdmetrics.clips.stamps import content_stamp
 from sdmetrics.clips.videos.animations import check_readable, check_still
@@ -92,13 +92,13 @@ class Footage:
 
         return self._with_given(root.name, files, flow)
 
-    def with_pictures(self, pictures: FlowPictures, size: tuple[int, int]) -> Footage:
-        """Return the video with the flow that grey pictures show."""
+    def with_images(self, images: FlowImages, size: tuple[int, int]) -> Footage:
+        """Return the video with the flow that grey images show."""
 
         def files(chosen: Sequence[int]) -> Sequence[Path]:
-            return [file for index in chosen for file in pictures.of_frame(self.images, index)]
+            return [file for index in chosen for file in images.of_frame(self.images, index)]
 
-        return self._with_given("pictures", files, lambda chosen: pictures.read(self.images, chosen, size))
+        return self._with_given("images", files, lambda chosen: images.read(self.images, chosen, size))
 
     def _with_given(
         self, source: str, files: Callable[[Sequence[int]], Sequence[Path]], flow: Callable[[Sequence[int]], Flow]

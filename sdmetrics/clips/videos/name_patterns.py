@@ -1,4 +1,4 @@
-"""Which pictures of one folder are the frames of its video: told from others by the patterns of their names."""
+"""Which images of one folder are the frames of its video, by the patterns of their names."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from sdmetrics._text import printable
 
 FLOW_X = re.compile(r"(flow_)?x[_-]?#(\.\w+)?")
-"""The names of pictures of horizontal flow in the folder of the frames, as TSN, denseflow and mmaction2 write them."""
+"""The names of images of horizontal flow in the folder of the frames, as TSN, denseflow and mmaction2 write them."""
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """The pictures of a folder: frames, and the horizontal and vertical parts of flow; or why that is not known."""
+class Images:
+    """The images of a folder: frames, and the horizontal and vertical parts of flow; or why that is not known."""
 
     frames: Sequence[Path]
     x: Sequence[Path] = ()
@@ -23,24 +23,24 @@ class Pictures:
     problem: str = ""
 
     def __len__(self) -> int:
-        """Return the number of pictures."""
+        """Return the number of images."""
         return len(self.frames) + len(self.x) + len(self.y)
 
 
-def told_apart(folder: Path, images: Sequence[Path]) -> Pictures:
-    """Tell the frames of a folder from other pictures.
+def told_apart(folder: Path, images: Sequence[Path]) -> Images:
+    """Tell the frames of a folder from other images.
 
-    Pictures whose names differ only in their numbers are frames. Beside those, only the flow of TSN, denseflow and
+    Images whose names differ only in their numbers are frames. Beside those, only the flow of TSN, denseflow and
     mmaction2 is known: `x_00001.jpg` and `y_00001.jpg`, or `flow_x_00001.jpg` and `flow_y_00001.jpg`.
 
     Examples
     --------
     >>> names = ["img_00001.jpg", "img_00002.jpg", "x_00001.jpg", "y_00001.jpg"]
-    >>> pictures = told_apart(Path("a"), [Path("a", name) for name in names])
-    >>> len(pictures.frames), len(pictures.x), len(pictures.y)
+    >>> images = told_apart(Path("a"), [Path("a", name) for name in names])
+    >>> len(images.frames), len(images.x), len(images.y)
     (2, 1, 1)
     >>> told_apart(Path("a"), [Path("a/1.jpg"), Path("a/1_mask.png")]).problem
-    "a has pictures of 2 patterns of names (#.jpg: 1, #_mask.png: 1), and only one of them can be a video's frames; \
+    "a has images of 2 patterns of names (#.jpg: 1, #_mask.png: 1), and only one of them can be a video's frames; \
 move all others to another folder"
     """
     patterns = by_pattern(images)
@@ -49,22 +49,22 @@ move all others to another folder"
     frames = [name for name in patterns if name not in flow]
     if len(frames) == 1:
         x_files, y_files = (patterns[name] for name in flow) if flow else ((), ())
-        return Pictures(patterns[frames[0]], x_files, y_files)
+        return Images(patterns[frames[0]], x_files, y_files)
     if flow and not frames:
-        return Pictures(images, problem=f"{printable(folder)} has pictures of optical flow and no frames; add them")
+        return Images(images, problem=f"{printable(folder)} has images of optical flow and no frames; add them")
     counts = [f"{printable(name)}{_suffix(name, files)}: {len(files)}" for name, files in patterns.items()]
     shown = ", ".join(counts[:4]) + (", …" if len(counts) > 4 else "")
-    return Pictures(
+    return Images(
         images,
-        problem=f"{printable(folder)} has pictures of {len(counts)} patterns of names ({shown}), and only one of them "
+        problem=f"{printable(folder)} has images of {len(counts)} patterns of names ({shown}), and only one of them "
         "can be a video's frames; move all others to another folder",
     )
 
 
 def by_pattern(images: Sequence[Path]) -> Mapping[str, list[Path]]:
-    """Return pictures by their names without the suffix, where `#` stands for any number.
+    """Return images by their names without the suffix, where `#` stands for any number.
 
-    Suffixes count where two pictures have the same name otherwise.
+    Suffixes count where the names of two images differ in nothing else.
 
     Examples
     --------

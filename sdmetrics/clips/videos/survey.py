@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sdmetrics._text import printable
-from sdmetrics.clips.flow.pictures import BOUND, NO_MOTION, FlowPictures
+from sdmetrics.clips.flow.grey_images import BOUND, NO_MOTION, FlowImages
 from sdmetrics.clips.videos.animations import is_animated
 from sdmetrics.clips.videos.companions import Companions, companions
 from sdmetrics.clips.videos.footage import Footage, frame_folder, unusable, video_file
 from sdmetrics.clips.videos.listing import IMAGE_SUFFIXES, VIDEO_SUFFIXES, as_id, files_below, in_order
-from sdmetrics.clips.videos.name_patterns import Pictures, told_apart
+from sdmetrics.clips.videos.name_patterns import Images, told_apart
 from sdmetrics.errors import InputError, note
 
 SHOWN = 3
@@ -27,7 +27,7 @@ def videos_below(
 ) -> dict[Path, Footage]:
     """Return the videos below a folder or, where there are none, its folders of frames, by relative path.
 
-    Opening lists files and decodes nothing; of the first picture of every folder the header is read.
+    Opening lists files and decodes nothing; of the first image of every folder the header is read.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def videos_below(
     size
         `(height, width)`, pixels.
     reads_flow
-        Whether grey pictures of flow beside the frames are the videos' flow.
+        Whether grey images of flow beside the frames are the videos' flow.
     without
         A folder that is not searched.
 
@@ -47,15 +47,13 @@ def videos_below(
     """
     listed = _Listing.of(root, without)
     if listed.videos:
-        listed.say(listed.pictures, f"left out (beside {counted(len(listed.videos), 'video')})")
+        listed.say(listed.images, f"left out (beside {counted(len(listed.videos), 'video')})")
         return {path: video_file(root / path, size) for path in listed.videos}
-    beside = companions(listed.pictures.keys())
+    beside = companions(listed.images.keys())
     alone = [folder for pair in beside.alone for folder in pair]
     in_flow = {folder for pair in beside.flow.values() for folder in pair}
     frames = {
-        folder: pictures
-        for folder, pictures in listed.pictures.items()
-        if folder not in in_flow.union(alone, beside.masks)
+        folder: images for folder, images in listed.images.items() if folder not in in_flow.union(alone, beside.masks)
     }
     listed.say(beside.masks, "left out (taken for masks of the frames beside them)")
     listed.say(alone, "left out (taken for optical flow, without frames beside them)")
@@ -71,70 +69,70 @@ def videos_below(
         )
     flow = _flow(listed, frames, beside)
     found = {}
-    for folder, pictures in frames.items():
-        video = unusable(pictures.problem) if pictures.problem else frame_folder(pictures.frames, size)
-        found[folder] = video.with_pictures(flow[folder], size) if reads_flow and folder in flow else video
+    for folder, images in frames.items():
+        video = unusable(images.problem) if images.problem else frame_folder(images.frames, size)
+        found[folder] = video.with_images(flow[folder], size) if reads_flow and folder in flow else video
     _say_flow(root, flow, len(frames), reads_flow)
     return _named(root, found)
 
 
 @dataclass(frozen=True)
 class _Listing:
-    """The files below a folder, by relative path: videos, the pictures of every folder that holds some."""
+    """The files below a folder, by relative path: videos, the images of every folder that holds some."""
 
     root: Path
     videos: Sequence[Path]
-    pictures: Mapping[Path, Pictures]
+    images: Mapping[Path, Images]
 
     @classmethod
     def of(cls, root: Path, without: Path | None) -> _Listing:
-        """List the files and say which are neither videos nor pictures."""
+        """List the files and say which are neither videos nor images."""
         videos: list[Path] = []
         others: list[Path] = []
-        images: dict[Path, list[Path]] = {}
+        by_folder: dict[Path, list[Path]] = {}
         for file in files_below(root):
             path = file.relative_to(root)
             suffix = path.suffix.lower()
             if without is not None and path.is_relative_to(without):
                 continue
             if suffix in IMAGE_SUFFIXES:
-                images.setdefault(path.parent, []).append(file)
+                by_folder.setdefault(path.parent, []).append(file)
             else:
                 (videos if suffix in VIDEO_SUFFIXES else others).append(path)
-        pictures = {}
-        for folder, files in sorted(images.items()):
+        images = {}
+        for folder, files in sorted(by_folder.items()):
             files.sort(key=in_order)
             animated = [file for file in files if is_animated(file)] if is_animated(files[0]) else []
             videos += [file.relative_to(root) for file in animated]
             if still := [file for file in files if file not in set(animated)]:
-                pictures[folder] = told_apart(root / folder, still)
+                images[folder] = told_apart(root / folder, still)
         if others:
             note(f"{printable(root)}: {counted(len(others), 'file')} left out (no clips): {some(sorted(others))}")
-        return cls(root, sorted(videos), pictures)
+        return cls(root, sorted(videos), images)
 
     def say(self, folders: Collection[Path], what: str) -> None:
-        """Say what becomes of the pictures of some folders."""
+        """Say what becomes of the images of some folders."""
         if folders:
-            count = sum(len(self.pictures[folder]) for folder in folders)
-            where = f"{counted(count, 'picture')} in {counted(len(folders), 'folder')}"
+            count = sum(len(self.images[folder]) for folder in folders)
+            where = f"{counted(count, 'image')} in {counted(len(folders), 'folder')}"
             note(f"{printable(self.root)}: {where} {what}: {some(sorted(folders))}")
 
 
-def _flow(listed: _Listing, frames: Mapping[Path, Pictures], beside: Companions) -> dict[Path, FlowPictures]:
-    """Return the pictures of flow of every folder of frames that has some, in it or in folders beside it."""
-    flow = {folder: FlowPictures.of(part.x, part.y) for folder, part in frames.items() if part.x}
+def _flow(listed: _Listing, frames: Mapping[Path, Images], beside: Companions) -> dict[Path, FlowImages]:
+    """Return the images of flow of every folder of frames that has some, in it or in folders beside it."""
+    flow = {folder: FlowImages.of(part.x, part.y) for folder, part in frames.items() if part.x}
     for folder, pair in beside.flow.items():
-        flow[folder] = FlowPictures.of(*(listed.pictures[part].frames for part in pair))
+        flow[folder] = FlowImages.of(*(listed.images[part].frames for part in pair))
     return flow
 
 
-def _say_flow(root: Path, flow: Mapping[Path, FlowPictures], videos: int, reads_flow: bool) -> None:
-    """Say that flow is read from pictures, and what their levels are taken for; or that it is not read."""
+def _say_flow(root: Path, flow: Mapping[Path, FlowImages], videos: int, reads_flow: bool) -> None:
+    """Say that flow is read from images, and what their levels are taken for; or that it is not read."""
     if not flow:
         return
     first = next(iter(flow.values()))
     names = some([Path(file.name) for file in (*first.x.values(), *first.y.values())])
-    count = counted(sum(len(part.x) + len(part.y) for part in flow.values()), "picture")
+    count = counted(sum(len(part.x) + len(part.y) for part in flow.values()), "image")
     meaning = f"level {NO_MOTION} as no motion, 0 and 255 as -{BOUND} and {BOUND} pixels"
     what = f"read ({meaning})" if reads_flow else "not read"
     note(f"{printable(root)}: {count} of optical flow of {len(flow)} of {counted(videos, 'video')} {what}: {names}")

@@ -11,11 +11,12 @@ import pytest
 import sdmetrics.clips.videos.footage as footage
 import sdmetrics.clips.videos.listing as listing
 from sdmetrics.clips.clip import Clip
-from sdmetrics.errors import InputError
+from sdmetrics.errors import InputError, Note
 from tests.helpers.requests import open_clips
 from tests.helpers.videos import numbered, numbers_of, write_audio, write_video
 
 SIZE = (32, 64)
+NOTES = "ignore::sdmetrics.errors.Note"
 
 
 def opened(path: Path, clips_per_video: int = 1, frames: int = 4) -> list[Clip]:
@@ -50,7 +51,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_folder_of_videos(folder: Path):
-    clips = opened(folder)
+    with pytest.warns(Note) as notes:
+        clips = opened(folder)
+    assert [str(said.message) for said in notes] == [
+        f"{folder}: 1 file left out (no clips): notes.txt",
+        f"{folder}: 1 image in 1 folder left out (beside 4 videos): .",
+    ]
     assert ids(clips) == ["b.mp4", "class/deep/a.MP4", "class/sound.mp4", "zero.avi"]
     assert [clip.video for clip in clips] == ids(clips)
     assert clips[0].stamp.startswith(f"b.mp4 {(folder / 'b.mp4').stat().st_size} bytes, modified at ")
@@ -67,6 +73,7 @@ def test_several_clips_of_a_video(folder: Path):
     assert [numbers_of(clip.frames)[0] for clip in clips] == [0, 6, 12]
 
 
+@pytest.mark.filterwarnings(NOTES)
 def test_opening_decodes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch):
     def refuse(*_: object) -> None:
         raise AssertionError("decoded")
@@ -77,6 +84,7 @@ def test_opening_decodes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch):
         clips[0].load()
 
 
+@pytest.mark.filterwarnings(NOTES)
 def test_linked_folders_are_searched_once(folder: Path, tmp_path_factory: pytest.TempPathFactory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     write_video(elsewhere / "c.mp4", 20)
@@ -145,6 +153,39 @@ def test_folder_per_style(tmp_path: Path):
     assert ids(opened(tmp_path, clips_per_video=2)) == ["jump#0", "jump#1", "wave#0", "wave#1"]
 
 
+def test_styled_videos_of_other_lengths_pair_no_moments(tmp_path: Path):
+    for style, frames in (("style_1", 20), ("style_2", 15), ("style_3", 20)):
+        (tmp_path / style).mkdir()
+        write_video(tmp_path / style / "cut.mp4", frames)
+        write_video(tmp_path / style / "whole.mp4", 20)
+    cut, whole = opened(tmp_path)
+    for load in (*cut.styled.values(), cut.load):
+        with pytest.raises(InputError, match=r"cut\.mp4 differs in its .* \(style_1 20, style_2 15, style_3 20\)"):
+            load()
+    assert numbers_of(whole.styled["style_2"]()) == numbers_of(whole.frames) == [6, 8, 10, 13]
+
+
+def test_the_frames_of_styles_are_counted_whatever_the_header_says(tmp_path: Path):
+    for style in ("style_1", "style_2"):
+        (tmp_path / style).mkdir()
+        write_video(tmp_path / style / "wave.avi", 20, codec="mpeg4")
+    path = tmp_path / "style_2" / "wave.avi"
+    content = bytearray(path.read_bytes())
+    for header in (content.index(b"avih") + 24, content.index(b"strh") + 40):
+        assert int.from_bytes(content[header : header + 4], "little") == 20
+        content[header : header + 4] = (15).to_bytes(4, "little")
+    path.write_bytes(content)
+    (wave,) = opened(tmp_path)
+    assert numbers_of(wave.styled["style_1"]()) == numbers_of(wave.styled["style_2"]())
+
+
+def test_a_folder_beside_those_of_styles_is_named(tmp_path: Path):
+    for top in ("style_1", "style_2", "backup"):
+        write_frames(tmp_path / top / "wave", range(8))
+    with pytest.raises(InputError, match=r"folders of styles \(style_1, style_2\) and others \(backup\); move"):
+        opened(tmp_path)
+
+
 def test_styles_that_disagree_fail_clip_by_clip(tmp_path: Path):
     write_frames(tmp_path / "style_1" / "wave", range(8))
     write_frames(tmp_path / "style_2" / "wave", range(8))
@@ -193,6 +234,12 @@ def test_manifest(folder: Path):
     ]
 
 
+def test_segments_of_a_long_video_have_ids_of_their_own(folder: Path):
+    ends = ("3600.5", "3600.25", "1e-07", "12345678.9")
+    clips = opened(manifest(folder, "path,start,end\n" + "".join(f"b.mp4,0,{end}\n" for end in ends)))
+    assert ids(clips) == ["b.mp4@0-3600.5", "b.mp4@0-3600.25", "b.mp4@0-1e-07", "b.mp4@0-12345678.9"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -225,6 +272,7 @@ def test_manifest_that_is_no_text(folder: Path):
         opened(path)
 
 
+@pytest.mark.filterwarnings(NOTES)
 def test_real_folder(shared: Path):
     clips = open_clips(shared / "clips", frames=8, stride=8, size=(224, 224), clips_per_video=4)
     assert len(clips) == 20

@@ -1,7 +1,7 @@
-"""Optical flow in grey pictures, one of its horizontal and one of its vertical part for every frame.
+"""Optical flow in grey images, one of its horizontal and one of its vertical part for every frame.
 
 TSN, denseflow and mmaction2 store flow so: they cut it off at 20 pixels and spread -20 to 20 over the levels 0 to 255,
-which rounds no motion to 128. The pictures do not say with which bound they were made.
+which rounds no motion to 128. The images do not say with which bound they were made.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ BOUND = 20
 NO_MOTION = 128
 
 TINT = 8
-"""Levels by which the channels of a grey picture may differ, since some are stored as JPEG in colour."""
+"""Levels by which the channels of a grey image may differ, since some are stored as JPEG in colour."""
 
 Number = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class FlowPictures:
-    """The pictures of the flow of a video by the number in their names, which is that of their frame.
+class FlowImages:
+    """The images of the flow of a video by the number in their names, which is that of their frame.
 
     Examples
     --------
-    >>> pictures = FlowPictures.of([Path("x_00001.jpg")], [Path("y_00001.jpg")])
-    >>> [file.name for file in pictures.of_frame([Path("img_00001.jpg"), Path("img_00002.jpg")], 1)]
+    >>> images = FlowImages.of([Path("x_00001.jpg")], [Path("y_00001.jpg")])
+    >>> [file.name for file in images.of_frame([Path("img_00001.jpg"), Path("img_00002.jpg")], 1)]
     ['x_00001.jpg', 'y_00001.jpg']
     """
 
@@ -47,12 +47,12 @@ class FlowPictures:
     y: Mapping[Number, Path]
 
     @classmethod
-    def of(cls, x: Iterable[Path], y: Iterable[Path]) -> FlowPictures:
-        """Return the pictures of both parts of a flow."""
+    def of(cls, x: Iterable[Path], y: Iterable[Path]) -> FlowImages:
+        """Return the images of both parts of a flow."""
         return cls({_number(file): file for file in x}, {_number(file): file for file in y})
 
     def of_frame(self, images: Sequence[Path], index: int) -> list[Path]:
-        """Return the two pictures of a frame; of the last frame, if it has none, those that led to it.
+        """Return the two images of a frame; of the last frame, if it has none, those that led to it.
 
         The list is empty if the frame has no flow.
         """
@@ -68,34 +68,34 @@ class FlowPictures:
         Raises
         ------
         InputError
-            If a picture is missing, cannot be read or is not grey, or two of one frame differ in size.
+            If a image is missing, cannot be read or is not grey, or two of one frame differ in size.
         """
         flows = {}
         for index in set(chosen):
             files = self.of_frame(images, index)
             if not files:
                 raise InputError(
-                    f"{printable(images[index])} has no pictures of flow of its number; remove the pictures of flow to "
+                    f"{printable(images[index])} has no images of flow of its number; remove the images of flow to "
                     "have it estimated, or add those that are missing"
                 )
-            flow = flow_of_pictures(*files)
+            flow = flow_of_images(*files)
             covering = covering_size(image_size(images[index]), size, images[index])
             flows[index] = fitted_flow(flow, covering, size)
         # The precision of the cache on disk, so that runs with and without a cache give the same bits.
         return np.stack([flows[index] for index in chosen]).astype(np.float16).astype(np.float32)
 
 
-def flow_of_pictures(x: Path, y: Path) -> NDArray[np.float32]:
-    """Return the flow that two grey pictures show, float32 `(H, W, 2)`, pixels to the right and downwards.
+def flow_of_images(x: Path, y: Path) -> NDArray[np.float32]:
+    """Return the flow that two grey images show, float32 `(H, W, 2)`, pixels to the right and downwards.
 
     Raises
     ------
     InputError
-        If a picture cannot be read or is not grey, or they differ in size.
+        If a image cannot be read or is not grey, or they differ in size.
 
     Examples
     --------
-    >>> flow_of_pictures(Path("x_1.jpg"), Path("y_1.jpg"))
+    >>> flow_of_images(Path("x_1.jpg"), Path("y_1.jpg"))
     Traceback (most recent call last):
     sdmetrics.errors.InputError: x_1.jpg cannot be read...
     """
@@ -110,7 +110,7 @@ def flow_of_pictures(x: Path, y: Path) -> NDArray[np.float32]:
 
 
 def _levels(path: Path) -> NDArray[np.uint8]:
-    """Return the levels of a grey picture, `(H, W)`."""
+    """Return the levels of a grey image, `(H, W)`."""
     frame = decoded_image(path)
     if frame.format.name == "gray":
         return np.asarray(frame.to_ndarray(), np.uint8)
@@ -118,7 +118,7 @@ def _levels(path: Path) -> NDArray[np.uint8]:
     if int((colours.max(axis=-1) - colours.min(axis=-1)).max()) > TINT:
         raise InputError(
             f"{printable(path)} is taken for one part of a flow by its name, but is in colour; expected grey levels. "
-            "Rename the folder or the pictures if they are frames"
+            "Rename the folder or the images if they are frames"
         )
     return colours[..., 1]
 
