@@ -50,7 +50,7 @@ def replacing(path: Path) -> Iterator[Path]:
             yield temporary
             _on_disk(temporary)
             temporary.replace(path)
-            _folder_on_disk(path.parent)
+            folder_on_disk(path.parent)
     except OSError as error:
         raise InputError(
             f"cannot write {printable(path)}: {error.strerror or error}. Make room or correct the permissions, or "
@@ -143,6 +143,16 @@ def writable_folder(folder: Path) -> Path:
         ) from None
 
 
+def folder_on_disk(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, where the system can do that."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def _read(path: Path, names: Sequence[str] | None = None) -> tuple[dict[str, Any], dict[str, NDArray[Any]]] | None:
     """Return header and arrays, all or those of these names; `None` where there is no whole file."""
     try:
@@ -167,13 +177,3 @@ def _on_disk(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _folder_on_disk(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk, where the system can do that."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

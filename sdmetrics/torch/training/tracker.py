@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,7 +14,6 @@ from sdmetrics.analysis.results import Results
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.styles.built_in import Style
 from sdmetrics.comparison.compare import layer_values
-from sdmetrics.comparison.step_folders import step_folder, step_folders
 from sdmetrics.errors import InputError
 from sdmetrics.metrics.classes import FACTORS
 from sdmetrics.probes.inputs import ModelInput
@@ -24,6 +22,7 @@ from sdmetrics.runners.torch import TorchRunner
 from sdmetrics.torch.training.clip_cache import cached_clips
 from sdmetrics.torch.training.isolation import preserving_state
 from sdmetrics.torch.training.processes import is_first_process
+from sdmetrics.torch.training.step_storage import StepStorage
 from sdmetrics.torch.training.wrappers import check_on_one_device, unwrap
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ class BiasTracker:
     out
         Folder to write to. Each measurement becomes a run in it, e.g. `step-000300`, for `sdmetrics report` and
         `compare`, of about 1.6 kB per unit. Measurements that are already in the folder are loaded, so that a stopped
-        training can resume; measuring a step again replaces its run.
+        training can resume; measuring a step again replaces its run. A damaged measurement is set aside.
     cache
         Memory limit, in bytes, of the rendered clips, which take three times clips × frames × height × width × 3. If
         that exceeds the limit, they are decoded and styled again for every measurement.
@@ -119,8 +118,10 @@ class BiasTracker:
             "seed": seed, "batch": batch, "estimator": estimator, "threshold": threshold, "styles": styles,
         }  # fmt: skip
         self._out = None if out is None else Path(out)
-        before = step_folders(self._out) if self._out else {}
-        self.results = {step: Results.load(folder) for step, folder in before.items()}
+        self._storage = None if self._out is None else StepStorage(self._out)
+        self.results: dict[int, Results] = {}
+        if self._storage:
+            self.results = self._storage.recovered() if is_first_process() else self._storage.loaded()
         self._unwritten: set[int] = set()
 
     @property
@@ -165,18 +166,15 @@ class BiasTracker:
             raise InputError(f"step is {step}; expected at least 0")
         if not is_first_process():
             return None
-        unfinished = self._out / ".unfinished" if self._out else None
-        if unfinished:
-            shutil.rmtree(unfinished, ignore_errors=True)
+        if self._storage:
+            self._storage.clear()
+        unfinished = self._storage and self._storage.unfinished
         with preserving_state(self.module, self._seed):
             results = measure_biases(self._runner(), self._clips, out=unfinished, progress=False, **self._arguments)
         results.model["step"] = step
         self._check_settings(results)
-        if self._out and unfinished:
-            results.save(unfinished)
-            folder = step_folder(self._out, step)
-            shutil.rmtree(folder, ignore_errors=True)
-            unfinished.rename(folder)
+        if self._storage:
+            self._storage.finish(results, step)
         self.results[step] = results
         self._unwritten.add(step)
         return results
