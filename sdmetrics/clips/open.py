@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from sdmetrics._reading import regular_file
+from sdmetrics._text import printable
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.flow.cache import cached
 from sdmetrics.clips.flow.estimate import estimator
 from sdmetrics.clips.generated.names import is_generated, open_generated
 from sdmetrics.clips.request import ClipRequest
+from sdmetrics.clips.same_content import first_of_same_content
 from sdmetrics.clips.sampling import ClipShape
 from sdmetrics.clips.segmentation.datasets import open_segmentation
 from sdmetrics.clips.videos.datasets import open_folder, open_video
-from sdmetrics.clips.videos.listed import LIST_SUFFIXES, open_list
-from sdmetrics.errors import InputError
+from sdmetrics.clips.videos.listed import is_list, open_list
+from sdmetrics.errors import InputError, note
 
 
 def list_clips(
@@ -51,11 +54,18 @@ def list_clips(
     Traceback (most recent call last):
     sdmetrics.errors.InputError: holiday.mp4 does not exist; expected a video, a folder or a CSV manifest
     """
+    return _one_video_per_content(_listed(request, shape, cache, reads_flow))
+
+
+def _listed(request: ClipRequest, shape: ClipShape, cache: Path | None, reads_flow: bool) -> list[Clip]:
+    """Return the clips as they are listed."""
     path = Path(request.path)
     generated = is_generated(request.path)
-    if request.videos is not None and not generated and path.suffix.lower() not in LIST_SUFFIXES:
+    if request.videos is not None and not generated and not is_list(path):
         raise InputError(f"videos is {request.videos}, but {path} is not a file of annotations; leave videos out")
     _check_stride(request, shape, generated)
+    if not generated and path.exists() and not path.is_dir() and is_list(path):
+        regular_file(path)
     if not generated:
         with_masks = open_segmentation(request, shape, cache)
         if with_masks is not None:
@@ -63,17 +73,29 @@ def list_clips(
     _check_without_masks(request)
     if generated:
         return open_generated(str(request.path), shape.frames, shape.size, request.clips_per_video or 1, request.videos)
-    if path.is_dir():
-        clips = open_folder(path, request, shape, reads_flow=reads_flow)
-    elif not path.exists():
+    if not path.exists():
         raise InputError(f"{path} does not exist; expected a video, a folder or a CSV manifest")
-    elif path.suffix.lower() in LIST_SUFFIXES:
+    if is_list(path):
         clips = open_list(path, request, shape)
+    elif path.is_dir():
+        clips = open_folder(path, request, shape, reads_flow=reads_flow)
     else:
         clips = open_video(path, request, shape)
     if cache is None or request.flow is not None:
         return clips
     return [_with_cached_flow(clip, cache, shape.size) for clip in clips]
+
+
+def _one_video_per_content(clips: list[Clip]) -> list[Clip]:
+    """Return clips of which those of one content belong to one video, the first by name: one group of the jackknife."""
+    first = first_of_same_content({clip.video: clip.files for clip in clips if clip.files})
+    again = [(name, other) for name, other in first.items() if name != other]
+    if again:
+        note(
+            f"{len(again)} of {len(first)} videos have the content of another, e.g. {printable(again[0][0])} that of "
+            f"{printable(again[0][1])}; they count as one video for the intervals"
+        )
+    return [replace(clip, video=first.get(clip.video, clip.video)) for clip in clips]
 
 
 def _check_stride(request: ClipRequest, shape: ClipShape, generated: bool) -> None:
@@ -90,7 +112,7 @@ def _check_stride(request: ClipRequest, shape: ClipShape, generated: bool) -> No
 def _check_without_masks(request: ClipRequest) -> None:
     """Raise an `InputError` where clips without masks are asked for what only others have."""
     path, flow = request.path, request.flow
-    if request.split is not None:
+    if request.split is not None and not is_list(Path(path)):
         raise InputError(f"split is {request.split}, but {path} is not a data set with masks; leave split out")
     if flow is not None and (is_generated(path) or not Path(path).is_dir()):
         raise InputError(f"flow is {flow}, but {path} is not a folder of frames; leave flow out")

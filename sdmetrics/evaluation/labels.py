@@ -172,7 +172,7 @@ def _check_folders(clips: Sequence[Clip], indices: NDArray[np.int64], names: _Na
     for clip, index in zip(clips, indices.tolist(), strict=True):
         if clip.label is None or not clip.label.isdecimal() or clip.label in names.classes:
             continue
-        folders = {part for part in clip.video.split("/")[:-1] if part in names.classes}
+        folders = {part for part in clip.id.split("/")[:-1] if part in names.classes}
         if len(folders) == 1:
             compared += 1
             if names.classes[folder := folders.pop()] != index:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sdmetrics._reading import read_json, read_text
+from sdmetrics._text import printable
 from sdmetrics.clips.videos.records import as_record, list_of, text_of, wrong_field
 from sdmetrics.errors import InputError
 
 SUPPORTED = (
     "ActivityNet 1.3 (JSON with the key database), Something-Something v2 and SomethingElse (JSON list of records "
-    "with id and template), Diving48 (JSON list of records with vid_name and label), Kinetics (CSV with the columns "
-    "youtube_id, time_start and time_end)"
+    "with id and template), Diving48 (JSON list of records with vid_name and label), Kinetics (columns youtube_id, "
+    "time_start and time_end, or JSON by youtube_id)"
 )
 
 
@@ -52,7 +53,7 @@ def read_annotations(path: Path) -> list[Annotation] | None:
     Returns
     -------
     list of Annotation, or None
-        The annotations in the file's order, or None for a CSV file that is not from Kinetics.
+        The annotations in the file's order, or None for a file that is neither JSON nor from Kinetics.
 
     Raises
     ------
@@ -69,34 +70,35 @@ def read_annotations(path: Path) -> list[Annotation] | None:
     >>> annotation.label, annotation.sources[0].name
     ('Spinning something', '74225.webm')
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        is_json = text.lstrip().startswith(("{", "["))
-        annotations = _json(path, json.loads(text)) if is_json else _csv(path, text)
-    except InputError:
-        raise
-    except (OSError, ValueError, RecursionError, csv.Error) as error:
-        problem = str(error) or type(error).__name__
-        raise InputError(f"{path} cannot be read as annotations ({problem}); write it as UTF-8 text") from error
+    text = read_text(path)
+    shown = printable(path)
+    if path.suffix.lower() == ".json" or text.lstrip().startswith(("{", "[")):
+        annotations = _json(shown, read_json(path)) if text.lstrip().startswith(("{", "[")) else _table(shown, text)
+        if annotations is None:
+            raise _unknown(shown)
+    else:
+        annotations = _table(shown, text)
     if annotations is not None and not annotations:
-        raise InputError(f"{path} lists no annotated video; use the file of another split")
+        raise InputError(f"{shown} lists no annotated video; use the file of another split")
     return annotations
 
 
-def _json(path: Path, content: object) -> list[Annotation]:
-    """Detect the layout of a JSON file and read its records."""
+def _json(path: str, content: object) -> list[Annotation] | None:
+    """Detect the layout of a JSON file and read its records; return None for an unknown layout."""
     if isinstance(content, dict) and isinstance(videos := content.get("database"), dict):
         return _activitynet(path, videos)
+    if isinstance(content, dict) and content and all(_is_kinetics(record) for record in content.values()):
+        return [_kinetics_record(name, record, f"{path}, record {name!r},") for name, record in content.items()]
     if isinstance(content, list):
         keys = {key for record in content if isinstance(record, dict) for key in record}
         read = _diving48 if "vid_name" in keys else _something if "id" in keys else None
         if read:
             records = [(f"{path}, record [{index}],", record) for index, record in enumerate(content)]
             return [read(as_record(record, where), where) for where, record in records]
-    raise _unknown(path)
+    return None
 
 
-def _activitynet(path: Path, videos: Mapping[str, object]) -> list[Annotation]:
+def _activitynet(path: str, videos: Mapping[str, object]) -> list[Annotation]:
     """Read ActivityNet's database: the first segment of every video that has segments."""
     annotations = []
     for name, video in videos.items():
@@ -132,15 +134,17 @@ def _diving48(record: Mapping[str, object], where: str) -> Annotation:
     return Annotation(where, str(label), (VideoFile(f"{text_of(record, 'vid_name', where)}.mp4"),))
 
 
-def _csv(path: Path, text: str) -> list[Annotation] | None:
-    """Read the lines of a CSV file of Kinetics; labels may be missing in the test set."""
-    reader = csv.DictReader(io.StringIO(text), strict=True)
-    columns = reader.fieldnames or ()
-    if "youtube_id" not in columns:
-        if path.suffix.lower() == ".csv":
+def _table(path: str, text: str) -> list[Annotation] | None:
+    """Read the lines of a file of Kinetics with commas or tabs; labels may be missing in the test set."""
+    separator = "\t" if "\t" in text.partition("\n")[0] else ","
+    reader = csv.DictReader(io.StringIO(text), delimiter=separator, strict=True)
+    try:
+        columns = reader.fieldnames or ()
+        if "youtube_id" not in columns:
             return None
-        raise _unknown(path)
-    return [_kinetics(row, f"{path}, line {reader.line_num},", columns) for row in reader]
+        return [_kinetics(row, f"{path}, line {reader.line_num},", columns) for row in reader]
+    except csv.Error as error:
+        raise InputError(f"{path} cannot be read as annotations ({error}); correct the quotes") from None
 
 
 def _kinetics(row: Mapping[str, str | None], where: str, columns: Sequence[str]) -> Annotation:
@@ -149,6 +153,27 @@ def _kinetics(row: Mapping[str, str | None], where: str, columns: Sequence[str])
     start, end = (_seconds(_number(row.get(field)), field, where) for field in ("time_start", "time_end"))
     _check_order(start, end, "time_end", where)
     label = text_of(row, "label", where) if "label" in columns else None
+    return _cut_or_whole(name, start, end, label, where)
+
+
+def _is_kinetics(record: object) -> bool:
+    """Return whether a value of a JSON object is a record of Kinetics."""
+    return isinstance(record, dict) and "subset" in record and "url" in record
+
+
+def _kinetics_record(name: str, record: Mapping[str, object], where: str) -> Annotation:
+    """Read a record of Kinetics; those of the test set have no label."""
+    content = as_record(record.get("annotations"), f"{where} annotations")
+    segment = content.get("segment")
+    if not isinstance(segment, list) or len(segment) != 2:
+        raise wrong_field(where, "segment", segment, "[start, end] in seconds")
+    start, end = (_seconds(second, "segment", where) for second in segment)
+    _check_order(start, end, "segment", where)
+    return _cut_or_whole(name, start, end, text_of(content, "label", where) if "label" in content else None, where)
+
+
+def _cut_or_whole(name: str, start: float, end: float, label: str | None, where: str) -> Annotation:
+    """Return a video that was cut to its segment and named after it, or the whole video."""
     return Annotation(
         where, label, (VideoFile(f"{name}_{int(start):06d}_{int(end):06d}.mp4"), VideoFile(f"{name}.mp4", start, end))
     )
@@ -175,6 +200,6 @@ def _check_order(start: float, end: float, field: str, where: str) -> None:
         raise wrong_field(where, field, [start, end], "an end that is later than the start")
 
 
-def _unknown(path: Path) -> InputError:
+def _unknown(path: str) -> InputError:
     """Return the error for a file with another layout."""
     return InputError(f"{path} has no supported annotations; allowed: {SUPPORTED}")

@@ -1,4 +1,4 @@
-"""Clips of the videos that a file lists: a manifest, or published annotations."""
+"""Clips of the videos that a file lists: a manifest, published annotations, paths with labels, or HMDB51's splits."""
 
 from __future__ import annotations
 
@@ -6,78 +6,187 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from sdmetrics._reading import read_text
+from sdmetrics._text import printable
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.request import ClipRequest
 from sdmetrics.clips.sampling import ClipShape, Window, spread_windows
-from sdmetrics.clips.videos.annotations import Annotation, read_annotations
-from sdmetrics.clips.videos.cutting import cut
-from sdmetrics.clips.videos.footage import frame_folder, unusable, video_file
+from sdmetrics.clips.videos.annotations import SUPPORTED, Annotation, read_annotations
+from sdmetrics.clips.videos.cutting import cut, folder_label
+from sdmetrics.clips.videos.footage import unusable, video_file
+from sdmetrics.clips.videos.hmdb51 import is_hmdb51, read_hmdb51
 from sdmetrics.clips.videos.listing import IMAGE_SUFFIXES, VIDEO_SUFFIXES, as_id, files_below
-from sdmetrics.clips.videos.manifest import read_manifest
-from sdmetrics.errors import InputError
+from sdmetrics.clips.videos.manifest import names_columns, read_manifest
+from sdmetrics.clips.videos.named import Lookup, exists, frames_in, images_in, part_of
+from sdmetrics.clips.videos.path_lists import Entry, check_alike, read_path_list
+from sdmetrics.errors import InputError, note
 
-LIST_SUFFIXES = (".csv", ".json")
+LIST_SUFFIXES = (".csv", ".json", ".tsv", ".txt")
+MISSING = "are not there and are skipped"
+AGAIN = "are listed again, with the same label, and are left out"
+LONGER = "name fewer frames than their folders hold; the first ones are read"
+OTHER_SUFFIX = "are read from a file with another suffix, or from a folder of frames"
+WHOLE = "are named without their times and are taken for whole videos, of which the listed segment is read"
+READ = (
+    "a CSV file with the column path and optionally label, start and end; lines of a path and a label; HMDB51's "
+    f"CLASS_test_split1.txt; {SUPPORTED}"
+)
+
+
+def is_list(path: Path) -> bool:
+    """Return whether a path is a list by its name, or a folder of HMDB51's lists."""
+    return path.suffix.lower() in LIST_SUFFIXES if not path.is_dir() else is_hmdb51(path)
 
 
 def open_list(path: Path, request: ClipRequest, shape: ClipShape) -> list[Clip]:
-    """Return the clips that published annotations or a CSV manifest list.
+    """Return the clips that a list names.
 
     Raises
     ------
     InputError
-        If the file is wrong, or folder of videos is missing, or there is one beside a manifest.
+        If the list is wrong, its folder of videos is missing, or there is one beside a manifest; or if a split is
+        requested of a list that has none.
     """
     windows = spread_windows(shape, request.clips_per_video)
+    root = path.parent if request.videos is None else Path(request.videos)
+    if not root.is_dir():
+        raise InputError(f"videos is {printable(root)}, which is not a folder; use the folder of the listed videos")
+    if is_hmdb51(path):
+        entries = read_hmdb51(path, None if request.split is None else str(request.split))
+        return _entries(path, entries, Lookup(root), windows, shape.size)
+    if request.split is not None:
+        raise InputError(f"split is {request.split}, but {printable(path)} has no splits; leave split out")
     annotations = read_annotations(path)
     if annotations is not None:
-        root = path.parent if request.videos is None else Path(request.videos)
-        return _annotated(annotations, root, windows, shape.size)
-    if request.videos is not None:
-        raise InputError(f"videos is {request.videos}, but {path} is a manifest; its paths are relative to itself")
-    return _manifest(path, windows, shape.size)
+        return _annotated(path, annotations, root, windows, shape.size)
+    text = read_text(path)
+    if names_columns(text) or (path.suffix.lower() == ".csv" and not text.strip()):
+        if request.videos is not None:
+            raise InputError(
+                f"videos is {printable(root)}, but {printable(path)} is a manifest; its paths are relative to itself"
+            )
+        return _manifest(path, windows, shape.size)
+    lookup = Lookup(root)
+    entries = read_path_list(printable(path), text, lambda name: bool(lookup.found(name)))
+    if not any(lookup.found(entry.path) for entry in entries):
+        first = f" ({entries[0].where} names {entries[0].path!r})" if entries else " (it is empty)"
+        raise InputError(
+            f"{printable(path)} names nothing that is below {printable(root)}{first}; pass the folder of its videos as "
+            f"videos or, if it is not a list of videos, use one of: {READ}"
+        )
+    check_alike(entries)
+    return _entries(path, entries, lookup, windows, shape.size)
+
+
+class _Listing:
+    """The clips of a list: an entry that is listed again with the same label is left out, and counted."""
+
+    def __init__(self, path: Path) -> None:
+        self.clips: list[Clip] = []
+        self._path = printable(path)
+        self._listed: dict[str, tuple[str, str | None]] = {}
+        self._entries = 0
+        self._kinds: dict[str, int] = {}
+
+    def add(self, where: str, clips: Sequence[Clip], kind: str = "") -> None:
+        """Add the clips of one entry; entries of a `kind` are counted.
+
+        Raises
+        ------
+        InputError
+            If an earlier entry has the same clips with another label.
+        """
+        self._entries += 1
+        first, label = self._listed.setdefault(clips[0].id, (where, clips[0].label))
+        if first == where:
+            self.clips += clips
+        elif label == clips[0].label:
+            kind = AGAIN
+        else:
+            raise InputError(
+                f"{where} lists {printable(clips[0].id)} again with the label {clips[0].label!r}, after "
+                f"{first.rstrip(',')} with {label!r}; remove one"
+            )
+        if kind:
+            self._kinds[kind] = self._kinds.get(kind, 0) + 1
+
+    def done(self) -> list[Clip]:
+        """Return the clips, and say what was counted."""
+        for kind, count in self._kinds.items():
+            note(f"{self._path}: {count} of {self._entries} entries {kind}")
+        return self.clips
 
 
 def _manifest(path: Path, windows: Sequence[Window], size: tuple[int, int]) -> list[Clip]:
-    """Return the clips that a CSV manifest lists."""
-    clips: list[Clip] = []
-    listed: dict[str, str] = {}
+    """Return the clips that a manifest lists."""
+    listing = _Listing(path)
     for row in read_manifest(path):
         place = path.parent / row.path
         segments = [replace(window, start=row.start, end=row.end) for window in windows]
-        if place.is_dir():
-            images = [file for file in files_below(place) if file.suffix.lower() in IMAGE_SUFFIXES]
-            if not images or row.start is not None or row.end is not None:
+        kind = ""
+        if not exists(place):
+            video, kind = unusable(f"{printable(place)} does not exist; add it or correct the manifest"), MISSING
+        elif place.is_dir():
+            if row.start is not None or row.end is not None or not images_in(place):
                 raise InputError(
-                    f"{row.where} names the folder {row.path}; allowed: a video, or a folder of frames "
+                    f"{row.where} names the folder {printable(row.path)}; allowed: a video, or a folder of frames "
                     f"({' '.join(IMAGE_SUFFIXES)}) without start and end"
                 )
-            video = frame_folder(images, size)
+            video = frames_in(place, size)
         else:
             video = video_file(place, size)
-        clips += _listed_once(cut(video, as_id(Path(row.path)), segments, row.label), row.where, listed)
-    return clips
+        listing.add(row.where, cut(video, as_id(Path(row.path)), segments, row.label), kind)
+    return listing.done()
+
+
+def _entries(
+    path: Path, entries: Sequence[Entry], lookup: Lookup, windows: Sequence[Window], size: tuple[int, int]
+) -> list[Clip]:
+    """Return the clips of paths with labels; a path without a label is labelled by its folders."""
+    listing = _Listing(path)
+    for entry in entries:
+        found, kind, name = lookup.found(entry.path), "", as_id(Path(entry.path))
+        segment = ""
+        if not found:
+            video, kind = unusable(f"{name} is not below {printable(lookup.root)}; add it or correct the list"), MISSING
+        elif len(found) > 1:
+            video = unusable(f"{name} could be {printable(found[0])} or {printable(found[1])}; keep one of them")
+        elif not found[0].is_dir():
+            video = video_file(found[0], size)
+        else:
+            video = whole = frames_in(found[0], size)
+            first = entry.first or 0
+            if entry.frames is not None:
+                video = part_of(whole, first, entry.frames, size)
+                kind = LONGER if entry.first is None and len(whole.images) > entry.frames else ""
+                segment = "" if entry.first is None else f"@{first}-{first + entry.frames}f"
+        if len(found) == 1 and found[0] != lookup.root / entry.path:
+            kind = OTHER_SUFFIX
+        label = entry.label if entry.label is not None else folder_label(name)
+        clips = cut(video, name + segment, windows, label)
+        listing.add(entry.where, [replace(clip, video=name) for clip in clips], kind)
+    return listing.done()
 
 
 def _annotated(
-    annotations: Sequence[Annotation], root: Path, windows: Sequence[Window], size: tuple[int, int]
+    path: Path, annotations: Sequence[Annotation], root: Path, windows: Sequence[Window], size: tuple[int, int]
 ) -> list[Clip]:
     """Return the clips of annotated videos; a video that is not below the folder raises an error when it is read."""
-    if not root.is_dir():
-        raise InputError(f"videos is {root}, which is not a folder; use the folder of the annotated videos")
     files: dict[str, list[Path]] = {}
     for file in files_below(root):
         if file.suffix.lower() in VIDEO_SUFFIXES:
             files.setdefault(file.stem, []).append(file)
-    clips: list[Clip] = []
-    listed: dict[str, str] = {}
+    listing = _Listing(path)
     for annotation in annotations:
         source = next((source for source in annotation.sources if source.stem in files), None)
         candidates = sorted(files[source.stem]) if source else []
+        kind = "" if source is None or source.start == annotation.sources[0].start else WHOLE
         source = source or annotation.sources[0]
         name = candidates[0].relative_to(root) if candidates else Path(source.name)
         if not candidates:
             looked_for = " or ".join(source.name for source in annotation.sources)
             video = unusable(f"{looked_for} is not below {root}; add the video or use another folder of videos")
+            kind = MISSING
         elif len(candidates) > 1:
             video = unusable(
                 f"{source.name} could be {candidates[0]} or {candidates[1]}; keep one of them below {root}"
@@ -85,12 +194,5 @@ def _annotated(
         else:
             video = video_file(candidates[0], size)
         segments = [replace(window, start=source.start, end=source.end) for window in windows]
-        clips += _listed_once(cut(video, as_id(name), segments, annotation.label), annotation.where, listed)
-    return clips
-
-
-def _listed_once(clips: list[Clip], where: str, listed: dict[str, str]) -> list[Clip]:
-    """Return the clips of one entry of a list; raise an `InputError` if an earlier entry has the same."""
-    if (first := listed.setdefault(clips[0].id, where)) != where:
-        raise InputError(f"{where} lists {clips[0].id} again, after {first.rstrip(',')}; remove one")
-    return clips
+        listing.add(annotation.where, cut(video, as_id(name), segments, annotation.label), kind)
+    return listing.done()

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from sdmetrics._reading import read_text
+from sdmetrics._text import printable
 from sdmetrics.errors import InputError
 
 COLUMNS = ("path", "label", "start", "end")
+HEADS = {*COLUMNS, "video", "clip", "file", "filename", "name", "class", "id"}
+"""Words in the names of columns: such a line is not a video with its label."""
 
 
 @dataclass(frozen=True)
@@ -23,28 +29,44 @@ class Row:
     end: float | None
 
 
+def names_columns(text: str) -> bool:
+    """Return whether the first line of a list names columns, right or wrong, and is not a video with its label.
+
+    Examples
+    --------
+    >>> names_columns("path,label"), names_columns("clip_name;label"), names_columns("labels/a1.mp4,label")
+    (True, True, False)
+    """
+    heads = re.split(r"[,;\t]", text.lstrip().partition("\n")[0].lower())
+    words = {word for head in heads for word in re.split(r"[\s_\"]+", head)}
+    return bool(words & HEADS) and all(re.fullmatch(r'[\s"a-z_]*', head) for head in heads)
+
+
 def read_manifest(path: Path) -> list[Row]:
-    """Read a CSV file whose first line names its columns: `path` and, optionally, `label`, `start`, `end`.
+    """Read a list whose first line names its columns, separated by commas or tabs.
+
+    `path` and, optionally, `label`, `start`, `end`.
 
     Raises
     ------
     InputError
         If the file or a line is wrong; the message names file and line.
     """
+    text, shown = read_text(path), printable(path)
+    separator = "\t" if "\t" in text.partition("\n")[0] else ","
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True, strict=True)
-            columns = list(reader.fieldnames or [])
-            if "path" not in columns or not set(columns) <= set(COLUMNS) or len(set(columns)) < len(columns):
-                raise InputError(
-                    f"{path} has the columns {', '.join(columns) or 'none'}; "
-                    f"allowed: {', '.join(COLUMNS)}, of which path is required. Correct the first line"
-                )
-            rows = [_row(values, f"{path}, line {reader.line_num},") for values in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read as a CSV manifest ({error}); write it as UTF-8 text") from error
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
+        columns = list(reader.fieldnames or [])
+        if "path" not in columns or not set(columns) <= set(COLUMNS) or len(set(columns)) < len(columns):
+            raise InputError(
+                f"{shown} has the columns {printable(', '.join(columns)) or 'none'}; "
+                f"allowed: {', '.join(COLUMNS)}, of which path is required. Correct the first line"
+            )
+        rows = [_row(values, f"{shown}, line {reader.line_num},") for values in reader]
+    except csv.Error as error:
+        raise InputError(f"{shown} cannot be read as a CSV manifest ({error}); correct the quotes") from error
     if not rows:
-        raise InputError(f"{path} lists no video; add lines with the columns {', '.join(COLUMNS)}")
+        raise InputError(f"{shown} lists no video; add lines with the columns {', '.join(COLUMNS)}")
     return rows
 
 

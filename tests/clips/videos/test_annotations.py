@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import pytest
 
 import sdmetrics.clips.videos.listing as listing
 from sdmetrics.clips.clip import Clip
-from sdmetrics.errors import InputError
+from sdmetrics.errors import InputError, Note
 from tests.helpers.requests import open_clips
 from tests.helpers.videos import numbers_of, write_video
 
 
 def opened(path: Path, clips_per_video: int = 1, videos: Path | None = None) -> list[Clip]:
-    return open_clips(path, frames=4, stride=2, size=(32, 64), clips_per_video=clips_per_video, videos=videos)
+    """Return the clips; notes of videos that are not there are tested apart."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Note)
+        return open_clips(path, frames=4, stride=2, size=(32, 64), clips_per_video=clips_per_video, videos=videos)
 
 
 def written(path: Path, content: object) -> Path:
@@ -72,7 +76,7 @@ def test_activitynet(tmp_path: Path):
 def test_kinetics(tmp_path: Path):
     (tmp_path / "riding mule").mkdir()
     write_video(tmp_path / "riding mule" / "abc_000010_000020.mp4")
-    write_video(tmp_path / "whole.mp4")
+    write_video(tmp_path / "whole.mp4", 61)
     header, rows = "label,youtube_id,time_start,time_end,split", ["abc,10,20", "whole,1,2", "gone,1,11"]
     path = written(tmp_path / "k.csv", "\n".join([f"{header},is_cc"] + [f'"riding, mule",{row},val,0' for row in rows]))
     trimmed, whole, gone = opened(path)
@@ -173,8 +177,8 @@ KINETICS = "label,youtube_id,time_start,time_end,split\nhop,a,0,10,val\n"
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[{", r"list\.json cannot be read as annotations \("),
-        ("[" * 200_000, "cannot be read as annotations"),
+        ("[{", r"list\.json is no JSON"),
+        ("[" * 200_000, "nests too deeply"),
         (activitynet(), "lists no annotated video"),
         (activitynet(a=[]), "lists no annotated video"),
         (activitynet(a=None), r"list\.json, record 'a', has no annotations"),
@@ -192,7 +196,10 @@ KINETICS = "label,youtube_id,time_start,time_end,split\nhop,a,0,10,val\n"
         ([something("1"), something(2)], r"record \[1\], has the id 2; expected a text"),
         ([something("1", template=["x"])], r"record \[0\], has the template \['x'\]"),
         ([{"id": "1", "placeholders": []}], r"record \[0\], has no template"),
-        ([something("1"), something("1")], r"record \[1\], lists 1\.webm again, after .*record \[0\]; remove one"),
+        (
+            [something("1"), something("1", template="Tilting")],
+            r"record \[1\], lists 1\.webm again with the label 'Tilting', after .*record \[0\] with .*; remove one",
+        ),
         ([diving("a"), {"label": 1}], r"record \[1\], has no vid_name"),
         ([diving("a", "12")], r"record \[0\], has the label '12'; expected the number of a class"),
         ([diving("a", True)], "has the label True"),
@@ -203,7 +210,7 @@ KINETICS = "label,youtube_id,time_start,time_end,split\nhop,a,0,10,val\n"
         (KINETICS + "hop,b,1", "line 3, has no time_end"),
         (KINETICS + "hop,b,9,1,val", r"line 3, has the time_end \[9\.0, 1\.0\]"),
         (KINETICS + ",b,1,9,val", "line 3, has the label ''"),
-        (KINETICS + "hop,a,0,10,val", r"line 3, lists a_000000_000010\.mp4 again"),
+        (KINETICS + "jump,a,0,10,val", r"line 3, lists a_000000_000010\.mp4 again with the label 'jump'"),
         (KINETICS + '"hop', "cannot be read as annotations"),
     ],
 )
@@ -211,6 +218,74 @@ def test_mistakes(content: object, message: str, tmp_path: Path):
     with pytest.raises(InputError, match=message) as error:
         opened(written(tmp_path / "list.json", content))
     assert "\n" not in str(error.value)
+
+
+KINETICS_JSON = {
+    name: {"annotations": {"label": "hop", "segment": [1.0, 11.0]}, "duration": 10.0, "subset": "train", "url": "u"}
+    for name in ("a", "b", "c")
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("train.json", KINETICS_JSON),
+        (
+            "train.txt",
+            "label,youtube_id,time_start,time_end,split\nhop,a,1,11,train\nhop,b,1,11,train\nhop,c,1,11,train",
+        ),
+        ("train.tsv", "youtube_id\ttime_start\ttime_end\tlabel\na\t1\t11\thop\nb\t1\t11\thop\nc\t1\t11\thop\n"),
+        (
+            "train.csv",
+            "label,youtube_id,time_start,time_end,split,is_cc\n" + "".join(f"hop,{x},1,11,train,0\n" for x in "abc"),
+        ),
+    ],
+)
+def test_kinetics_in_every_published_form(name: str, content: object, tmp_path: Path):
+    (tmp_path / "videos" / "hop").mkdir(parents=True)
+    for video in ("a_000001_000011.mp4", "b.mkv"):
+        (tmp_path / "videos" / "hop" / video).touch()
+    path = written(tmp_path / name, content)
+    with pytest.warns(Note) as notes:
+        clips = open_clips(path, frames=4, stride=2, size=(32, 64), videos=tmp_path / "videos")
+    assert [(clip.id, clip.label) for clip in clips] == [
+        ("hop/a_000001_000011.mp4", "hop"),
+        ("hop/b.mkv@1-11", "hop"),
+        ("c_000001_000011.mp4", "hop"),
+    ]
+    assert sorted(str(shown.message) for shown in notes) == [
+        f"{path}: 1 of 3 entries are named without their times and are taken for whole videos, of which the listed "
+        "segment is read",
+        f"{path}: 1 of 3 entries are not there and are skipped",
+    ]
+
+
+def test_records_of_kinetics_with_mistakes(tmp_path: Path):
+    for record, message in (
+        ({"subset": "val", "url": "u"}, "record 'a', annotations is None; expected a record"),
+        ({"subset": "val", "url": "u", "annotations": {"label": "hop"}}, "has no segment"),
+        ({"subset": "val", "url": "u", "annotations": {"label": 3, "segment": [0, 1]}}, "has the label 3"),
+    ):
+        with pytest.raises(InputError, match=message):
+            opened(written(tmp_path / "val.json", {"a": record}))
+
+
+def test_what_is_listed_again_alike_is_left_out_and_counted(tmp_path: Path):
+    (tmp_path / "1.webm").touch()
+    path = written(tmp_path / "list.json", [something("1"), something("1"), something("1")])
+    with pytest.warns(Note, match="2 of 3 entries are listed again, with the same label, and are left out"):
+        (clip,) = open_clips(path, frames=4, stride=2, size=(32, 64))
+    assert clip.id == "1.webm"
+
+
+def test_published_kinetics(shared: Path):
+    path = shared / "real" / "annotations" / "kinetics-400_val.csv"
+    if not path.exists():
+        pytest.skip("no folder real/annotations in shared/: published lists are not part of the checkout")
+    clips = opened(path)
+    assert len(clips) > 19_000
+    assert (clips[0].id, clips[0].label) == ("0wR5jVB-WPk_000417_000427.mp4", "abseiling")
+    assert len({clip.label for clip in clips}) == 400
 
 
 def test_videos_that_do_not_apply(tmp_path: Path):

@@ -1,0 +1,79 @@
+"""Videos that a list names: where they are, whatever their suffix, and the frames of a folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sdmetrics._text import printable
+from sdmetrics.clips.videos.footage import Footage, frame_folder, unusable
+from sdmetrics.clips.videos.listing import IMAGE_SUFFIXES, VIDEO_SUFFIXES, in_order
+from sdmetrics.clips.videos.name_patterns import told_apart
+
+
+class Lookup:
+    """Finds videos and folders of frames by their paths relative to a folder.
+
+    Lists keep the names of the published files; videos that were converted have another suffix, and frames that were
+    extracted are a folder without suffix.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._folders: dict[Path, dict[str, list[Path]]] = {}
+
+    def found(self, name: str) -> list[Path]:
+        """Return the file or folder of a name; else all of that name but for a video's suffix."""
+        exact = self.root / name
+        if exists(exact):
+            return [exact]
+        stem = exact.stem if exact.suffix.lower() in VIDEO_SUFFIXES else exact.name
+        return self._listed(exact.parent).get(stem, [])
+
+    def _listed(self, folder: Path) -> dict[str, list[Path]]:
+        """Return the videos and folders in a folder by their names without suffix."""
+        if folder not in self._folders:
+            names: dict[str, list[Path]] = {}
+            try:
+                inside = sorted(folder.iterdir())
+            except (OSError, ValueError):  # ValueError: a null byte in the name
+                inside = []
+            for path in inside:
+                if path.suffix.lower() in VIDEO_SUFFIXES:
+                    names.setdefault(path.stem, []).append(path)
+                elif path.is_dir():
+                    names.setdefault(path.name, []).append(path)
+            self._folders[folder] = names
+        return self._folders[folder]
+
+
+def exists(path: Path) -> bool:
+    """Return whether there is anything at a path, which may be any text of a list."""
+    return os.path.exists(path)  # noqa: PTH110  (Path.exists raises an error for names that are too long)
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Return the images directly in a folder, in natural order."""
+    files = (file for file in folder.iterdir() if not file.name.startswith("."))
+    return sorted((file for file in files if file.suffix.lower() in IMAGE_SUFFIXES), key=in_order)
+
+
+def frames_in(folder: Path, size: tuple[int, int]) -> Footage:
+    """Return the frames in a folder as a video; if there are none, reading it raises an `InputError`."""
+    images = images_in(folder)
+    if not images:
+        suffixes = " ".join(IMAGE_SUFFIXES)
+        return unusable(f"{printable(folder)} holds no frames ({suffixes}); add them, or name a folder that does")
+    pictures = told_apart(folder, images)
+    return unusable(pictures.problem) if pictures.problem else frame_folder(pictures.frames, size)
+
+
+def part_of(video: Footage, first: int, count: int, size: tuple[int, int]) -> Footage:
+    """Return `count` frames of a folder after the `first` ones; if there are fewer, reading it is an `InputError`."""
+    images = video.images[first : first + count]
+    if video.problem or (images and len(images) == count):
+        return video if video.problem else frame_folder(images, size)
+    return unusable(
+        f"{printable(video.images[0].parent)} has {len(video.images)} frames, and the list counts {count} after the "
+        f"first {first}; extract them again or correct the list"
+    )
