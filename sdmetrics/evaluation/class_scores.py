@@ -13,7 +13,7 @@ from sdmetrics.errors import InputError, note
 from sdmetrics.evaluation.labels import check_count
 from sdmetrics.evaluation.outputs import only_output
 
-WHAT = "class scores (clips, classes), also (clips, classes, 1, 1, 1) or (clips, frames, classes)"
+WHAT = "class scores (clips, classes), (clips, classes, 1, 1, 1) or (clips, frames, classes)"
 
 
 @dataclass

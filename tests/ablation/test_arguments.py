@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sdmetrics.ablation.result import Ablation
-from sdmetrics.errors import InputError
+from sdmetrics.errors import InputError, Note
 from tests.helpers.fakes import broken_clip
 from tests.helpers.removable import CLASS_INDICES, CLASSES, CLIPS, UNITS, Linear, quickly, results_of
 
@@ -35,6 +35,16 @@ class TestScores:
 
         six = {**CLASS_INDICES, "4": 4, "5": 5}
         assert quickly(Wider(noise=1), classes=six).scores == ["top1", "top5"]
+
+    def test_scores_of_frames_are_averaged_and_it_is_said(self, found):
+        class PerFrame(Linear):
+            def run(self, fed, masks=None):
+                logits = super().run(fed, masks)["logits"]
+                return {"logits": np.stack([logits - 1, logits + 1], axis=1)}
+
+        with pytest.warns(Note, match="the mean over 2 frames is taken"):
+            per_frame = quickly(PerFrame(noise=1), layers=["early", "late"])
+        assert per_frame.rows == found.rows
 
     def test_scores_of_ones_own(self):
         def margin(outputs, _clips):

@@ -79,6 +79,56 @@ def test_labels_of_a_manifest_are_numbers_or_names_and_broken_videos_are_listed(
     assert "a label is class 8, and the labels name 8 classes, 0 to 7" in err
 
 
+def test_videos_in_a_folder_per_class_and_lists_of_them_score_alike(command, model, labels, tmp_path):
+    listed, numbered, folders = ["path,label"], [], tmp_path / "videos"
+    for number, clip in enumerate(world_clips(6)):
+        name = clip.label.split("/")[0]
+        (folders / name.upper()).mkdir(parents=True, exist_ok=True)
+        frames = [np.kron(frame, np.ones((2, 2, 1), np.uint8)) for frame in clip.frames]
+        write_video(folders / name.upper() / f"{number}.mp4", frames)
+        listed.append(f"videos/{name.upper()}/{number}.mp4,{name}")
+        numbered.append(f"{name.upper()}/{number}.mp4 {MOTIONS.index(name)}")
+    (tmp_path / "list.csv").write_text("\n".join(listed))
+    (tmp_path / "list.txt").write_text("\n".join(sorted(numbered)))
+    found = []
+    for clips, more in ((folders, ()), (tmp_path / "list.csv", ()), (tmp_path / "list.txt", ("--videos", folders))):
+        file = tmp_path / "evaluation.json"
+        code, out, err = command("evaluate", model, clips, "--labels", labels, "-o", file, *more, *CPU)
+        assert (code, err) == (0, "")
+        assert ("note: " in out) == (clips == folders), "only the folders' names differ from the classes"
+        rows = json.loads(file.read_text())["clips"]
+        found.append(sorted((row["id"].removeprefix("videos/"), row["label"], row["in_order"]["top1"]) for row in rows))
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize(("axes", "frames"), [((2, 3, 4), 1), ((1,), 4)])
+def test_heads_of_other_shapes_are_read_and_it_is_said(command, model, labels, tmp_path, axes, frames):
+    plain = onnx.load(model)
+    del plain.metadata_props[:]
+    del plain.graph.output[1:]
+    make, old = onnx.helper, plain.graph.output[0].name
+    repeats = [1] * (2 + len(axes))
+    repeats[axes[0]] = frames
+    for name, values in (("axes", axes), ("repeats", repeats)):
+        plain.graph.initializer.append(onnx.numpy_helper.from_array(np.array(values), name))
+    plain.graph.node.append(make.make_node("Unsqueeze", [old, "axes"], ["wide"]))
+    plain.graph.node.append(make.make_node("Tile", ["wide", "repeats"], ["head"]))
+    shape = ["N", 8, 1, 1, 1] if frames == 1 else ["N", frames, 8]
+    plain.graph.output[0].CopyFrom(make.make_tensor_value_info("head", onnx.TensorProto.FLOAT, shape))
+    onnx.save(plain, tmp_path / "head.onnx")
+    rows = []
+    for name in ("motion", "head"):
+        file = tmp_path / f"{name}.json"
+        code, out, err = command(
+            "evaluate", tmp_path / f"{name}.onnx", "world:12", "--labels", labels, "-o", file, *CPU
+        )
+        assert (code, err) == (0, "")
+        rows.append(json.loads(file.read_text())["clips"])
+    assert rows[0] == rows[1]
+    assert json.loads(file.read_text())["scored"] == {"output": "head", "classes": 8, "frames": frames}
+    assert ("mean over 4 frames" in out) == (frames == 4)
+
+
 def test_a_probe_and_a_file_that_says_nothing_of_itself_are_evaluated_alike(command, model, labels, tmp_path):
     assert command("probe", model, "-o", tmp_path / "probe.onnx", "--masks")[0] == 0
     plain = onnx.load(model)

@@ -71,8 +71,8 @@ def open_list(path: Path, request: ClipRequest, shape: ClipShape) -> list[Clip]:
     if not any(lookup.found(entry.path) for entry in entries):
         first = f" ({entries[0].where} names {entries[0].path!r})" if entries else " (it is empty)"
         raise InputError(
-            f"{printable(path)} names nothing that is below {printable(root)}{first}; pass the folder of its videos as "
-            f"videos or, if it is not a list of videos, use one of: {READ}"
+            f"{printable(path)} names nothing that is below {printable(root)}{first}; pass the folder of its videos "
+            f"with --videos (in Python, videos) or, if it is not a list of videos, one of: {READ}"
         )
     check_alike(entries)
     return _entries(path, entries, lookup, windows, shape.size)

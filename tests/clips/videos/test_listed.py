@@ -167,7 +167,7 @@ def test_what_is_missing_or_listed_again_is_counted(tmp_path: Path):
     ],
 )
 def test_text_that_names_no_video_is_an_error_with_what_is_read(name: str, lines: list[str], tmp_path: Path):
-    with pytest.raises(InputError, match=r"names nothing that is below .* use one of: a CSV file .*Kinetics") as raised:
+    with pytest.raises(InputError, match=r"names nothing that is below .* one of: a CSV file .*Kinetics") as raised:
         opened(written(tmp_path / name, *lines))
     assert "\n" not in str(raised.value)
     assert name in str(raised.value)
