@@ -26,7 +26,7 @@ def regular_file(path: str | Path) -> Path:
     --------
     >>> regular_file("/dev/null")
     Traceback (most recent call last):
-    sdmetrics.errors.InputError: /dev/null is a device, not a file, and was not opened. Give an ordinary file
+    sdmetrics.errors.InputError: /dev/null is a device, not a file, and was not opened. Use an ordinary file
     """
     found = Path(path)
     try:
@@ -36,7 +36,7 @@ def regular_file(path: str | Path) -> Path:
         raise InputError(f"{printable(found)} cannot be read: {reason}. Check the path") from None
     if not stat.S_ISREG(mode):
         raise InputError(
-            f"{printable(found)} is {_kind(mode)}, not a file, and was not opened. Give an ordinary file"
+            f"{printable(found)} is {_kind(mode)}, not a file, and was not opened. Use an ordinary file"
         ) from None
     return found
 
@@ -71,7 +71,7 @@ def read_text(path: str | Path, limit: int = TEXT_LIMIT) -> str:
         return read_bytes(path, limit).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{printable(path)} is no UTF-8 text (byte {error.start}). Save it as UTF-8, or check what it is"
+            f"{printable(path)} is not UTF-8 text (byte {error.start}). Save it as UTF-8, or check what it is"
         ) from None
 
 
@@ -89,7 +89,7 @@ def read_json(path: str | Path, limit: int = TEXT_LIMIT, pairs_hook: Callable[..
     except RecursionError:
         raise InputError(f"{printable(path)} nests too deeply to be read. Check what it is") from None
     except ValueError as error:
-        raise InputError(f"{printable(path)} is no JSON: {printable(error)}. Write it anew") from None
+        raise InputError(f"{printable(path)} is not JSON: {printable(error)}. Fix it, or check what it is") from None
 
 
 def _kind(mode: int) -> str:

@@ -41,9 +41,9 @@ def test_special_files_are_not_opened(tmp_path):
     ("content", "message"),
     [
         (b"[" * 100_000, "nests too deeply"),
-        (b"9" * 5000, "is no JSON"),
-        (b"{", "is no JSON"),
-        (b"\xff\xfe{}", "is no UTF-8 text"),
+        (b"9" * 5000, "is not JSON"),
+        (b"{", "is not JSON"),
+        (b"\xff\xfe{}", "is not UTF-8 text"),
     ],
 )
 def test_json_that_is_none(tmp_path, content, message):

@@ -105,9 +105,8 @@ class Results:
         run = Path(run)
         path = run / "results.json"
         if not path.exists():
-            raise InputError(
-                f"{printable(run)} has no {path.name}; pass the folder that `sdmetrics analyze --out` wrote"
-            )
+            wrong = "does not exist" if not run.exists() else f"has no {path.name}" if run.is_dir() else "is a file"
+            raise InputError(f"{printable(run)} {wrong}; pass the folder that `sdmetrics analyze --out` wrote")
         document = load_document(path, SCHEMA, RESULTS, AGAIN)
         identity, counted = document.pop("identity"), document.pop("units")
         try:

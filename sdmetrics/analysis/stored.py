@@ -64,7 +64,8 @@ def load_document(path: Path, schema: int, shape: Shape, again: str) -> dict[str
     try:
         document = read_json(path)
     except InputError as error:
-        raise DamagedError(f"{printable(path)} is damaged: {error}; {again}") from None
+        why = str(error).removeprefix(printable(path)).partition(". ")[0]
+        raise DamagedError(f"{printable(path)} is damaged: it{why}; {again}") from None
     if not isinstance(document, dict) or "schema" not in document:
         raise DamagedError(f"{printable(path)} is damaged: it is not a JSON object with a schema; {again}")
     found = document.pop("schema")
@@ -80,5 +81,6 @@ def load_document(path: Path, schema: int, shape: Shape, again: str) -> dict[str
             raise ShapeError("its digest does not fit its content")
         check_shape(document, shape, path.stem)
     except (ShapeError, RecursionError, OverflowError) as error:
-        raise DamagedError(f"{printable(path)} is damaged: {error}; {again}") from None
+        why = str(error).removeprefix(printable(path)).partition(". ")[0]
+        raise DamagedError(f"{printable(path)} is damaged: it{why}; {again}") from None
     return document

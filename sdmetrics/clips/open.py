@@ -52,7 +52,8 @@ def list_clips(
     --------
     >>> list_clips(ClipRequest("holiday.mp4"), ClipShape(frames=8, stride=8, size=(224, 224)))
     Traceback (most recent call last):
-    sdmetrics.errors.InputError: holiday.mp4 does not exist; expected a video, a folder or a CSV manifest
+    sdmetrics.errors.InputError: holiday.mp4 does not exist; expected a video, a folder, a list (CSV, text or \
+JSON), or generated clips (world:N or camouflage:N)
     """
     return _one_video_per_content(_listed(request, shape, cache, reads_flow))
 
@@ -74,7 +75,10 @@ def _listed(request: ClipRequest, shape: ClipShape, cache: Path | None, reads_fl
     if generated:
         return open_generated(str(request.path), shape.frames, shape.size, request.clips_per_video or 1, request.videos)
     if not path.exists():
-        raise InputError(f"{path} does not exist; expected a video, a folder or a CSV manifest")
+        raise InputError(
+            f"{path} does not exist; expected a video, a folder, a list (CSV, text or JSON), or generated clips "
+            "(world:N or camouflage:N)"
+        )
     if is_list(path):
         clips = open_list(path, request, shape)
     elif path.is_dir():

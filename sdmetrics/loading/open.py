@@ -131,7 +131,8 @@ def open_clips(
     >>> with demo_model("motion") as model:
     ...     open_clips("holiday.mp4", open_model(model, provider="cpu"))
     Traceback (most recent call last):
-    sdmetrics.errors.InputError: holiday.mp4 does not exist; expected a video, a folder or a CSV manifest
+    sdmetrics.errors.InputError: holiday.mp4 does not exist; expected a video, a folder, a list (CSV, text or \
+JSON), or generated clips (world:N or camouflage:N)
     """
     return list_requested(ClipRequest(path, clips_per_video, stride, videos, split, flow), runner, cache)
 

@@ -106,7 +106,7 @@ def test_loading_fails_closed(tmp_path):
     path = tmp_path / "results.json"
     whole = path.read_text()
     for text, words in [
-        (whole[:-20], "is damaged: .*is no JSON"),
+        (whole[:-20], "is damaged: .*is not JSON"),
         ("[]", "is not a JSON object"),
         (json.dumps({**json.loads(whole), "schema": 7}), "schema 7; this version reads schema 2"),
         (json.dumps({"schema": 2}), "is damaged"),

@@ -275,7 +275,7 @@ class TestBadInput:
 
     def test_an_output_folder_that_is_none(self, command, model, folder, tmp_path):
         (tmp_path / "run").write_text("a file")
-        assert failed(command("analyze", model, folder, "-o", tmp_path / "run"), "cannot write", "write permission")
+        assert failed(command("analyze", model, folder, "-o", tmp_path / "run"), "cannot write", "it is a file")
 
     def test_another_seed_under_the_same_run(self, command, model, folder, run_folder):
         before = (run_folder / "results.json").read_bytes()

@@ -177,7 +177,7 @@ KINETICS = "label,youtube_id,time_start,time_end,split\nhop,a,0,10,val\n"
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[{", r"list\.json is no JSON"),
+        ("[{", r"list\.json is not JSON"),
         ("[" * 200_000, "nests too deeply"),
         (activitynet(), "lists no annotated video"),
         (activitynet(a=[]), "lists no annotated video"),
