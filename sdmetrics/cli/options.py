@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import click
 import typer
 from typer.core import TyperCommand
 
@@ -16,8 +15,8 @@ from sdmetrics.errors import InputError
 RUN = typer.Argument(help="Folder of a run.", show_default=False)
 MODEL = typer.Argument(help="ONNX file: exported by sdmetrics, a probe, or any other.", show_default=False)
 CLIPS_HELP = (
-    "Video, folder of videos, CSV manifest or data set, see docs/clips.md; or world:N or camouflage:N, N generated "
-    "clips."
+    "Video, folder of videos, list of videos (CSV, text or JSON) or data set, see docs/clips.md; or world:N or "
+    "camouflage:N, N generated clips."
 )
 CLIPS = typer.Argument(help=CLIPS_HELP, show_default=False)
 LAYER = typer.Option(
@@ -60,10 +59,13 @@ PER_VIDEO = typer.Option(min=1, help=CLIPS_PER_VIDEO_HELP)
 CLIP_STRIDE = typer.Option(
     min=1, help="Distance between a clip's frames in the video, in frames. Default: the model's stride."
 )
-VIDEOS = typer.Option(help="Folder of the videos, for published annotations. Default: the folder of the annotations.")
+VIDEOS = typer.Option(
+    help="Folder of the videos, for lists and published annotations. Default: the folder of the list.",
+    show_default=False,
+)
 SPLIT = typer.Option(
     help="Split of a data set with segmentation masks: a file with one video name per line, or the name of one of the "
-    "data set's own splits, e.g. val. Default: every annotated video.",
+    "data set's own splits, e.g. val; or a split of HMDB51's lists, e.g. test1. Default: every annotated video, or test.",
     show_default=False,
 )
 FLOW = typer.Option(
@@ -79,8 +81,9 @@ THREADS = typer.Option(min=1, help="Number of CPU threads for the model. Default
 TF32 = typer.Option("--tf32", help="Allow TF32 matrix multiplication on CUDA (faster, less precise).")
 BATCH = typer.Option(min=1, help="Batch size, in views.")
 LABELS = typer.Option(
-    help="File with the model's classes: one name per line in the order of the outputs, or JSON (a list of names, or "
-    "an object of names and indices). Default: the clips' labels are output indices.",
+    help="File with the model's classes: one name per line in the order of the outputs, UCF101's classInd.txt, Kinetics' "
+    "CSV (id,name), JSON (a list of names, or names and indices) or a config.json of Transformers. Default: the clips' "
+    "labels are output indices.",
     show_default=False,
 )
 MODEL_OUTPUT = typer.Option(
@@ -109,7 +112,7 @@ COUNTS = {"--size": (int, (2,)), "--mean": (float, (3, 2)), "--std": (float, (3,
 class NumbersCommand(TyperCommand):
     """A command whose options of several numbers take them with spaces or with commas."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  Typer has no public class for it
         """Join the numbers that follow such an option."""
         return super().parse_args(ctx, join_numbers(args))
 

@@ -19,8 +19,9 @@ class ClipRequest:
         any depth; a folder with such folders per style, each named `style…` and holding the same videos (the layout of
         the paper's data sets), optionally with one named `unstyled`, from which optical flow is estimated and clips are
         shown where no style is wanted; a CSV manifest with the columns `path`, relative to the manifest, and optionally
-        `label`, `start` and `end` (seconds); the published annotations of ActivityNet, Kinetics, Something-Something,
-        SomethingElse or Diving48; a data set with segmentation masks: DAVIS, YouTube-VOS, TAO-VOS, ImageNet VID or MoCA
+        `label`, `start` and `end` (seconds); a list of paths and labels, or of folders, numbers of frames and labels;
+        HMDB51's `CLASS_test_split1.txt` or their folder; the published annotations of ActivityNet, Kinetics,
+        Something-Something, SomethingElse or Diving48; a data set with segmentation masks: DAVIS, YouTube-VOS, TAO-VOS, ImageNet VID or MoCA
         (the folder), YouTube-VIS or OVIS (the JSON file); or generated clips: `"world:N"`, `"world:N:SEED"` (motion and
         appearance are known), `"camouflage:N"` (objects are visible only through their motion).
     clips_per_video
@@ -29,11 +30,12 @@ class ClipRequest:
     stride
         Distance between the frames in the video. Default: the model's own.
     videos
-        For published annotations: the folder below which their videos are looked for by name, or that of the images of
-        a JSON or CSV file. Default: near the annotations.
+        For lists: the folder that paths are relative to. For published annotations: the folder below which their videos
+        are looked for by name, or that of the images of a JSON or CSV file. Default: the folder of the list.
     split
         For data sets with masks: a file with the name of a video in every line, the name of one of the data set's own
-        splits, or of a folder of its videos. Default: every annotated video.
+        splits, or of a folder of its videos. Default: every annotated video. For HMDB51's lists: `"test1"`, `"train1"`,
+        … Default: `"test"`.
     flow
         For data sets with masks and folders of frames: a folder with the optical flow of every image, as `.flo`,
         KITTI's PNG or colour-coded images; the folders below it (without that of the style) and the files are named as
