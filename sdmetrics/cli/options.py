@@ -65,7 +65,8 @@ VIDEOS = typer.Option(
 )
 SPLIT = typer.Option(
     help="Split of a data set with segmentation masks: a file with one video name per line, or the name of one of the "
-    "data set's own splits, e.g. val; or a split of HMDB51's lists, e.g. test1. Default: every annotated video, or test.",
+    "data set's own splits, e.g. val; or a split of HMDB51's lists, e.g. test1. Default: every annotated video, or "
+    "test.",
     show_default=False,
 )
 FLOW = typer.Option(
@@ -81,9 +82,9 @@ THREADS = typer.Option(min=1, help="Number of CPU threads for the model. Default
 TF32 = typer.Option("--tf32", help="Allow TF32 matrix multiplication on CUDA (faster, less precise).")
 BATCH = typer.Option(min=1, help="Batch size, in views.")
 LABELS = typer.Option(
-    help="File with the model's classes: one name per line in the order of the outputs, UCF101's classInd.txt, Kinetics' "
-    "CSV (id,name), JSON (a list of names, or names and indices) or a config.json of Transformers. Default: the clips' "
-    "labels are output indices.",
+    help="File with the model's classes: one name per line in the order of the outputs, UCF101's classInd.txt, "
+    "Kinetics' CSV (id,name), JSON (a list of names, or names and indices) or a config.json of Transformers. Default: the "
+    "clips' labels are output indices.",
     show_default=False,
 )
 MODEL_OUTPUT = typer.Option(

@@ -21,9 +21,10 @@ class ClipRequest:
         shown where no style is wanted; a CSV manifest with the columns `path`, relative to the manifest, and optionally
         `label`, `start` and `end` (seconds); a list of paths and labels, or of folders, numbers of frames and labels;
         HMDB51's `CLASS_test_split1.txt` or their folder; the published annotations of ActivityNet, Kinetics,
-        Something-Something, SomethingElse or Diving48; a data set with segmentation masks: DAVIS, YouTube-VOS, TAO-VOS, ImageNet VID or MoCA
-        (the folder), YouTube-VIS or OVIS (the JSON file); or generated clips: `"world:N"`, `"world:N:SEED"` (motion and
-        appearance are known), `"camouflage:N"` (objects are visible only through their motion).
+        Something-Something, SomethingElse or Diving48; a data set with segmentation masks: DAVIS, YouTube-VOS, TAO-VOS,
+        ImageNet VID or MoCA (the folder), YouTube-VIS or OVIS (the JSON file); or generated clips: `"world:N"`,
+        `"world:N:SEED"` (motion and appearance are known), `"camouflage:N"` (objects are visible only through their
+        motion).
     clips_per_video
         Clips per video, evenly spaced; a single one is the centre of the video. `None`: one, and for data sets with
         masks all that is annotated.
