@@ -6,12 +6,12 @@ The paper samples a window of the video evenly (Sec. 4.1). For annotated images 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics.errors import InputError
+from sdmetrics.errors import InputError, note
 from sdmetrics.probes.inputs import ModelInput
 
 
@@ -53,6 +53,8 @@ class Window:
         beginning to the end.
     start, end
         The segment, in seconds from the first frame, outside which nothing is read. Default: the whole video.
+    said
+        What was said about videos that are too short; the windows of a data set share it, to say it once.
 
     Examples
     --------
@@ -66,6 +68,7 @@ class Window:
     parts: int = 1
     start: float | None = None
     end: float | None = None
+    said: set[str] = field(default_factory=set, repr=False, compare=False)
 
     def indices(self, seconds: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return the `frames` indices to read of a video whose frames are shown at `seconds`, increasing.
@@ -88,10 +91,26 @@ class Window:
             )
             raise InputError(f"no frame is in the segment {where}: {shown}. Correct the segment's start and end")
         window = self.frames * self.stride
+        self._say_repeats(length, window)
         room = max(length - window, 0)
         begin = room // 2 if self.parts == 1 else room * self.part // (self.parts - 1)
         spread = np.arange(self.frames) * (window - 1) // max(self.frames - 1, 1)
         return first + (begin + spread) % length
+
+    def _say_repeats(self, length: int, window: int) -> None:
+        """Say, once for all videos, that one is too short for its clips to show different frames."""
+        if self.frames > 1 and length < window and "cycle" not in self.said:
+            self.said.add("cycle")
+            note(
+                f"a video of {length} frames is shorter than the {window} frames that a clip spans, so its frames are "
+                "repeated in a cycle; other short videos are repeated, too. A smaller stride avoids it"
+            )
+        elif window <= length < window * self.parts and "overlap" not in self.said:
+            self.said.add("overlap")
+            note(
+                f"a video of {length} frames is shorter than its {self.parts} clips of {window} frames, so they "
+                "overlap; those of other short videos do, too. Fewer clips per video avoid it"
+            )
 
 
 @dataclass(frozen=True)
@@ -129,7 +148,8 @@ def spread_windows(shape: ClipShape, clips_per_video: int | None) -> list[Window
     [0, 1, 2]
     """
     count = clips_per_video or 1
-    return [Window(shape.frames, shape.stride, part, count) for part in range(count)]
+    said: set[str] = set()
+    return [Window(shape.frames, shape.stride, part, count, said=said) for part in range(count)]
 
 
 def following(chosen: Sequence[int], images: int) -> NDArray[np.int64]:

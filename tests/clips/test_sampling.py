@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdmetrics.clips.sampling import Window
-from sdmetrics.errors import InputError
+from sdmetrics.clips.sampling import ClipShape, Window, spread_windows
+from sdmetrics.errors import InputError, Note
 
 
 def seconds(length: int) -> np.ndarray:
@@ -66,3 +69,25 @@ def test_seconds_count_from_the_first_frame():
 def test_segment_without_frames(window: Window, message: str):
     with pytest.raises(InputError, match=message):
         window.indices(seconds(50))
+
+
+@pytest.mark.parametrize(
+    ("parts", "length", "words"),
+    [
+        (1, 15, "a video of 15 frames is shorter than the 16 frames that a clip spans"),
+        (3, 47, "a video of 47 frames is shorter than its 3 clips of 16 frames"),
+    ],
+)
+def test_repeated_frames_are_said_once_for_all_videos(parts: int, length: int, words: str):
+    windows = spread_windows(ClipShape(4, 4, (8, 8)), parts)
+    with pytest.warns(Note, match=words) as said:
+        _ = [each.indices(seconds(length)) for window in windows for each in (window, replace(window, start=0.0))]
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize(("frames", "parts", "length"), [(4, 1, 16), (4, 3, 48), (1, 1, 2), (1, 2, 8)])
+def test_nothing_is_said_where_nothing_is_repeated(frames: int, parts: int, length: int):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for window in spread_windows(ClipShape(frames, 4, (8, 8)), parts):
+            window.indices(seconds(length))

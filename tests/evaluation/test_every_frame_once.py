@@ -81,7 +81,8 @@ def test_scores_are_those_of_whole_videos(tmp_path: Path, frames: int, every: in
 
 def test_what_is_not_scored_is_counted(tmp_path: Path):
     write_set(tmp_path, 5)
-    clips = opened(tmp_path, frames=8, clips_per_video=None)
+    with pytest.warns(Note, match="2 of 3 videos are shorter than a clip of 8 frames with stride 1"):
+        clips = opened(tmp_path, frames=8, clips_per_video=None)
     with pytest.warns(Note, match="8 of 40 frames are scored; the others are not annotated, show a frame that is sco"):
         evaluate_segmentation(segmenter(8), clips)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from sdmetrics.clips.clip import Clip, Flow, Frames, Masks
 from sdmetrics.clips.decode import read_image
 from sdmetrics.clips.flow.cache import cached
 from sdmetrics.clips.flow.estimate import estimate_flow, estimator
-from sdmetrics.clips.flow.folder import flow_files, flow_of_images
+from sdmetrics.clips.flow.folder import flow_files, flow_of_images, flow_root
 from sdmetrics.clips.request import ClipRequest
 from sdmetrics.clips.sampling import ClipShape, following
 from sdmetrics.clips.segmentation.annotated_video import AnnotatedVideo
@@ -71,11 +72,10 @@ def open_segmentation(request: ClipRequest, shape: ClipShape, cache: Path | None
     videos = _annotated(Path(request.path), None if request.videos is None else Path(request.videos), request.split)
     if videos is None:
         return None
-    flow = None if request.flow is None else Path(request.flow)
-    if flow is not None and not flow.is_dir():
-        raise InputError(f"flow is {flow}, which is not a folder; pass one with the flow of every image, or none")
+    frames = {video.images[0].parent for video in videos if video.images}
+    flow = None if request.flow is None else flow_root(request.flow, frames)
     clips = []
-    short = 0
+    short = repeated = 0
     for video in videos:
         stretches = (
             [Stretch()] * (per_video or 1)
@@ -83,6 +83,7 @@ def open_segmentation(request: ClipRequest, shape: ClipShape, cache: Path | None
             else annotated_stretches(len(video.images), video.annotated, shape, per_video)
         )
         short += per_video is not None and len(stretches) < per_video
+        repeated += any(later <= image for stretch in stretches for image, later in pairwise(stretch.images))
         for number, stretch in enumerate(stretches):
             clip_id = f"{video.name}#{number}" if len(stretches) > 1 else video.name
             clips.append(_clip(clip_id, video, stretch, shape.size, flow, cache))
@@ -90,6 +91,11 @@ def open_segmentation(request: ClipRequest, shape: ClipShape, cache: Path | None
         note(
             f"{printable(request.path)}: {short} of {len(videos)} videos are too short for {per_video} different clips "
             "and have fewer"
+        )
+    if repeated:
+        note(
+            f"{printable(request.path)}: {repeated} of {len(videos)} videos are shorter than a clip of {shape.frames} "
+            f"frames with stride {shape.stride}, so images are repeated in it"
         )
     return clips
 

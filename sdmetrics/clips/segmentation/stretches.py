@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -66,11 +66,11 @@ def annotated_stretches(
         shown = [(index,) for index in annotated] if shape.frames == 1 else _covering(images, shape)
     elif shape.frames == 1:
         places = np.arange(len(annotated), dtype=np.float64)
-        windows = [Window(1, 1, part, clips_per_video) for part in range(clips_per_video)]
+        windows = _windows(ClipShape(1, 1, shape.size), clips_per_video)
         shown = [tuple(annotated[place] for place in window.indices(places)) for window in windows]
     else:
         places = np.arange(images, dtype=np.float64)
-        shown = [tuple(window.indices(places).tolist()) for window in spread_windows(shape, clips_per_video)]
+        shown = [tuple(window.indices(places).tolist()) for window in _windows(shape, clips_per_video)]
     left, ends = set(annotated), {annotated[0], annotated[-1]}
     stretches = []
     for indices in dict.fromkeys(shown):
@@ -79,6 +79,11 @@ def annotated_stretches(
             left -= {indices[place] for place in scored}
             stretches.append(Stretch(indices, scored, tuple(place for place in scored if indices[place] in ends)))
     return stretches
+
+
+def _windows(shape: ClipShape, clips_per_video: int) -> list[Window]:
+    """Return windows that do not say what they repeat: it is counted where the clips are opened."""
+    return [replace(window, said={"cycle", "overlap"}) for window in spread_windows(shape, clips_per_video)]
 
 
 def _covering(images: int, shape: ClipShape) -> list[tuple[int, ...]]:

@@ -126,3 +126,10 @@ def test_single_image_has_no_flow(tmp_path: Path):
     assert shown([clip]) == [[0]]
     with pytest.raises(InputError, match="bear has a single image, which has no optical flow"):
         _ = clip.flow
+
+
+@pytest.mark.parametrize("flow", ["JPEGImages/480p", "JPEGImages", "."])
+def test_flow_must_not_be_the_images(tmp_path: Path, flow: str):
+    write_davis(tmp_path, {"bear": 3})
+    with pytest.raises(InputError, match=r"flow is .*, which holds the frames themselves .*bear.*; pass a folder with"):
+        opened(tmp_path, flow=tmp_path / flow)

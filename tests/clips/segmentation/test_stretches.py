@@ -66,7 +66,8 @@ def test_the_masks_of_images_that_are_shown_again_are_unknown(tmp_path: Path):
     assert shown(opened(tmp_path, frames=2, stride=3, clips_per_video=None)) == [
         [0, 3], [1, 4], [2, 5], [5, 8], [6, 9], [7, 10]
     ]  # fmt: skip
-    repeated = opened(tmp_path, frames=6, stride=2, clips_per_video=None)
+    with pytest.warns(Note, match="1 of 1 videos are shorter than a clip of 6 frames with stride 2, so images are rep"):
+        repeated = opened(tmp_path, frames=6, stride=2, clips_per_video=None)
     assert shown(repeated) == [[0, 2, 4, 6, 8, 10], [1, 3, 5, 7, 9, 0]]
     assert [(mask == VOID).all() for mask in repeated[1].masks] == [False] * 5 + [True]
 
