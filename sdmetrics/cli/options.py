@@ -83,8 +83,8 @@ TF32 = typer.Option("--tf32", help="Allow TF32 matrix multiplication on CUDA (fa
 BATCH = typer.Option(min=1, help="Batch size, in views.")
 LABELS = typer.Option(
     help="File with the model's classes: one name per line in the order of the outputs, UCF101's classInd.txt, "
-    "Kinetics' CSV (id,name), JSON (a list of names, or names and indices) or a config.json of Transformers. Default: the "
-    "clips' labels are output indices.",
+    "Kinetics' CSV (id,name), JSON (a list of names, or names and indices) or a config.json of Transformers. Default: "
+    "the clips' labels are output indices.",
     show_default=False,
 )
 MODEL_OUTPUT = typer.Option(
