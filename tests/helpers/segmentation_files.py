@@ -45,12 +45,17 @@ def write_png(path: Path, pixels: NDArray[np.uint8], palette: bool = False) -> P
 
 
 def write_images(folder: Path, numbers: Sequence[int], name: str = "{:05d}.jpg") -> None:
-    """Write images that show their numbers and are named after them."""
+    """Write images that show their numbers and are named after them; JPEGs of two folders differ by a comment."""
     import cv2
 
     folder.mkdir(parents=True, exist_ok=True)
+    remark = "/".join(folder.parts[-2:]).encode()
     for number in numbers:
-        assert cv2.imwrite(str(folder / name.format(number)), numbered(number, HEIGHT, WIDTH))
+        path = folder / name.format(number)
+        assert cv2.imwrite(str(path), numbered(number, HEIGHT, WIDTH))
+        content = path.read_bytes()
+        if content.startswith(b"\xff\xd8"):
+            path.write_bytes(b"\xff\xd8\xff\xfe" + struct.pack(">H", 2 + len(remark)) + remark + content[2:])
 
 
 def write_flo(path: Path, vectors: NDArray[np.float32]) -> None:

@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
     """A folder with good videos, at several depths, and bad ones."""
     write_video(tmp_path / "b.mp4", 20)
     (tmp_path / "class" / "deep").mkdir(parents=True)
-    write_video(tmp_path / "class" / "deep" / "a.MP4", 20)
+    write_video(tmp_path / "class" / "deep" / "a.MP4", 20, options={"g": "5"})
     write_audio(tmp_path / "class" / "sound.mp4")
     (tmp_path / "zero.avi").touch()
     (tmp_path / "notes.txt").write_text("not a video")
@@ -142,14 +142,14 @@ def test_image_that_cannot_be_read(tmp_path: Path):
 
 def test_folder_per_style(tmp_path: Path):
     for style in range(1, 5):
-        for video in ("wave", "jump"):
-            write_frames(tmp_path / f"style_{style}" / video, range(10 * style, 10 * style + 8))
+        for video, first in (("wave", 10 * style), ("jump", 10 * style + 5)):
+            write_frames(tmp_path / f"style_{style}" / video, range(first, first + 8))
     clips = opened(tmp_path)
     assert ids(clips) == ["jump", "wave"]
     assert list(clips[0].styled) == ["style_1", "style_2", "style_3", "style_4"]
     for number, load in enumerate(clips[1].styled.values(), 1):
         assert numbers_of(load()) == [10 * number, 10 * number + 2, 10 * number + 4, 10 * number + 7]
-    assert numbers_of(clips[0].frames) == [10, 12, 14, 17]
+    assert numbers_of(clips[0].frames) == [15, 17, 19, 22]
     assert ids(opened(tmp_path, clips_per_video=2)) == ["jump#0", "jump#1", "wave#0", "wave#1"]
 
 

@@ -166,7 +166,7 @@ def test_the_same_number_with_two_suffixes(tmp_path: Path):
 
 def test_what_lies_beside_videos_is_named(tmp_path: Path):
     write_video(tmp_path / "a.mp4", 20)
-    write_video(tmp_path / "b.mp4", 20)
+    write_video(tmp_path / "b.mp4", 21)
     write_images(tmp_path / "walk", FRAMES)
     write_images(tmp_path / "run", FRAMES)
     for name in ("notes.txt", "d.md", "c.xml", "e.yaml"):
