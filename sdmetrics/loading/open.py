@@ -114,7 +114,7 @@ def open_clips(
     ----------
     path, clips_per_video, stride, videos, split, flow
         Which clips, see `sdmetrics.clips.request.ClipRequest`: a video, a folder of videos, of frames or of styles, a
-        CSV manifest, published annotations, a data set with segmentation masks, or generated clips.
+        list of videos, published annotations, a data set with segmentation masks, or generated clips.
     runner
         Its inputs determine how many frames a clip has, how far apart, and of which size.
     cache

@@ -11,7 +11,8 @@ from sdmetrics.clips.generated.world import APPEARANCES, MOTIONS, world_clips
 from sdmetrics.clips.request import ClipRequest
 from sdmetrics.demo import demo_model, run_demo
 from sdmetrics.errors import InputError
-from sdmetrics.evaluation.labels import class_indices, read_classes
+from sdmetrics.evaluation.class_files import read_classes
+from sdmetrics.evaluation.labels import class_indices
 from sdmetrics.loading.open import open_model
 from sdmetrics.loading.run_source import RunSource
 from tests.helpers.requests import open_clips

@@ -29,8 +29,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One of every kind of clips."""
     root = tmp_path_factory.mktemp("data")
     (root / "videos").mkdir()
-    write_video(root / "videos" / "a.mp4", 20)
-    (root / "list.csv").write_text("path,label\nvideos/a.mp4,walk\n")
+    write_video(root / "videos" / "a_000000_000001.mp4", 20)
+    (root / "list.csv").write_text("path,label\nvideos/a_000000_000001.mp4,walk\n")
     (root / "kinetics.csv").write_text("label,youtube_id,time_start,time_end\nwalk,a,0,1\n")
     write_images(root / "frames" / "a", range(20))
     write_davis(root / "davis", {"bear": 20})
@@ -38,7 +38,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-KINDS = ("world:3", "camouflage:3", "videos", "videos/a.mp4", "frames", "list.csv", "kinetics.csv", "davis")
+KINDS = (
+    "world:3",
+    "camouflage:3",
+    "videos",
+    "videos/a_000000_000001.mp4",
+    "frames",
+    "list.csv",
+    "kinetics.csv",
+    "davis",
+)
 GENERATED = KINDS[:2]
 
 
