@@ -41,12 +41,6 @@ def check(
     for text, holds, value in verdicts:
         style, word = ("green", "holds") if holds else ("red", "breach")
         kind = "bound" if bound else "measured"
-        console.print(
-            f"{word}: {text} ({kind}: {number(value, 1)})",
-            style=style,
-            soft_wrap=True,
-            markup=False,
-            highlight=False,
-        )
+        console.print(f"{word}: {text} ({kind}: {number(value, 1)})", style=style, soft_wrap=True)
     if not all(holds for _, holds, _ in verdicts):
         raise typer.Exit(1)

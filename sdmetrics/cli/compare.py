@@ -46,7 +46,7 @@ def compare(
 
     comparison = compare_runs(_by_name(runs))
     for warning in comparison.warnings:
-        console.print(f"warning: {warning}", style="yellow", soft_wrap=True, markup=False, highlight=False)
+        console.print(f"warning: {warning}", style="yellow", soft_wrap=True)
     _print_tables(comparison)
     console.print(f"page: {write_comparison(comparison, out)}", soft_wrap=True)
     for path in write_comparison_figures(comparison, figures) if figures else []:

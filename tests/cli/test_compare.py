@@ -62,7 +62,7 @@ def test_models_on_the_same_clips_have_paired_differences_and_figures(command, t
 class TestBadInput:
     def test_a_folder_that_is_no_run(self, command, tmp_path):
         assert failed(command("compare", tmp_path), "results.json")
-        assert failed(command("compare", tmp_path / "none"), "results.json")
+        assert failed(command("compare", tmp_path / "none"), "none does not exist")
 
     def test_the_same_name_twice(self, command, trainings, tmp_path):
         runs.run().save(tmp_path / "elsewhere" / "i3d")

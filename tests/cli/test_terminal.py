@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -89,3 +90,13 @@ def test_a_full_disk_is_one_line(demo):
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_only_the_terminal_makes_a_console():
+    """What is printed past `Terminal` is markup, and may steer the terminal."""
+    made = {
+        path.name: re.findall(r"\bConsole\(|from_markup\(|\bmarkup=True|\bescape\(", path.read_text(encoding="utf-8"))
+        for path in (Path(__file__).parents[2] / "sdmetrics").rglob("*.py")
+    }
+    # The progress bars on standard error, whose columns have markup off.
+    assert {name: found for name, found in made.items() if found} == {"_progress.py": ["Console("]}
