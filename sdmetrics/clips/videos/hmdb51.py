@@ -27,7 +27,10 @@ def is_hmdb51(path: Path) -> bool:
     """
     if not path.is_dir():
         return bool(FILE.fullmatch(path.name))
-    shown = [file.name for file in path.iterdir() if not file.name.startswith(".")]
+    try:
+        shown = [file.name for file in path.iterdir() if not file.name.startswith(".")]
+    except OSError:  # said by whoever lists the folder
+        return False
     return bool(shown) and all(map(FILE.fullmatch, shown))
 
 
