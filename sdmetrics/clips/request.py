@@ -40,7 +40,8 @@ class ClipRequest:
     flow
         For data sets with masks and folders of frames: a folder with the optical flow of every image, as `.flo`,
         KITTI's PNG or colour-coded images; the folders below it (without that of the style) and the files are named as
-        those of the images. Default: flow is estimated when a model reads it; for folders of styles from `unstyled`.
+        those of the images. Default: flow is read from grey images beside the frames (`x_00001.jpg`, `y_00001.jpg`),
+        else it is estimated, when a model reads it; for folders of styles from `unstyled`.
 
     Examples
     --------

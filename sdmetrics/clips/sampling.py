@@ -54,7 +54,7 @@ class Window:
     start, end
         The segment, in seconds from the first frame, outside which nothing is read. Default: the whole video.
     said
-        What was said about videos that are too short; the windows of a data set share it, to say it once.
+        What was printed about videos that are too short; the windows of a data set share it, to print it once.
 
     Examples
     --------

@@ -36,7 +36,7 @@ def open_folder(root: Path, request: ClipRequest, shape: ClipShape, *, reads_flo
     Raises
     ------
     InputError
-        If there is neither a video nor an image, or another folder lies beside those of styles, or the flow is
+        If there is neither a video nor an image, or there are other folders beside those of styles, or the flow is
         not a folder or holds the frames.
     """
     windows, size = spread_windows(shape, request.clips_per_video), shape.size
