@@ -15,6 +15,7 @@ from sdmetrics.exporters._assembly.adapt import adapt
 from sdmetrics.exporters._assembly.assemble import assemble
 from sdmetrics.exporters._assembly.batch_size import with_working_batch
 from sdmetrics.exporters._assembly.half import check_half, halve, precision
+from sdmetrics.exporters._assembly.opset import with_newer_opset
 from sdmetrics.exporters._assembly.verify import place_and_pool, verify_probe
 from sdmetrics.exporters._graph.ask_inputs import held_input, infer_inputs
 from sdmetrics.exporters._graph.describe_inputs import check_inputs, check_known
@@ -121,7 +122,7 @@ def make_probe(
         raise InputError(f"{file.path} is a probe already; use the model that it was made from")
     described = tuple(inputs) if inputs else describe_feeding(file)
     check_inputs(loaded, described)
-    adapted = adapt(loaded, described)
+    adapted = adapt(with_newer_opset(loaded), described)
     loaded, fed = adapted.model, adapted.inputs
     if declared is None:
         loaded = with_working_batch(loaded, fed)

@@ -158,7 +158,14 @@ class _Front:
         value = next(each for each in self.graph.input if each.name == item.name)
         dtype = self._dtype(value)
         record = item.described(dtype, _held_shape(item, shape, symbol))
-        note(f"input {record}")
+        opened = (
+            item.shape is None
+            and np.ndim(item.value) == 0
+            and any(
+                has != "N" and isinstance(stated, str) for has, stated in zip(record.shape, shape or (), strict=False)
+            )
+        )
+        note(f"input {record}" + (" (sizes that the file leaves open are 1; see shape=)" if opened else ""))
         values, inner = item.values(dtype, record.shape), PREFIX + item.name
         self.graph.input.remove(value)
         if "N" not in record.shape:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sdmetrics.errors import InputError, require
+from sdmetrics.errors import require
+from sdmetrics.exporters._assembly.opset import opset_of
 from sdmetrics.exporters._graph.nodes import Shape, element_types, fed_inputs, rename_uses, shapes
 from sdmetrics.probes.feeds import order_name
 from sdmetrics.probes.inputs import ModelInput, usual_scale
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 MASK_NODE = "sdmetrics/mask/"
 
-OLDEST_OPSET = 11
 AXES_ARE_AN_INPUT = 18
 IR_VERSION = 8
 BATCH = "clips"
@@ -43,22 +43,11 @@ def mask_node(layer: str, run: int = 0) -> str:
 
 
 def assemble(model: ModelProto, metadata: Metadata) -> ModelProto:
-    """Return the probe of `model` that `metadata` describes.
-
-    Raises
-    ------
-    InputError
-        If the model's opset is too old.
-    """
+    """Return the probe of `model` that `metadata` describes."""
     onnx = require("onnx", extra="cpu")
     probe: ModelProto = onnx.ModelProto()
     probe.CopyFrom(model)
-    opset = max((entry.version for entry in probe.opset_import if entry.domain in ("", "ai.onnx")), default=0)
-    if opset < OLDEST_OPSET:
-        raise InputError(
-            f"the model uses ONNX opset {opset}; expected {OLDEST_OPSET} or newer. Export it again with a newer opset, "
-            "or convert it with onnx.version_converter"
-        )
+    opset = opset_of(probe)
     # Before this version weights are inputs as well, which prevents the runtime from folding them.
     probe.ir_version = max(probe.ir_version, IR_VERSION)
     graph, types = probe.graph, element_types(model)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdmetrics.errors import InputError
 from sdmetrics.exporters._graph.describe_inputs import (
+    EXAMPLES,
     FLOATS,
     Fed,
     Fields,
@@ -19,12 +20,18 @@ from sdmetrics.exporters._graph.describe_inputs import (
 )
 from sdmetrics.exporters._graph.guess_layout import guess_layout
 from sdmetrics.probes.held_inputs import HeldInput
-from sdmetrics.probes.inputs import ModelInput
+from sdmetrics.probes.inputs import SOURCES, ModelInput
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
 ByInput = Mapping[str, Mapping[str, Any]]
+
+STACKED = 64
+"""Largest number of channels that are suggested to be those of several frames."""
+
+LIMIT = 20
+"""Pixels at which networks that read stacked flow usually clip it."""
 
 NOT_VIDEO = ("audio", "mel", "sound", "spec", "wav")
 """Parts of names of inputs that look like images and are likely to be sound."""
@@ -85,19 +92,17 @@ def suggested_inputs(
         if "constant" in fields:
             found[name] = dict(by_input[name])
             continue
-        source = fields.get("source") or _likely_source(name, fed[name], alone=len(fed) == 1)
-        complete = complete_fields(fed[name], {**fields, "source": source}, model) if source else {}
-        complete |= missing_fields(complete) if source else {}
+        likely = {**_likely(name, fed[name], alone=len(fed) == 1), **fields}
+        complete = complete_fields(fed[name], likely, model)
+        complete |= missing_fields(complete)
         sound = any(part in name.lower() for part in NOT_VIDEO) and name not in by_input
-        if not source or (size is not None and (sound or complete["size"] != size)):
+        if not likely or (size is not None and (sound or complete["size"] != size)):
             found[name] = {"constant": 1 if "mask" in name.lower() else 0}
             continue
         size = complete["size"]
-        certain = complete_fields(fed[name], {"source": source}, model)
-        told = {
-            field: complete[field] for field in ("layout", "frames", "size") if complete[field] != certain.get(field)
-        }
-        found[name] = {"source": source, **told, **by_input.get(name, {})}
+        certain = complete_fields(fed[name], likely, model)
+        told = {field: complete[field] for field in EXAMPLES if complete[field] != certain.get(field)}
+        found[name] = {**likely, **told, **by_input.get(name, {})}
     return {name: found[name] for name in fed}
 
 
@@ -139,14 +144,20 @@ def _unclear(fed: Mapping[str, Fed], by_input: ByInput) -> list[str]:
     return [] if single else unnamed
 
 
-def _likely_source(name: str, fed: Fed, alone: bool) -> str | None:
-    """Return what an input is likely to be fed from; None if it is not video."""
+def _likely(name: str, fed: Fed, alone: bool) -> Fields:
+    """Return what an input is likely to be fed from, with a layout that is not usual; nothing if it is not video."""
     shape = fed.shape or ()
     if guess_layout(shape, 3):
-        return "flow" if "flow" in name.lower() else "rgb"
+        return {"source": "flow" if "flow" in name.lower() else "rgb"}
     if guess_layout(shape, 2) and fed.kind in FLOATS:
-        return "flow_vectors"
-    return "rgb" if alone else None
+        return {"source": "flow_vectors"}
+    stacked = shape[1] if len(shape) == len("NCHW") else None
+    if isinstance(stacked, int) and SOURCES["rgb"] < stacked <= STACKED:
+        if stacked % SOURCES["rgb"] == 0:
+            return {"source": "rgb", "layout": "N,TC,H,W"}
+        if stacked % SOURCES["flow_vectors"] == 0:
+            return {"source": "flow_vectors", "layout": "N,TC,H,W", "limit": LIMIT}
+    return {"source": "rgb"} if alone else {}
 
 
 def _in_words(fed: Fed) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,12 +10,12 @@ import numpy as np
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters._graph.nodes import Shape, fed_inputs
 from sdmetrics.probes.layouts import axes_of
-from sdmetrics.probes.session import open_session, run_once
+from sdmetrics.probes.trial import OverBudget, open_trial, run_once
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-LAYOUTS = ("NCTHW", "NTCHW", "NTHWC", "NCHW", "NHWC", "N1CTHW", "N1TCHW", "CTHW")
+LAYOUTS = ("NCTHW", "NTCHW", "NTHWC", "TNCHW", "NCHW", "NHWC", "N1CTHW", "N1TCHW", "CTHW")
 SINGLE_FRAMES = {"NCHW": ("NT,C,H,W", "TCHW"), "NHWC": ("NT,H,W,C", "THWC")}
 """For layouts of images: how the same axes are read if the first holds frames, with and without an axis of clips."""
 
@@ -39,6 +40,10 @@ def _fits(layout: str, shape: Shape, channels: int) -> bool:
     axes = axes_of(layout)
     if len(axes) != len(shape) or shape[axes.index("C")] != channels:
         return False
+    # An open number is more likely that of the clips, unless there is one clip.
+    time_first = isinstance(shape[0], int) and shape[0] > 1 and len(shape) == len("NTCHW") and isinstance(shape[1], str)
+    if layout[:2] in ("NT", "TN") and time_first != (layout[0] == "T"):
+        return False
     ones = all(size == 1 or isinstance(size, str) for axis, size in zip(axes, shape, strict=True) if not axis)
     # What has no axis of clips has no open size in its place.
     return ones and ("N" in axes or isinstance(shape[0], int))
@@ -55,11 +60,13 @@ def frames_in_batch(model: ModelProto, shape: Shape, layout: str) -> tuple[str, 
     onnx = require("onnx", extra="cpu")
     dtype = onnx.helper.tensor_dtype_to_np_dtype(values[0].type.tensor_type.elem_type)
     outputs = [output.name for output in model.graph.output if output.type.HasField("tensor_type")]
-    session = open_session(model.SerializeToString())
+    trial = open_trial(model.SerializeToString(), prod(map(int, shape[1:])))
     for images in (shape[0],) if isinstance(shape[0], int) else TRIED:
         zeros = np.zeros((images, *map(int, shape[1:])), dtype)
         try:
-            returned = [value.shape for value in run_once(session, {values[0].name: zeros}, outputs).values()]
+            returned = [value.shape for value in run_once(trial, {values[0].name: zeros}, outputs).values()]
+        except OverBudget:
+            raise
         except InputError:
             continue
         rows = max((size[0] if len(size) > 1 or size[0] == images else 1 for size in returned if size), default=images)

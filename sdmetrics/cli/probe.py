@@ -66,8 +66,10 @@ def probe(
     for item in video:
         console.print(fed_line(item), soft_wrap=True)
     console.print(f"probe: {path}", soft_wrap=True)
-    if reads_flow(video) or any(item.frames > 1 for item in video):
-        console.print(f"next: sdmetrics analyze {shlex.quote(str(path))} world:40", soft_wrap=True)
+    flow = reads_flow(video)
+    if flow or any(item.frames > 1 for item in video):
+        clips = "camouflage:40" if flow else "world:40"
+        console.print(f"next: sdmetrics analyze {shlex.quote(str(path))} {clips}", soft_wrap=True)
     else:
         console.print(
             "it reads a single frame, which shows no motion, so its biases cannot be measured; evaluate can use it",

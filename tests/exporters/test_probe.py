@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import onnx
 import pytest
@@ -176,10 +178,29 @@ def test_any_opset_from_eleven_on(tmp_path, opset):
     assert runner(random_feeds(runner.inputs, 1))["y"].shape == (1, 5)
 
 
-def test_an_older_opset_is_an_error(tmp_path):
-    path = graph_model(tmp_path, TWO[:2], ["y"], TWO_W[:1], opset=9)
-    with pytest.raises(InputError, match="uses ONNX opset 9; expected 11 or newer"):
-        build_probe(path, tmp_path / "p.onnx", layers=["y"])
+def test_an_older_opset_is_converted_to_the_same_numbers(tmp_path):
+    runners = []
+    for opset, ir_version in ((18, 8), (9, 4), (7, 3)):
+        path = graph_model(tmp_path, TWO[:2], ["y"], TWO_W[:1], opset=opset, ir_version=ir_version)
+        with warnings.catch_warnings(record=True, action="always") as notes:
+            probe = build_probe(path, tmp_path / f"{opset}.onnx", layers=["y"], masks=True)
+        assert [str(each.message) for each in notes] == (
+            [f"the model uses ONNX opset {opset} and is converted to 11"] if opset < 11 else []
+        )
+        runners.append(OnnxRunner(probe, provider="cpu"))
+    feeds = random_feeds(runners[0].inputs, 2)
+    first, *others = [runner(feeds)["y"] for runner in runners]
+    for other in others:
+        np.testing.assert_allclose(other, first, rtol=1e-6)
+
+
+def test_an_older_opset_that_cannot_be_converted_is_an_error(tmp_path):
+    nodes = [("Upsample", ["x", "s"], ["y"], {"mode": "linear"})]
+    path = graph_model(tmp_path, nodes, ["y"], [("s", np.ones(5, np.float32))], opset=8)
+    with pytest.raises(
+        InputError, match=r"uses ONNX opset 8, which cannot be converted to 11 \(.*\)"
+    ):
+        build_probe(path, tmp_path / "p.onnx", layers={"y": 1})
 
 
 def test_old_files_list_their_weights_as_inputs(tmp_path):
