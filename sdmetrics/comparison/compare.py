@@ -73,7 +73,8 @@ class Comparison:
     def save_csv(self, path: str | Path) -> Path:
         """Write the rows to a CSV file; undefined is empty."""
         path = Path(path)
-        with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        lossless = "backslashreplace"  # a folder's name may have bytes that are not UTF-8
+        with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8", errors=lossless) as file:
             writer = csv.DictWriter(file, list(self.rows[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows)

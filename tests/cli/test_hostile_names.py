@@ -156,3 +156,11 @@ def test_ablate(command, run, labels):
 def test_a_call_that_is_wrong_is_one_line(command, words):
     assert shows(command(*words), code=2)
     assert failed(command(*words), "--help")
+
+
+def test_names_whose_bytes_are_not_utf8(command, finished, tmp_path):
+    named = shutil.copytree(finished, tmp_path / "run\udcff")
+    table = tmp_path / "all\udcff.csv"
+    assert shows(command("compare", named, finished, "-o", tmp_path / "c\udcff.html", "--csv", table), "run\udcff")
+    assert "run\\udcff," in table.read_text()
+    assert shows(command("report", named), str(named / "report.html"))
