@@ -6,8 +6,8 @@ import hashlib
 import importlib.metadata
 import io
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sdmetrics._reading import read_bytes
 from sdmetrics.errors import InputError, require
 from sdmetrics.probes.feeds import check_feeds, check_masks, clips_in
 from sdmetrics.probes.inputs import ModelInput
-from sdmetrics.probes.metadata import KEY, Metadata
-from sdmetrics.probes.session import available_threads, in_batches, open_session, session_batch
+from sdmetrics.probes.onnx_file import LIMIT
+from sdmetrics.probes.probe_file import read_probe
+from sdmetrics.probes.quiet import silent_stderr
+from sdmetrics.probes.runtime_errors import reason_of
+from sdmetrics.probes.session import available_threads, in_batches, open_session, run_options, runtime, session_batch
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -30,7 +34,6 @@ CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC"}
 # Until ONNX Runtime 1.27 the fused operator squares and adds in float16.
 NOT_ON_CUDA = ("SkipLayerNormFusion",)
-WARNINGS, FATAL_ONLY = 2, 4
 
 
 class OnnxRunner:
@@ -90,7 +93,7 @@ class OnnxRunner:
         allow_tf32: bool = False,
         file: Path | None = None,
     ) -> None:
-        ort = require("onnxruntime", extra="cpu")
+        ort = runtime()
         if provider not in PROVIDERS:
             raise InputError(f"provider is {provider!r}; allowed: {', '.join(PROVIDERS)}")
         if threads is not None and threads < 1:
@@ -99,8 +102,9 @@ class OnnxRunner:
         threads = threads or available_threads()
         self.file = file
         self.stride_assumed = False
+        self.metadata = read_probe(data, origin)
         self._session = _open(data, origin, provider, threads, allow_tf32)
-        self.metadata = _metadata(self._session, origin)
+        self._options = run_options()
         self.inputs = self.metadata.inputs
         self.layers = [layer.name for layer in self.metadata.layers]
         self._cuda = CUDA in self._session.get_providers()
@@ -172,35 +176,34 @@ class OnnxRunner:
         except InputError:
             raise
         except Exception as error:
-            reason = " ".join(str(error).split())[:300]
             raise InputError(
-                f"ONNX Runtime fails on a batch of {clips_in(feeds)} view(s): {reason}. If memory is short, use a "
-                "smaller batch"
+                f"ONNX Runtime fails on a batch of {clips_in(feeds)} view(s): {reason_of(error)}. If memory is short, "
+                "use a smaller batch"
             ) from None
 
     def _run(self, fed: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
         """Run the probe once."""
         if not outputs:  # without names, the runtime returns all outputs
             return {}
-        values = self._bound(fed, outputs) if self._cuda else self._session.run(outputs, fed)
+        values = self._bound(fed, outputs) if self._cuda else self._session.run(outputs, fed, self._options)
         return dict(zip(outputs, values, strict=True))
 
     def _bound(self, fed: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
         """Run with inputs and outputs bound, so that the device copies each once."""
-        ort = require("onnxruntime", extra="cpu")
+        ort = runtime()
         binding = self._session.io_binding()
         for name, array in fed.items():
             # Not `bind_cpu_input`: it does not know masks, which are inputs with a default.
             binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(array))
         for name in outputs:
             binding.bind_output(name, "cpu")
-        self._session.run_with_iobinding(binding)
+        self._session.run_with_iobinding(binding, self._options)
         return list(binding.copy_outputs_to_cpu())
 
 
 def available_providers() -> list[str]:
     """Return the providers that the installed runtime lists, whether or not they load."""
-    return list(require("onnxruntime", extra="cpu").get_available_providers())
+    return list(runtime().get_available_providers())
 
 
 def loadable_providers() -> list[str]:
@@ -222,7 +225,7 @@ def _loads(provider: str) -> bool:
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "tiny", value[:1], value[1:])
     model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
     try:
-        with _quiet():
+        with silent_stderr(), redirect_stdout(io.StringIO()):
             providers = list(dict.fromkeys([provider, CPU]))
             session = open_session(model.SerializeToString(), providers, threads=1)
             session.run(None, {"x": np.ones(1, np.float32)})
@@ -237,14 +240,14 @@ def _open(data: bytes, file: str, provider: str, threads: int, allow_tf32: bool)
     listed = available_providers()
     try:
         if provider != "cpu" and CUDA in listed:
-            with _quiet():
+            with silent_stderr():
                 session = _on_cuda(data, threads, allow_tf32)
             if CUDA in session.get_providers():
                 return session
         if provider != "cuda":
             return open_session(data, threads=threads)
     except InputError as error:
-        raise InputError(f"{file} is not a probe; make one: sdmetrics probe MODEL ({error})") from None
+        raise InputError(f"{file} cannot be run ({error}); make it again: sdmetrics probe MODEL") from None
     reason = "CUDA, cuDNN or the driver does not load" if CUDA in listed else "it is built without CUDA"
     raise InputError(
         f"provider 'cuda' is not available from {_installed()}: {reason} (it lists {', '.join(listed)}). Install an "
@@ -255,25 +258,13 @@ def _open(data: bytes, file: str, provider: str, threads: int, allow_tf32: bool)
 
 def _on_cuda(data: bytes, threads: int, allow_tf32: bool) -> InferenceSession:
     """Return a session that prefers CUDA; ONNX Runtime may fall back to the CPU without an error."""
-    ort = require("onnxruntime", extra="cpu")
+    ort = runtime()
     if hasattr(ort, "preload_dlls"):
         # Finds CUDA's libraries where pip installed them, and prints what it does not find.
         with redirect_stdout(io.StringIO()):
             ort.preload_dlls()
     options = {**CUDA_OPTIONS, "use_tf32": str(int(allow_tf32))}
     return open_session(data, [(CUDA, options), CPU], threads, without=NOT_ON_CUDA)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the runtime from printing why a provider does not load, which our own error reports."""
-    ort = require("onnxruntime", extra="cpu")
-    ort.set_default_logger_severity(FATAL_ONLY)
-    try:
-        with redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        ort.set_default_logger_severity(WARNINGS)
 
 
 def _graphics_card() -> str:
@@ -301,15 +292,6 @@ def _read(probe: Path | bytes) -> tuple[bytes, str]:
     """Return the probe's bytes and its name in messages."""
     if isinstance(probe, bytes):
         return probe, "the probe"
-    if not Path(probe).is_file():
+    if Path(probe).is_dir() or not Path(probe).exists():
         raise InputError(f"probe {probe} does not exist or is not a file; make one: sdmetrics probe MODEL")
-    return Path(probe).read_bytes(), f"probe {probe}"
-
-
-def _metadata(session: InferenceSession, file: str) -> Metadata:
-    """Return the probe's metadata."""
-    text = session.get_modelmeta().custom_metadata_map.get(KEY)
-    metadata = Metadata.from_json(text, file) if text else None
-    if metadata is None or metadata.kind != "probe":
-        raise InputError(f"{file} is a model, not a probe; make one from it: sdmetrics probe MODEL")
-    return metadata
+    return read_bytes(probe, LIMIT), f"probe {probe}"

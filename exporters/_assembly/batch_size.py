@@ -9,11 +9,11 @@ from sdmetrics.errors import InputError, require
 from sdmetrics.exporters._graph.nodes import fed_inputs
 from sdmetrics.probes.feeds import prepare, random_feeds
 from sdmetrics.probes.inputs import ModelInput
-from sdmetrics.probes.session import fixed_batch, open_session, run
+from sdmetrics.probes.session import fixed_batch
+from sdmetrics.probes.trial import OverBudget, Trial, open_trial, run, values_in_clip
 
 if TYPE_CHECKING:
     from onnx import ModelProto
-    from onnxruntime import InferenceSession
 
 MORE = 3
 TRIED = (1, 2, 4, 8, 16, 32)
@@ -29,17 +29,20 @@ def with_working_batch(model: ModelProto, inputs: Sequence[ModelInput]) -> Model
         return model
     if any(node.op_type == "DynamicQuantizeLinear" for node in model.graph.node):
         return _with_batch(model, 1)
-    outputs, session = [output.name for output in model.graph.output], open_session(model.SerializeToString())
-    if _runs(session, inputs, 1, outputs) and _runs(session, inputs, MORE, outputs):
+    outputs = [output.name for output in model.graph.output]
+    trial = open_trial(model.SerializeToString(), values_in_clip(inputs))
+    if _runs(trial, inputs, 1, outputs) and _runs(trial, inputs, MORE, outputs):
         return model
-    working = next((batch for batch in TRIED if _runs(session, inputs, batch, outputs)), None)
+    working = next((batch for batch in TRIED if _runs(trial, inputs, batch, outputs)), None)
     return model if working is None else _with_batch(model, working)
 
 
-def _runs(session: InferenceSession, inputs: Sequence[ModelInput], clips: int, outputs: Sequence[str]) -> bool:
+def _runs(trial: Trial, inputs: Sequence[ModelInput], clips: int, outputs: Sequence[str]) -> bool:
     """Return whether a model can read that many clips."""
     try:
-        run(session, prepare(random_feeds(inputs, clips), inputs), outputs)
+        run(trial, prepare(random_feeds(inputs, clips), inputs), outputs)
+    except OverBudget:
+        raise
     except InputError:
         return False
     return True

@@ -18,7 +18,8 @@ from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.metadata import Layer, Metadata, write_metadata
 from sdmetrics.probes.onnx_file import check_model, save_model
 from sdmetrics.probes.placement import place_batch, relative_error, tolerance
-from sdmetrics.probes.session import fixed_batch, floats, open_session, run
+from sdmetrics.probes.session import fixed_batch
+from sdmetrics.probes.trial import floats, open_trial, run, values_in_clip
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -132,10 +133,10 @@ def _located(
 
 def _compare(model: ModelProto, feeds: Arrays, inputs: Sequence[ModelInput], together: Arrays, first: Arrays) -> float:
     """Return the largest relative difference between ONNX model and framework, for one and for several clips."""
-    session = open_session(model.SerializeToString())
+    trial = open_trial(model.SerializeToString(), values_in_clip(inputs))
     worst = 0.0
     for clips, expected in ((1, first), (COMPARED_CLIPS, together)):
-        values = run(session, prepare(select(feeds, slice(clips)), inputs), list(expected))
+        values = run(trial, prepare(select(feeds, slice(clips)), inputs), list(expected))
         for name, value in floats(values).items():
             error = relative_error(value, expected[name])
             if error > tolerance(value.dtype):

@@ -13,11 +13,11 @@ from sdmetrics.probes.feeds import EXAMPLE_CLIPS, Arrays, example_feeds, one_by_
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.metadata import Layer
 from sdmetrics.probes.placement import place_batch, place_in_fixed_batch, pool, relative_error, tolerance
-from sdmetrics.probes.session import fixed_batch, floats, in_batches, open_session, run, run_once
+from sdmetrics.probes.session import fixed_batch, in_batches
+from sdmetrics.probes.trial import Trial, floats, open_trial, run, run_once, values_in_clip
 
 if TYPE_CHECKING:
     from onnx import ModelProto
-    from onnxruntime import InferenceSession
 
 
 QUANTISED = {"DequantizeLinear", "QLinearConv", "QLinearMatMul"}
@@ -34,20 +34,20 @@ def place_and_pool(
 
     The tensors are read without the runtime's optimisation, which may change them.
     """
-    session = open_tapped(model, layers, optimise=False)
+    trial = open_tapped(model, layers, inputs, optimise=False)
     feeds, batch = example_feeds(inputs), fixed_batch(model)
     proven: list[Layer] = []
     units: dict[str, NDArray[np.float64]] = {}
     for start in range(0, len(layers), LAYERS_AT_ONCE):
         chunk = layers[start : start + LAYERS_AT_ONCE]
         if batch:
-            placed_chunk, units_chunk = _place_and_pool_fixed(session, chunk, inputs, batch)
+            placed_chunk, units_chunk = _place_and_pool_fixed(trial, chunk, inputs, batch)
             proven += placed_chunk
             units |= units_chunk
             continue
         names = [layer.tensor for layer in chunk]
-        alone = [run(session, prepare(one, inputs), names) for one in one_by_one(feeds)]
-        together = run(session, prepare(feeds, inputs), names)
+        alone = [run(trial, prepare(one, inputs), names) for one in one_by_one(feeds)]
+        together = run(trial, prepare(feeds, inputs), names)
         for layer in chunk:
             placed = place_batch(layer, together[layer.tensor], [values[layer.tensor] for values in alone])
             proven.append(placed)
@@ -56,24 +56,24 @@ def place_and_pool(
 
 
 def _place_and_pool_fixed(
-    session: InferenceSession, layers: Sequence[Layer], inputs: Sequence[ModelInput], batch: int
+    trial: Trial, layers: Sequence[Layer], inputs: Sequence[ModelInput], batch: int
 ) -> tuple[list[Layer], dict[str, NDArray[np.float64]]]:
     """Do what `place_and_pool` does, for a model that reads `batch` clips at once."""
     names, clips = [layer.tensor for layer in layers], random_feeds(inputs, batch + 1)
     first, second = (
-        run_once(session, prepare(select(clips, slice(start, start + batch)), inputs), names) for start in (0, 1)
+        run_once(trial, prepare(select(clips, slice(start, start + batch)), inputs), names) for start in (0, 1)
     )
     placed = [place_in_fixed_batch(layer, first[layer.tensor], second[layer.tensor], batch) for layer in layers]
 
     def pooled(fed: Arrays) -> Arrays:
-        values = run_once(session, fed, names)
+        values = run_once(trial, fed, names)
         return {layer.name: pool(values[layer.tensor], layer, batch) for layer in placed}
 
     return placed, in_batches(pooled, prepare(example_feeds(inputs), inputs), batch)
 
 
-def open_tapped(model: ModelProto, layers: Sequence[Layer], optimise: bool) -> InferenceSession:
-    """Return a session of a model that also returns the layers' tensors."""
+def open_tapped(model: ModelProto, layers: Sequence[Layer], inputs: Sequence[ModelInput], optimise: bool) -> Trial:
+    """Return a trial of a model that also returns the layers' tensors."""
     onnx = require("onnx", extra="cpu")
     tapped = onnx.ModelProto()
     tapped.CopyFrom(model)
@@ -81,7 +81,7 @@ def open_tapped(model: ModelProto, layers: Sequence[Layer], optimise: bool) -> I
     for layer in layers:
         if layer.tensor not in outputs:
             tapped.graph.output.add(name=layer.tensor)
-    return open_session(tapped.SerializeToString(), optimise=optimise)
+    return open_trial(tapped.SerializeToString(), values_in_clip(inputs), optimise)
 
 
 def verify_probe(
@@ -103,7 +103,8 @@ def verify_probe(
         If units or outputs differ, if a clip's units depend on its batch, or if a mask changes no output.
     """
     feeds, rounding = example_feeds(inputs), max(_rounding(model), tolerance(np.dtype(np.float16)) if half else 0)
-    plain, probed = open_session(model.SerializeToString()), open_session(probe)
+    values_in = values_in_clip(inputs)
+    plain, probed = open_trial(model.SerializeToString(), values_in), open_trial(probe, values_in)
     names = [f"units/{layer}" for layer in units]
     values = run(probed, feeds, [*names, *outputs])
     expected = run(plain, prepare(feeds, inputs), outputs) | {f"units/{layer}": units[layer] for layer in units}

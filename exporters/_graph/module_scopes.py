@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
 
 SCOPES = "pkg.torch.onnx.name_scopes"
+LONGEST = 10_000
+"""Characters that the path of a node can have."""
+
 RULE = "pkg.onnxscript.rewriter.rule_name"
 
 
@@ -47,8 +50,8 @@ def _scopes(node: NodeProto) -> frozenset[str]:
     """Return the paths of the modules that a node was traced in."""
     text = next((entry.value for entry in node.metadata_props if entry.key == SCOPES), "[]")
     try:
-        path = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+        path = ast.literal_eval(text[:LONGEST])
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return frozenset()
     # The last entry names the operation, and the empty entry is the whole model.
     return frozenset(str(scope) for scope in path[:-1] if scope) if isinstance(path, list) else frozenset()

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from sdmetrics.errors import InputError, require
+from sdmetrics.errors import InputError, note, require
 from sdmetrics.exporters._graph.axis_factors import size_of
 from sdmetrics.exporters._graph.nodes import Shape, fed_inputs, shapes
 from sdmetrics.probes.feeds import prepare, random_feeds
 from sdmetrics.probes.inputs import ModelInput
-from sdmetrics.probes.session import fixed_batch, open_session, run_once
+from sdmetrics.probes.session import fixed_batch
+from sdmetrics.probes.trial import OverBudget, Trial, open_trial, run_once, values_in_clip
 
 if TYPE_CHECKING:
     from onnx import ModelProto
-    from onnxruntime import InferenceSession
 
 BATCHES = (2, 3)
 """Numbers of clips that are run; a dimension that grows with them depends on the batch."""
@@ -34,16 +34,15 @@ def known_shapes(model: ModelProto, inputs: Sequence[ModelInput]) -> dict[str, S
         return static
     batch = fixed_batch(model)
     try:
-        session, names = _with_shapes(model, outputs)
+        trial, names = _with_shapes(model, outputs, values_in_clip(inputs))
         runs = [
-            {
-                name: tuple(map(int, size))
-                for name, size in run_once(session, prepare(feeds, inputs), list(names)).items()
-            }
+            {name: tuple(map(int, size)) for name, size in run_once(trial, prepare(feeds, inputs), list(names)).items()}
             for feeds in (random_feeds(inputs, clips) for clips in ([batch] if batch else BATCHES))
         ]
-    except InputError:
-        # A model that cannot run fails later, where it is measured; until then the file's shapes have to suffice.
+    except OverBudget:
+        raise
+    except InputError as error:
+        note(f"the shapes listed are only those that the file states, as it cannot be run to find the others: {error}")
         return static
     symbol = next((str(size) for size in static.get(inputs[0].name, ())[:1] if size != "?"), "clips")
     measured = {names[name]: _joined([shown[name] for shown in runs], symbol) for name in names}
@@ -65,8 +64,8 @@ def _is_known(shape: Shape, symbols: set[int | str]) -> bool:
     return all(isinstance(size, int) or set(size_of(size)[1]) <= symbols for size in shape)
 
 
-def _with_shapes(model: ModelProto, tensors: Sequence[str]) -> tuple[InferenceSession, Mapping[str, str]]:
-    """Return a session that outputs the shapes of tensors but not their values, and the names of its outputs."""
+def _with_shapes(model: ModelProto, tensors: Sequence[str], values: int) -> tuple[Trial, Mapping[str, str]]:
+    """Return a trial that outputs the shapes of tensors but not their values, and the names of its outputs."""
     onnx = require("onnx", extra="cpu")
     tapped = onnx.ModelProto()
     tapped.CopyFrom(model)
@@ -74,7 +73,7 @@ def _with_shapes(model: ModelProto, tensors: Sequence[str]) -> tuple[InferenceSe
     for name, tensor in names.items():
         tapped.graph.node.append(onnx.helper.make_node("Shape", [tensor], [name]))
         tapped.graph.output.add(name=name)
-    return open_session(tapped.SerializeToString(), optimise=False), names
+    return open_trial(tapped.SerializeToString(), values, optimise=False), names
 
 
 def _joined(sizes: Sequence[tuple[int, ...]], symbol: str) -> Shape:

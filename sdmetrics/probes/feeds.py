@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -22,15 +23,21 @@ EXAMPLE_CLIPS = 2
 """Number of the clips that `example_feeds` returns."""
 
 
+MOST_VALUES = 2**28
+"""Values in the clips that a model reads at once while it is tried: a GiB in float32, e.g. 3 clips of 14 frames in full
+HD. It bounds what a file that states a huge input takes."""
+
+
 def order_name(model_input: ModelInput) -> str:
     """Return the name of the probe input that selects and orders the frames of a model input."""
     return f"{model_input.name}/order"
 
 
 def check_sources(inputs: Sequence[ModelInput]) -> None:
-    """Raise an `InputError` unless there are inputs and all have one size."""
+    """Raise an `InputError` unless there are inputs, all of one size, and a clip of them is not too large."""
     if not inputs:
         raise InputError("inputs is empty; pass at least one ModelInput")
+    check_amount(inputs, 1)
     for item in inputs:
         if item.size != inputs[0].size:
             raise InputError(
@@ -39,12 +46,38 @@ def check_sources(inputs: Sequence[ModelInput]) -> None:
             )
 
 
+def check_amount(inputs: Sequence[ModelInput], clips: int) -> None:
+    """Raise an `InputError` if so many clips are too large to be tried.
+
+    Examples
+    --------
+    >>> check_amount([ModelInput("video", frames=9000)], 1)
+    Traceback (most recent call last):
+    sdmetrics.errors.InputError: input 'video' reads 1 clip(s) of 9,000 frames of 224 × 224, 1,354,752,000 values; at \
+most 268,435,456 are tried. Check its frames and size, or export the model for fewer
+    """
+    for item in inputs:
+        values = clips * item.frames * prod(item.size) * item.channels
+        if values > MOST_VALUES:
+            raise InputError(
+                f"input {item.name!r} reads {clips:,} clip(s) of {item.frames:,} frames of {item.size[0]} × "
+                f"{item.size[1]}, {values:,} values; at most {MOST_VALUES:,} are tried. Check its frames and size, or "
+                "export the model for fewer"
+            )
+
+
 def random_feeds(inputs: Sequence[ModelInput], clips: int, seed: int = 0) -> dict[str, NDArray[Any]]:
     """Return random clips, coarse-grained so that pooled units differ, each with its own order of frames.
 
     The clips are stored under their source, e.g. `"rgb"`, uint8 `(clips, T, H, W, 3)`, and the orders under
     `"<input>/order"`, int64 `(clips, T')`.
+
+    Raises
+    ------
+    InputError
+        If that is more than `MOST_VALUES`.
     """
+    check_amount(inputs, clips)
     rng = np.random.default_rng(seed)
     total = max(item.frames for item in inputs) + 1
     sources = dict.fromkeys(item.source for item in inputs)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 NODES = 100_000
 """Nodes with those of sub-graphs, functions written out. The largest models of the catalogue have some thousands."""
 
+INPUTS = 1000
+"""Inputs of the graph that have to be fed."""
+
 PARTS = 1_000_000
 """Inputs, outputs and attributes of all nodes, and inputs, outputs and weights of the graph."""
 
@@ -27,7 +30,7 @@ Key = tuple[str, str, str]
 """What a node calls a function by: domain, name, overload."""
 
 
-def check_graph(model: ModelProto, file: str) -> None:
+def check_graph(model: ModelProto, owner: str) -> None:
     """Check that a graph is of a size that a model can have, and that its weights are what they claim.
 
     Raises
@@ -39,29 +42,32 @@ def check_graph(model: ModelProto, file: str) -> None:
     graph = model.graph
     # The lists are counted before they are walked through.
     if (listed := len(graph.node) + sum(len(function.node) for function in model.functions)) > NODES:
-        raise _too_many(listed, "nodes", NODES, file)
+        raise _too_many(listed, "nodes", NODES, owner)
     nodes = [*with_inner(graph.node), *with_inner(node for function in model.functions for node in function.node)]
     parts = len(graph.input) + len(graph.output) + len(graph.initializer) + len(graph.value_info)
     parts += sum(len(node.input) + len(node.output) + len(node.attribute) for node in nodes)
     if parts > PARTS:
-        raise _too_many(parts, "names, attributes and weights", PARTS, file)
-    if (written := _written_out(model, file)) > NODES:
-        raise _too_many(written, "nodes with its functions written out", NODES, file)
+        raise _too_many(parts, "names, attributes and weights", PARTS, owner)
+    weights = {tensor.name for tensor in graph.initializer}
+    if (fed := sum(value.name not in weights for value in graph.input)) > INPUTS:
+        raise _too_many(fed, "inputs", INPUTS, owner)
+    if (written := _written_out(model, owner)) > NODES:
+        raise _too_many(written, "nodes with its functions written out", NODES, owner)
     kinds = require("onnx", extra="cpu").TensorProto.DataType.values()
     for value in [*graph.input, *graph.output, *graph.value_info]:
         if (kind := value.type.tensor_type.elem_type) not in kinds:
             raise InputError(
-                f"model {file} is not valid ONNX: its tensor {printable(repr(value.name))} is of type {kind}, which "
+                f"{owner} is not valid ONNX: its tensor {printable(repr(value.name))} is of type {kind}, which "
                 "ONNX does not have; export it again"
             )
     for tensor in stored_tensors(model):
-        _check_weight(tensor, file)
+        _check_weight(tensor, owner)
 
 
-def _too_many(count: int, what: str, limit: int, file: str) -> InputError:
+def _too_many(count: int, what: str, limit: int, owner: str) -> InputError:
     """Return the error of a graph that is too large to be worked on."""
     return InputError(
-        f"model {file} has {count:,} {what}; at most {limit:,} are read. Simplify it, e.g. by removing what leads to "
+        f"{owner} has {count:,} {what}; at most {limit:,} are read. Simplify it, e.g. by removing what leads to "
         "no output"
     )
 
@@ -74,7 +80,7 @@ def open_unknown_sizes(model: ModelProto) -> None:
                 dimension.Clear()
 
 
-def _written_out(model: ModelProto, file: str) -> int:
+def _written_out(model: ModelProto, owner: str) -> int:
     """Return the number of nodes after every call of a function is replaced by the function's nodes."""
     functions = {(each.domain, each.name, each.overload): each for each in model.functions}
     calls = {key: Counter(map(_key, with_inner(function.node))) for key, function in functions.items()}
@@ -89,8 +95,7 @@ def _written_out(model: ModelProto, file: str) -> int:
             sizes[key] = size(calls[key])
     except CycleError as error:
         raise InputError(
-            f"model {file} is not valid ONNX: its function {printable(error.args[1][0][1])} calls itself; export it "
-            "again"
+            f"{owner} is not valid ONNX: its function {printable(error.args[1][0][1])} calls itself; export it again"
         ) from None
     return size(Counter(map(_key, with_inner(model.graph.node))))
 
@@ -100,7 +105,7 @@ def _key(node: NodeProto) -> Key:
     return node.domain, node.op_type, node.overload
 
 
-def _check_weight(tensor: TensorProto, file: str) -> None:
+def _check_weight(tensor: TensorProto, owner: str) -> None:
     """Raise an `InputError` unless a weight's type, sizes and bytes fit together."""
     onnx = require("onnx", extra="cpu")
     kinds = onnx.TensorProto.DataType
@@ -116,5 +121,5 @@ def _check_weight(tensor: TensorProto, file: str) -> None:
             problem = f"the shape {tuple(tensor.dims)} and only {entries:,} bytes or numbers"
     if problem:
         raise InputError(
-            f"model {file} is not valid ONNX: its weight {printable(repr(tensor.name))} has {problem}; export it again"
+            f"{owner} is not valid ONNX: its weight {printable(repr(tensor.name))} has {problem}; export it again"
         )

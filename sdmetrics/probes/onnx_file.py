@@ -72,21 +72,27 @@ def parse_graph(data: bytes, path: Path) -> ModelProto:
     InputError
         If they are not ONNX, or the graph is not one that a model can have; `path` names the file.
     """
-    onnx = require("onnx", extra="cpu")
-    stream = io.BytesIO(data)
-    # The extension decides between binary and text, as for a path.
-    stream.name = str(path)
-    try:
-        model: ModelProto = onnx.load(stream, load_external_data=False)
-    except Exception:
-        model = onnx.ModelProto()
-    if not model.graph.node:
+    model = parsed(data, str(path))
+    if model is None:
         raise InputError(
             f"model {path} is not an ONNX file; export it first, e.g. with sdmetrics.exporters.torch.export"
         )
-    check_graph(model, str(path))
+    check_graph(model, f"model {path}")
     open_unknown_sizes(model)
     return model
+
+
+def parsed(data: bytes, file: str) -> ModelProto | None:
+    """Return the model that the bytes of a file hold, unchecked, or None if they are not ONNX."""
+    onnx = require("onnx", extra="cpu")
+    stream = io.BytesIO(data)
+    # The extension decides between binary and text, as for a path.
+    stream.name = file
+    try:
+        model: ModelProto = onnx.load(stream, load_external_data=False)
+    except Exception:
+        return None
+    return model if model.graph.node else None
 
 
 def complete_model(graph: ModelProto, path: Path) -> ModelProto:

@@ -4,24 +4,52 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError, require
-from sdmetrics.probes.feeds import Arrays, Feeds
+from sdmetrics.probes.feeds import Arrays
+from sdmetrics.probes.quiet import logs_shown, silent_stderr
+from sdmetrics.probes.runtime_errors import reason_of
 
 if TYPE_CHECKING:
     from onnx import ModelProto
-    from onnxruntime import InferenceSession
+    from onnxruntime import InferenceSession, RunOptions
 
-ERRORS_ONLY = 3
+WARNINGS, NOTHING = 2, 4
+"""Severities from which the runtime logs. What fails is an exception as well."""
+
+
+AS_REQUESTED = 1
+"""An arena that grows by what is needed, not in powers of two."""
 
 
 def available_threads() -> int:
     """Return the number of processors that this process may use: its affinity, if the system has that."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def runtime() -> ModuleType:
+    """Return ONNX Runtime, which logs only if logs are shown: as it is imported, as it loads providers, and later."""
+    with silent_stderr():
+        ort = require("onnxruntime", extra="cpu")
+    ort.set_default_logger_severity(_severity())
+    return ort
+
+
+def run_options() -> RunOptions:
+    """Return the options of a run that logs only if logs are shown."""
+    options = runtime().RunOptions()
+    options.log_severity_level = _severity()
+    return options
+
+
+def _severity() -> int:
+    """Return the severity from which the runtime logs."""
+    return WARNINGS if logs_shown() else NOTHING
 
 
 def open_session(
@@ -30,64 +58,37 @@ def open_session(
     threads: int | None = None,
     optimise: bool = True,
     without: Sequence[str] = (),
+    memory: int | None = None,
 ) -> InferenceSession:
-    """Return a session that logs errors only and uses no more processors than it may.
+    """Return a session that uses no more processors than it may, and logs only if logs are shown.
 
-    `without` names optimisers of the runtime to disable.
+    `without` names optimisers of the runtime to disable; `memory` is how many bytes the session may take on the CPU.
 
     Raises
     ------
     InputError
         If the runtime cannot load the model.
     """
-    ort = require("onnxruntime", extra="cpu")
+    ort = runtime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or available_threads()
-    options.log_severity_level = ERRORS_ONLY
+    options.log_severity_level = _severity()
     # Otherwise CUDA adds up a mean in whatever order its threads finish.
     options.use_deterministic_compute = True
     if not optimise:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         # A tensor's shape is taken as soon as the tensor exists, so that it need not stay in memory until then.
         options.execution_order = ort.ExecutionOrder.PRIORITY_BASED
+    if memory is not None:
+        # The session keeps the allocator that is registered when it opens, so each has a limit of its own.
+        place = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+        limits = {"max_mem": memory, "arena_extend_strategy": AS_REQUESTED}
+        ort.create_and_register_allocator(place, ort.OrtArenaCfg(limits))
+        options.add_session_config_entry("session.use_env_allocators", "1")
     try:
         return ort.InferenceSession(model, options, providers=list(providers), disabled_optimizers=set(without))
     except Exception as error:
-        reason = " ".join(str(error).split())[:300]
-        raise InputError(f"ONNX Runtime {ort.__version__} cannot load the model: {reason}") from None
-
-
-FLOAT_TYPES = {"tensor(float16)": np.float16, "tensor(double)": np.float64}
-
-
-def floats(arrays: Arrays) -> Arrays:
-    """Return the floating-point arrays; class indices, for example, cannot be compared by tolerance."""
-    return {name: array for name, array in arrays.items() if np.issubdtype(array.dtype, np.floating)}
-
-
-def run(session: InferenceSession, feeds: Feeds, outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
-    """Run a session, in batches of its fixed size if it has one. Its failure is an `InputError`."""
-    batch = session_batch(session)
-    if batch is None:
-        return run_once(session, feeds, outputs)
-    return in_batches(lambda fed: run_once(session, fed, outputs), feeds, batch)
-
-
-def run_once(session: InferenceSession, feeds: Feeds, outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
-    """Run a session once. Its failure is an `InputError` that names the number of clips."""
-    if not outputs:  # the runtime returns all outputs if none is named
-        return {}
-    types = {value.name: FLOAT_TYPES.get(value.type) for value in session.get_inputs()}
-    fed = {name: array.astype(types.get(name) or array.dtype, copy=False) for name, array in feeds.items()}
-    try:
-        return dict(zip(outputs, session.run(list(outputs), fed), strict=True))
-    except Exception as error:
-        clips = len(next(iter(feeds.values())))
-        reason = " ".join(str(error).split())[:300]
-        raise InputError(
-            f"the model fails on a batch of {clips} clip(s): {reason}. Export it with a dynamic batch; if you "
-            "described its inputs, check their frames and size"
-        ) from None
+        raise InputError(f"ONNX Runtime {ort.__version__} cannot load the model: {reason_of(error)}. Export it again") from None
 
 
 def fixed_batch(model: ModelProto) -> int | None:

@@ -15,7 +15,7 @@ from sdmetrics.exporters.layers import list_layers
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.probes.feeds import prepare, random_feeds
 from sdmetrics.probes.placement import relative_error
-from sdmetrics.probes.session import open_session, run
+from sdmetrics.probes.trial import open_trial, run, values_in_clip
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from tests.helpers.graphs import FRAMES, TWO, TWO_W, graph_model
 from tests.helpers.graphs import SIZE as GRAPH_SIZE
@@ -36,8 +36,8 @@ def values_of(model, inputs):
     have = {output.name for output in tapped.graph.output}
     names = list(dict.fromkeys(name for node in tapped.graph.node for name in node.output if name))
     tapped.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in have)
-    session = open_session(tapped.SerializeToString(), optimise=False)
-    values = run(session, prepare(random_feeds(inputs, CLIPS), inputs), names)
+    trial = open_trial(tapped.SerializeToString(), values_in_clip(inputs), optimise=False)
+    values = run(trial, prepare(random_feeds(inputs, CLIPS), inputs), names)
     return {name: value for name, value in values.items() if value.dtype.kind == "f"}
 
 
