@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sdmetrics.errors import load_library
+from sdmetrics.errors import load_library, note
 from sdmetrics.exporters.architectures.architecture import Architecture
 from sdmetrics.exporters.architectures.torchvision import IMAGENET
 from sdmetrics.probes.inputs import ModelInput
@@ -100,10 +99,9 @@ def translated(state: State) -> dict[str, Tensor]:
             kept |= _apart(name, tensor)
     masking = sum(name.startswith(MASK_HEAD) for name in state)
     if masking:
-        warnings.warn(
+        note(
             f"the {masking} weights of VisTR's mask head are left out: its deformable convolutions are not exported. "
-            "Layers, classes and boxes are those of the checkpoint",
-            stacklevel=2,
+            "Layers, classes and boxes are those of the checkpoint"
         )
     return kept
 

@@ -17,7 +17,7 @@ Files = Sequence[Path]
 def first_of_same_content(videos: Mapping[str, Files]) -> dict[str, str]:
     """Return for every video the first name, in alphabetical order, of a video with the same content.
 
-    Links to one file need not be read, nor do files of unequal sizes. Of the others the ends are compared, and all
+    Links to one file need not be read, nor do files of unequal sizes. For the others, the ends are compared, and all
     bytes only where the ends are equal, so that hardly anything but copies is read. What cannot be read is itself.
 
     Parameters

@@ -78,7 +78,7 @@ def as_array(name: str, value: Any) -> tuple[NDArray[Any], float]:  # noqa: ANN4
     Raises
     ------
     InputError
-        If it is no array, or some of its values are masked, which NumPy would use all the same.
+        If it is not an array, or some of its values are masked, which NumPy would use all the same.
 
     Examples
     --------

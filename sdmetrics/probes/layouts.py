@@ -97,8 +97,8 @@ def lay_out(clips: Tensor, layout: str) -> Tensor:
     sizes = dict(zip("NTHWC", clips.shape, strict=True))
     if "N" not in letters and sizes["N"] > 1:
         raise InputError(
-            f"the layout {layout!r} has no axis for several clips, and {sizes['N']} were fed; give the model such an "
-            "axis, or use an ONNX file of it, which is fed clip by clip"
+            f"the layout {layout!r} has no axis for several clips, and {sizes['N']} were fed; export the model with "
+            "such an axis, or use an ONNX file of it, which is fed clip by clip"
         )
     kept = clips.reshape([sizes[letter] for letter in "NTHWC" if letter in letters])
     order = transposition(layout)

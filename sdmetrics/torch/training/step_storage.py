@@ -1,4 +1,4 @@
-"""Where a tracker's measurements are stored, so that a training killed at any moment goes on with all of them."""
+"""Where a tracker's measurements are stored, so that a training killed at any moment resumes with all of them."""
 
 from __future__ import annotations
 
