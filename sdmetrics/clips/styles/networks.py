@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.clips.clip import Frames
+from sdmetrics.clips.media import MOST_PIXELS
 from sdmetrics.clips.styles.built_in import STYLES, Image, Plane, Style
 from sdmetrics.errors import InputError, one_line, require
 from sdmetrics.probes.onnx_file import file_sha256, load_model
@@ -35,6 +36,12 @@ FATAL_ONLY = 4
 
 HOW_TO_SPECIFY = f"append :{' or :'.join(VALUES)} to its path"
 """How to specify the value range on the command line, for errors."""
+
+LARGER = 16
+"""How many times as many pixels an output may have: those of a network that doubles both sides, twice."""
+
+MEMORY = 2**32
+"""Bytes that a network may take; those in use take some hundred megabytes for a frame and thread."""
 
 SAME = 0.02
 """Images whose mean difference is below this share of the value range count as equal."""
@@ -123,7 +130,7 @@ class NetworkStyle:
         self._file = f"style network {path}"
         model = load_model(Path(path))
         try:
-            self._session = open_session(model.SerializeToString(), threads=1)
+            self._session = open_session(model.SerializeToString(), threads=1, memory=MEMORY)
         except InputError as error:
             raise InputError(f"{self._file} cannot be used: {error}") from None
         # Failures are reported in the package's own error.
@@ -165,6 +172,8 @@ class NetworkStyle:
         height, width = rest[1:] if self._channels_first else rest[:2]
         self._height = height if isinstance(height, int) else None
         self._width = width if isinstance(width, int) else None
+        if not 0 < (self._height or 1) * (self._width or 1) <= MOST_PIXELS:
+            raise InputError(f"{self._file} reads images of {height} × {width}; allowed: 1 to {MOST_PIXELS} pixels")
 
     def _measured(self) -> str:
         """Return the value range in which the network returns an image for the test image."""
@@ -230,6 +239,12 @@ class NetworkStyle:
             raise InputError(f"{self._file} writes {list(answer.shape)}; expected [N, 3, H, W] or [N, H, W, 3]")
         if answer.shape[1] == 3 and (self._channels_first or answer.shape[3] != 3):
             answer = answer.transpose(0, 2, 3, 1)
+        height, width = answer.shape[1:3]
+        if not 0 < height * width <= min(MOST_PIXELS, LARGER * frame.shape[0] * frame.shape[1]):
+            raise InputError(
+                f"{self._file} makes an image of {height} × {width} of one of {frame.shape[0]} × {frame.shape[1]}; "
+                f"allowed: 1 pixel to {LARGER} times as many. Use a network that keeps the size"
+            )
         return np.asarray(answer[0], np.float32)
 
 

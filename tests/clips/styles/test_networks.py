@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
@@ -199,6 +200,14 @@ class TestConventions:
 RELU = [("Relu", ["x"], ["y"], {})]
 
 
+def resized(by: str, value: float) -> dict[str, object]:
+    """Describe a network that resizes images by factors, or to sizes."""
+    target = np.array([1, 3, value, value] if by == "sizes" else [1, 1, value, value])
+    inputs = ["x", "", "", "target"] if by == "sizes" else ["x", "", "target"]
+    kind = np.int64 if by == "sizes" else np.float32
+    return {"nodes": [("Resize", inputs, ["y"], {"mode": "nearest"})], "weights": {"target": target.astype(kind)}}
+
+
 class TestHostileNetworks:
     @pytest.mark.parametrize(
         ("arguments", "words"),
@@ -219,6 +228,14 @@ class TestHostileNetworks:
             ({"nodes": [("Sub", ["x", "x"], ["y"], {})]}, "does not return an image for a test image"),
             ({"nodes": [("MatMul", ["x", "w"], ["y"], {})], "weights": {"w": np.ones((5, 5), "f")}}, "of 128×128: "),
             ({"nodes": [("Nonsense", ["x"], ["y"], {})]}, "cannot be used: ONNX Runtime"),
+            ({"nodes": RELU, "shape": (1, 3, 2**31, 2**31)}, "reads images of 2147483648 × 2147483648; allowed: 1 to"),
+            ({"nodes": RELU, "shape": (1, 3, 30_000, 30_000)}, "reads images of 30000 × 30000; allowed: 1 to"),
+            (
+                resized("scales", 50.0),
+                "makes an image of 6400 × 6400 of one of 128 × 128; allowed: 1 pixel to 16 times",
+            ),
+            (resized("scales", 1e-3), "makes an image of 0 × 0 of one of 128 × 128"),
+            (resized("sizes", 30_000), "of 128×128: "),
         ],
     )
     def test_is_refused_in_one_line_that_names_the_file(self, arguments, words, tmp_path, capfd):
@@ -230,6 +247,13 @@ class TestHostileNetworks:
         assert words in message
         assert "\n" not in message
         assert not capfd.readouterr().err
+
+    def test_special_files_are_not_opened(self, tmp_path):
+        os.mkfifo(tmp_path / "pipe.onnx")
+        with pytest.raises(InputError, match=r"pipe\.onnx.* is a FIFO, not a file, and was not opened"):
+            NetworkStyle(tmp_path / "pipe.onnx")
+        with pytest.raises(InputError, match=r"pipe\.onnx' is neither built in"):
+            open_styles([tmp_path / "pipe.onnx"])
 
     def test_no_onnx_file(self, tmp_path):
         (tmp_path / "text.onnx").write_text("weights, honestly")
