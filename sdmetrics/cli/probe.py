@@ -26,6 +26,7 @@ from sdmetrics.cli.options import (
     given_options,
     parse_numbers,
 )
+from sdmetrics.errors import note
 
 
 @app.command(cls=NumbersCommand)
@@ -60,11 +61,14 @@ def probe(
     fields = given_options(layout=layout, frames=frames, stride=stride, colours=colours)
     fields |= parse_numbers(size=size, mean=mean, std=std)
     file = read_model_file(model)
-    inputs = describe_feeding(file, parse_inputs(described or []), **fields)
+    by_input = parse_inputs(described or [])
+    inputs = describe_feeding(file, by_input, **fields)
     path = build_probe(file, out, layers=parse_layers(layer), inputs=inputs, masks=masks, half=half)
     video = [item for item in inputs if isinstance(item, ModelInput)]
     for item in video:
         console.print(fed_line(item), soft_wrap=True)
+        if file.metadata is None and item.frames > 1 and "stride" not in {**fields, **by_input.get(item.name, {})}:
+            note(f"no stride is specified for {item.name!r}, so frames {item.stride} apart are read; pass --stride")
     console.print(f"probe: {path}", soft_wrap=True)
     flow = reads_flow(video)
     if flow or any(item.frames > 1 for item in video):

@@ -80,7 +80,7 @@ def _listed(request: ClipRequest, shape: ClipShape, cache: Path | None, reads_fl
             "(world:N or camouflage:N)"
         )
     if is_list(path):
-        clips = open_list(path, request, shape)
+        clips = open_list(path, request, shape, reads_flow=reads_flow)
     elif path.is_dir():
         clips = open_folder(path, request, shape, reads_flow=reads_flow)
     else:

@@ -150,7 +150,7 @@ def list_requested(request: ClipRequest, runner: OutputRunner | Runner, cache: s
     assumed = request.stride is None and shape.frames > 1 and getattr(runner, "stride_assumed", False)
     if assumed and not is_generated(request.path):
         note(
-            f"no stride is given, and the model's file has none: frames {shape.stride} apart are read. Pass --stride "
-            "(in Python, stride) to read others"
+            f"no stride is specified, and the model's file stores none, so frames {shape.stride} apart are read; pass "
+            "--stride (in Python, stride)"
         )
     return clips

@@ -110,7 +110,7 @@ def test_flow(data: Path, kind: str):
 
 
 def test_an_assumed_stride_is_said_once(data: Path):
-    with pytest.warns(Note, match="no stride is given, and the model's file has none: frames 2 apart are read") as said:
+    with pytest.warns(Note, match="the model's file stores none, so frames 2 apart are read") as said:
         list_requested(asked(data, "videos"), PLAIN)
     assert len(said) == 1
     with warnings.catch_warnings():
@@ -119,7 +119,8 @@ def test_an_assumed_stride_is_said_once(data: Path):
         list_requested(asked(data, "world:3"), PLAIN)
 
 
-def test_whether_a_stride_is_stored_is_known_of_the_file(tmp_path: Path):
+def write_plain(path: Path) -> Path:
+    """Write an ONNX file that says nothing about how it is fed."""
     from onnx import TensorProto, helper
 
     video, act = (
@@ -127,7 +128,20 @@ def test_whether_a_stride_is_stored_is_known_of_the_file(tmp_path: Path):
     )
     graph = helper.make_graph([helper.make_node("Relu", ["video"], ["act"])], "g", [video], [act])
     plain = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 20)])
-    (tmp_path / "plain.onnx").write_bytes(plain.SerializeToString())
+    path.write_bytes(plain.SerializeToString())
+    return path
+
+
+def test_a_probe_stores_an_assumed_stride_and_says_so(tmp_path: Path, command: Callable[..., tuple[int, str, str]]):
+    arguments = ("probe", write_plain(tmp_path / "plain.onnx"), "-l", "act", "-o", tmp_path / "probe.onnx")
+    assert (
+        "note: no stride is specified for 'video', so frames 8 apart are read; pass --stride" in command(*arguments)[1]
+    )
+    assert "note" not in command(*arguments, "--stride", 8)[1]
+
+
+def test_whether_a_stride_is_stored_is_known_of_the_file(tmp_path: Path):
+    write_plain(tmp_path / "plain.onnx")
     described = [ModelInput("video", frames=4, stride=3, size=(16, 16))]
     assert open_model(tmp_path / "plain.onnx", layers=["act"], provider="cpu").stride_assumed
     assert not open_model(tmp_path / "plain.onnx", layers=["act"], inputs=described, provider="cpu").stride_assumed

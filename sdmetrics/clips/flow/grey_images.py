@@ -25,6 +25,8 @@ BOUND = 20
 """Pixels; what levels 0 and 255 stand for."""
 
 NO_MOTION = 128
+MEANING = f"level {NO_MOTION} as no motion, 0 and 255 as -{BOUND} and {BOUND} pixels"
+"""What the levels are taken for, for notes."""
 
 TINT = 8
 """Levels by which the channels of a grey image may differ, since some are stored as JPEG in colour."""

@@ -37,6 +37,8 @@ class Footage:
         The files of a folder of frames, in order.
     given_flow
         Returns the optical flow of a window. Default: it is estimated.
+    beside
+        The grey images of flow among the images, if there are any; they are the flow only of `with_images`.
     problem
         Why it cannot be read, if that is known.
     count
@@ -49,6 +51,7 @@ class Footage:
     stamp: Callable[[Window], str]
     images: tuple[Path, ...] = ()
     given_flow: Callable[[Window], Flow] | None = None
+    beside: FlowImages | None = None
     problem: str = ""
     count: Callable[[], int] | None = None
     file: Path | None = None
@@ -122,10 +125,10 @@ def video_file(path: Path, size: tuple[int, int]) -> Footage:
     return Footage(read, lambda window: f"{stamp}; {window}", count=lambda: _frame_count(path), file=path)
 
 
-def frame_folder(images: Sequence[Path], size: tuple[int, int]) -> Footage:
-    """Return the images of one folder, in natural order, as a video."""
+def frame_folder(images: Sequence[Path], size: tuple[int, int], beside: FlowImages | None = None) -> Footage:
+    """Return the images of one folder, in natural order, as a video; `beside` is the flow among them."""
     images = tuple(sorted(images, key=in_order))
-    return Footage(partial(_read_images, images, size), partial(_images_stamp, images), images)
+    return Footage(partial(_read_images, images, size), partial(_images_stamp, images), images, beside=beside)
 
 
 def unusable(problem: str) -> Footage:

@@ -9,11 +9,12 @@ from pathlib import Path
 from sdmetrics._reading import read_text
 from sdmetrics._text import printable
 from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.flow.grey_images import MEANING
 from sdmetrics.clips.request import ClipRequest
 from sdmetrics.clips.sampling import ClipShape, Window, spread_windows
 from sdmetrics.clips.videos.annotations import SUPPORTED, Annotation, read_annotations
 from sdmetrics.clips.videos.cutting import cut, folder_label
-from sdmetrics.clips.videos.footage import unusable, video_file
+from sdmetrics.clips.videos.footage import Footage, unusable, video_file
 from sdmetrics.clips.videos.hmdb51 import is_hmdb51, read_hmdb51
 from sdmetrics.clips.videos.listing import IMAGE_SUFFIXES, VIDEO_SUFFIXES, as_id, files_below
 from sdmetrics.clips.videos.manifest import names_columns, read_manifest
@@ -25,6 +26,8 @@ LIST_SUFFIXES = (".csv", ".json", ".tsv", ".txt")
 MISSING = "are not there and are skipped"
 AGAIN = "are listed again, with the same label, and are left out"
 LONGER = "name fewer frames than their folders hold; the first ones are read"
+FLOW = f"have grey images of optical flow among their frames, which are read ({MEANING})"
+UNREAD_FLOW = "have images of optical flow among their frames, which are not read"
 OTHER_SUFFIX = "are read from a file with another suffix, or from a folder of frames"
 WHOLE = "are named without their times and are taken for whole videos, of which the listed segment is read"
 READ = (
@@ -38,8 +41,8 @@ def is_list(path: Path) -> bool:
     return path.suffix.lower() in LIST_SUFFIXES if not path.is_dir() else is_hmdb51(path)
 
 
-def open_list(path: Path, request: ClipRequest, shape: ClipShape) -> list[Clip]:
-    """Return the clips that a list names.
+def open_list(path: Path, request: ClipRequest, shape: ClipShape, *, reads_flow: bool = False) -> list[Clip]:
+    """Return the clips that a list names; grey images of flow among frames are their flow if flow is read.
 
     Raises
     ------
@@ -48,24 +51,25 @@ def open_list(path: Path, request: ClipRequest, shape: ClipShape) -> list[Clip]:
         requested of a list that has none.
     """
     windows = spread_windows(shape, request.clips_per_video)
+    listing = _Listing(path, shape.size, reads_flow)
     root = path.parent if request.videos is None else Path(request.videos)
     if not root.is_dir():
         raise InputError(f"videos is {printable(root)}, which is not a folder; use the folder of the listed videos")
     if is_hmdb51(path):
         entries = read_hmdb51(path, None if request.split is None else str(request.split))
-        return _entries(path, entries, Lookup(root), windows, shape.size)
+        return _entries(listing, entries, Lookup(root), windows, shape.size)
     if request.split is not None:
         raise InputError(f"split is {request.split}, but {printable(path)} has no splits; leave split out")
     annotations = read_annotations(path)
     if annotations is not None:
-        return _annotated(path, annotations, root, windows, shape.size)
+        return _annotated(listing, annotations, root, windows, shape.size)
     text = read_text(path)
     if names_columns(text) or (path.suffix.lower() == ".csv" and not text.strip()):
         if request.videos is not None:
             raise InputError(
                 f"videos is {printable(root)}, but {printable(path)} is a manifest; its paths are relative to itself"
             )
-        return _manifest(path, windows, shape.size)
+        return _manifest(path, listing, windows, shape.size)
     lookup = Lookup(root)
     entries = read_path_list(printable(path), text, lambda name: bool(lookup.found(name)))
     if not any(lookup.found(entry.path) for entry in entries):
@@ -75,15 +79,15 @@ def open_list(path: Path, request: ClipRequest, shape: ClipShape) -> list[Clip]:
             f"with --videos (in Python, videos) or, if it is not a list of videos, one of: {READ}"
         )
     check_alike(entries)
-    return _entries(path, entries, lookup, windows, shape.size)
+    return _entries(listing, entries, lookup, windows, shape.size)
 
 
 class _Listing:
     """The clips of a list: an entry that is listed again with the same label is left out, and counted."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, size: tuple[int, int], reads_flow: bool) -> None:
         self.clips: list[Clip] = []
-        self._path = printable(path)
+        self._path, self._size, self._reads_flow = printable(path), size, reads_flow
         self._listed: dict[str, tuple[str, str | None]] = {}
         self._entries = 0
         self._kinds: dict[str, int] = {}
@@ -108,7 +112,18 @@ class _Listing:
                 f"{first.rstrip(',')} with {label!r}; remove one"
             )
         if kind:
-            self._kinds[kind] = self._kinds.get(kind, 0) + 1
+            self._count(kind)
+
+    def with_flow(self, video: Footage) -> Footage:
+        """Return a video with the flow among its images, if there is any and flow is read."""
+        if video.beside is None:
+            return video
+        self._count(FLOW if self._reads_flow else UNREAD_FLOW)
+        return video.with_images(video.beside, self._size) if self._reads_flow else video
+
+    def _count(self, kind: str) -> None:
+        """Count an entry of a kind."""
+        self._kinds[kind] = self._kinds.get(kind, 0) + 1
 
     def done(self) -> list[Clip]:
         """Return the clips, and say what was counted."""
@@ -117,9 +132,8 @@ class _Listing:
         return self.clips
 
 
-def _manifest(path: Path, windows: Sequence[Window], size: tuple[int, int]) -> list[Clip]:
+def _manifest(path: Path, listing: _Listing, windows: Sequence[Window], size: tuple[int, int]) -> list[Clip]:
     """Return the clips that a manifest lists."""
-    listing = _Listing(path)
     for row in read_manifest(path):
         place = path.parent / row.path
         segments = [replace(window, start=row.start, end=row.end) for window in windows]
@@ -132,7 +146,7 @@ def _manifest(path: Path, windows: Sequence[Window], size: tuple[int, int]) -> l
                     f"{row.where} names the folder {printable(row.path)}; allowed: a video, or a folder of frames "
                     f"({' '.join(IMAGE_SUFFIXES)}) without start and end"
                 )
-            video = frames_in(place, size)
+            video = listing.with_flow(frames_in(place, size))
         else:
             video = video_file(place, size)
         listing.add(row.where, cut(video, as_id(Path(row.path)), segments, row.label), kind)
@@ -140,10 +154,9 @@ def _manifest(path: Path, windows: Sequence[Window], size: tuple[int, int]) -> l
 
 
 def _entries(
-    path: Path, entries: Sequence[Entry], lookup: Lookup, windows: Sequence[Window], size: tuple[int, int]
+    listing: _Listing, entries: Sequence[Entry], lookup: Lookup, windows: Sequence[Window], size: tuple[int, int]
 ) -> list[Clip]:
     """Return the clips of paths with labels; a path without a label is labelled by its folders."""
-    listing = _Listing(path)
     for entry in entries:
         found, kind, name = lookup.found(entry.path), "", as_id(Path(entry.path))
         segment = ""
@@ -160,6 +173,7 @@ def _entries(
                 video = part_of(whole, first, entry.frames, size)
                 kind = LONGER if entry.first is None and len(whole.images) > entry.frames else ""
                 segment = "" if entry.first is None else f"@{first}-{first + entry.frames}f"
+            video = listing.with_flow(video)
         if len(found) == 1 and found[0] != lookup.root / entry.path:
             kind = OTHER_SUFFIX
         label = entry.label if entry.label is not None else folder_label(name)
@@ -169,14 +183,13 @@ def _entries(
 
 
 def _annotated(
-    path: Path, annotations: Sequence[Annotation], root: Path, windows: Sequence[Window], size: tuple[int, int]
+    listing: _Listing, annotations: Sequence[Annotation], root: Path, windows: Sequence[Window], size: tuple[int, int]
 ) -> list[Clip]:
     """Return the clips of annotated videos; a video that is not below the folder raises an error when it is read."""
     files: dict[str, list[Path]] = {}
     for file in files_below(root):
         if file.suffix.lower() in VIDEO_SUFFIXES:
             files.setdefault(file.stem, []).append(file)
-    listing = _Listing(path)
     for annotation in annotations:
         source = next((source for source in annotation.sources if source.stem in files), None)
         candidates = sorted(files[source.stem]) if source else []

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from sdmetrics._text import printable
+from sdmetrics.clips.flow.grey_images import FlowImages
 from sdmetrics.clips.videos.footage import Footage, frame_folder, unusable
 from sdmetrics.clips.videos.listing import IMAGE_SUFFIXES, VIDEO_SUFFIXES, in_order
 from sdmetrics.clips.videos.name_patterns import told_apart
@@ -64,15 +65,16 @@ def frames_in(folder: Path, size: tuple[int, int]) -> Footage:
     if not images:
         suffixes = " ".join(IMAGE_SUFFIXES)
         return unusable(f"{printable(folder)} holds no frames ({suffixes}); add them, or name a folder that does")
-    pictures = told_apart(folder, images)
-    return unusable(pictures.problem) if pictures.problem else frame_folder(pictures.frames, size)
+    found = told_apart(folder, images)
+    flow = FlowImages.of(found.x, found.y) if found.x else None
+    return unusable(found.problem) if found.problem else frame_folder(found.frames, size, flow)
 
 
 def part_of(video: Footage, first: int, count: int, size: tuple[int, int]) -> Footage:
     """Return `count` frames of a folder after the `first` ones; if there are fewer, reading it is an `InputError`."""
     images = video.images[first : first + count]
     if video.problem or (images and len(images) == count):
-        return video if video.problem else frame_folder(images, size)
+        return video if video.problem else frame_folder(images, size, video.beside)
     return unusable(
         f"{printable(video.images[0].parent)} has {len(video.images)} frames, and the list counts {count} after the "
         f"first {first}; extract them again or correct the list"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sdmetrics._text import printable
-from sdmetrics.clips.flow.grey_images import BOUND, NO_MOTION, FlowImages
+from sdmetrics.clips.flow.grey_images import MEANING, FlowImages
 from sdmetrics.clips.videos.animations import is_animated
 from sdmetrics.clips.videos.companions import Companions, companions
 from sdmetrics.clips.videos.footage import Footage, frame_folder, unusable, video_file
@@ -133,8 +133,7 @@ def _say_flow(root: Path, flow: Mapping[Path, FlowImages], videos: int, reads_fl
     first = next(iter(flow.values()))
     names = some([Path(file.name) for file in (*first.x.values(), *first.y.values())])
     count = counted(sum(len(part.x) + len(part.y) for part in flow.values()), "image")
-    meaning = f"level {NO_MOTION} as no motion, 0 and 255 as -{BOUND} and {BOUND} pixels"
-    what = f"read ({meaning})" if reads_flow else "not read"
+    what = f"read ({MEANING})" if reads_flow else "not read"
     note(f"{printable(root)}: {count} of optical flow of {len(flow)} of {counted(videos, 'video')} {what}: {names}")
 
 

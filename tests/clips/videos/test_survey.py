@@ -120,6 +120,18 @@ def test_a_given_folder_of_flow_goes_before_images(tmp_path: Path):
     assert "not read" in said[0]
 
 
+@pytest.mark.parametrize("line", ["class/v 12 0", "class/v 0"])
+def test_listed_folders_have_their_flow_too(tmp_path: Path, line: str):
+    LAYOUTS["TSN, mmaction2"](tmp_path)
+    (tmp_path / "list.txt").write_text(line)
+    (clip,), said = opened(tmp_path / "list.txt")
+    assert numbers_of(clip.frames) == READ
+    assert said[0].endswith("1 of 1 entries have images of optical flow among their frames, which are not read")
+    (clip,), said = opened(tmp_path / "list.txt", reads_flow=True)
+    assert clip.flow[:, 0, 0, 0] == pytest.approx([number * 40 / 255 / 2 for number in READ], rel=1e-3)
+    assert "have grey images of optical flow among their frames, which are read (level 128 as no motion" in said[0]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
