@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sdmetrics.analysis.identity import clips_digest
 from sdmetrics.analysis.results import Results
 from sdmetrics.cli.app import app, console, print_skipped, resumable
 from sdmetrics.cli.conflicts import check_conflicts
@@ -22,12 +23,14 @@ from sdmetrics.cli.options import (
     THREADS,
 )
 from sdmetrics.cli.tables import Estimate
+from sdmetrics.errors import note
 from sdmetrics.run import FLOW_FOLDER
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from sdmetrics.ablation.result import Ablation
+    from sdmetrics.clips.clip import Clip
     from sdmetrics.loading.run_source import RunSource
 
 
@@ -88,9 +91,9 @@ def ablate(
     classes = read_classes(labels) if labels else None
     source = RunSource.load(run, model=model, clips=clips)
     runner = open_model(str(source.model), layers=chosen, provider=provider, threads=threads, masks=True)
-    for note in _notes(source, results, runner.identity):
-        console.print(note, style="yellow", soft_wrap=True)
     listed = source.open_clips(runner, cache=run / FLOW_FOLDER)
+    for text in _notes(source, results, runner.identity, listed if clips is None else None):
+        note(text)
     segments = any(clip.load_masks for clip in listed)
     masked = {"--protocol": protocol, "--logits/--probabilities": None if logits is None else True}
     check_conflicts(segments, for_masks=masked, for_labels={"--labels": labels})
@@ -116,14 +119,20 @@ def ablate(
     console.print(f"report: {page}", soft_wrap=True)
 
 
-def _notes(source: RunSource, results: Results, identity: Mapping[str, Any]) -> Iterator[str]:
-    """Yield in what the ablation differs from the run."""
+def _notes(
+    source: RunSource, results: Results, identity: Mapping[str, Any], clips: Sequence[Clip] | None
+) -> Iterator[str]:
+    """Yield in what the ablation differs from the run; `clips` are those that should be the run's."""
+    if not results.settings:
+        yield "shards/settings.json is missing, so nothing tells whether clips and inputs are those of the run"
+    elif clips is not None and clips_digest(clips) != results.settings.get("clips", {}).get("sha256"):
+        yield "the clips are not those that the run measured: files were changed, or source.json is another run's"
     if source.dropped:
-        yield f"note: --clips replaces the run's clips; its {', '.join(source.dropped)} does not apply"
+        yield f"--clips replaces the run's clips; its {', '.join(source.dropped)} does not apply"
     for name in ("precision", "tf32"):
         measured, now = results.model.get(name), identity.get(name)
         if measured is not None and measured != now:
-            yield f"note: the run measured units with {name} {measured}; the scores are computed with {name} {now}"
+            yield f"the run measured units with {name} {measured}; the scores are computed with {name} {now}"
 
 
 def _print(ablation: Ablation) -> None:

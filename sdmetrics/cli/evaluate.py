@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sdmetrics._files import check_is_file
 from sdmetrics._text import printable
 from sdmetrics.cli.app import app, console, print_skipped
 from sdmetrics.cli.conflicts import check_conflicts
@@ -101,6 +102,8 @@ def evaluate(
     from sdmetrics.evaluation.segmentation import evaluate_segmentation
     from sdmetrics.loading.open import open_clips, open_model
 
+    if out:
+        check_is_file(out)
     classes = read_classes(labels) if labels else None
     runner = open_model(model, layers=(), provider=provider, threads=threads, half=half, allow_tf32=tf32)
 

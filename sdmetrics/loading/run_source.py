@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdmetrics._files import write_json
+from sdmetrics._reading import read_json
+from sdmetrics._text import printable
 from sdmetrics.clips.generated.names import is_generated
 from sdmetrics.clips.request import ClipRequest
 from sdmetrics.errors import InputError
@@ -139,8 +140,14 @@ def _read(path: Path) -> RunSource:
     """Read the file, with absolute paths."""
     options = "pass --model FILE and --clips CLIPS"
     folder = path.parent.resolve()
+    if not path.exists():
+        raise InputError(
+            f"{printable(path.parent)} has no {path.name} (it was not created by `sdmetrics analyze`); {options}"
+        )
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
+        if not isinstance(document, dict):
+            raise ValueError("it is not a JSON object")
         if document.pop("schema") != SCHEMA:
             raise ValueError(f"its schema is not {SCHEMA}")
         model, clips = document.pop("model"), document.pop("clips")
@@ -150,12 +157,9 @@ def _read(path: Path) -> RunSource:
             model=None if model is None else str(folder / model),
             request=None if clips is None else _request(clips, folder),
         )
-    except FileNotFoundError:
-        raise InputError(
-            f"{path.parent} has no {path.name} (it was not created by `sdmetrics analyze`); {options}"
-        ) from None
     except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error!r}); {options}") from None
+        reason = str(error) if isinstance(error, InputError) else repr(error)
+        raise InputError(f"{printable(path)} cannot be read ({printable(reason):.300}); {options}") from None
 
 
 def _request(stored: dict[str, object], folder: Path) -> ClipRequest:

@@ -154,3 +154,24 @@ class TestBadInput:
 
     def test_a_folder_that_is_no_run(self, command, tmp_path):
         assert failed(command("ablate", tmp_path), "results.json")
+
+
+def test_analyzing_again_keeps_the_curves_of_an_ablation_that_fits(command, run):
+    assert ablate(command, run)[0] == 0
+    analyze = ("analyze", run / "model.onnx", "world:24:0", "-o", run, "--provider", "cpu")
+    assert command(*analyze)[0] == 0
+    assert "Unit ablation" in (run / "report.html").read_text()
+    code, out, _ = command(*analyze, "--threshold", 0.4)
+    assert code == 0
+    assert "note: the report is written without the curves of the ablation" in out
+    assert "repeat `sdmetrics ablate`" in out
+    assert "Unit ablation" not in (run / "report.html").read_text()
+
+
+def test_the_clips_of_another_run_are_said_to_be_others(command, run):
+    source = json.loads((run / "source.json").read_text())
+    source["clips"]["path"] = "world:24:5"
+    (run / "source.json").write_text(json.dumps(source))
+    code, out, _ = ablate(command, run)
+    assert code == 0
+    assert "note: the clips are not those that the run measured" in out

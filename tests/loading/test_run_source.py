@@ -130,6 +130,7 @@ def test_a_run_without_a_source_needs_both_options(tmp_path):
         "{}",
         '{"schema": 2}',
         "{",
+        "[" * 100_000,
         '{"schema": 2, "model": 3, "clips": null}',
         '{"schema": 2, "model": null, "clips": "videos"}',
         '{"schema": 2, "model": null, "clips": {"path": 3}}',
