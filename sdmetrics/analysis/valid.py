@@ -64,9 +64,9 @@ def check_results(document: Mapping[str, Any], units: Sequence[Mapping[str, Any]
         The rows of `units.csv`.
     """
     model = document["model"]
-    for key, shape in {"name": str, "step": COUNT}.items():
-        if model.get(key) is not None:
-            check_shape(model[key], shape, f"model.{key}")
+    check_shape(model.get("name", ""), str, "model.name")
+    if model.get("step") is not None:
+        check_shape(model["step"], COUNT, "model.step")
     for row in document["ran_on"]:
         check_shape(row.get("shards"), COUNT, "ran_on.shards")
     layers = document["layers"]

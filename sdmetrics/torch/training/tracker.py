@@ -166,9 +166,10 @@ class BiasTracker:
             raise InputError(f"step is {step}; expected at least 0")
         if not is_first_process():
             return None
+        unfinished = None
         if self._storage:
             self._storage.clear()
-        unfinished = self._storage and self._storage.unfinished
+            unfinished = self._storage.unfinished
         with preserving_state(self.module, self._seed):
             results = measure_biases(self._runner(), self._clips, out=unfinished, progress=False, **self._arguments)
         results.model["step"] = step
