@@ -17,6 +17,7 @@ from sdmetrics.probes.torch_hooks import (
     concatenated,
     device_and_dtype,
     evaluating,
+    explained,
     layer_names,
     named_tensors,
     replacing_outputs,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 OPSET = 20
+COMPUTED = {"float32", "float16"}
 
 Modules = Mapping[str, str]
 """Paths of the layers' modules by the layers' names."""
@@ -72,8 +74,9 @@ def export(
     Raises
     ------
     InputError
-        If a layer does not exist, runs more than once or never, or has no certain channel axis; if the framework's
-        exporter cannot convert the model; or if the ONNX model and the module differ by more than 1e-3 of a tensor's
+        If a layer does not exist, runs more than once or never, or has no certain channel axis; if the module is
+        TorchScript, computes in another precision than float32 or float16, or fails; if the framework's exporter cannot
+        convert the model; or if the ONNX model and the module differ by more than 1e-3 of a tensor's
         scale for one or for three clips.
 
     Examples
@@ -88,6 +91,7 @@ def export(
     """
     check_sources(inputs)
     called = {(names or {}).get(name, name): name for name in layer_names(module, layers)}
+    _check_precision(module)
 
     def forward(arrays: Arrays) -> Arrays:
         return _forward(module, called, arrays)
@@ -110,6 +114,16 @@ def export(
         )
 
 
+def _check_precision(module: nn.Module) -> None:
+    """Raise an `InputError` for weights of a type that ONNX Runtime's CPU does not compute."""
+    types = {str(value.dtype).removeprefix("torch.") for value in module.parameters() if value.is_floating_point()}
+    if other := sorted(types - COMPUTED):
+        raise InputError(
+            f"the module is {' and '.join(other)}, which ONNX Runtime's CPU does not compute; call .float() on it, or "
+            "use sdmetrics.runners.torch.TorchRunner"
+        )
+
+
 def _forward(module: nn.Module, layers: Modules, arrays: Arrays) -> Arrays:
     """Return the module's own outputs and its layers' tensors."""
     import torch
@@ -121,7 +135,7 @@ def _forward(module: nn.Module, layers: Modules, arrays: Arrays) -> Arrays:
         taps[path].append(tensor.clone())
         return tensor
 
-    with replacing_outputs(module, list(layers.values()), tap):
+    with explained(module), replacing_outputs(module, list(layers.values()), tap):
         own = module(*(torch.as_tensor(array).to(device, dtype) for array in arrays.values()))
     tensors = named_tensors(own) | {LAYER + name: concatenated(taps[path]) for name, path in layers.items()}
     return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}

@@ -27,6 +27,7 @@ from sdmetrics.probes.torch_hooks import (
     concatenated,
     device_and_dtype,
     evaluating,
+    explained,
     layer_names,
     named_tensors,
     replacing_outputs,
@@ -161,7 +162,7 @@ class TorchRunner:
         """Run the module with `tap` on every layer; return its own outputs."""
         device, _ = device_and_dtype(self._module)
         running = replacing_outputs(self._module, self.layers, tap)
-        with computing(device, self._autocast), evaluating(self._module), running:
+        with computing(device, self._autocast), evaluating(self._module), explained(self._module), running:
             own = self._module(*(self._prepare(feeds, item) for item in self.inputs))
         return {name: _array(tensor, "float32") for name, tensor in named_tensors(own).items()}
 

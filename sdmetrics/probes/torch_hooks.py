@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Literal
 
-from sdmetrics.errors import InputError
+from sdmetrics._text import printable
+from sdmetrics.errors import InputError, MissingExtra, one_line
 from sdmetrics.probes.layer_names import check_layer_names
 from sdmetrics.probes.torch_stages import find_stages
 
@@ -27,13 +28,59 @@ def layer_names(module: nn.Module, layers: Sequence[str] | Mapping[str, int] | L
     Raises
     ------
     InputError
-        If a module does not exist or is named twice, or no stages are found.
+        If it is not a module of Python with weights, a module does not exist or is named twice, or no stages are
+        found.
     """
+    check_module(module)
     if isinstance(layers, str):
         if layers != "stages":
             raise InputError(f"layers is {layers!r}; expected a list of module names, or 'stages'")
         return find_stages(module)
     return check_layer_names(layers, [name for name, _ in module.named_modules() if name], type(module).__name__)
+
+
+def check_module(module: object) -> None:
+    """Raise an `InputError` unless the argument is a module whose parts can be hooked and which has its weights.
+
+    Examples
+    --------
+    >>> check_module("model.pt")
+    Traceback (most recent call last):
+    sdmetrics.errors.InputError: the model is 'model.pt', a str; expected: a torch.nn.Module, with its weights loaded
+    """
+    import torch
+
+    kind = type(module).__name__
+    if not isinstance(module, torch.nn.Module):
+        what = f"{module!r}, a {kind}" if isinstance(module, str) else f"a {kind}"
+        raise InputError(f"the model is {printable(what)}; expected: a torch.nn.Module, with its weights loaded")
+    if isinstance(module, torch.jit.ScriptModule):
+        raise InputError(
+            f"the model is TorchScript ({kind}), whose parts cannot be reached; pass the Python module that it was "
+            "scripted or traced from, or open an ONNX export of it with sdmetrics.open_model"
+        )
+    values = [*module.parameters(), *module.buffers()]
+    if values and all(value.is_meta for value in values):
+        raise InputError(f"{kind} is on the device 'meta', without values; load its weights first")
+    if any(value.is_complex() for value in module.parameters()):
+        raise InputError(f"{kind} has complex weights; units are real numbers. Measure a part that has real weights")
+
+
+@contextmanager
+def explained(module: nn.Module) -> Iterator[None]:
+    """While the block runs a module, say in one line why it fails; the `InputError` has the error as its cause."""
+    try:
+        yield
+    except (InputError, MissingExtra):
+        raise
+    except Exception as error:
+        types = sorted({str(value.dtype).removeprefix("torch.") for value in module.parameters()})
+        mixed = f"; its weights are {' and '.join(types)}, bring them to one type" if len(types) > 1 else ""
+        memory = ". Use a smaller batch" if "out of memory" in str(error) else ""
+        raise InputError(
+            f"{type(module).__name__} fails in its forward: {type(error).__name__}: {printable(one_line(error))}{mixed}"
+            f"{memory or '. Check how it is fed: inputs, layout, frames and size'}"
+        ) from error
 
 
 @contextmanager
@@ -42,7 +89,12 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     import torch
 
     training = [part for part in module.modules() if part.training]
-    module.eval()
+    try:
+        module.eval()
+    except NotImplementedError as error:  # of a graph that torch.export made
+        raise InputError(
+            f"{type(module).__name__} cannot be evaluated ({one_line(error)}); pass the module that it was made from"
+        ) from None
     try:
         with torch.no_grad():
             yield

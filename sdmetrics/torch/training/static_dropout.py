@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sdmetrics.errors import InputError
 from sdmetrics.metrics.removal_mask import half_up
+from sdmetrics.probes.torch_hooks import check_module
 from sdmetrics.torch.training.moments import empty_moments, merge, merge_processes, pair_moments, pearson
 
 Per = Literal["sample", "batch"]
@@ -281,6 +282,7 @@ def finetune(model: nn.Module, on: bool = True) -> None:
     >>> model[0].active
     False
     """
+    check_module(model)
     found = [part for part in model.modules() if isinstance(part, StaticDropout)]
     if not found:
         raise InputError(f"{type(model).__name__} has no StaticDropout; add it with sdmetrics.torch.attach")

@@ -7,6 +7,7 @@ import sys
 from torch import nn
 
 from sdmetrics.errors import InputError
+from sdmetrics.probes.torch_hooks import check_module
 
 WRAPPERS: tuple[type[nn.Module], ...] = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
@@ -29,8 +30,9 @@ def check_on_one_device(module: nn.Module) -> None:
     Raises
     ------
     InputError
-        If the weights are spread over several devices or processes.
+        If it is not a module of Python with weights, or they are spread over several devices or processes.
     """
+    check_module(module)
     name = type(module).__name__
     fsdp = sys.modules.get("torch.distributed.fsdp")  # else nothing can be sharded, and loading it takes long
     sharded = (fsdp.FullyShardedDataParallel, fsdp.FSDPModule) if fsdp else ()

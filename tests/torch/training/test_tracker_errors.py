@@ -47,7 +47,7 @@ class TestHostileInput:
         before = state(model)
         with pytest.raises(InputError, match=r"Net has no module 'stag'. .*stage"):
             BiasTracker(model, [VIDEO], ["stag"], CLIPS)
-        with pytest.raises(RuntimeError):
+        with pytest.raises(InputError, match=r"Net fails in its forward: RuntimeError: .*3 channels.*Check how"):
             BiasTracker(model, [ModelInput("video", frames=4, layout="NTCHW", size=(16, 16))], ["stage"], CLIPS)
         assert all(alike(before[key], value) for key, value in state(model).items())
 
