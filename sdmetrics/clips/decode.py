@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sdmetrics._text import printable
 from sdmetrics.clips.clip import Frames
 from sdmetrics.clips.iso_boxes import is_mirrored
-from sdmetrics.clips.media import MOST_PIXELS, covering_size, opened, reason
+from sdmetrics.clips.media import MOST_PIXELS, covering_size, opened, reason, tried_twice
 from sdmetrics.clips.sampling import Window
 from sdmetrics.clips.truncation import check_whole
 from sdmetrics.clips.upright import is_mirror_image, quarter_turns, upright
@@ -34,6 +34,7 @@ WITH_EXIF, EXIF = ("mjpeg", "png", "webp"), (b"Exif", b"eXIf", b"EXIF")
 """FFmpeg's names of the kinds of image whose Exif is found by one of these marks."""
 
 
+@tried_twice
 def read_video(path: Path, window: Window, size: tuple[int, int]) -> Frames:
     """Return the frames of `window`, uint8 `(window.frames, height, width, 3)`, RGB.
 
@@ -95,6 +96,7 @@ def decoded_image(path: Path) -> VideoFrame:
     return frame
 
 
+@tried_twice
 def image_size(path: Path) -> tuple[int, int]:
     """Return the `(height, width)` of an image file as it is shown; only what may be turned is decoded.
 
@@ -114,6 +116,7 @@ def image_size(path: Path) -> tuple[int, int]:
     return stored
 
 
+@tried_twice
 def _stored_image(path: Path) -> tuple[VideoFrame, bool]:
     """Return an image file as it is stored, and whether it is stored mirrored."""
     with opened(path) as (container, stream):

@@ -7,10 +7,11 @@ None of this is wanted of a file from outside, so its formats, its protocols and
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 from sdmetrics._reading import regular_file
 from sdmetrics._text import printable
@@ -19,6 +20,9 @@ from sdmetrics.errors import InputError, require
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 MOST_PIXELS = 8192 * 6144
 """Pixels of the largest frame, image or flow field that is read: above 8K video (8192 × 4320) and photographs of 50
@@ -77,6 +81,40 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             f"{printable(path)} cannot be decoded ({reason(error)}): it is truncated, damaged or not a video; "
             "re-encode it or remove it"
         ) from error
+
+
+def tried_twice(read: Callable[Concatenate[Path, P], T]) -> Callable[Concatenate[Path, P], T]:
+    """Return a reader of files that tells a disk that does not answer from a damaged file.
+
+    FFmpeg reports both as errors of input and output. After a second failure the file is read without FFmpeg: if that
+    works, the file is damaged, and the error has no cause. Otherwise its cause is the system's error.
+    """
+
+    @wraps(read)
+    def again(path: Path, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        for _ in range(2):
+            try:
+                return read(path, *args, **kwargs)
+            except InputError as error:
+                if not isinstance(error.__cause__, OSError):
+                    raise
+                failure = error
+        if _answers(path):
+            failure = InputError(*failure.args)
+        raise failure
+
+    return again
+
+
+def _answers(path: Path) -> bool:
+    """Return whether all of a file can be read."""
+    try:
+        with regular_file(path).open("rb") as file:
+            while file.read(2**20):
+                pass
+    except (OSError, InputError):
+        return False
+    return True
 
 
 def check_pixels(path: Path, height: int, width: int, what: str = "frames") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sdmetrics.clips import media
 from sdmetrics.clips.decode import decoded_image, image_size, read_image, read_video
 from sdmetrics.clips.media import MOST_PIXELS, TEXT_SUFFIXES
 from sdmetrics.clips.sampling import Window
@@ -56,6 +58,49 @@ def test_a_fifo_among_the_frames_of_a_folder(tmp_path: Path):
     (clip,) = open_clips(tmp_path, frames=4, stride=1, size=SIZE)
     with pytest.raises(InputError, match=r"2\.png is a FIFO, not a file, and was not opened"):
         _ = clip.frames
+
+
+def causes(error: BaseException) -> list[BaseException]:
+    """Return an error and what led to it."""
+    found = [error]
+    while cause := found[-1].__cause__ or found[-1].__context__:
+        found.append(cause)
+    return found
+
+
+@pytest.mark.parametrize("failures", [1, 2, 9])
+def test_a_disk_that_does_not_answer_is_not_damage(failures: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """FFmpeg's reading fails the first times; after the second, the file itself is read."""
+    path = write_video(tmp_path / "a.mp4", 4)
+    decode = av.open
+    left = [failures]
+
+    def failing(*args: object, **kwargs: object) -> object:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise av.error.OSError(errno.EIO, "Input/output error")
+        return decode(*args, **kwargs)
+
+    monkeypatch.setattr(av, "open", failing)
+    if failures == 1:
+        assert numbers_of(read_video(path, WINDOW, SIZE)) == [1, 2]
+        return
+    for answers in (True, False):
+        left[0] = failures
+        with monkeypatch.context() as patched:
+            if not answers:
+                patched.setattr(media, "_answers", lambda _: False)
+            with pytest.raises(InputError, match=r"a\.mp4 cannot be decoded \(input/output error\)") as error:
+                read_video(path, WINDOW, SIZE)
+        assert any(isinstance(cause, OSError) for cause in causes(error.value)) != answers
+
+
+def test_damage_that_ffmpeg_calls_an_error_of_the_disk_is_damage(tmp_path: Path):
+    path = write_video(tmp_path / "a.mkv")
+    path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(InputError, match=r"a\.mkv cannot be decoded") as error:
+        read_video(path, WINDOW, SIZE)
+    assert not any(isinstance(cause, OSError) for cause in causes(error.value))
 
 
 PLAYLISTS = {
