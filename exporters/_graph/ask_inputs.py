@@ -55,12 +55,15 @@ def infer_inputs(
     fed, by_input = raw_inputs(model), by_input or {}
     check_known(by_input, fed)
     unclear = _unclear(fed, by_input)
+
+    def advice() -> str:
+        return options_of(suggested_inputs(model, by_input, **given))
+
     if unclear and len(fed) > 1:
-        advice = suggested_inputs(model, by_input, **given)
         shown = ", ".join(f"{name} ({_in_words(fed[name])})" for name in unclear)
         raise InputError(
             f"the model has {len(fed)} inputs, and it is not certain how {shown} should be fed; describe each, with a "
-            f"source if it is video and a constant if it is not, e.g. sdmetrics probe MODEL {options_of(advice)}, or "
+            f"source if it is video and a constant if it is not, e.g. sdmetrics probe MODEL {advice()}, or "
             "in Python inputs=[ModelInput(…), HeldInput(…)]"
         )
     if all("constant" in by_input.get(name, {}) for name in fed):
@@ -68,7 +71,7 @@ def infer_inputs(
     return tuple(
         held_input(name, by_input[name])
         if "constant" in by_input.get(name, {})
-        else described_input(name, each, {**given, **by_input.get(name, {})}, model)
+        else described_input(name, each, {**given, **by_input.get(name, {})}, model, advice)
         for name, each in fed.items()
     )
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from sdmetrics.exporters._graph.axis_factors import (
     Axes,
+    Factor,
     dropped,
     fitted,
     holds,
@@ -38,6 +39,7 @@ CONTRACTIONS = {
     "Attention", "Einsum", "FusedGemm", "FusedMatMul", "Gemm", "MatMul", "MatMulInteger", "MatMulNBits",
     "QLinearMatMul",
 }  # fmt: skip
+RECURRENT = {"GRU", "LSTM", "RNN"}
 CHANNEL_FIRST = {"BatchNormalization", "GroupNormalization"}
 CHANNEL_LAST = {
     "LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization", "SkipLayerNormalization",
@@ -69,10 +71,9 @@ def label_axes(model: ModelProto, shapes: Mapping[str, Shape], layouts: Mapping[
         axes[value.name] = tuple(whole_axis(*each) for each in zip(labels, sizes, strict=True))
     walk = _Walk(axes, shapes, constants(model))
     for node in graph.node:
-        result = walk.output(node)
-        for name in node.output if result is not None else ():
+        for name, result in walk.outputs(node).items():
             shape = shapes.get(name)
-            if result is not None and shape is not None and len(result) == len(shape):
+            if shape is not None and len(result) == len(shape):
                 axes[name] = fitted(result, shape)
     return {name: tuple(map(label_of, each)) for name, each in axes.items()}
 
@@ -101,8 +102,15 @@ class _Walk:
         self.shapes = shapes
         self.constants = constants
 
-    def output(self, node: NodeProto) -> Axes | None:
+    def outputs(self, node: NodeProto) -> dict[str, Axes]:
         """Return the axes of the node's outputs, as far as they are proven. Their sizes may have changed."""
+        if node.op_type in RECURRENT:
+            return self._recurrent(node)
+        result = self._output(node)
+        return {} if result is None else dict.fromkeys(node.output, result)
+
+    def _output(self, node: NodeProto) -> Axes | None:
+        """Return the axes that all outputs of the node have."""
         kind = node.op_type
         rule: Callable[[NodeProto], Axes | None]
         if kind in CONVOLUTIONS:
@@ -164,6 +172,20 @@ class _Walk:
             for index, rank in zip(reads, ranks, strict=False)
         ]
         return contracted(*equation, operands, shape)
+
+    def _recurrent(self, node: NodeProto) -> dict[str, Axes]:
+        """Handle recurrent layers: their directions and hidden units together are the channels."""
+        read = self._of(node)
+        hidden, both = attribute(node, "hidden_size", 0), attribute(node, "direction", b"") == b"bidirectional"
+        if read is None or len(read) != len(("time", "clips", "channels")) or not hidden:
+            return {}
+        directions = ((Factor("C", (2, ()), (hidden, ()), (2 * hidden, ())),),) if both else ((),)
+        units = (Factor("C", (hidden, ()), of=(2 * hidden, ())),) if both else whole_axis("C", hidden)
+        if attribute(node, "layout", 0):
+            every, last = (read[0], read[1], *directions, units), (read[0], *directions, units)
+        else:
+            every, last = (read[0], *directions, read[1], units), (*directions, read[1], units)
+        return {name: axes for name, axes in zip(node.output, (every, last, last), strict=False) if name}
 
     def _transpose(self, node: NodeProto) -> Axes | None:
         axes = self._of(node)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -74,12 +74,19 @@ def describe_inputs(
     )
 
 
-def described_input(name: str, fed: Fed, fields: Mapping[str, Any], model: ModelProto | None = None) -> ModelInput:
-    """Describe one video input; `model` is run if its batch may hold frames."""
+def described_input(
+    name: str,
+    fed: Fed,
+    fields: Mapping[str, Any],
+    model: ModelProto | None = None,
+    advice: Callable[[], str] | None = None,
+) -> ModelInput:
+    """Describe one video input; `model` is run if its batch may hold frames, `advice` returns what to specify."""
     complete = complete_fields(fed, fields, model)
     missing = missing_fields(complete)
     if missing:
-        command = " ".join(f"--{field} {_spaced(example)}" for field, example in missing.items())
+        listed = " ".join(f"--{field} {_spaced(example)}" for field, example in missing.items())
+        command = listed if advice is None else advice()
         in_python = ", ".join(f"{field}=…" for field in missing)
         raise InputError(
             f"model input {name!r} has shape {fed.shape or 'unknown'}, so {', '.join(missing)} cannot be inferred; "

@@ -19,6 +19,7 @@ from sdmetrics.exporters._graph.axes import (
     CHANNEL_LAST,
     CONTRACTIONS,
     CONVOLUTIONS,
+    RECURRENT,
     RESHAPES,
 )
 from sdmetrics.exporters._graph.nodes import Shape, constants
@@ -67,7 +68,9 @@ class _Families:
         """Return the tensors that are worth listing."""
         found = set()
         for node in self.nodes:
-            if node.output and node.output[0] and self._is_layer(node):
+            if node.op_type in RECURRENT:
+                found.update(self._unfolded(name) for name in node.output[:2] if name)
+            elif node.output and node.output[0] and self._is_layer(node):
                 tensor = self._complete(node)
                 # Where nothing reads the exact tensor, a quantised model computes with the rounded one.
                 found.add(tensor if tensor in self.read_exactly else self.rounded.get(tensor, tensor))
@@ -88,6 +91,12 @@ class _Families:
         if kind in AFFINE:
             return self._ends_norm(node) or self._is_position(node)
         return kind in LISTED and not self._rejoins(output)
+
+    def _unfolded(self, output: str) -> str:
+        """Return what a recurrent layer's tensor becomes where its directions are joined or dropped."""
+        while (after := self._only_reader(output)) and after.op_type in {"Reshape", "Squeeze", "Transpose"}:
+            output = after.output[0]
+        return output
 
     def _complete(self, node: NodeProto) -> str:
         """Return the tensor of the complete layer: with its bias, or after the scale and shift of a norm."""

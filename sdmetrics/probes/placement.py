@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -63,7 +64,7 @@ def place_batch(layer: Layer, together: NDArray[Any], alone: Sequence[NDArray[An
     if channel == axis:
         raise InputError(
             f"layer {layer.name!r} of shape {single} has its clips in axis {axis} and cannot have its channels in axis "
-            f"{layer.channel_axis}; pass another axis"
+            f"{layer.channel_axis}; pass another axis, {_option(layer, single, axis)}"
         )
     values = np.moveaxis(together, axis, 0)
     parts = [np.moveaxis(part, axis, 0) for part in alone]
@@ -140,9 +141,16 @@ def _channel_of(layer: Layer, shape: tuple[int, ...]) -> int:
     channel = layer.channel_axis
     if channel is None or not -len(shape) <= channel < len(shape):
         raise InputError(
-            f"layer {layer.name!r} of shape {shape} cannot have its channels in axis {channel}; pass another axis"
+            f"layer {layer.name!r} of shape {shape} cannot have its channels in axis {channel}; pass another axis, "
+            f"{_option(layer, shape)}"
         )
     return channel % len(shape)
+
+
+def _option(layer: Layer, shape: tuple[int, ...], clips: int | None = None) -> str:
+    """Return how another axis is specified on the command line: the last one that does not hold the clips."""
+    axis = max((axis for axis in range(len(shape)) if axis != clips), default=0)
+    return f"e.g. --layer {shlex.quote(f'{layer.name} axis={axis}')}"
 
 
 def _placed(layer: Layer, shape: tuple[int, ...], axis: int, fold: str | None) -> Layer:
