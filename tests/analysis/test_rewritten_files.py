@@ -160,3 +160,23 @@ def test_rewritten_masks_are_scored_again_and_not_mixed_with_the_old_ones(tmp_pa
         assert path.stat().st_mtime_ns != before.st_mtime_ns or path.stat().st_size != before.st_size
     assert first.curves[0]["mean"] > 0 == ablated().curves[0]["mean"]
     assert len(list((tmp_path / "run" / "ablation").iterdir())) == 2
+
+
+def test_a_skipped_clip_whose_frame_was_repaired_is_not_taken_for_the_old_one(tmp_path: Path):
+    """Neither does the run end with the clip skipped, nor is another frame than the first overlooked."""
+    for number in range(4):
+        write_frames(tmp_path / "set" / str(number), number)
+    path = tmp_path / "set" / "1" / "004.png"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2))
+    runner = NumpyRunner({"colours": colours})
+
+    def measured(out: str):
+        return measure_biases(runner, open_clips(tmp_path / "set", **SHAPE), out=tmp_path / out).clips
+
+    clips = measured("run")
+    assert (clips["used"], [row["id"] for row in clips["skipped"]]) == (3, ["1"])
+    path.write_bytes(whole)
+    with pytest.raises(InputError, match="a clip's file was changed"):
+        measured("run")
+    assert measured("again") == {"used": 4, "skipped": []}
