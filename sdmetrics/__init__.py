@@ -17,6 +17,7 @@ from sdmetrics.loading.open import open_clips, open_model
 from sdmetrics.metrics.bias import LayerBias, UnitBias, layer_bias, unit_bias
 from sdmetrics.metrics.moments import PairMoments
 from sdmetrics.metrics.removal_mask import removal_mask
+from sdmetrics.probes.held_inputs import HeldInput
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.report.page import write_report
 from sdmetrics.run import analyze
@@ -28,6 +29,7 @@ __all__ = [
     "Clip",
     "Comparison",
     "Evaluation",
+    "HeldInput",
     "InputError",
     "LayerBias",
     "MissingExtra",

@@ -134,7 +134,7 @@ def join_numbers(args: Sequence[str]) -> list[str]:
             joined[-1] += f",{word}"
         else:
             joined.append(word)
-        left = max(0, missing - len(word.split(","))) if number else 0
+        left = max(0, missing - len(word.replace(",", " ").split())) if number else 0
         missing = max(COUNTS[word][1]) if word in COUNTS else left
     return joined
 
