@@ -15,13 +15,14 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from sdmetrics.clips import media
 from sdmetrics.clips.decode import decoded_image, image_size, read_image, read_video
 from sdmetrics.clips.media import MOST_PIXELS, TEXT_SUFFIXES
 from sdmetrics.clips.sampling import Window
 from sdmetrics.errors import InputError
+from tests.helpers.avif_tiles import write_tiles
 from tests.helpers.requests import open_clips
 from tests.helpers.videos import numbered, numbers_of, write_video
 
@@ -244,3 +245,13 @@ def test_narrow_frames_are_not_scaled_beyond_the_limit(tmp_path: Path):
     with pytest.raises(InputError, match=r"which FFmpeg cannot scale to 224 × 224 \(invalid argument\)"):
         read_image(tmp_path / "a.png", (224, 224), stretched=True)
     assert read_image(tmp_path / "a.png", (1, 224)).shape == (1, 224, 3)
+
+
+def test_a_tile_is_not_taken_for_the_image(tmp_path: Path):
+    if not features.check("avif"):
+        pytest.skip("this Pillow cannot write AVIF")
+    dark, bright = (np.full((64, 64, 3), level, np.uint8) for level in (60, 200))
+    path = write_tiles(tmp_path / "a.avif", [dark, bright])
+    with Image.open(path) as image:
+        assert image.size == (128, 64)
+    assert error_of(path) == f"{path} is an image in tiles, which cannot be joined; convert it to JPEG or PNG"
