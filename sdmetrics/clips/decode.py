@@ -46,8 +46,8 @@ def read_video(path: Path, window: Window, size: tuple[int, int]) -> Frames:
     InputError
         If the file is missing, empty, not a video, truncated or damaged, or has no frame in the window.
     """
-    stamps = _shown(path)
     with opened(path) as (container, stream):
+        stamps = _shown(container, stream, path)
         mirrored = _mirrored_by_container(container, stream, path)
         if stamps is not None:
             indices = window.indices(np.asarray(stamps * float(stream.time_base or 1), np.float64))
@@ -131,15 +131,14 @@ def _mirrored_by_container(container: InputContainer, stream: VideoStream, path:
     return "mov" in container.format.name.split(",") and is_mirrored(path, stream.id)
 
 
-def _shown(path: Path) -> NDArray[np.int64] | None:
+def _shown(container: InputContainer, stream: VideoStream, path: Path) -> NDArray[np.int64] | None:
     """Return the time stamps of all frames that are shown, in order, or None if the container has none."""
-    with opened(path) as (container, stream):
-        stamps, headless = _time_stamps(container, stream, path)
+    stamps, headless = _time_stamps(container, stream, path)
     if stamps is None or not headless:
         return stamps
     # A recording that begins, or was cut, between key frames has frames at its beginning that nobody can decode.
-    with opened(path) as (container, stream):
-        first = next((frame.pts for frame in _decoded(container, stream, path)), None)
+    with opened(path) as (again, same):
+        first = next((frame.pts for frame in _decoded(again, same, path)), None)
     return None if first is None else stamps[stamps >= first]
 
 
