@@ -36,7 +36,9 @@ def find_architecture(name: str) -> Architecture:
     return ARCHITECTURES[name]
 
 
-def export(name: str, path: Path, *, checkpoint: Path | None = None, pretrained: bool = False) -> Path:
+def export(
+    name: str, path: Path, *, checkpoint: Path | None = None, holder: str | None = None, pretrained: bool = False
+) -> Path:
     """Export an architecture of the catalogue to an ONNX model that declares its layers and how it is fed.
 
     Parameters
@@ -48,6 +50,9 @@ def export(name: str, path: Path, *, checkpoint: Path | None = None, pretrained:
     checkpoint
         A checkpoint in its published format, or a folder that Transformers saved. The number of classes may differ
         from the catalogue.
+    holder
+        The entry of the checkpoint that holds the weights, or the prefix of their names, if there are several: a
+        model's and those of its moving average.
     pretrained
         Whether to download the published weights. Without `checkpoint` and `pretrained` the weights are random, but the
         same each time.
@@ -79,10 +84,12 @@ slowfast_r18_8x8, slowfast_r50_4x16, slowfast_r50_16x8, slowfast_r18_4x16
             f"got both --checkpoint {checkpoint} and --pretrained; expected at most one source of weights. Drop one of "
             "them"
         )
+    if holder is not None and checkpoint is None:
+        raise InputError(f"--holder {holder} names an entry of a checkpoint; pass one with --checkpoint, or drop it")
     if pretrained:
         module, inputs = open_pretrained(architecture)
     elif checkpoint is not None:
-        module, inputs = open_checkpoint(architecture, checkpoint)
+        module, inputs = open_checkpoint(architecture, checkpoint, holder)
     else:
         module, inputs = build_random(architecture), architecture.inputs
     return export_module(module, architecture, inputs, path)

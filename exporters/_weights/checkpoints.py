@@ -10,7 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sdmetrics._reading import regular_file
+from sdmetrics._text import printable
 from sdmetrics.errors import InputError, require
+from sdmetrics.exporters._weights.holders import held_weights
 from sdmetrics.exporters._weights.load_state import build_fitted
 from sdmetrics.exporters._weights.rename_slowfast import rgb_first
 from sdmetrics.exporters._weights.transformers_folder import open_folder
@@ -21,19 +24,20 @@ if TYPE_CHECKING:
     from sdmetrics.exporters.architectures.architecture import Architecture
     from sdmetrics.probes.inputs import ModelInput
 
-# The keys under which training code stores the weights beside its optimizer: SlowFast and PyTorchVideo; Lightning and
-# timm; PyTorch's tutorials; torchvision. Files without such a key contain only weights.
-HOLDERS = ("model_state", "state_dict", "model_state_dict", "model")
-# Prefixes that wrappers add to every name: DataParallel; SlowFast around PyTorchVideo, and Lightning; torch.compile.
-WRAPPERS = ("module.", "model.", "_orig_mod.")
 HALVES = ("encoder", "decoder")
+SUFFIXES = ".pyth, .pth, .pt or .safetensors"
+CLAIMED = 16
+"""How many times its own size a file may claim in tensors: it may store one that several names share."""
 
 
-def open_checkpoint(architecture: Architecture, path: Path | str) -> tuple[nn.Module, tuple[ModelInput, ...]]:
+def open_checkpoint(
+    architecture: Architecture, path: Path | str, holder: str | None = None
+) -> tuple[nn.Module, tuple[ModelInput, ...]]:
     """Build an architecture with the weights of a file, or of a folder that Transformers wrote.
 
     A folder may also hold the two files in which MATNet saves its encoder and its decoder, `encoder_0.pt` and
-    `decoder_0.pt` of an epoch. Returns the module, with the number of classes of the weights, and how it is fed.
+    `decoder_0.pt` of an epoch. `holder` is the entry of a file that holds the weights, see `holders.held_weights`.
+    Returns the module, with the number of classes of the weights, and how it is fed.
 
     Raises
     ------
@@ -47,13 +51,15 @@ def open_checkpoint(architecture: Architecture, path: Path | str) -> tuple[nn.Mo
     Traceback (most recent call last):
     sdmetrics.errors.InputError: X3D_XS.pkl does not exist; pass a checkpoint: .pyth, .pth, .pt or .safetensors
     """
+    if holder is not None and Path(path).is_dir():
+        raise InputError(f"--holder {holder} names an entry of a single file, and {path} is a folder; leave it out")
     halves = [sorted(Path(path).glob(f"{half}_*.pt")) for half in HALVES]
     if any(halves):
         weights = _read_halves(halves, str(path))
     elif Path(path).is_dir():
         return open_folder(architecture, path)
     else:
-        weights = read_checkpoint(path)
+        weights = read_checkpoint(path, holder)
     return build_fitted(architecture, weights, str(path)), architecture.inputs
 
 
@@ -69,13 +75,14 @@ def _read_halves(halves: Sequence[Sequence[Path]], source: str) -> dict[str, Ten
     }
 
 
-def read_checkpoint(path: Path | str) -> dict[str, Tensor]:
+def read_checkpoint(path: Path | str, holder: str | None = None) -> dict[str, Tensor]:
     """Return by name the weights in a file that torch or safetensors wrote.
 
     Raises
     ------
     InputError
-        If the file is missing or empty, has no weights, or contains objects that cannot be opened safely.
+        If the file is missing, empty, damaged or no ordinary file, has no weights or several sets of them, or contains
+        objects that cannot be opened safely.
 
     Examples
     --------
@@ -88,22 +95,25 @@ def read_checkpoint(path: Path | str) -> dict[str, Tensor]:
     """
     path = Path(path)
     if not path.exists():
-        raise InputError(f"{path} does not exist; pass a checkpoint: .pyth, .pth, .pt or .safetensors")
+        raise InputError(f"{path} does not exist; pass a checkpoint: {SUFFIXES}")
     if path.is_dir():
-        raise InputError(f"{path} is a folder; pass a single file: .pyth, .pth, .pt or .safetensors")
-    if not path.stat().st_size:
+        raise InputError(f"{path} is a folder; pass a single file: {SUFFIXES}")
+    size = regular_file(path).stat().st_size
+    if not size:
         raise InputError(f"{path} is empty; download or copy it again")
     content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
-    return find_weights(content, str(path))
+    weights = find_weights(content, str(path), holder)
+    _check_tensors(weights, path, size)
+    return weights
 
 
-def find_weights(content: object, source: str) -> dict[str, Tensor]:
+def find_weights(content: object, source: str, holder: str | None = None) -> dict[str, Tensor]:
     """Return the weights in the content of a file, without the prefixes of wrappers.
 
     Raises
     ------
     InputError
-        If there are no weights.
+        If there are no weights, or several sets of them; see `holders.held_weights`.
 
     Examples
     --------
@@ -112,23 +122,27 @@ def find_weights(content: object, source: str) -> dict[str, Tensor]:
     sdmetrics.errors.InputError: my.pth is not a checkpoint: expected a mapping of tensors, found epoch (int). Save \
 the weights with torch.save(model.state_dict(), ...)
     """
-    from torch import Tensor
+    weights = held_weights(content, source, holder)
+    return rgb_first(weights, content.get("cfg") if isinstance(content, Mapping) else None)
 
-    if isinstance(content, Mapping):
-        held = next((content[key] for key in HOLDERS if isinstance(content.get(key), Mapping)), content)
-        if held and all(isinstance(name, str) and isinstance(value, Tensor) for name, value in held.items()):
-            weights = dict(held)
-            while wrapper := next((w for w in WRAPPERS if all(name.startswith(w) for name in weights)), None):
-                weights = {name.removeprefix(wrapper): tensor for name, tensor in weights.items()}
-            return rgb_first(weights, content.get("cfg"))
-        others = {str(name): type(value).__name__ for name, value in held.items() if not isinstance(value, Tensor)}
-        found = ", ".join(f"{name} ({kind})" for name, kind in list(others.items())[:3]) or "nothing"
-    else:
-        found = f"a {type(content).__name__}"
-    raise InputError(
-        f"{source} is not a checkpoint: expected a mapping of tensors, found {found}. Save the weights with "
-        "torch.save(model.state_dict(), ...)"
-    )
+
+def _check_tensors(weights: Mapping[str, Tensor], path: Path, size: int) -> None:
+    """Raise an `InputError` for tensors that are no plain numbers, or that claim more than a file can hold."""
+    import torch
+
+    for name, tensor in weights.items():
+        plain = tensor.layout == torch.strided and not (tensor.is_quantized or tensor.is_complex() or tensor.is_meta)
+        if not plain:
+            raise InputError(
+                f"{path} holds {printable(name)} as {tensor.dtype}, {tensor.layout}; expected plain numbers. Save the "
+                "weights of the model before it was quantised or pruned"
+            )
+    claimed = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
+    if claimed > CLAIMED * size + 2**20:
+        raise InputError(
+            f"{path} has {size:,} bytes and claims {claimed:,} bytes of tensors, so it is damaged. Download or copy it "
+            "again"
+        )
 
 
 def _read_safetensors(path: Path) -> object:
@@ -142,20 +156,26 @@ def _read_safetensors(path: Path) -> object:
 
 def _read_torch(path: Path) -> object:
     torch = require("torch", extra="torch")
-    _check_not_a_program(path)
     try:
+        _check_archive(path)
         # torchvision's training script stores its command line beside the weights, as a Namespace, which has no code.
         with torch.serialization.safe_globals([argparse.Namespace]):
             return torch.load(path, map_location="cpu", weights_only=True)
-    # A file that torch did not write can fail anywhere in torch's reader.
+    except InputError:
+        raise
+    # A file that torch did not write can fail anywhere in torch's reader, or in that of its archive.
     except Exception as error:
         raise InputError(_why_not(path, error)) from None
 
 
-def _check_not_a_program(path: Path) -> None:
-    """Raise an `InputError` for a TorchScript archive, which torch's reader at first mistakes for weights."""
+def _check_archive(path: Path) -> None:
+    """Raise an `InputError` for what torch's reader would mistake for weights: a program, or an archive that swells."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
+            if sum(item.file_size for item in archive.infolist()) > CLAIMED * path.stat().st_size:
+                raise InputError(
+                    f"{path} is compressed, which torch does not do to checkpoints; unpack it, or copy it again"
+                )
             if any(name.endswith("/constants.pkl") for name in archive.namelist()):
                 raise InputError(
                     f"{path} is a TorchScript archive, a program with its weights inside. Save only the weights: "
@@ -177,4 +197,4 @@ def _why_not(path: Path, error: Exception) -> str:
             f"{path} contains an object of {unsafe[1]} beside its weights, and opening it can run code. If you trust "
             "the file, save only its weights: torch.save(model.state_dict(), 'weights.pth')"
         )
-    return f"{path} is not a checkpoint that torch wrote, or is truncated; pass a .pyth, .pth, .pt or .safetensors file"
+    return f"{path} is not a checkpoint that torch wrote, or is truncated; pass a {SUFFIXES} file"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from sdmetrics.errors import InputError
+from sdmetrics._text import printable
+from sdmetrics.errors import InputError, note
+from sdmetrics.exporters._weights.holders import under_best_prefix
 from sdmetrics.exporters._weights.rename_slowfast import translated
 
 if TYPE_CHECKING:
@@ -14,12 +16,13 @@ if TYPE_CHECKING:
     from sdmetrics.exporters.architectures.architecture import Architecture, State
 
 # BatchNorm counts its training batches in it. Inference never reads it, and old checkpoints do not have it.
-HARMLESS = ("num_batches_tracked",)
+# The last is the counter of torch's moving average of weights.
+HARMLESS = ("num_batches_tracked", "n_averaged")
 SHOWN = 3
 
 
-def fit(module: nn.Module, state: State, source: str) -> None:
-    """Load weights into a module.
+def fit(module: nn.Module, state: State, source: str) -> list[str]:
+    """Load weights into a module, and return the names that are left out: of parts that the module does not have.
 
     Parameters
     ----------
@@ -33,7 +36,8 @@ def fit(module: nn.Module, state: State, source: str) -> None:
     Raises
     ------
     InputError
-        If a parameter is missing, unexpected or of another shape; the message names each, with the shapes.
+        If a parameter is missing, unexpected in a part that the module has, or of another shape; the message names
+        each, with the shapes. Further parts, such as a loss with weights, are left out only if everything else fits.
 
     Examples
     --------
@@ -55,12 +59,15 @@ def fit(module: nn.Module, state: State, source: str) -> None:
         "Missing": [f"{name} {_shape(expected, name)}" for name in _essential(expected) if name not in shared],
         "Unexpected": [f"{name} {_shape(given, name)}" for name in _essential(given) if name not in shared],
     }
-    if any(problems.values()):
+    parts = {name.partition(".")[0] for name in expected}
+    beside = [name for name in _essential(given) if name.partition(".")[0] not in parts]
+    if any(problems.values()) and (len(problems["Unexpected"]) > len(beside) or any([*problems.values()][:2])):
         raise InputError(
             f"{source} does not fit the architecture. {listed(problems)}. Choose the architecture that these weights "
             "were trained as: sdmetrics export --list"
         )
     module.load_state_dict({name: given[name] for name in shared}, strict=False)
+    return beside
 
 
 def listed(problems: Mapping[str, Sequence[str]]) -> str:
@@ -75,7 +82,9 @@ def listed(problems: Mapping[str, Sequence[str]]) -> str:
     for problem, names in problems.items():
         more = len(names) - SHOWN
         if names:
-            parts.append(f"{problem}: {'; '.join(names[:SHOWN])}" + (f"; and {more} more" if more > 0 else ""))
+            parts.append(
+                f"{problem}: {printable('; '.join(names[:SHOWN]))}" + (f"; and {more} more" if more > 0 else "")
+            )
     return ". ".join(parts)
 
 
@@ -89,14 +98,21 @@ def build_fitted(architecture: Architecture, state: State, source: str) -> nn.Mo
     """
     try:
         module = architecture.build(architecture.inputs, architecture.classes)
+        whole, state = state, under_best_prefix(state, module.state_dict(), source)
         # The classifier is the last part of every module in the catalogue.
         *_, classifier = dict(module.named_parameters())
         head = translated(state, module.state_dict()).get(classifier)
         if head is not None and head.ndim == 1 and len(head) not in (0, architecture.classes):
             module = architecture.build(architecture.inputs, len(head))
-        fit(module, state, source)
+        beside = fit(module, state, source)
     except InputError as error:
         raise InputError(f"{architecture.name}: {error}") from None
+    kept = {id(tensor) for tensor in state.values()}
+    if left := [*(name for name, tensor in whole.items() if id(tensor) not in kept), *beside]:
+        note(
+            f"{source}: {len(left)} of {len(whole)} tensors are no part of {architecture.name} and are left out: "
+            f"{printable(', '.join(left[:SHOWN]))}{', …' if len(left) > SHOWN else ''}"
+        )
     return module.eval()
 
 

@@ -43,6 +43,14 @@ def export(
             show_default=False,
         ),
     ] = None,
+    holder: Annotated[
+        str | None,
+        typer.Option(
+            help="Entry of the checkpoint that holds the weights, or prefix of their names, e.g. model_ema. Default: "
+            "the only one.",
+            show_default=False,
+        ),
+    ] = None,
     pretrained: Annotated[
         bool, typer.Option("--pretrained", help="Download the published weights that --list shows.")
     ] = False,
@@ -85,8 +93,8 @@ def export(
         raise InputError("expected an architecture or a saved model; see sdmetrics export --list")
     fields = given_options(layout=layout, frames=frames, stride=stride) | parse_numbers(size=size, mean=mean, std=std)
     saved = name not in catalogue.ARCHITECTURES and is_saved(Path(name))
-    if saved and (checkpoint or pretrained):
-        raise InputError(f"{name} contains its own weights; drop --checkpoint and --pretrained")
+    if saved and (checkpoint or pretrained or holder):
+        raise InputError(f"{name} contains its own weights; drop --checkpoint, --holder and --pretrained")
     if saved:
         with working(f"exporting {name}"):
             path = export_saved(Path(name), out or Path(f"{Path(name).stem}.onnx"), layer or [], **fields)
@@ -105,5 +113,7 @@ def export(
             soft_wrap=True,
         )
     with working(f"exporting {name}"):
-        path = catalogue.export(name, out or Path(f"{name}.onnx"), checkpoint=checkpoint, pretrained=pretrained)
+        path = catalogue.export(
+            name, out or Path(f"{name}.onnx"), checkpoint=checkpoint, holder=holder, pretrained=pretrained
+        )
     console.print(f"model: {path}", soft_wrap=True)
