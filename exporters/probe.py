@@ -127,7 +127,10 @@ def make_probe(
     if declared is None:
         loaded = with_working_batch(loaded, fed)
     if (batch := fixed_batch(loaded)) is not None:
-        note(f"{file.path.name} reads {batch} clip(s) at once and no other number, so clips are run {batch} at a time")
+        note(
+            f"{file.path.name} runs {batch} clip(s) at a time: it reads no other number, or what it returns for a "
+            "clip depends on the others"
+        )
     requested = _choose(loaded, declared, fed, layers, str(file.path))
     placed, units = place_and_pool(loaded, requested, fed)
     body = halve(loaded, file.path.name) if half else loaded

@@ -33,6 +33,9 @@ STACKED = 64
 LIMIT = 20
 """Pixels at which networks that read stacked flow usually clip it."""
 
+MOTION = ("flow", "motion")
+"""Parts of names of inputs that look like images and are likely to be optical flow."""
+
 NOT_VIDEO = ("audio", "mel", "sound", "spec", "wav")
 """Parts of names of inputs that look like images and are likely to be sound."""
 
@@ -151,7 +154,7 @@ def _likely(name: str, fed: Fed, alone: bool) -> Fields:
     """Return what an input is likely to be fed from, with a layout that is not usual; nothing if it is not video."""
     shape = fed.shape or ()
     if guess_layout(shape, 3):
-        return {"source": "flow" if "flow" in name.lower() else "rgb"}
+        return {"source": "flow" if any(part in name.lower() for part in MOTION) else "rgb"}
     if guess_layout(shape, 2) and fed.kind in FLOATS:
         return {"source": "flow_vectors"}
     stacked = shape[1] if len(shape) == len("NCHW") else None

@@ -25,6 +25,8 @@ from tests.helpers.plain_networks import CLIPS
 
 CLOSE = 1e-4
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* clip.s. at a time:sdmetrics.errors.Note")
+
 
 def close(found, expected):
     return relative_error(found, expected) < CLOSE

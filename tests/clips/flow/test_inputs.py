@@ -171,7 +171,7 @@ def test_a_file_that_says_nothing_is_described_on_the_command_line(command, tmp_
     model, probe = plain_file(tmp_path / "model.onnx"), tmp_path / "probe.onnx"
     code, printed, _ = command("layers", model)
     assert code == 0
-    assert "--input 'motion source=flow …'" in printed
+    assert "--input 'picture source=rgb' --input 'motion source=flow' -o probe.onnx" in printed
     layers = ["-l", "/fusion/Conv_output_0"] if "/fusion/Conv_output_0" in printed else ["-l", "mask"]
     code, _, error = command("probe", model, *layers, "-o", probe, "--input", "motion source=flow mean=0.5,0.5,0.5")
     assert code == 0, error
@@ -187,8 +187,8 @@ def test_a_file_that_says_nothing_is_described_on_the_command_line(command, tmp_
         "no name": ("source=flow", "has no settings"),
         "no such field": ("motion colour=red", "allowed: source, layout"),
         "no such source": ("motion source=sound", "allowed: rgb, flow, flow_vectors"),
-        "no numbers": ("motion mean=grey", "expected numbers with commas"),
-        "too few numbers": ("motion size=8", "expected numbers with commas"),
+        "no numbers": ("motion mean=grey", "expected numbers, e.g."),
+        "too few numbers": ("motion size=8", "expected numbers, e.g."),
         "no such input": ("audio source=flow", "no input 'audio'; its inputs: picture, motion"),
     }.values(),
 )
