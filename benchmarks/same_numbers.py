@@ -116,15 +116,20 @@ def command(*arguments: object) -> None:
             raise
 
 
+DESCRIPTIONS = ("model", "ran_on", "schema", "sha256", "identity", "units", "units_sha256")
+RANKED_BY = ("estimator", "threshold")
+"""An ablation repeats these of its run."""
+
+
 def of_run(run: Path) -> Numbers:
-    """Return the contents of the files of a run, except the description of the model and of the environment."""
+    """Return the contents of the files of a run, except what describes the model, the environment and the files."""
     results = json.loads((run / "results.json").read_text(encoding="utf-8"))
     with (run / "units.csv").open(newline="", encoding="utf-8") as file:
         units = list(csv.reader(file))
-    numbers = {"results": {key: results[key] for key in results if key not in ("model", "ran_on")}, "units": units}
+    numbers = {"results": {key: results[key] for key in results if key not in DESCRIPTIONS}, "units": units}
     if (run / "ablation.json").exists():
         ablation = json.loads((run / "ablation.json").read_text(encoding="utf-8"))
-        numbers["ablation"] = {key: ablation[key] for key in ablation if key not in ("model", "ran_on")}
+        numbers["ablation"] = {key: ablation[key] for key in ablation if key not in (*DESCRIPTIONS, *RANKED_BY)}
     return numbers
 
 
