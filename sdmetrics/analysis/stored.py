@@ -81,6 +81,5 @@ def load_document(path: Path, schema: int, shape: Shape, again: str) -> dict[str
             raise ShapeError("its digest does not fit its content")
         check_shape(document, shape, path.stem)
     except (ShapeError, RecursionError, OverflowError) as error:
-        why = str(error).removeprefix(printable(path)).partition(". ")[0]
-        raise DamagedError(f"{printable(path)} is damaged: it{why}; {again}") from None
+        raise DamagedError(f"{printable(path)} is damaged: {error}; {again}") from None
     return document
