@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -114,7 +114,7 @@ class TestRefused:
 
     def test_a_model_that_is_fed_differently_than_in_the_run(self):
         results = results_of()
-        fed = json.loads(json.dumps([asdict(item) for item in Linear.inputs]))
+        fed = json.loads(json.dumps([item.document() for item in Linear.inputs]))
         results.settings = {"inputs": fed}
         assert quickly(results=results).rows
         fed[0]["mean"][0] = 0.5
