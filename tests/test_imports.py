@@ -49,4 +49,4 @@ def test_the_measure_imports_no_other_room():
     )
     done = subprocess.run([sys.executable, "-c", bare + code], capture_output=True, text=True, check=True)
     rooms = {name.split(".")[1] for name in done.stdout.split() if "." in name}
-    assert rooms == {"metrics", "errors"}
+    assert rooms == {"metrics", "errors", "_text"}

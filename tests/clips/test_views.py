@@ -71,8 +71,8 @@ def test_each_input_has_its_own_permutation():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"layout": "NCTWX"}, "NCTWX.*expected N first"),
-        ({"layout": "CNTHW"}, "CNTHW.*expected N first"),
+        ({"layout": "NCTWX"}, "NCTWX.*expected one letter per axis"),
+        ({"layout": "NCCHW"}, "NCCHW.*expected one letter per axis"),
         ({"frames": 0}, "0 frames.*at least 1"),
         ({"std": (0.2, 0, 0.2)}, r"std \(0\.2, 0, 0\.2\); each must be above 0"),
         ({"layout": "NCHW"}, "no time axis.*frames=1"),

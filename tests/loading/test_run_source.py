@@ -30,7 +30,7 @@ def videos(tmp_path):
     folder = tmp_path / "videos"
     folder.mkdir()
     for number in range(2):
-        write_video(folder / f"{number}.mp4", 20)
+        write_video(folder / f"{number}.mp4", 20 + number)
     return folder
 
 
