@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters._graph.nodes import fed_inputs
-from sdmetrics.probes.feeds import prepare, random_feeds
+from sdmetrics.probes.feeds import OverBudget, prepare, random_feeds
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.session import fixed_batch
-from sdmetrics.probes.trial import OverBudget, Trial, open_trial, run, values_in_clip
+from sdmetrics.probes.trial import Trial, open_trial, run, values_in_clip
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -30,7 +30,7 @@ def with_working_batch(model: ModelProto, inputs: Sequence[ModelInput]) -> Model
     if any(node.op_type == "DynamicQuantizeLinear" for node in model.graph.node):
         return _with_batch(model, 1)
     outputs = [output.name for output in model.graph.output]
-    trial = open_trial(model.SerializeToString(), values_in_clip(inputs))
+    trial = open_trial(model.SerializeToString(), values_in_clip(inputs), fold=False)
     if _runs(trial, inputs, 1, outputs) and _runs(trial, inputs, MORE, outputs):
         return model
     working = next((batch for batch in TRIED if _runs(trial, inputs, batch, outputs)), None)

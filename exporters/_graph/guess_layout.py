@@ -9,8 +9,9 @@ import numpy as np
 
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters._graph.nodes import Shape, fed_inputs
+from sdmetrics.probes.feeds import OverBudget
 from sdmetrics.probes.layouts import axes_of
-from sdmetrics.probes.trial import OverBudget, open_trial, run_once
+from sdmetrics.probes.trial import open_trial, run_once
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -60,7 +61,7 @@ def frames_in_batch(model: ModelProto, shape: Shape, layout: str) -> tuple[str, 
     onnx = require("onnx", extra="cpu")
     dtype = onnx.helper.tensor_dtype_to_np_dtype(values[0].type.tensor_type.elem_type)
     outputs = [output.name for output in model.graph.output if output.type.HasField("tensor_type")]
-    trial = open_trial(model.SerializeToString(), prod(map(int, shape[1:])))
+    trial = open_trial(model.SerializeToString(), prod(map(int, shape[1:])), fold=False)
     for images in (shape[0],) if isinstance(shape[0], int) else TRIED:
         zeros = np.zeros((images, *map(int, shape[1:])), dtype)
         try:

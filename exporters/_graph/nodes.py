@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sdmetrics.errors import InputError, one_line, require
+from sdmetrics.exporters._graph.value_lengths import values_can_be_followed
 from sdmetrics.probes.graph_walk import subgraphs
 from sdmetrics.probes.onnx_file import attribute
 
@@ -39,6 +40,12 @@ def element_types(model: ModelProto) -> dict[str, int]:
     """Return the element type, as ONNX's number, of every tensor that is not a weight, as far as known."""
     types = ((value.name, value.type.tensor_type.elem_type) for value in _values(model))
     return {name: kind for name, kind in types if kind}
+
+
+def computed_tensors(model: ModelProto) -> list[str]:
+    """Return the names of all tensors that nodes compute, without sequences and other values that are no tensors."""
+    others = {value.name for value in _values(model) if value.type.WhichOneof("value") not in (None, "tensor_type")}
+    return [name for node in model.graph.node for name in node.output if name and name not in others]
 
 
 def constants(model: ModelProto) -> dict[str, NDArray[np.int64] | None]:
@@ -80,7 +87,8 @@ def _values(model: ModelProto) -> list[ValueInfoProto]:
         return declared
     onnx = require("onnx", extra="cpu")
     try:
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+        follow = values_can_be_followed(model)
+        inferred = onnx.shape_inference.infer_shapes(model, data_prop=follow).graph
     except Exception as error:
         raise InputError(f"the model is not valid ONNX: {one_line(error)}") from None
     return [*inferred.output, *inferred.value_info, *declared]

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from sdmetrics.errors import InputError, note, require
 from sdmetrics.exporters._graph.axis_factors import size_of
-from sdmetrics.exporters._graph.nodes import Shape, fed_inputs, shapes
-from sdmetrics.probes.feeds import prepare, random_feeds
+from sdmetrics.exporters._graph.nodes import Shape, computed_tensors, fed_inputs, shapes
+from sdmetrics.probes.feeds import OverBudget, prepare, random_feeds
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.session import fixed_batch
-from sdmetrics.probes.trial import OverBudget, Trial, open_trial, run_once, values_in_clip
+from sdmetrics.probes.trial import Trial, open_trial, run_once, values_in_clip
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -29,7 +29,7 @@ def known_shapes(model: ModelProto, inputs: Sequence[ModelInput]) -> dict[str, S
     """
     static = _inferred(model)
     symbols = {size for value in fed_inputs(model.graph) for size in static.get(value.name, ()) if size != "?"}
-    outputs = [name for node in model.graph.node for name in node.output if name]
+    outputs = computed_tensors(model)
     if all(name in static and _is_known(static[name], symbols) for name in outputs):
         return static
     batch = fixed_batch(model)
@@ -42,7 +42,7 @@ def known_shapes(model: ModelProto, inputs: Sequence[ModelInput]) -> dict[str, S
     except OverBudget:
         raise
     except InputError as error:
-        note(f"the shapes listed are only those that the file states, as it cannot be run to find the others: {error}")
+        note(f"the shapes listed are only those that the file states, as the model cannot be run: {error}")
         return static
     symbol = next((str(size) for size in static.get(inputs[0].name, ())[:1] if size != "?"), "clips")
     measured = {names[name]: _joined([shown[name] for shown in runs], symbol) for name in names}

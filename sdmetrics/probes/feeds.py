@@ -23,9 +23,13 @@ EXAMPLE_CLIPS = 2
 """Number of the clips that `example_feeds` returns."""
 
 
-MOST_VALUES = 2**28
-"""Values in the clips that a model reads at once while it is tried: a GiB in float32, e.g. 3 clips of 14 frames in full
-HD. It bounds what a file that states a huge input takes."""
+MOST_VALUES = 150_000_000
+"""Values in the clips that a model reads at once while it is tried: 3 clips of 8 frames in full HD. It bounds what a
+file that states a huge input takes."""
+
+
+class OverBudget(InputError):
+    """A model takes more memory or time than is tried."""
 
 
 def order_name(model_input: ModelInput) -> str:
@@ -47,19 +51,19 @@ def check_sources(inputs: Sequence[ModelInput]) -> None:
 
 
 def check_amount(inputs: Sequence[ModelInput], clips: int) -> None:
-    """Raise an `InputError` if so many clips are too large to be tried.
+    """Raise `OverBudget` if so many clips are too large to be tried.
 
     Examples
     --------
     >>> check_amount([ModelInput("video", frames=9000)], 1)
     Traceback (most recent call last):
-    sdmetrics.errors.InputError: input 'video' reads 1 clip(s) of 9,000 frames of 224 × 224, 1,354,752,000 values; at \
-most 268,435,456 are tried. Check its frames and size, or export the model for fewer
+    sdmetrics.probes.feeds.OverBudget: input 'video' reads 1 clip(s) of 9,000 frames of 224 × 224, 1,354,752,000 \
+values; at most 150,000,000 are tried. Check its frames and size, or export the model for fewer
     """
     for item in inputs:
         values = clips * item.frames * prod(item.size) * item.channels
         if values > MOST_VALUES:
-            raise InputError(
+            raise OverBudget(
                 f"input {item.name!r} reads {clips:,} clip(s) of {item.frames:,} frames of {item.size[0]} × "
                 f"{item.size[1]}, {values:,} values; at most {MOST_VALUES:,} are tried. Check its frames and size, or "
                 "export the model for fewer"
@@ -74,7 +78,7 @@ def random_feeds(inputs: Sequence[ModelInput], clips: int, seed: int = 0) -> dic
 
     Raises
     ------
-    InputError
+    OverBudget
         If that is more than `MOST_VALUES`.
     """
     check_amount(inputs, clips)
@@ -142,10 +146,14 @@ def scaled(frames: NDArray[Any], item: ModelInput) -> NDArray[np.float32]:
     mean, std = np.array(item.mean, np.float32), np.array(item.std, np.float32)
     if item.source != "flow_vectors":
         values = frames[..., ::-1] if item.colours == "bgr" else frames
-        return np.asarray((values / np.float32(255) - mean) / std)
+        result: NDArray[np.float32] = np.asarray(values / np.float32(255))
+        # In place: for large clips each copy counts.
+        result -= mean
+        result /= std
+        return result
     if item.limit is not None:
         frames = np.clip(frames, -item.limit, item.limit) / np.float32(item.limit)
-    return np.asarray((frames - mean) / std)
+    return np.asarray((frames - mean) / std, np.float32)
 
 
 def example_feeds(inputs: Sequence[ModelInput]) -> dict[str, NDArray[Any]]:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 NODES = 100_000
 """Nodes with those of sub-graphs, functions written out. The largest models of the catalogue have some thousands."""
 
+AXES = 64
+"""Axes of a tensor that is described."""
+
 INPUTS = 1000
 """Inputs of the graph that have to be fed."""
 
@@ -53,12 +56,21 @@ def check_graph(model: ModelProto, owner: str) -> None:
         raise _too_many(fed, "inputs", INPUTS, owner)
     if (written := _written_out(model, owner)) > NODES:
         raise _too_many(written, "nodes with its functions written out", NODES, owner)
+    for value in graph.input:
+        kind = value.type.WhichOneof("value") or "tensor_type"
+        if kind != "tensor_type":
+            raise InputError(
+                f"{owner} has the input {printable(repr(value.name))} of the kind {kind.removesuffix('_type')}; only "
+                "tensors can be fed. Export it with an input for each tensor"
+            )
     kinds = require("onnx", extra="cpu").TensorProto.DataType.values()
     for value in [*graph.input, *graph.output, *graph.value_info]:
-        if (kind := value.type.tensor_type.elem_type) not in kinds:
+        described = value.type.tensor_type
+        if described.elem_type not in kinds or len(described.shape.dim) > AXES:
             raise InputError(
-                f"{owner} is not valid ONNX: its tensor {printable(repr(value.name))} is of type {kind}, which "
-                "ONNX does not have; export it again"
+                f"{owner} is not valid ONNX: its tensor {printable(repr(value.name))} has the type "
+                f"{described.elem_type} and {len(described.shape.dim)} axes; expected a type of ONNX and at most "
+                f"{AXES} axes. Export it again"
             )
     for tensor in stored_tensors(model):
         _check_weight(tensor, owner)
@@ -88,7 +100,7 @@ def _written_out(model: ModelProto, owner: str) -> int:
     sizes: dict[Key, int] = {}
 
     def size(counted: Counter[Key]) -> int:
-        return sum(count * (1 + sizes.get(key, 0)) for key, count in counted.items())
+        return sum(count * sizes.get(key, 1) for key, count in counted.items())
 
     try:
         for key in TopologicalSorter(needs).static_order():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,6 +115,8 @@ def complete_model(graph: ModelProto, path: Path) -> ModelProto:
     try:
         inlined: ModelProto = require("onnx.inliner", extra="cpu").inline_local_functions(graph)
         sort_nodes(inlined.graph)
+    except CycleError:
+        raise InputError(f"model {path} is not valid ONNX: its nodes are in a cycle; export it again") from None
     except Exception as error:
         raise InputError(f"model {path} is not valid ONNX: {one_line(error)}") from None
     return inlined

@@ -177,8 +177,8 @@ def pool(values: NDArray[Any], layer: Layer, clips: int) -> NDArray[np.float64]:
     [[1.0], [20.0]]
     """
     assert layer.channel_axis is not None
-    values = np.moveaxis(values.astype(np.float64), (layer.batch_axis, layer.channel_axis), (0, -1))
-    rows = values.reshape(values.shape[0], -1, values.shape[-1]).mean(1)
+    values = np.moveaxis(values, (layer.batch_axis, layer.channel_axis), (0, -1))
+    rows = values.reshape(values.shape[0], -1, values.shape[-1]).mean(1, dtype=np.float64)
     if layer.fold == "time-major":
         return np.asarray(rows.reshape(-1, clips, rows.shape[-1]).mean(0))
     return np.asarray(rows.reshape(clips, -1, rows.shape[-1]).mean(1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_CODE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ")
+_CODE = re.compile(r"\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ")
 _NODE = re.compile(r"Non-zero status code returned while running (\w+) node\. Name:'([^']*)' Status Message: ")
 _SOURCE = re.compile(r"(?:\S*/)?\w+\.(?:cc|h|cpp|cu):\d+ .*?\) (?=[A-Z'\"{\[])|\S*/onnxruntime_src/\S+ ?")
 LENGTH = 300
@@ -25,7 +25,7 @@ def reason_of(error: BaseException) -> str:
         kind, name = found.groups()
         where = f"operator {kind} (node {name!r}): " if name else f"operator {kind}: "
     text = _SOURCE.sub("", _NODE.sub("", text)).strip()
-    return (where + (text or type(error).__name__))[:LENGTH]
+    return (where + (text or type(error).__name__))[:LENGTH].rstrip(". ")
 
 
 def is_short_of_memory(error: BaseException) -> bool:

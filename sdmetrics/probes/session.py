@@ -88,7 +88,9 @@ def open_session(
     try:
         return ort.InferenceSession(model, options, providers=list(providers), disabled_optimizers=set(without))
     except Exception as error:
-        raise InputError(f"ONNX Runtime {ort.__version__} cannot load the model: {reason_of(error)}. Export it again") from None
+        raise InputError(
+            f"ONNX Runtime {ort.__version__} cannot load the model: {reason_of(error)}. Export it again"
+        ) from None
 
 
 def fixed_batch(model: ModelProto) -> int | None:

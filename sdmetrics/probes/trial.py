@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError
-from sdmetrics.probes.feeds import Arrays, Feeds
+from sdmetrics.probes.feeds import Arrays, Feeds, OverBudget
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.runtime_errors import is_short_of_memory, reason_of
 from sdmetrics.probes.session import in_batches, open_session, run_options, session_batch
@@ -37,10 +37,6 @@ SECONDS, SECONDS_PER_BYTE = 30.0, 2e-6
 FLOAT_TYPES = {"tensor(float16)": np.float16, "tensor(double)": np.float64}
 
 
-class OverBudget(InputError):
-    """A model takes more memory or time than weights and inputs of its size explain."""
-
-
 @dataclass(frozen=True)
 class Trial:
     """A session on the CPU with its budget: `size` is that of the model in bytes, `memory` what it may take."""
@@ -61,8 +57,11 @@ def values_in_clip(inputs: Sequence[ModelInput]) -> int:
     return sum(item.frames * item.channels * prod(item.size) for item in inputs)
 
 
-def open_trial(model: bytes, values: int, optimise: bool = True) -> Trial:
+def open_trial(model: bytes, values: int, optimise: bool = True, fold: bool = True) -> Trial:
     """Return a trial of a model that reads so many values for one clip.
+
+    Without `fold`, the runtime does not compute constants as it loads the model: it does that outside the budget, so
+    the first trial of a file has to be without.
 
     Raises
     ------
@@ -70,7 +69,8 @@ def open_trial(model: bytes, values: int, optimise: bool = True) -> Trial:
         If the runtime cannot load the model.
     """
     memory = int(min(MEMORY + MEMORY_PER_BYTE * (len(model) + 4 * CLIPS * values), SHARE * machine_memory()))
-    return Trial(open_session(model, optimise=optimise, memory=memory), len(model), memory)
+    without = () if fold else ("ConstantFolding",)
+    return Trial(open_session(model, optimise=optimise, without=without, memory=memory), len(model), memory)
 
 
 def machine_memory() -> int:

@@ -1,12 +1,18 @@
 """Weights in files of their own: inside the model's folder they are read, outside it they are not."""
 
+import os
+import socket
+
 import onnx
+import onnxruntime
 import pytest
 
 from sdmetrics.errors import InputError
 from sdmetrics.exporters.probe import build_probe
+from sdmetrics.loading.open import open_model
 from sdmetrics.probes.feeds import random_feeds
 from sdmetrics.probes.metadata import read_metadata
+from sdmetrics.probes.model_file import read_model_file
 from sdmetrics.runners.onnxruntime import OnnxRunner
 from tests.helpers.graphs import TWO, TWO_W, graph_model
 
@@ -59,8 +65,95 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path):
 def test_missing_and_short_weights(tmp_path):
     path = external(tmp_path)
     (path.parent / "weights.bin").write_bytes(b"")
-    with pytest.raises(InputError, match="weights that cannot be read"):
+    with pytest.raises(InputError, match=r"weights that cannot be read: 'w' is at .*, which has 0 bytes"):
         build_probe(path, tmp_path / "p.onnx", layers=["c"])
     (path.parent / "weights.bin").unlink()
     with pytest.raises(InputError, match=r"keeps weights in weights\.bin, which is missing"):
         build_probe(path, tmp_path / "p.onnx", layers=["c"])
+
+
+@pytest.mark.parametrize(
+    ("location", "message"),
+    [
+        ("a\0b", r"'a\\x00b', which is not a path \(embedded null byte\)"),
+        ("circle", "'circle', which is not a path"),
+        ("a" * 5000, "which is not a path"),
+        ("", "is a folder, not a file"),
+        (".", "is a folder, not a file"),
+        ("pipe", "is a FIFO, not a file, and was not opened"),
+        ("socket", "is a socket, not a file, and was not opened"),
+        ("zero", "outside its own folder"),
+        ("*/_ORT_MEM_ADDR_/*", "which is missing"),
+    ],
+)
+def test_what_is_no_ordinary_file_is_not_opened(tmp_path, monkeypatch, location, message):
+    path = external(tmp_path, location)
+    (path.parent / "circle").symlink_to("circle")
+    (path.parent / "zero").symlink_to("/dev/zero")
+    os.mkfifo(path.parent / "pipe")
+    monkeypatch.chdir(path.parent)
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind("socket")
+        with pytest.raises(InputError, match=message):
+            build_probe(path, tmp_path / "p.onnx", layers=["c"])
+
+
+@pytest.mark.parametrize(
+    "entries", [{"offset": "-8"}, {"offset": "1000"}, {"length": "1000000000000"}, {"offset": "eight"}]
+)
+def test_weights_that_are_not_inside_their_file(tmp_path, entries):
+    path = external(tmp_path)
+    model = onnx.load(path, load_external_data=False)
+    for entry in model.graph.initializer[0].external_data:
+        entry.value = entries.get(entry.key, entry.value)
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(InputError, match=r"weights that cannot be read: 'w' is at .* of weights\.bin, which has"):
+        build_probe(path, tmp_path / "p.onnx", layers=["c"])
+
+
+def test_weights_of_constants_and_functions_are_found_too(tmp_path):
+    path = external(tmp_path, "../weights.bin")
+    model = onnx.load(path, load_external_data=False)
+    weight = model.graph.initializer[0]
+    constant = onnx.helper.make_node("Constant", [], ["w"], value=weight)
+    function = onnx.helper.make_function("own", "f", [], ["w"], [constant], list(model.opset_import))
+    for made, called in (([], constant), ([function], onnx.helper.make_node("f", [], ["w"], domain="own"))):
+        other = onnx.ModelProto()
+        other.CopyFrom(model)
+        other.graph.initializer.remove(weight)
+        other.graph.node.insert(0, called)
+        other.functions.extend(made)
+        other.opset_import.append(onnx.helper.make_opsetid("own", 1))
+        path.write_bytes(other.SerializeToString())
+        with pytest.raises(InputError, match="outside its own folder"):
+            build_probe(path, tmp_path / "p.onnx", layers=["c"])
+
+
+@pytest.mark.parametrize("location", ["../weights.bin", "/etc/hostname", "weights.bin"])
+@pytest.mark.parametrize("opened", [OnnxRunner, lambda path: OnnxRunner(path.read_bytes()), open_model])
+def test_a_probe_reads_no_other_file(tmp_path, monkeypatch, location, opened):
+    plain = graph_model(tmp_path, TWO, ["z"], TWO_W)
+    probe = onnx.load(build_probe(plain, tmp_path / "p.onnx", layers=["c"]))
+    weight = next(tensor for tensor in probe.graph.initializer if tensor.name == "w")
+    (tmp_path / "weights.bin").write_bytes(weight.raw_data)
+    weight.ClearField("raw_data")
+    weight.data_location = onnx.TensorProto.EXTERNAL
+    weight.external_data.add(key="location", value=location)
+    (tmp_path / "p.onnx").write_bytes(probe.SerializeToString())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *_, **__: pytest.fail("a session was opened"))
+    with pytest.raises(InputError, match="keeps weights"):
+        opened(tmp_path / "p.onnx")
+
+
+def test_a_model_that_is_no_ordinary_file(tmp_path):
+    os.mkfifo(tmp_path / "m.onnx")
+    for read in (read_model_file, OnnxRunner):
+        with pytest.raises(InputError, match=r"m\.onnx is a FIFO, not a file, and was not opened"):
+            read(tmp_path / "m.onnx")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "results.json").touch()
+    with pytest.raises(InputError, match="run is the folder of a run; pass the path of an ONNX file"):
+        read_model_file(tmp_path / "run")
+    with pytest.raises(InputError, match="does not exist or is not a file"):
+        read_model_file(tmp_path)
