@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sdmetrics._reading import read_json
 from sdmetrics.errors import InputError, load_library, one_line
+from sdmetrics.exporters._weights.config_limits import check_clip, check_config, check_processor
 from sdmetrics.exporters._weights.load_state import listed
 from sdmetrics.exporters.architectures.architecture import Architecture
 from sdmetrics.exporters.architectures.transformers import SOURCES, TransformersSource, as_video_model, check_tokens
@@ -65,6 +66,7 @@ model.safetensors
     config = _read_config(folder, kind, architecture)
     video = _read_input(folder, source, config, architecture.inputs[0])
     check_tokens(source, video)
+    check_config(folder, source, config, video)
     model = _load(folder, kind, config)
     _check_blocks(model, architecture, folder)
     return as_video_model(source, model, video), (video,)
@@ -108,12 +110,9 @@ def _download(name: str) -> Path:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path.parent} has no {path.name}; pass a folder that save_pretrained wrote") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({one_line(error)}); download or copy it again") from None
+    if not path.exists():
+        raise InputError(f"{path.parent} has no {path.name}; pass a folder that save_pretrained wrote")
+    content = read_json(path)
     if not isinstance(content, dict):
         raise InputError(f"{path} is not a JSON object; download or copy it again")
     return content
@@ -141,13 +140,16 @@ def _read_config(folder: Path, kind: Any, architecture: Architecture) -> Any:  #
 
 def _read_input(folder: Path, source: TransformersSource, config: Any, usual: ModelInput) -> ModelInput:  # noqa: ANN401
     """Return how the folder's model is fed."""
-    side = getattr(config, source.size)
-    height, width = side if isinstance(side, (list, tuple)) else (side, side)
-    frames = getattr(config, source.frames) if source.frames else usual.frames
+    frames, height, width = check_clip(
+        folder / CONFIG, getattr(config, source.frames) if source.frames else usual.frames, getattr(config, source.size)
+    )
     stride = max(1, round(usual.frames * usual.stride / frames))
     described = dataclasses.replace(usual, frames=frames, stride=stride, size=(height, width))
     if not any((folder / name).is_file() for name in PROCESSORS):
         return described
+    for name in PROCESSORS:
+        if (folder / name).is_file():
+            check_processor(folder / name)
     processor = getattr(load_library("transformers"), source.processor)
     black_and_white = np.zeros((2, 32, 32, 3), np.uint8)
     black_and_white[1] = 255

@@ -164,7 +164,7 @@ def lacks(folder, name):
     [
         (lambda f: lacks(f, "config.json"), r"has no config\.json; pass a folder that save_pretrained wrote"),
         (lambda f: lacks(f, "model.safetensors"), r"has no weights; put model\.safetensors or pytorch_model\.bin"),
-        (lambda f: (f / "config.json").write_text("{"), r"config\.json cannot be read \(.+\); download or copy it"),
+        (lambda f: (f / "config.json").write_text("{"), r"config\.json is (no|not) JSON: "),
         (lambda f: (f / "config.json").write_text("[]"), r"config\.json is not a JSON object"),
         (lambda f: rewrite(f, model_type="vivit"), r"of the type 'vivit'; timesformer_8x32 expects 'timesformer'"),
         (lambda f: rewrite(f, model_type=None), r"of the type None; timesformer_8x32 expects 'timesformer'"),
@@ -183,6 +183,23 @@ def lacks(folder, name):
         (
             lambda f: rewrite(f, num_frames=8),
             r"Of another shape: timesformer\.embeddings\.time_embeddings \(1, 4, 24\), expected \(1, 8, 24\)\.",
+        ),
+        (
+            lambda f: rewrite(f, hidden_size=49152),
+            r"describes a model of [\d,]{11,} numbers, and .* weights have [\d,]+ bytes",
+        ),
+        (lambda f: rewrite(f, intermediate_size=2**30), r"describes a model of [\d,]{11,} numbers"),
+        (lambda f: rewrite(f, num_hidden_layers=10**6), r"has num_hidden_layers 1,000,000; expected at most 1,000"),
+        (
+            lambda f: rewrite(f, num_frames=10**9),
+            r"clips of 1000000000 frames .*; expected whole numbers from 1 to 10,000",
+        ),
+        (lambda f: rewrite(f, num_frames=0), r"clips of 0 frames"),
+        (lambda f: rewrite(f, image_size=8192, patch_size=1), r"268,435,456 patches of 24 numbers; expected at most"),
+        (lambda f: rewrite(f, image_size=[64]), r"config\.json "),
+        (
+            lambda f: (f / "preprocessor_config.json").write_text('{"size": {"shortest_edge": 1000000}}'),
+            r"has shortest_edge 1,000,000; expected at most 10,000",
         ),
     ],
 )
