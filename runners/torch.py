@@ -21,6 +21,7 @@ from sdmetrics.probes.feeds import (
     order_name,
 )
 from sdmetrics.probes.inputs import ModelInput
+from sdmetrics.probes.layouts import lay_out
 from sdmetrics.probes.metadata import Layer
 from sdmetrics.probes.placement import place_batch, pool
 from sdmetrics.probes.torch_hooks import (
@@ -167,20 +168,20 @@ class TorchRunner:
         return {name: _array(tensor, "float32") for name, tensor in named_tensors(own).items()}
 
     def _prepare(self, feeds: Mapping[str, NDArray[Any]], item: ModelInput) -> Tensor:
-        """Return what one model input reads: frames in order, scaled, shifted and transposed; vectors unscaled."""
+        """Return what one model input reads: frames in order, scaled, shifted and laid out."""
         import torch
 
         device, dtype = device_and_dtype(self._module)
         frames = torch.from_numpy(feeds[item.source]).to(device)
         order = torch.from_numpy(feeds[order_name(item)]).to(device)
         clips = torch.arange(len(frames), device=device)[:, None]
-        values, axes = frames[clips, order], "NTHWC"
-        if item.source != "flow_vectors":
-            mean, std = (torch.tensor(value, device=device) for value in (item.mean, item.std))
-            values = (values / 255 - mean) / std
-        if "T" not in item.layout:
-            values, axes = values[:, 0], "NHWC"
-        return values.permute([axes.index(axis) for axis in item.layout]).contiguous().to(dtype)
+        values = frames[clips, order]
+        mean, std = (torch.tensor(value, device=device) for value in (item.mean, item.std))
+        if item.limit is not None:
+            values = values.clamp(-item.limit, item.limit) / item.limit
+        elif item.source != "flow_vectors":
+            values = (values.flip(-1) if item.colours == "bgr" else values) / 255
+        return lay_out((values - mean) / std, item.layout).contiguous().to(dtype)
 
     def _place(self, axes: Mapping[str, int]) -> tuple[dict[str, Layer], str, set[torch.dtype]]:
         """Return the layers with their axes, verified with two clips, the `answers_digest`, and the layers' types."""

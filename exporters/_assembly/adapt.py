@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, ValueInfoProto
 
 PREFIX = "sdmetrics/adapted/"
-CLIPS = "sdmetrics_clips"
+CLIPS = "clips"
 """The name of the number of clips, where the file has none."""
 
 FLOATS = ("FLOAT", "FLOAT16", "DOUBLE")
@@ -153,7 +153,7 @@ class _Front:
         float32 = self.onnx.TensorProto.FLOAT
         fed.CopyFrom(self.onnx.helper.make_tensor_value_info(item.name, float32 if whole else kind, dims))
 
-    def hold(self, item: HeldInput, shape: Shape | None, symbol: int | str, fed: str) -> HeldValue:
+    def hold(self, item: HeldInput, shape: Shape | None, symbol: str, fed: str) -> HeldValue:
         """Replace an input by a constant, repeated for every clip where it has an axis of clips."""
         value = next(each for each in self.graph.input if each.name == item.name)
         dtype = self._dtype(value)
@@ -196,7 +196,8 @@ class _Front:
             raise InputError(
                 f"model input {value.name!r} is of type {name}, which cannot be held still; export the model without it"
             )
-        return np.dtype(self.onnx.helper.tensor_dtype_to_np_dtype(kind))
+        dtype: np.dtype[Any] = self.onnx.helper.tensor_dtype_to_np_dtype(kind)
+        return dtype
 
 
 def _held_shape(item: HeldInput, shape: Shape | None, symbol: str) -> tuple[int | str, ...]:

@@ -66,7 +66,7 @@ class _Families:
 
     def layers(self) -> set[str]:
         """Return the tensors that are worth listing."""
-        found = set()
+        found: set[str] = set()
         for node in self.nodes:
             if node.op_type in RECURRENT:
                 found.update(self._unfolded(name) for name in node.output[:2] if name)

@@ -102,6 +102,6 @@ def lay_out(clips: Tensor, layout: str) -> Tensor:
         )
     kept = clips.reshape([sizes[letter] for letter in "NTHWC" if letter in letters])
     order = transposition(layout)
-    moved = kept.transpose(order) if isinstance(kept, np.ndarray) else kept.permute(order)
+    moved: Any = kept.transpose(order) if isinstance(kept, np.ndarray) else kept.permute(order)
     laid_out: Tensor = moved.reshape([prod(sizes[letter] for letter in axis) for axis in axes])
     return laid_out

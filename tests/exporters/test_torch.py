@@ -315,6 +315,6 @@ def test_a_hook_that_fails_leaves_no_hook():
 def test_the_metadata_is_json_that_anyone_can_read():
     model = onnx.load_from_string(exported("framewise"))
     data = json.loads(next(entry.value for entry in model.metadata_props if entry.key == "sdmetrics"))
-    assert data["schema"] == 1
+    assert data["schema"] == 2
     assert data["inputs"][0]["size"] == [32, 32]
     assert data["layers"][0]["fold"] == "batch-major"
