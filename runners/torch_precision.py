@@ -65,7 +65,7 @@ def _switches() -> list[tuple[object, str, object]]:
     from torch.backends import cuda, cudnn, mkldnn
 
     if hasattr(cudnn, "conv"):
-        holders = (cudnn.conv, cuda.matmul, mkldnn.conv, mkldnn.matmul)
-        return [(holder, "fp32_precision", "ieee") for holder in holders]
+        on_cpu = [getattr(mkldnn, kind) for kind in ("conv", "matmul") if hasattr(mkldnn, kind)]
+        return [(holder, "fp32_precision", "ieee") for holder in (cudnn.conv, cuda.matmul, *on_cpu)]
     # Before torch 2.9 there was one switch for all of cuDNN, and one for CUDA's matrix products.
     return [(cudnn, "allow_tf32", False), (cuda.matmul, "allow_tf32", False)]

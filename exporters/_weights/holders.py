@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sdmetrics._text import printable
@@ -64,7 +64,7 @@ Choose one: --holder model
 
     found = dict(_entries(content)) if isinstance(content, Mapping) else {}
     if holder is not None and holder not in found:
-        return _below_named(found or {"": content}, holder, source)
+        return _below_named([*found.items()] or [("", content)], holder, source)
     if isinstance(content, Mapping) and _tensors(content):
         found[""] = content
     most = max(map(_tensors, found.values()), default=0)
@@ -146,17 +146,17 @@ def _fitting(state: State, expected: State) -> int:
     return sum(name in given and given[name].shape == tensor.shape for name, tensor in expected.items())
 
 
-def _below_named(found: Mapping[str, object], holder: str, source: str) -> dict[str, Tensor]:
+def _below_named(found: Sequence[tuple[str, object]], holder: str, source: str) -> dict[str, Tensor]:
     """Return the weights whose names begin with the prefix `holder`."""
     from torch import Tensor
 
-    pools = [held for held in found.values() if isinstance(held, Mapping)]
+    pools = [held for _, held in found if isinstance(held, Mapping)]
     states = [{name: value for name, value in pool.items() if isinstance(value, Tensor)} for pool in pools]
     below = [inner for state in states if (inner := _below(state, f"{holder}."))]
     if len(below) == 1:
         return below[0]
     known = [
-        *filter(None, found),
+        *(name for name, _ in found if name),
         *dict.fromkeys(prefix[:-1] for state in states for name in state for prefix in _prefixes(name)[:1]),
     ]
     raise InputError(
