@@ -13,7 +13,7 @@ define let_torchvision_load
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-oldest lint types pytest check-demo ratios bench studies studies-quick picture clean
+.PHONY: help demo test test-all test-oldest lint types pytest check-demo ratios bench hostile studies studies-quick picture clean
 
 help: ## list targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -49,6 +49,9 @@ ratios: .venv/for-developers ## quick form of the benchmarks; fails if a ratio m
 bench: .venv/for-developers ## the benchmarks; writes the tables of docs/coverage.md and docs/speed.md
 	$(BIN)/python -m benchmarks.coverage --write docs/coverage.md
 	$(BIN)/python -m benchmarks.ratios --write docs/speed.md
+
+hostile: .venv/for-developers ## thousands of mutated inputs, each in a process of its own; writes the table of SECURITY.md
+	$(BIN)/python -m benchmarks.hostile --write SECURITY.md
 
 studies: .venv/for-developers ## repeat the paper's findings on generated clips (hours); writes benchmarks/studies/RESULTS.md
 	$(BIN)/python -m benchmarks.studies
