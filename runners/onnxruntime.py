@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sdmetrics._reading import read_bytes
 from sdmetrics.errors import InputError, require
-from sdmetrics.probes.feeds import check_feeds, check_masks, clips_in
+from sdmetrics.probes.feeds import check_feeds, check_masks, clips_in, unfold_frames
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.onnx_file import LIMIT
 from sdmetrics.probes.probe_file import read_probe
@@ -157,7 +157,10 @@ class OnnxRunner:
         masks: Mapping[str, NDArray[Any]] | None = None,
         outputs: Sequence[str] | None = None,
     ) -> dict[str, NDArray[Any]]:
-        """Return outputs of the probe by name: `units/<layer>` or the model's own, which are the default."""
+        """Return outputs of the probe by name: `units/<layer>` or the model's own, which are the default.
+
+        Where the model's batch holds the frames of all clips, outputs of every frame are `(clips, frames, …)`.
+        """
         known = [*self.metadata.outputs, *(f"units/{layer}" for layer in self.layers)]
         outputs = list(self.metadata.outputs if outputs is None else outputs)
         for name in outputs:
@@ -171,8 +174,9 @@ class OnnxRunner:
             fed |= {f"mask/{layer}": mask for layer, mask in check_masks(masks, units).items()}
         try:
             if self._batch is None:
-                return self._run(fed, outputs)
-            return in_batches(lambda part: self._run(part, outputs), fed, self._batch)
+                return unfold_frames(self._run(fed, outputs), self.inputs, clips_in(feeds))
+            batch = self._batch
+            return in_batches(lambda part: unfold_frames(self._run(part, outputs), self.inputs, batch), fed, batch)
         except InputError:
             raise
         except Exception as error:

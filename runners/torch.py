@@ -19,6 +19,7 @@ from sdmetrics.probes.feeds import (
     example_feeds,
     one_by_one,
     order_name,
+    unfold_frames,
 )
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.layouts import lay_out
@@ -130,8 +131,8 @@ class TorchRunner:
     def run(
         self, feeds: Mapping[str, NDArray[Any]], masks: Mapping[str, NDArray[Any]] | None = None
     ) -> dict[str, NDArray[Any]]:
-        """Return the module's own outputs by name."""
-        return self._run(feeds, masks)[1]
+        """Return the module's own outputs by name; as `OnnxRunner.run` does."""
+        return unfold_frames(self._run(feeds, masks)[1], self.inputs, clips_in(feeds))
 
     def _run(
         self, feeds: Mapping[str, NDArray[Any]], masks: Mapping[str, NDArray[Any]] | None

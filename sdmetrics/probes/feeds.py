@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError
 from sdmetrics.probes.inputs import SOURCES, ModelInput
-from sdmetrics.probes.layouts import lay_out
+from sdmetrics.probes.layouts import axes_of, lay_out
 
 Arrays = Mapping[str, NDArray[Any]]
 """Arrays by name."""
@@ -39,6 +39,8 @@ def order_name(model_input: ModelInput) -> str:
 
 def check_sources(inputs: Sequence[ModelInput]) -> None:
     """Raise an `InputError` unless there are inputs, all of one size, and a clip of them is not too large."""
+    if not isinstance(inputs, Sequence) or not all(isinstance(item, ModelInput) for item in inputs):
+        raise InputError(f"inputs is {inputs!r:.60}, which is not a list of ModelInput; pass [ModelInput('video', …)]")
     if not inputs:
         raise InputError("inputs is empty; pass at least one ModelInput")
     check_amount(inputs, 1)
@@ -214,6 +216,28 @@ def check_feeds(feeds: Mapping[str, NDArray[Any]], inputs: Sequence[ModelInput])
 def clips_in(feeds: Mapping[str, NDArray[Any]]) -> int:
     """Return the number of clips, or views, in `feeds`."""
     return len(next(iter(feeds.values())))
+
+
+def unfold_frames(outputs: Arrays, inputs: Sequence[ModelInput], clips: int) -> dict[str, NDArray[Any]]:
+    """Return a model's outputs; where its batch holds the frames of all clips, with frames in an axis of their own.
+
+    Examples
+    --------
+    >>> frames = ModelInput("frames", frames=3, layout="NT,C,H,W")
+    >>> unfold_frames({"logits": np.zeros((6, 5))}, [frames], clips=2)["logits"].shape
+    (2, 3, 5)
+    """
+    folded = [(item.frames, axis) for item in inputs for axis in axes_of(item.layout) if {"N", "T"} <= set(axis)]
+    frames, axis = folded[0] if folded else (1, "N")
+
+    def unfolded(values: NDArray[Any]) -> NDArray[Any]:
+        if frames == 1 or values.ndim < 2 or len(values) != clips * frames:
+            return values
+        if axis.index("N") < axis.index("T"):
+            return values.reshape(clips, frames, *values.shape[1:])
+        return values.reshape(frames, clips, *values.shape[1:]).swapaxes(0, 1)
+
+    return {name: unfolded(values) for name, values in outputs.items()}
 
 
 def check_masks(masks: Mapping[str, NDArray[Any]], units: Mapping[str, int]) -> dict[str, NDArray[np.float32]]:

@@ -88,10 +88,14 @@ def test_frames_in_the_batch_are_averaged_over_each_clip(tmp_path, name):
 
 def test_images_can_be_fed_the_frames_of_a_clip(tmp_path):
     assert runner_of("images", tmp_path).inputs[0].frames == 1
-    runner = runner_of("images", tmp_path, layout="NT,C,H,W", frames=6)
+    runner = runner_of("images", tmp_path, ("act", "scores"), layout="NT,C,H,W", frames=6)
     feeds = random_feeds(runner.inputs, 2)
     turned = {**feeds, "video/order": feeds["video/order"][:, ::-1].copy()}
     np.testing.assert_allclose(runner(feeds)["act"], runner(turned)["act"], rtol=1e-5)
+    logits, backward = runner.run(feeds)["logits"], runner.run(turned)["logits"]
+    assert logits.shape == (2, 6, 5)
+    np.testing.assert_allclose(logits, backward[:, ::-1], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(logits.mean(1), runner(feeds)["scores"], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("name", "rtol"), [("uint8", 1e-5), ("int64", 1e-5), ("float16", 5e-3), ("double", 1e-5)])
