@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sdmetrics.errors import InputError, one_line, require
+from sdmetrics.errors import InputError, note, one_line, require
 from sdmetrics.exporters._graph.describe_inputs import describe_inputs
 from sdmetrics.exporters._tensorflow.functions import concrete_function, input_specs
 from sdmetrics.exporters._tensorflow.keras_layers import check_backend
 from sdmetrics.probes.inputs import ModelInput
+from sdmetrics.probes.quiet import logs_shown, quiet, silent_stderr
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
 KERAS_FILES = (".keras", ".h5", ".hdf5")
+LOGGERS = ("absl", "keras", "tensorflow")
+A_PROGRAM = "a SavedModel is a program that can read and write files as it runs; export only those of people you trust"
 LOST = re.compile(r"Could not locate \w+ '[^']+'")
 """The part of Keras's message that names a class which a file needs."""
 
@@ -53,7 +54,7 @@ def export_saved(saved: Path, path: Path, layers: Sequence[str], **given: Any) -
 def open_saved(path: Path) -> keras.Model | tf.Module:
     """Open a Keras file (`.keras`, `.h5`) or the folder of a SavedModel, for `sdmetrics.exporters.tensorflow.export`.
 
-    Keras's safe mode is on, so code inside a file is not run.
+    Keras's safe mode is on, so code inside a file is not run. For a SavedModel a `Note` says that it is a program.
 
     Raises
     ------
@@ -69,13 +70,20 @@ def open_saved(path: Path) -> keras.Model | tf.Module:
     path = Path(path)
     if not (path.is_file() and path.suffix in KERAS_FILES) and not (path / "saved_model.pb").is_file():
         raise InputError(f"{path} is neither a Keras file ({', '.join(KERAS_FILES)}) nor the folder of a SavedModel")
-    with _silent_start():
+    if path.is_dir():
+        note(f"{path}: {A_PROGRAM}")
+    if not logs_shown():
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # TensorFlow prints some lines when it starts and when it loads, which no setting stops.
+    with silent_stderr():
         tf, keras = require("tensorflow", extra="tensorflow"), require("keras", extra="tensorflow")
     try:
         if path.is_dir():
-            return tf.saved_model.load(str(path))
+            with quiet(*LOGGERS), silent_stderr():
+                return tf.saved_model.load(str(path))
         check_backend()
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        with quiet(*LOGGERS), silent_stderr():
+            return keras.saving.load_model(path, compile=False, safe_mode=True)
     except InputError:
         raise
     except Exception as error:
@@ -111,21 +119,3 @@ def saved_inputs(model: keras.Model | tf.Module, **given: Any) -> tuple[ModelInp
             "the inputs to sdmetrics.exporters.tensorflow.export"
         )
     return describe_inputs({name: tuple(size or "?" for size in shape) for name, shape in shapes.items()}, **given)
-
-
-@contextmanager
-def _silent_start() -> Iterator[None]:
-    """Keep the messages that TensorFlow prints when it starts, which no setting stops, from standard error."""
-    if "tensorflow" in sys.modules:
-        yield
-        return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)

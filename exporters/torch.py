@@ -172,7 +172,7 @@ def _to_onnx(module: nn.Module, layers: Modules, arrays: Arrays, outputs: Sequen
     gates = tuple(torch.ones((), device=device, dtype=dtype) for _ in layers)
     batch = torch.export.Dim("batch")
     try:
-        with quiet("torch.onnx"):
+        with quiet("torch"):
             program = torch.onnx.export(
                 Gated().eval(),
                 (fed, gates),

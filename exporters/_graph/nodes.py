@@ -43,7 +43,7 @@ def element_types(model: ModelProto) -> dict[str, int]:
 
 
 def computed_tensors(model: ModelProto) -> list[str]:
-    """Return the names of all tensors that nodes compute, without sequences and other values that are no tensors."""
+    """Return the names of all tensors that nodes compute, without sequences and other values that are not tensors."""
     others = {value.name for value in _values(model) if value.type.WhichOneof("value") not in (None, "tensor_type")}
     return [name for node in model.graph.node for name in node.output if name and name not in others]
 

@@ -18,7 +18,7 @@ from sdmetrics.errors import InputError, one_line, require
 from sdmetrics.exporters._assembly.finish import LAYER
 from sdmetrics.exporters._tensorflow.tf2onnx_fixes import DOMAIN, finish, mark_text
 from sdmetrics.probes.feeds import Arrays
-from sdmetrics.probes.quiet import quiet
+from sdmetrics.probes.quiet import quiet, silent_stderr
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -100,7 +100,7 @@ def to_onnx(model: TraceableModel, example: Arrays) -> ModelProto:
     with _inlined():
         concrete = traced.get_concrete_function(*signature)
     try:
-        with quiet("tf2onnx", "tensorflow"):
+        with quiet("tf2onnx", "tensorflow", "absl"), silent_stderr():
             converted: ModelProto
             converted, _ = tf2onnx.convert.from_function(
                 traced,

@@ -30,10 +30,16 @@ join_lines(app)
 @app.callback(invoke_without_command=True)
 def version(
     show: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", help="Show what libraries log and warn about; stands before the command."),
+    ] = False,
 ) -> None:
-    """Print the version if --version is passed."""
+    """Apply the options that stand before a command."""
     from sdmetrics._version import __version__
+    from sdmetrics.probes.quiet import show_logs
 
+    show_logs(verbose)
     if show:
         console.print(__version__)
         raise typer.Exit

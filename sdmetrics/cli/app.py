@@ -16,6 +16,7 @@ from rich.text import Text
 from sdmetrics._text import printable
 from sdmetrics.cli.terminal import Terminal
 from sdmetrics.errors import Note
+from sdmetrics.probes.quiet import logs_shown
 
 app = typer.Typer(
     help="Does a video model look at motion, or only at single frames?\n\n"
@@ -31,7 +32,7 @@ console = Terminal()
 
 @contextmanager
 def notes_printed() -> Iterator[None]:
-    """Print every `Note` as one line; leave other warnings as they are."""
+    """Print every `Note` as one line; show other warnings, those of libraries, only with --verbose."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", Note)
         usual = warnings.showwarning
@@ -46,7 +47,7 @@ def notes_printed() -> Iterator[None]:
         ) -> None:
             if issubclass(category, Note):
                 console.print(f"note: {message}", style="yellow", soft_wrap=True)
-            else:
+            elif logs_shown():
                 usual(message, category, filename, lineno, file, line)
 
         warnings.showwarning = show

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 _shown = False
 
@@ -25,7 +26,7 @@ def logs_shown() -> bool:
 
 @contextmanager
 def quiet(*loggers: str) -> Iterator[None]:
-    """While the block runs, drop all warnings and the messages of the named loggers.
+    """While the block runs, drop all warnings, what Python code prints, and what the named loggers and theirs log.
 
     The root logger gets a handler that does nothing, so that no library sets up one that prints.
     """
@@ -33,19 +34,26 @@ def quiet(*loggers: str) -> Iterator[None]:
         yield
         return
     root, silent = logging.getLogger(), logging.NullHandler()
-    named = [logging.getLogger(name) for name in loggers]
-    levels = [logger.level for logger in named]
+    named = [*map(logging.getLogger, loggers), *_below(loggers)]
+    states = [logger.disabled for logger in named]
     root.addHandler(silent)
     for logger in named:
-        logger.setLevel(logging.CRITICAL)
+        logger.disabled = True
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        for logger, level in zip(named, levels, strict=True):
-            logger.setLevel(level)
+        for logger, state in zip(named, states, strict=True):
+            logger.disabled = state
         root.removeHandler(silent)
+
+
+def _below(names: Sequence[str]) -> list[logging.Logger]:
+    """Return the loggers whose names begin with one of these and a dot; they have levels and handlers of their own."""
+    known = dict(logging.root.manager.loggerDict)
+    below = tuple(f"{name}." for name in names)
+    return [logger for name, logger in known.items() if isinstance(logger, logging.Logger) and name.startswith(below)]
 
 
 @contextmanager

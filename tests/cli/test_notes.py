@@ -8,6 +8,7 @@ import pytest
 
 from sdmetrics.cli.app import notes_printed
 from sdmetrics.errors import Note, note
+from sdmetrics.probes.quiet import show_logs
 
 
 def test_a_note_is_one_line_whatever_it_quotes(capsys: pytest.CaptureFixture[str]):
@@ -17,10 +18,15 @@ def test_a_note_is_one_line_whatever_it_quotes(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out == "note: [red]a\\x1b[2J\\nb[/red] is doubled\n" * 2
 
 
-def test_other_warnings_stay_what_they_are():
+@pytest.mark.parametrize("verbose", [False, True])
+def test_warnings_of_libraries_are_shown_on_request(verbose: bool):
     with warnings.catch_warnings(record=True, action="always") as shown, notes_printed():
-        warnings.warn("deprecated", DeprecationWarning, stacklevel=1)
-    assert [warning.category for warning in shown] == [DeprecationWarning]
+        try:
+            show_logs(verbose)
+            warnings.warn("deprecated", DeprecationWarning, stacklevel=1)
+        finally:
+            show_logs(False)
+    assert [warning.category for warning in shown] == [DeprecationWarning] * verbose
 
 
 def test_in_python_a_note_is_a_warning():

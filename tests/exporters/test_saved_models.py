@@ -16,6 +16,8 @@ pytestmark = [
     pytest.mark.all,
     # Keras's own, while it saves.
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
+    # It says that a SavedModel is a program, for each.
+    pytest.mark.filterwarnings("ignore::sdmetrics.errors.Note"),
     pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file:UserWarning"),
 ]
 
@@ -202,3 +204,6 @@ def test_the_command_exports_a_saved_model_and_is_quiet(tmp_path, saved):
     assert code == 2
     assert errors.startswith("error: layers are []; name at least one layer, each once. The names: embed, tokens")
     assert errors.count("\n") == 1
+    code, shown, errors = command("export", saved / "plain", "-o", out, "-l", "act")
+    assert (code, errors) == (0, "")
+    assert "a SavedModel is a program that can read and write files as it runs" in shown
