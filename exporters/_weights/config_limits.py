@@ -93,7 +93,7 @@ def check_clip(where: Path, frames: object, side: object) -> tuple[int, int, int
 
 
 def check_processor(path: Path) -> None:
-    """Raise an `InputError` where a preprocessor would make pictures of an unusual size."""
+    """Raise an `InputError` where a preprocessor would make images of an unusual size."""
     content = read_json(path)
     for name, value in _numbers(content) if isinstance(content, dict) else ():
         if value > LARGEST:

@@ -32,7 +32,9 @@ def check_layer_names(layers: Iterable[str], known: Sequence[str], owner: str, k
     """
     if isinstance(layers, str):
         raise InputError(f"layers is {layers!r}; expected a list of {kind} names. {suggest(layers, known)}")
-    names = list(layers)
+    names = list(layers) if isinstance(layers, Iterable) else [layers]
+    if strange := [name for name in names if not isinstance(name, str)]:
+        raise InputError(f"layers has {strange[0]!r:.60}; expected a list of {kind} names. {suggest('', known)}")
     for name in names:
         if name not in known:
             raise InputError(f"{owner} has no {kind} {name!r}. {suggest(name, known)}")

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from sdmetrics.errors import InputError
+from sdmetrics.metrics._arguments import whole
 from sdmetrics.probes.torch_hooks import device_and_dtype, layer_names, with_first_tensor
 from sdmetrics.torch.training.isolation import extra_forward
 from sdmetrics.torch.training.moments import pooled
 from sdmetrics.torch.training.processes import all_gather, rank
-from sdmetrics.torch.training.shuffled_call import Call, Layout, parse_call
+from sdmetrics.torch.training.shuffled_call import Call, Layout, check_layout, parse_call
 from sdmetrics.torch.training.static_dropout import Per, StaticDropout
 from sdmetrics.torch.training.wrappers import unwrap
 
@@ -233,7 +234,11 @@ def attach(
     >>> attached.remove()
     """
     bare = _unwrap(model)
+    if not isinstance(layer, str):
+        raise InputError(f"layer is {layer!r:.60}; expected: the name of one module, e.g. '3' or 'head.0'")
     layer_names(bare, [layer])
+    seed = whole("seed", seed, least=0)
+    check_layout(layout)
     module = bare.get_submodule(layer)
     hooks = module._forward_pre_hooks.values() if isinstance(module, StaticDropout) else ()
     if hasattr(module, NAME) or any(isinstance(getattr(hook, "__self__", None), Attachment) for hook in hooks):

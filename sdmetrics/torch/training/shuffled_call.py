@@ -111,6 +111,13 @@ def parse_call(args: tuple[Any, ...], kwargs: Mapping[str, Any], layout: Layout 
     return Call(args, kwargs, times, clips.pop())
 
 
+def check_layout(layout: Layout | Sequence[Layout]) -> None:
+    """Raise an `InputError` unless the argument may be the axes of inputs; `parse_call` reads them."""
+    listed = [layout] if isinstance(layout, str | ModelInput) else layout
+    if not isinstance(listed, Sequence) or not all(isinstance(one, str | ModelInput) for one in listed):
+        raise InputError(f"layout is {layout!r:.60}; expected: axes, e.g. 'NCTHW', or a list with those of each input")
+
+
 def _letters(layout: Layout) -> str:
     """Return the axes of a layout."""
     axes = layout.layout if isinstance(layout, ModelInput) else layout

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
 from sdmetrics.errors import InputError
+from sdmetrics.metrics._arguments import whole
 
 
 class ShuffledFrames(Dataset[Any]):
@@ -65,10 +66,11 @@ class ShuffledFrames(Dataset[Any]):
             )
         if isinstance(axis, str) and axis.count("T") != 1:
             raise InputError(f"axis is {axis!r}, which has no unique T; write all axes with one T, as in 'CTHW'")
-        if seed < 0:
-            raise InputError(f"seed is {seed}; expected at least 0")
-        if isinstance(keys, str) or not keys:
-            raise InputError(f"keys is {keys!r}; expected: a list of names, e.g. ['video']")
+        if not isinstance(axis, str) and (not hasattr(axis, "__index__") or isinstance(axis, bool)):
+            raise InputError(f"axis is {axis!r:.60}; expected: a number, or all axes with one T, as in 'CTHW'")
+        seed = whole("seed", seed, least=0)
+        if isinstance(keys, str) or not isinstance(keys, Sequence) or not keys:
+            raise InputError(f"keys is {keys!r:.60}; expected: a list of names, e.g. ['video']")
         self.dataset = dataset
         self.axis = axis
         self.keys = tuple(keys)
@@ -79,9 +81,7 @@ class ShuffledFrames(Dataset[Any]):
 
     def set_epoch(self, epoch: int) -> None:
         """Draw new orders. Call this before every training epoch, with its number."""
-        if epoch < 0:
-            raise InputError(f"epoch is {epoch}; expected at least 0")
-        self._epoch.fill_(epoch)
+        self._epoch.fill_(whole("epoch", epoch, least=0))
 
     def __len__(self) -> int:
         return len(self.dataset)  # type: ignore[arg-type]  # torch's Dataset declares no length

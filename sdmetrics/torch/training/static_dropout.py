@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any, Literal, get_args
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sdmetrics.errors import InputError
+from sdmetrics.metrics._arguments import between, one_of, whole
 from sdmetrics.metrics.removal_mask import half_up
 from sdmetrics.probes.torch_hooks import check_module
 from sdmetrics.torch.training.moments import empty_moments, merge, merge_processes, pair_moments, pearson
@@ -135,6 +137,7 @@ class StaticDropout(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the features with channels dropped; in evaluation, return them unchanged."""
+        _check_tensor("features", features)
         if features.ndim < 2 or features.shape[1] != self.units:
             raise InputError(
                 f"features have shape {tuple(features.shape)}; expected: (N, {self.units}) or "
@@ -193,6 +196,8 @@ class StaticDropout(nn.Module):
 
         They must not change between a forward and its backward, as activation checkpointing repeats the draw.
         """
+        _check_tensor("z1", z1)
+        _check_tensor("z2", z2)
         if z1.shape[:2] != z2.shape[:2] or z1.ndim < 2 or z1.shape[1] != self.units:
             raise InputError(
                 f"z1 has shape {tuple(z1.shape)}, z2 {tuple(z2.shape)}; expected: (N, {self.units}) or "
@@ -290,15 +295,19 @@ def finetune(model: nn.Module, on: bool = True) -> None:
         dropout.active = not on
 
 
+def _check_tensor(name: str, value: object) -> None:
+    """Check that features are a tensor of floats."""
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        what = f"a tensor of {value.dtype}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+        raise InputError(f"{name} is {what}; expected: a tensor of floating-point numbers")
+
+
 def _check(units: int, rate: float, every: int, batches: int, per: Any, temperature: float) -> None:  # noqa: ANN401
     """Check the arguments of StaticDropout."""
-    if units < 1:
-        raise InputError(f"units is {units}; expected at least 1. Pass the number of channels of the features")
-    if not 0 <= rate <= 1:
-        raise InputError(f"rate is {rate}; expected: 0 to 1. To drop 30 % of the channels pass 0.3")
-    if not 1 <= batches <= every:
+    whole("units", units, least=1)
+    between("rate", rate, 0, 1, "To drop 30 % of the channels pass 0.3")
+    if not 1 <= whole("batches", batches, least=0) <= whole("every", every, least=0):
         raise InputError(f"batches is {batches} and every is {every}; expected at least 1 batch and as many steps")
-    if per not in get_args(Per):
-        raise InputError(f"per is {per!r}; allowed: {', '.join(get_args(Per))}")
-    if not temperature > 0:
+    one_of("per", per, get_args(Per))
+    if not between("temperature", temperature, 0, math.inf, "Eq. 4 has 1"):
         raise InputError(f"temperature is {temperature}; expected: above 0. Eq. 4 has 1")

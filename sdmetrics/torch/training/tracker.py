@@ -11,11 +11,13 @@ from torch import nn
 from sdmetrics.analysis.facts import differences
 from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.analysis.results import Results
-from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.clip import Clip, listed_clips
 from sdmetrics.clips.styles.built_in import Style
 from sdmetrics.comparison.compare import layer_values
 from sdmetrics.errors import InputError
+from sdmetrics.metrics._arguments import whole
 from sdmetrics.metrics.classes import FACTORS
+from sdmetrics.probes.feeds import check_sources
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.torch_hooks import device_and_dtype
 from sdmetrics.runners.torch import TorchRunner
@@ -103,16 +105,18 @@ class BiasTracker:
         out: str | Path | None = None,
         cache: int = 2 << 30,
     ) -> None:
-        if every < 1:
-            raise InputError(f"every is {every}; expected at least 1")
+        whole("every", every, least=1)
+        whole("seed", seed, least=0)
+        whole("batch", batch, least=1)
         self.module = unwrap(model)
         check_on_one_device(self.module)
         self.every = every
         self.count = 0
+        check_sources(inputs)
         self._inputs, self._layers = tuple(inputs), layers
         with preserving_state(self.module, seed):
             self._runner()
-        self._clips, styles = cached_clips(list(clips), styles, self._inputs, cache)
+        self._clips, styles = cached_clips(listed_clips(clips), styles, self._inputs, cache)
         self._seed = seed
         self._arguments: dict[str, Any] = {
             "seed": seed, "batch": batch, "estimator": estimator, "threshold": threshold, "styles": styles,
