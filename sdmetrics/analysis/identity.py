@@ -25,8 +25,9 @@ Document = dict[str, Any]
 SETTINGS = "settings.json"
 """The file of the identity, beside the shards."""
 
-METHOD = 1
-"""Version of how pairs are drawn, frames sampled and shuffled, and flow jittered; raised when that changes a number."""
+METHOD = 2
+"""Version of how pairs are drawn, frames sampled and shuffled, flow jittered and dead units told; raised when that
+changes a number."""
 
 
 @dataclass(frozen=True)
