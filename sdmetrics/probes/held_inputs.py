@@ -78,9 +78,7 @@ class HeldInput:
             )
         if cast is None or not exact:
             what = f"at {self.value}" if given.ndim == 0 else f"at an array of {given.dtype}"
-            raise InputError(
-                f"input {self.name!r} is held {what}, which {dtype} cannot hold; pass other values"
-            )
+            raise InputError(f"input {self.name!r} is held {what}, which {dtype} cannot hold; pass other values")
         return np.broadcast_to(cast.reshape(size) if cast.ndim else cast, size).copy()
 
     def described(self, dtype: np.dtype[Any], shape: tuple[int | str, ...]) -> HeldValue:

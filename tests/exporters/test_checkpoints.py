@@ -232,7 +232,9 @@ def test_every_mismatch_is_named_and_nothing_is_loaded(data: st.DataObject) -> N
     names = st.sampled_from([name for name in state if not name.endswith("num_batches_tracked")])
     changed = data.draw(st.lists(names, unique=True, max_size=3), label="of another shape")
     missing = data.draw(st.lists(names, unique=True, max_size=3), label="missing")
-    added = data.draw(st.lists(st.sampled_from(["0.extra.weight", "1.head", "4.scale"]), unique=True), label="unexpected")
+    added = data.draw(
+        st.lists(st.sampled_from(["0.extra.weight", "1.head", "4.scale"]), unique=True), label="unexpected"
+    )
     state |= {name: torch.zeros(1, 2, 3) for name in (*changed, *added)}
     for name in missing:
         del state[name]

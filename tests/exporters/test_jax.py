@@ -254,7 +254,10 @@ def test_of_several_returned_arrays_the_first_is_the_layer(export, flax, tmp_pat
 
 def test_a_layer_whose_channels_are_uncertain_asks_for_their_axis(export, flax, tmp_path):
     model = tiny(flax, lambda _, x: x, lambda x: x.reshape(x.shape[0], -1)[:, :8].reshape(-1, 2, 4))
-    with pytest.raises(InputError, match=r"which axis of layer 'part' .* specify it, e\.g\. --layer 'part axis=\d', in Python layers=\{'part': \d\}"):
+    with pytest.raises(
+        InputError,
+        match=r"axis of layer 'part' .* specify it, e\.g\. --layer 'part axis=\d', in Python layers=\{'part': \d\}",
+    ):
         export(model, [SMALL], ["part"], tmp_path / "m.onnx")
     (layer,) = read_metadata(export(model, [SMALL], {"part": -1}, tmp_path / "m.onnx")).layers
     assert (layer.channel_axis, layer.units) == (2, 4)

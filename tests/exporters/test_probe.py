@@ -197,9 +197,7 @@ def test_an_older_opset_is_converted_to_the_same_numbers(tmp_path):
 def test_an_older_opset_that_cannot_be_converted_is_an_error(tmp_path):
     nodes = [("Upsample", ["x", "s"], ["y"], {"mode": "linear"})]
     path = graph_model(tmp_path, nodes, ["y"], [("s", np.ones(5, np.float32))], opset=8)
-    with pytest.raises(
-        InputError, match=r"uses ONNX opset 8, which cannot be converted to 11 \(.*\)"
-    ):
+    with pytest.raises(InputError, match=r"uses ONNX opset 8, which cannot be converted to 11 \(.*\)"):
         build_probe(path, tmp_path / "p.onnx", layers={"y": 1})
 
 

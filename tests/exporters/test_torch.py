@@ -288,7 +288,10 @@ def test_modules_that_cannot_be_exported(tmp_path, after, layers, message):
 
 def test_a_layer_whose_channels_are_uncertain_asks_for_their_axis(tmp_path):
     model = Tiny(Two(lambda x: x.flatten(1)[:, :8].reshape(-1, 2, 4)))
-    with pytest.raises(InputError, match=r"which axis of layer 'after' .* specify it, e\.g\. --layer 'after axis=\d', in Python layers=\{'after': \d\}"):
+    with pytest.raises(
+        InputError,
+        match=r"axis of layer 'after' .* specify it, e\.g\. --layer 'after axis=\d', in Python layers=\{'after': \d\}",
+    ):
         export(model, [SMALL], ["after"], tmp_path / "m.onnx")
     path = export(model, [SMALL], {"after": -1}, tmp_path / "m.onnx")
     (layer,) = read_metadata(path).layers
