@@ -12,6 +12,7 @@ from sdmetrics.demo import demo_model
 from sdmetrics.errors import MissingExtra
 from sdmetrics.loading.run_source import RunSource
 from tests.helpers.fakes import NumpyRunner, colours, noise_clip
+from tests.helpers.videos import write_video
 
 CPU = {"provider": "cpu", "threads": 1}
 
@@ -41,9 +42,12 @@ def test_analyze_from_python_leaves_what_ablate_needs(tmp_path, model, command):
 
 def test_all_that_was_requested_of_the_clips_is_recorded(tmp_path, model):
     runner = sd.open_model(model, **CPU)
-    clips = sd.open_clips("world:8:2", runner, stride=2)
-    sd.analyze(runner, clips, out=tmp_path, batch=48, progress=False)
-    assert RunSource.load(tmp_path).request == ClipRequest("world:8:2", stride=2)
+    (tmp_path / "videos").mkdir()
+    for number in range(2):
+        write_video(tmp_path / "videos" / f"{number}.mp4", 20 + number)
+    clips = sd.open_clips(tmp_path / "videos", runner, stride=2)
+    sd.analyze(runner, clips, out=tmp_path / "run", progress=False)
+    assert RunSource.load(tmp_path / "run").request == ClipRequest(str(tmp_path / "videos"), stride=2)
 
 
 def test_runners_and_clips_without_files_leave_a_report_and_a_source_that_says_so(tmp_path):
