@@ -48,7 +48,9 @@ def module_outputs(graph: GraphProto) -> dict[str, str]:
 
 def _scopes(node: NodeProto) -> frozenset[str]:
     """Return the paths of the modules that a node was traced in."""
-    text = next((entry.value for entry in node.metadata_props if entry.key == SCOPES), "[]")
+    text = next((entry.value for entry in node.metadata_props if entry.key == SCOPES), "")
+    if not text:
+        return frozenset()
     try:
         path = ast.literal_eval(text[:LONGEST])
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):

@@ -14,7 +14,7 @@ from sdmetrics.probes.graph_walk import stored_tensors, with_inner
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto
 
-NODES = 100_000
+NODES = 50_000
 """Nodes with those of sub-graphs, functions written out. The largest models of the catalogue have some thousands."""
 
 AXES = 64

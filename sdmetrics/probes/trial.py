@@ -31,7 +31,7 @@ places of all frames takes the most: 25 bytes for each."""
 SHARE = 0.75
 """Part of the machine's memory that no trial exceeds."""
 
-SECONDS, SECONDS_PER_BYTE = 30.0, 2e-6
+SECONDS, SECONDS_PER_BYTE = 20.0, 2e-6
 """Time that a run may take: a fixed part, and a part for every byte of weights and inputs."""
 
 FLOAT_TYPES = {"tensor(float16)": np.float16, "tensor(double)": np.float64}

@@ -14,7 +14,7 @@ from tests.helpers.hostile_models import BASE, CONV, constant, doubled, node, sa
 def test_functions_are_counted_as_if_they_were_written_out(tmp_path):
     assert [layer.name for layer in list_layers(doubled(tmp_path, 3))] == ["c"]
     for times, count in ((17, "131,073"), (60, "1,152,921,504,606,846,977")):
-        with pytest.raises(InputError, match=rf"has {count}.* nodes with its functions written out; at most 100,000"):
+        with pytest.raises(InputError, match=rf"has {count}.* nodes with its functions written out; at most 50,000"):
             read_model_file(doubled(tmp_path, times))
 
 
