@@ -11,6 +11,7 @@ kind must not occur, and each is printed. The exit code is then 1.
 from __future__ import annotations
 
 import argparse
+import importlib
 import multiprocessing
 import os
 import sys
@@ -27,14 +28,25 @@ from benchmarks.hostile.material import write_all
 from benchmarks.hostile.sandbox import ERROR, MEMORY, OTHER, SECONDS, SUCCESS, Outcome, tried
 from benchmarks.readme import add_write_option, write_between
 
+LIBRARIES = (
+    "altair",
+    "av",
+    "cv2",
+    "jinja2",
+    "numba",
+    "onnxruntime",
+    "safetensors.torch",
+    "sdmetrics.cli",
+    "sdmetrics.loading.open",
+    "sdmetrics.metrics._kernels",
+    "torch",
+)
+
 
 def load_libraries() -> None:
     """Import once what every case needs; no library starts a thread by it, so a child process may use all of them."""
-    import onnxruntime  # noqa: F401
-    import torch  # noqa: F401
-
-    import sdmetrics.cli
-    import sdmetrics.loading.open  # noqa: F401
+    for name in LIBRARIES:
+        importlib.import_module(name)
 
 
 def one(kind: Kind, number: int, seed: int, material: Path) -> Outcome:

@@ -97,7 +97,16 @@ def masks(material: Path, folder: Path, rng: Generator) -> Case:
     spoil_file(found[int(rng.integers(len(found)))], rng)
     if rng.random() < 0.2:
         found[0].unlink(missing_ok=True)
-    return call("centre-bias", folder / "davis")
+    return partial(read_masks, folder / "davis")
+
+
+def read_masks(path: Path) -> None:
+    """Read every annotated frame of a data set with its mask."""
+    from sdmetrics.clips import open_clips
+
+    for clip in open_clips(path, frames=1, stride=1, size=(32, 32), clips_per_video=None):
+        assert clip.frames is not None
+        assert clip.masks is not None
 
 
 def lists(material: Path, folder: Path, rng: Generator) -> Case:
@@ -107,7 +116,7 @@ def lists(material: Path, folder: Path, rng: Generator) -> Case:
         path.write_bytes(mutations.spoiled_json(json.loads(path.read_text(encoding="utf-8")), rng))
     else:
         path.write_bytes(mutations.spoiled_text(path.read_text(encoding="utf-8"), rng))
-    return call("centre-bias", path) if path.name in ("vis.json", "moca.csv") else sample(path, folder)
+    return partial(read_masks, path) if path.name in ("vis.json", "moca.csv") else sample(path, folder)
 
 
 def labels(material: Path, folder: Path, rng: Generator) -> Case:
