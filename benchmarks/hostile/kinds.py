@@ -102,9 +102,11 @@ def masks(material: Path, folder: Path, rng: Generator) -> Case:
 
 def read_masks(path: Path) -> None:
     """Read every annotated frame of a data set with its mask."""
-    from sdmetrics.clips import open_clips
+    from sdmetrics.clips.open import list_clips
+    from sdmetrics.clips.request import ClipRequest
+    from sdmetrics.clips.sampling import ClipShape
 
-    for clip in open_clips(path, frames=1, stride=1, size=(32, 32), clips_per_video=None):
+    for clip in list_clips(ClipRequest(str(path), None), ClipShape(frames=1, stride=1, size=(32, 32))):
         assert clip.frames is not None
         assert clip.masks is not None
 
