@@ -63,6 +63,7 @@ def campaign(kinds: tuple[Kind, ...], scale: float, seed: int, material: Path) -
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("fork")) as pool:
         for kind in kinds:
             numbers = range(max(1, round(kind.cases * scale)))
+            print(f"{kind.name}: {len(numbers)} cases", file=sys.stderr, flush=True)
             outcomes[kind.name] = list(pool.map(partial(one, kind, seed=seed, material=material), numbers))
             for number, outcome in enumerate(outcomes[kind.name]):
                 if outcome.verdict == OTHER:
