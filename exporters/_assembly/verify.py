@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError, require
+from sdmetrics.exporters._graph.nodes import tensors_needed
 from sdmetrics.probes.feeds import EXAMPLE_CLIPS, Arrays, example_feeds, one_by_one, prepare, random_feeds, select
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.metadata import Layer
+from sdmetrics.probes.onnx_file import set_nodes
 from sdmetrics.probes.placement import place_batch, place_in_fixed_batch, pool, relative_error, tolerance
 from sdmetrics.probes.session import fixed_batch, in_batches
 from sdmetrics.probes.trial import Trial, floats, open_trial, run, run_once, values_in_clip
@@ -81,6 +83,9 @@ def open_tapped(model: ModelProto, layers: Sequence[Layer], inputs: Sequence[Mod
     for layer in layers:
         if layer.tensor not in outputs:
             tapped.graph.output.add(name=layer.tensor)
+    # Without optimisation the runtime runs what leads to no output, and keeps it.
+    needed = tensors_needed(tapped.graph)
+    set_nodes(tapped.graph, [node for node in tapped.graph.node if not needed.isdisjoint(node.output)])
     return open_trial(tapped.SerializeToString(), values_in_clip(inputs), optimise)
 
 

@@ -13,7 +13,7 @@ from sdmetrics.exporters._graph.axes import axis_of, label_axes
 from sdmetrics.exporters._graph.guess_layout import guess_layout
 from sdmetrics.exporters._graph.layer_candidates import worth_listing
 from sdmetrics.exporters._graph.module_scopes import module_outputs
-from sdmetrics.exporters._graph.nodes import Shape, element_types, fed_inputs, shapes
+from sdmetrics.exporters._graph.nodes import Shape, element_types, fed_inputs, shapes, tensors_needed
 from sdmetrics.probes.metadata import Layer
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ def candidates(
 ) -> list[Layer]:
     """List the layers of a model that declares none; with `every`, all of its tensors under all of their names.
 
+    Tensors that no output depends on are not listed.
+
     `layouts` are the axes of the model's inputs and `known` the shapes of its tensors, if more is known about them than
     the file states.
     """
@@ -40,26 +42,27 @@ def candidates(
         modules[tensor].append(path)
     worth = set() if modules else worth_listing(model, known) - _whole_numbers(model)
     found = []
-    for node in model.graph.node:
-        for tensor in filter(None, node.output):
-            # A container and its last child share a tensor, which is named by the shortest path.
-            paths = sorted(modules.get(tensor, ()), key=len)
-            axis = axis_of(labels.get(tensor), "C")
-            shape = known.get(tensor, ())
-            size = shape[axis] if axis is not None and axis < len(shape) else None
-            layer = Layer(
-                name=paths[0] if paths else tensor,
-                tensor=tensor,
-                shape=shape,
-                channel_axis=axis,
-                units=size if isinstance(size, int) else None,
-                time_axis=axis_of(labels.get(tensor), "T"),
-                module=paths[0] if paths else None,
-            )
-            if every:
-                found += [dataclasses.replace(layer, name=name) for name in (*paths, tensor)]
-            elif axis is not None and (paths or tensor in worth):
-                found.append(layer)
+    needed = tensors_needed(model.graph)
+    listed = [tensor for node in model.graph.node for tensor in node.output if tensor and (every or tensor in needed)]
+    for tensor in listed:
+        # A container and its last child share a tensor, which is named by the shortest path.
+        paths = sorted(modules.get(tensor, ()), key=len)
+        axis = axis_of(labels.get(tensor), "C")
+        shape = known.get(tensor, ())
+        size = shape[axis] if axis is not None and axis < len(shape) else None
+        layer = Layer(
+            name=paths[0] if paths else tensor,
+            tensor=tensor,
+            shape=shape,
+            channel_axis=axis,
+            units=size if isinstance(size, int) else None,
+            time_axis=axis_of(labels.get(tensor), "T"),
+            module=paths[0] if paths else None,
+        )
+        if every:
+            found += [dataclasses.replace(layer, name=name) for name in (*paths, tensor)]
+        elif axis is not None and (paths or tensor in worth):
+            found.append(layer)
     return found
 
 

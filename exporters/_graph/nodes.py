@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sdmetrics.errors import InputError, one_line, require
 from sdmetrics.exporters._graph.value_lengths import values_can_be_followed
 from sdmetrics.probes.graph_walk import subgraphs
-from sdmetrics.probes.onnx_file import attribute
+from sdmetrics.probes.onnx_file import all_reads, attribute
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +46,15 @@ def computed_tensors(model: ModelProto) -> list[str]:
     """Return the names of all tensors that nodes compute, without sequences and other values that are not tensors."""
     others = {value.name for value in _values(model) if value.type.WhichOneof("value") not in (None, "tensor_type")}
     return [name for node in model.graph.node for name in node.output if name and name not in others]
+
+
+def tensors_needed(graph: GraphProto) -> set[str]:
+    """Return the tensors on which an output of the graph depends. The nodes are in order."""
+    needed = {output.name for output in graph.output}
+    for node in reversed(graph.node):
+        if not needed.isdisjoint(node.output):
+            needed.update(all_reads(node))
+    return needed
 
 
 def constants(model: ModelProto) -> dict[str, NDArray[np.int64] | None]:

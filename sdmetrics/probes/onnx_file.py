@@ -191,16 +191,16 @@ def sort_nodes(graph: GraphProto) -> None:
     """Put the nodes into the order of the computation, as some converters append theirs at the end."""
     makers = {output: index for index, node in enumerate(graph.node) for output in node.output if output}
     needs = {
-        index: [makers[name] for name in _all_reads(node) if name in makers] for index, node in enumerate(graph.node)
+        index: [makers[name] for name in all_reads(node) if name in makers] for index, node in enumerate(graph.node)
     }
     if any(maker >= index for index, found in needs.items() for maker in found):
         set_nodes(graph, [graph.node[index] for index in TopologicalSorter(needs).static_order()])
 
 
-def _all_reads(node: NodeProto) -> Iterator[str]:
+def all_reads(node: NodeProto) -> Iterator[str]:
     """Yield the tensors that a node reads, also from within the graphs it holds."""
     yield from node.input
     for inner in subgraphs(node):
         for each in inner.node:
-            yield from _all_reads(each)
+            yield from all_reads(each)
         yield from (output.name for output in inner.output)

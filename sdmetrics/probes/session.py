@@ -23,10 +23,6 @@ WARNINGS, NOTHING = 2, 4
 """Severities from which the runtime logs. What fails is an exception as well."""
 
 
-AS_REQUESTED = 1
-"""An arena that grows by what is needed, not in powers of two."""
-
-
 def available_threads() -> int:
     """Return the number of processors that this process may use: its affinity, if the system has that."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -82,8 +78,7 @@ def open_session(
     if memory is not None:
         # The session keeps the allocator that is registered when it opens, so each has a limit of its own.
         place = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
-        limits = {"max_mem": memory, "arena_extend_strategy": AS_REQUESTED}
-        ort.create_and_register_allocator(place, ort.OrtArenaCfg(limits))
+        ort.create_and_register_allocator(place, ort.OrtArenaCfg({"max_mem": memory}))
         options.add_session_config_entry("session.use_env_allocators", "1")
     try:
         return ort.InferenceSession(model, options, providers=list(providers), disabled_optimizers=set(without))

@@ -116,3 +116,11 @@ def test_outputs_that_are_not_tensors_are_left_out(tmp_path):
         assert next(layer.name for layer in list_layers(path)) == "c"
     with pytest.warns(Note, match="features"):
         assert build_probe(path, tmp_path / "p.onnx", layers=["c"]).is_file()
+
+
+def test_what_leads_to_no_output_is_neither_listed_nor_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(trial, "MEMORY", 2**24)
+    dead = [node("Expand", ["c", "s"], [f"dead{index}"]) for index in range(20)]
+    path = saved(tmp_path, [*BASE, *dead], constant("s", [64, 1, 1, 1, 1, 1]))
+    assert [layer.name for layer in list_layers(path)] == ["c", "y"]
+    assert build_probe(path, tmp_path / "p.onnx", layers=["c"]).is_file()
