@@ -149,7 +149,7 @@ def _versions(model: onnx.ModelProto, rng: Generator) -> None:
 def _many(model: onnx.ModelProto, rng: Generator) -> None:
     """Add many nodes that nothing reads."""
     name = str(model.graph.input[0].name)
-    for number in range(int(_pick(rng, (10, 2000, 20_000)))):
+    for number in range(int(_pick(rng, (10, 1000, 5000)))):
         model.graph.node.append(helper.make_node("Relu", [name], [f"dead{number}"]))
 
 

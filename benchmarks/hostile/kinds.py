@@ -214,12 +214,12 @@ def arrays(_: Path, __: Path, rng: Generator) -> Case:
 
 
 KINDS = (
-    Kind("ONNX files, bytes", 220, model_bytes),
-    Kind("ONNX files, structure", 320, model_structure),
+    Kind("ONNX files, bytes", 180, model_bytes),
+    Kind("ONNX files, structure", 200, model_structure),
     Kind("probes, metadata", 120, probe_metadata),
-    Kind("videos", 260, video),
+    Kind("videos", 240, video),
     Kind("pictures", 140, pictures),
-    Kind("masks", 100, masks),
+    Kind("masks", 80, masks),
     Kind("lists and annotations", 220, lists),
     Kind("labels", 100, labels),
     Kind("flow files", 120, flow),

@@ -111,6 +111,11 @@ class Identity:
         if changes:
             hint = " (a clip's file was changed, or copied without its time of modification)"
             changed = hint if any(change.startswith("clips.sha256") for change in changes) else ""
+            if any(change.startswith("method ") for change in changes):
+                raise InputError(
+                    f"{folder.parent} contains a run that another version of this package measured, by another method; "
+                    "use another output folder"
+                )
             raise InputError(
                 f"{folder.parent} already contains a run with different settings: {'; '.join(changes)}{changed}. Use "
                 "another output folder, or the original settings to resume"

@@ -23,7 +23,7 @@ from sdmetrics.clips.prefetch import Unusable, check_any_usable
 from sdmetrics.clips.render import Shown, check_styles, feeds, render
 from sdmetrics.clips.styles.built_in import Style
 from sdmetrics.clips.views import PAIRS, VIEWS_PER_CLIP, View
-from sdmetrics.errors import InputError
+from sdmetrics.errors import InputError, note
 from sdmetrics.metrics.bias import unit_bias
 from sdmetrics.metrics.groups import GROUPS
 from sdmetrics.metrics.moments import PairMoments
@@ -77,14 +77,20 @@ def measure_biases(
         folder = writable_folder(Path(out) / "shards")
         identity.claim(folder)
     groups: list[LayerMoments] = [{} for _ in range(GROUPS)]
-    used, skipped, circumstances = 0, [], []
+    used, skipped, passing, circumstances = 0, [], [], []
     work = _Measurement(runner, seed, batch, styles, identity.digest)
     for piece, shard in resumed(work, pieces, folder, progress=progress):
         _add(groups[piece.group], shard.moments)
         used += shard.used
         skipped += shard.skipped
+        passing += shard.passing
         circumstances.append(shard.ran_on)
     check_any_usable(used, len(clips), skipped, least=2)
+    if passing:
+        note(
+            f"{len(passing)} skipped clip(s) may be usable another time, e.g. {passing[-1]['id']}: "
+            f"{passing[-1]['reason']}. Run the same again to try them; finished shards are kept"
+        )
     results = Results(
         model=model_description(runner),
         seed=seed,
@@ -154,7 +160,7 @@ class _Measurement:
         for clip, outcome in rendered:
             if isinstance(outcome, Unusable):
                 shard.skipped.append({"id": clip.id, "reason": outcome.reason})
-                shard.transient |= outcome.transient
+                shard.passing += shard.skipped[-1:] if outcome.transient else []
             else:
                 ids.append(clip.id)
                 waiting.extend(zip(*outcome, strict=True))
@@ -183,7 +189,7 @@ class _Measurement:
 
     def save(self, shard: Shard, path: Path) -> None:
         """Store a shard of this run, unless a clip is to be tried again."""
-        if not shard.transient:
+        if not shard.passing:
             save_shard(shard, path, self.identity)
 
 

@@ -48,15 +48,15 @@ class Shard:
         How many clips were used, and the others: `{"id", "reason"}` each.
     ran_on
         Where and how it was computed.
-    transient
-        Whether a clip was skipped that may be readable another time; such a shard is not stored.
+    passing
+        The skipped clips that may be readable another time; a shard with any is not stored.
     """
 
     moments: LayerMoments = field(default_factory=dict)
     used: int = 0
     skipped: list[dict[str, str]] = field(default_factory=list)
     ran_on: Circumstance = field(default_factory=dict)
-    transient: bool = False
+    passing: list[dict[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ def load_document(path: Path, schema: int, shape: Shape, again: str) -> dict[str
         shown = printable(repr(found)) if isinstance(found, int | str | None) else "that is no number"
         raise InputError(
             f"{printable(path)} has schema {shown:.40}; this version reads schema {schema}. Install the version that "
-            f"wrote it, or {again}"
+            "wrote it, or run the command again with another folder, as numbers of both do not mix"
         )
     try:
         digest = document.pop("sha256", None)

@@ -34,7 +34,7 @@ def numbers(kind: Callable[[str], Any], *counts: int) -> Callable[[str], tuple[A
     def read(text: str) -> tuple[Any, ...]:
         found = tuple(kind(part) for part in text.replace(",", " ").split())
         if len(found) not in counts:
-            raise ValueError(f"expected {' or '.join(map(str, counts))} numbers, got {len(found)}")
+            raise InputError(f"has {len(found)} number(s); expected {' or '.join(map(str, counts))}")
         return found
 
     return read

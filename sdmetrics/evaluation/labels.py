@@ -15,6 +15,8 @@ from sdmetrics.evaluation.class_files import DIGITS
 SHOWN = 5
 """The number of allowed names that an error lists."""
 
+COUNTED = "pass a file of the classes whose lines begin with these numbers, as classInd.txt"
+
 
 def class_indices(clips: Iterable[Clip], classes: Mapping[str, int] | None = None) -> NDArray[np.int64]:
     """Return the index of the right model output for each clip, int64 `(clips,)`.
@@ -51,10 +53,11 @@ def class_indices(clips: Iterable[Clip], classes: Mapping[str, int] | None = Non
     if names:
         names.say()
         _check_folders(clips, indices, names)
-    elif len(indices) and indices.min() == 1:
+    numbered = all(_number(label or "") is not None and (not names or label not in names.classes) for label in known)
+    if len(indices) and numbered and indices.min() == 1 and (not names or names.first == 0):
         note(
             f"the labels are numbers from 1 to {indices.max()}, none is 0, and output 0 is the first class; if they "
-            "are counted from 1, as UCF101's, pass the file of the classes as labels"
+            f"are counted from 1, as UCF101's, {COUNTED}"
         )
     return indices
 
@@ -116,7 +119,8 @@ class _Names:
         if not 0 <= number - self.first < len(self.classes):
             raise InputError(
                 f"a label is class {number}, and the labels name {len(self.classes)} classes, {self.first} to "
-                f"{self.first + len(self.classes) - 1}; use the classes that the clips are labelled with"
+                f"{self.first + len(self.classes) - 1}; use the classes that the clips are labelled with (if "
+                f"the labels are counted from 1, {COUNTED})"
             )
         return number - self.first
 

@@ -47,5 +47,8 @@ def only_output(
     if name is not None:
         raise InputError(f"output {name!r} does not have the shape of {what}; the model's outputs are {shapes}")
     if fitting:
-        raise InputError(f"several outputs have the shape of {what}: {shapes}; name one of them")
+        raise InputError(
+            f"several outputs have the shape of {what}: {shapes}; name one of them, on the command line with "
+            "--model-output"
+        )
     raise InputError(f"no output has the shape of {what}; the model's outputs are {shapes}")

@@ -14,7 +14,7 @@ from sdmetrics.analysis import shards as shard_module
 from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.analysis.shards import adds_up, load_shard, shard_files
 from sdmetrics.clips.prefetch import rendered_ahead
-from sdmetrics.errors import InputError
+from sdmetrics.errors import InputError, Note
 from tests.analysis.test_resume import CLIPS, LAYERS, analysed, files, finished, run, shards
 from tests.helpers.fakes import NumpyRunner, changes, colours, noise_clip
 
@@ -188,7 +188,8 @@ def test_too_little_memory_skips_a_clip_for_now(tmp_path):
 
     clips = [*CLIPS[:3], replace(CLIPS[3], load=load), *CLIPS[4:12]]
     runner = NumpyRunner({"colours": colours})
-    first = measure_biases(runner, clips, out=tmp_path, progress=False)
+    with pytest.warns(Note, match=r"1 skipped clip\(s\) may be usable another time, e\.g\. clip-0003"):
+        first = measure_biases(runner, clips, out=tmp_path, progress=False)
     assert first.clips["skipped"] == [
         {"id": "clip-0003", "reason": "there was not enough memory to decode it (Unable to allocate 3 GiB)"}
     ]

@@ -38,7 +38,7 @@ def test_fields_of_every_input():
         (["ids constant=0 shape=N,N"], "expected numbers"),
         (["flow frames"], "contains 'frames'; allowed: source"),
         (["flow frames=two"], "contains 'frames=two'; expected numbers, e.g."),
-        (["flow size=48"], "contains 'size=48'; expected numbers"),
+        (["flow size=48"], "size has 1 number(s); expected 2"),
         (["flow source=depth"], "source is 'depth'; allowed: rgb, flow, flow_vectors"),
     ],
 )

@@ -113,8 +113,12 @@ def test_numbers_that_do_not_fit_the_folders_of_their_videos():
 
 
 def test_numbers_without_classes_that_start_at_one_are_pointed_out():
-    with pytest.warns(Note, match=r"numbers from 1 to 3, none is 0, .* pass the file of the classes"):
+    with pytest.warns(Note, match=r"numbers from 1 to 3, none is 0, .* pass a file of the classes"):
         assert class_indices([clip("1"), clip("3")]).tolist() == [1, 3]
+    with pytest.warns(Note, match=r"numbers from 1 to 2, none is 0, .* pass a file of the classes"):
+        assert class_indices([clip("1"), clip("2")], {"a": 0, "b": 1, "c": 2}).tolist() == [1, 2]
+    with pytest.raises(InputError, match=r"class 3, .* 0 to 2; .* \(if the labels are counted from 1, pass a file"):
+        class_indices([clip("1"), clip("3")], {"a": 0, "b": 1, "c": 2})
     assert class_indices([clip("val/4", "a"), clip("4", "b")]).tolist() == [4, 4]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,9 @@ SUPPORTED = (
     "with id and template), Diving48 (JSON list of records with vid_name and label), Kinetics (columns youtube_id, "
     "time_start and time_end, or JSON by youtube_id)"
 )
+
+LONGEST = 10**9
+"""Seconds; no video is longer."""
 
 
 @dataclass(frozen=True)
@@ -189,8 +191,8 @@ def _number(value: str | None) -> object:
 
 def _seconds(value: object, field: str, where: str) -> float:
     """Return a time in seconds."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise wrong_field(where, field, value, "seconds from 0 on")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < LONGEST:
+        raise wrong_field(where, field, value, f"seconds from 0 to {LONGEST:,}")
     return value
 
 

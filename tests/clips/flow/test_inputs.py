@@ -188,7 +188,7 @@ def test_a_file_that_says_nothing_is_described_on_the_command_line(command, tmp_
         "no such field": ("motion colour=red", "allowed: source, layout"),
         "no such source": ("motion source=sound", "allowed: rgb, flow, flow_vectors"),
         "no numbers": ("motion mean=grey", "expected numbers, e.g."),
-        "too few numbers": ("motion size=8", "expected numbers, e.g."),
+        "too few numbers": ("motion size=8", "size has 1 number(s); expected 2"),
         "no such input": ("audio source=flow", "no input 'audio'; its inputs: picture, motion"),
     }.values(),
 )
