@@ -35,10 +35,10 @@ def call(*arguments: object) -> Case:
     return partial(command, arguments)
 
 
-def sample(clips: object, folder: Path, *more: object) -> Case:
+def sample(clips: object, folder: Path) -> Case:
     """Return a case that draws pairs of clips."""
     small = ("--frames", 4, "--stride", 1, "--size", 32, "--count", 1)
-    return call("sample", clips, *small, "--out", folder / "sheet.png", *more)
+    return call("sample", clips, *small, "--out", folder / "sheet.png")
 
 
 def pick(rng: Generator, choices: Sequence[str]) -> str:
@@ -149,7 +149,8 @@ def styles(material: Path, folder: Path, rng: Generator) -> Case:
     else:
         model = spoiled_graph(onnx.load(str(material / "style.onnx")), rng)
         (folder / "style.onnx").write_bytes(model.SerializeToString())
-    return sample("world:2", folder, "--styles", folder / "style.onnx", "--styles", "ink")
+    shown = ("--size", 32, "--frames", 4, "--count", 1, "--out", folder / "sheet.png")
+    return call("sample", "world:2", "--styles", folder / "style.onnx", "--styles", "ink", *shown)
 
 
 def runs(material: Path, folder: Path, rng: Generator) -> Case:

@@ -18,8 +18,8 @@ from sdmetrics.errors import InputError
 
 SECONDS = 60
 MEMORY = 2560 * 2**20
-"""Bytes that may be resident at once. (A limit of the address space would stop the chart renderer, which reserves far
-more than it uses.)"""
+"""Bytes that a case may hold at once, besides what its parent holds. (A limit of the address space would stop the chart
+renderer, which reserves far more than it uses.)"""
 POLL = 0.01
 SUCCESS, ERROR, OTHER = "success", "one-line error", "other"
 KEPT = 4000
@@ -46,7 +46,7 @@ def tried(case: Callable[[], object], seconds: int = SECONDS, memory: int = MEMO
         child = os.fork()
         if not child:
             _run(case, seconds, printed.fileno())
-        status, stopped = _ended(child, memory)
+        status, stopped = _ended(child, _resident(os.getpid()) + memory)
         printed.seek(0)
         text = printed.read().decode("utf-8", "replace")
     verdict = OTHER if stopped else _verdict(status, text)
@@ -63,16 +63,21 @@ def command(arguments: Sequence[object]) -> None:
 
 def _ended(child: int, memory: int) -> tuple[int, str]:
     """Wait for a process; return its status, and why it was stopped if it was."""
-    resident = Path(f"/proc/{child}/statm")
     stopped = ""
     while True:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             return status, stopped
-        if int(resident.read_text(encoding="ascii").split()[1]) * resource.getpagesize() > memory and not stopped:
+        if _resident(child) > memory and not stopped:
             stopped = "took too much memory"
             os.kill(child, signal.SIGKILL)
         time.sleep(POLL)
+
+
+def _resident(process: int) -> int:
+    """Return the bytes of memory that a process holds."""
+    pages = Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * resource.getpagesize()
 
 
 def _run(case: Callable[[], object], seconds: int, output: int) -> None:
