@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import re
 import resource
@@ -84,6 +85,7 @@ def _run(case: Callable[[], object], seconds: int, output: int) -> None:
     """Run the case and end this process; all that it prints goes to a file."""
     code = 70
     try:
+        faulthandler.disable()
         for stream in (1, 2):
             os.dup2(output, stream)
         sys.stdout, sys.stderr = (os.fdopen(stream, "w", encoding="utf-8", closefd=False) for stream in (1, 2))

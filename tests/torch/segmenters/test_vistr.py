@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from sdmetrics.errors import InputError
+from sdmetrics.errors import InputError, Note
 from sdmetrics.exporters._weights.checkpoints import open_checkpoint
 from sdmetrics.exporters.architectures.vistr import ROWS
 from sdmetrics.exporters.catalogue import find_architecture
@@ -267,7 +267,6 @@ def test_weights_of_the_model_itself_open_too(trained, tmp_path):
     [
         (lambda s: s.pop("vistr.bbox_embed.layers.2.bias"), r"Missing: boxes\.4\.bias \(4,\)"),
         (lambda s: s.pop("vistr.transformer.encoder.layers.0.self_attn.in_proj_bias"), r"encoder\.1\.attention\.key"),
-        (lambda s: s.update({"vistr.extra": torch.ones(2)}), r"Unexpected: extra \(2,\)"),
         (
             lambda s: s.update({"vistr.query_embed.weight": torch.ones(360, 24)}),
             r"Of another shape: queries\.weight \(360, 24\), expected \(12, 24\)",
@@ -286,6 +285,15 @@ def test_what_does_not_fit_is_named(trained, tmp_path, spoil, named):
     with pytest.raises(InputError, match=named) as caught:
         open_checkpoint(row, tmp_path / "spoilt.pth")
     assert "\n" not in str(caught.value)
+
+
+def test_a_part_that_the_network_does_not_have_is_left_out_and_named(trained, tmp_path):
+    row, model = trained
+    state = published(model, masks=False)
+    torch.save({"model": {**state, "vistr.extra": torch.ones(2)}}, tmp_path / "more.pth")
+    with pytest.warns(Note, match=r"left out: extra"):
+        opened, _ = open_checkpoint(row, tmp_path / "more.pth")
+    assert torch.equal(opened.queries.weight, model.queries.weight)
 
 
 def test_weights_of_another_model_are_refused_by_name(tmp_path):
