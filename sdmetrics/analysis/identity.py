@@ -114,7 +114,7 @@ class Identity:
             if any(change.startswith("method ") for change in changes):
                 raise InputError(
                     f"{folder.parent} contains a run that another version of this package measured, by another method; "
-                    "use another output folder"
+                    "use another output folder, or delete this one"
                 )
             raise InputError(
                 f"{folder.parent} already contains a run with different settings: {'; '.join(changes)}{changed}. Use "
