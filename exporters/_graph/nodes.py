@@ -68,7 +68,8 @@ def constants(model: ModelProto) -> dict[str, NDArray[np.int64] | None]:
     for node in model.graph.node:
         if node.op_type == "Constant":
             value = attribute(node, "value", None)
-            dims = getattr(value, "dims", ())  # a file may state any kind of attribute under this name
+            # A file may state any kind of attribute under this name.
+            dims = list(getattr(value, "dims", []))
             short = len(dims) == 1 and dims[0] <= small
             found[node.output[0]] = numpy_helper.to_array(value) if short else None
         elif node.input and all(not name or name in found for name in node.input):
