@@ -17,8 +17,8 @@ Files = Sequence[Path]
 def first_of_same_content(videos: Mapping[str, Files]) -> dict[str, str]:
     """Return for every video the first name, in alphabetical order, of a video with the same content.
 
-    Links to one file need not be read, nor do files of unequal sizes. For the others, the ends are compared, and all
-    bytes only where the ends are equal, so that hardly anything but copies is read. What cannot be read is itself.
+    Of files of equal size, the ends are compared; where these are equal, too, links to one file need no more, and all
+    bytes of others are compared, so that hardly anything but copies is read. What cannot be read is itself.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def first_of_same_content(videos: Mapping[str, Files]) -> dict[str, str]:
     """
     first = {name: name for name in videos}
     alike = [sorted(videos)]
-    for key, proves in ((_sizes, False), (_inodes, True), (_ends, False), (_all_bytes, True)):
+    for key, proves in ((_sizes, False), (_ends, False), (_inodes, True), (_all_bytes, True)):
         parted = [part for group in alike for part in _parted(group, videos, key)]
         if not proves:
             alike = [part for part in parted if len(part) > 1]

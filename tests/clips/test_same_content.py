@@ -66,10 +66,8 @@ def test_what_cannot_be_compared_is_itself(tmp_path: Path):
 def test_only_what_may_be_a_copy_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     videos = {f"{size}": written(tmp_path / f"{size}", bytes(size)) for size in range(1, 9)}
     (tmp_path / "link").symlink_to(tmp_path / "8")
-    monkeypatch.setattr(same_content, "_ends", None)
-    assert first_of_same_content(videos | {"link": [tmp_path / "link"]})["link"] == "8"
-    monkeypatch.undo()
     monkeypatch.setattr(same_content, "_all_bytes", None)
+    assert first_of_same_content(videos | {"link": [tmp_path / "link"]})["link"] == "8"
     videos = {f"{byte}": written(tmp_path / f"{byte}", bytes([byte])) for byte in range(9)}
     assert len(set(first_of_same_content(videos).values())) == 9
 

@@ -18,6 +18,7 @@ from sdmetrics.clips.videos.footage import Footage, unusable, video_file
 from sdmetrics.clips.videos.hmdb51 import is_hmdb51, read_hmdb51
 from sdmetrics.clips.videos.listing import IMAGE_SUFFIXES, VIDEO_SUFFIXES, as_id, files_below
 from sdmetrics.clips.videos.manifest import names_columns, read_manifest
+from sdmetrics.clips.videos.name_patterns import uneven
 from sdmetrics.clips.videos.named import Lookup, exists, frames_in, images_in, part_of
 from sdmetrics.clips.videos.path_lists import Entry, check_alike, read_path_list
 from sdmetrics.errors import InputError, note
@@ -28,6 +29,7 @@ AGAIN = "are listed again, with the same label, and are left out"
 LONGER = "name fewer frames than their folders hold; the first ones are read"
 FLOW = f"have grey images of optical flow among their frames, which are read ({MEANING})"
 UNREAD_FLOW = "have images of optical flow among their frames, which are not read"
+UNEVEN = "are read as consecutive frames, though the numbers of their images rise in unequal steps"
 OTHER_SUFFIX = "are read from a file with another suffix, or from a folder of frames"
 WHOLE = "are named without their times and are taken for whole videos, of which the listed segment is read"
 READ = (
@@ -114,8 +116,10 @@ class _Listing:
         if kind:
             self._count(kind)
 
-    def with_flow(self, video: Footage) -> Footage:
-        """Return a video with the flow among its images, if there is any and flow is read."""
+    def frames(self, video: Footage) -> Footage:
+        """Return the frames of a folder, with the flow among them if flow is read."""
+        if uneven(video.images):
+            self._count(UNEVEN)
         if video.beside is None:
             return video
         self._count(FLOW if self._reads_flow else UNREAD_FLOW)
@@ -146,7 +150,7 @@ def _manifest(path: Path, listing: _Listing, windows: Sequence[Window], size: tu
                     f"{row.where} names the folder {printable(row.path)}; allowed: a video, or a folder of frames "
                     f"({' '.join(IMAGE_SUFFIXES)}) without start and end"
                 )
-            video = listing.with_flow(frames_in(place, size))
+            video = listing.frames(frames_in(place, size))
         else:
             video = video_file(place, size)
         listing.add(row.where, cut(video, as_id(Path(row.path)), segments, row.label), kind)
@@ -173,7 +177,7 @@ def _entries(
                 video = part_of(whole, first, entry.frames, size)
                 kind = LONGER if entry.first is None and len(whole.images) > entry.frames else ""
                 segment = "" if entry.first is None else f"@{first}-{first + entry.frames}f"
-            video = listing.with_flow(video)
+            video = listing.frames(video)
         if len(found) == 1 and found[0] != lookup.root / entry.path:
             kind = OTHER_SUFFIX
         label = entry.label if entry.label is not None else folder_label(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from sdmetrics._text import printable
@@ -79,6 +80,22 @@ def by_pattern(images: Sequence[Path]) -> Mapping[str, list[Path]]:
         name = re.sub("[0-9]+", "#", image.stem) + (image.suffix.lower() if twice else "")
         patterns.setdefault(name, []).append(image)
     return patterns
+
+
+def uneven(frames: Sequence[Path]) -> bool:
+    """Return whether the numbers of frames, in natural order, rise in unequal steps.
+
+    Some frames may be missing then, or a folder may hold the frames of several videos.
+
+    Examples
+    --------
+    >>> uneven([Path("img_00000.jpg"), Path("img_00005.jpg"), Path("img_00010.jpg")])
+    False
+    >>> uneven([Path("v1_1.jpg"), Path("v1_2.jpg"), Path("v2_1.jpg"), Path("v2_2.jpg")])
+    True
+    """
+    numbers = [[int(number) for number in re.findall("[0-9]+", frame.stem)] for frame in frames]
+    return len({tuple(b - a for a, b in zip(*pair, strict=False)) for pair in pairwise(numbers)}) > 1
 
 
 def _vertical(name: str) -> str:

@@ -15,9 +15,10 @@ from sdmetrics.clips.videos.animations import is_animated
 from sdmetrics.clips.videos.companions import Companions, companions
 from sdmetrics.clips.videos.footage import Footage, frame_folder, unusable, video_file
 from sdmetrics.clips.videos.listing import IMAGE_SUFFIXES, VIDEO_SUFFIXES, as_id, files_below, in_order
-from sdmetrics.clips.videos.name_patterns import Images, told_apart
+from sdmetrics.clips.videos.name_patterns import Images, told_apart, uneven
 from sdmetrics.errors import InputError, note
 
+UNEVEN = "read as consecutive frames of one video a folder, though their numbers rise in unequal steps"
 SHOWN = 3
 """How many names a note lists."""
 
@@ -67,6 +68,8 @@ def videos_below(
             f"{printable(root)} holds no video ({' '.join(VIDEO_SUFFIXES)}) and no folder of frames "
             f"({' '.join(IMAGE_SUFFIXES)}){other}; use another folder"
         )
+    jumping = [folder for folder, images in frames.items() if not images.problem and uneven(images.frames)]
+    listed.say(jumping, UNEVEN)
     flow = _flow(listed, frames, beside)
     found = {}
     for folder, images in frames.items():

@@ -176,6 +176,28 @@ def test_the_same_number_with_two_suffixes(tmp_path: Path):
     assert numbers_of(opened(tmp_path)[0][1].frames) == READ
 
 
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ([f"{number:05d}.jpg" for number in range(0, 60, 5)], False),
+        ([f"{number:05d}.jpg" for number in (*range(6), *range(20, 26))], True),
+        ([f"v{video}_{number}.jpg" for video in (1, 2) for number in range(6)], True),
+    ],
+)
+@pytest.mark.parametrize("listed", [False, True])
+def test_frames_whose_numbers_jump_are_read_in_order_and_said(
+    tmp_path: Path, names: list[str], said: bool, listed: bool
+):
+    write_images(tmp_path / "v", range(12))
+    for number, name in enumerate(names):
+        (tmp_path / "v" / f"{number:05d}.jpg").rename(tmp_path / "v" / f"_{name}")
+    (tmp_path / "list.txt").write_text("v a\n")
+    clips, notes = opened(tmp_path / "list.txt" if listed else tmp_path / "v")
+    assert numbers_of(clips[0].frames) == [2, 4, 6, 9]
+    unequal = [note for note in notes if "numbers" in note and "rise in unequal steps" in note]
+    assert [("1 of 1 entries" if listed else "12 images in 1 folder") in note for note in unequal] == [True] * said
+
+
 def test_what_lies_beside_videos_is_named(tmp_path: Path):
     write_video(tmp_path / "a.mp4", 20)
     write_video(tmp_path / "b.mp4", 21)
