@@ -8,10 +8,15 @@ from sdmetrics import _interrupts
 from sdmetrics._text import printable
 from sdmetrics.errors import InputError, MissingExtra
 
+INTERRUPTED = 130
+"""What Typer returns after Ctrl-C."""
+
 
 def main() -> None:
     """Run the command. An error that a user can fix is one line on standard error and exit code 2, not a traceback."""
     try:
+        from typer import Abort
+
         from sdmetrics.cli import app
         from sdmetrics.cli.app import notes_printed
         from sdmetrics.cli.terminal import prepare_streams
@@ -21,10 +26,12 @@ def main() -> None:
     prepare_streams()
     try:
         with _interrupts.raised(), notes_printed():
-            sys.exit(app(standalone_mode=False))
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        sys.exit(130)
+            code = app(standalone_mode=False)
+        if code == INTERRUPTED:
+            print("Interrupted.", file=sys.stderr)
+        sys.exit(code)
+    except Abort:
+        _stop("a file or the standard input ended before its content did")
     except UsageError as error:
         _stop(usage_line(error))
     except (InputError, MissingExtra, OSError) as error:

@@ -85,11 +85,12 @@ def write_json(path: str | Path, document: Mapping[str, Any], indent: int | None
     '{"é": null}\n'
     """
     text = json.dumps(document, indent=indent, allow_nan=False, ensure_ascii=False)
-    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        # The name of a file that is not UTF-8 cannot be written as it is.
-        text = json.dumps(document, indent=indent, allow_nan=False)
+    try:
+        content = text.encode()
+    except UnicodeEncodeError:  # the name of a file that is not UTF-8 cannot be written as it is
+        content = json.dumps(document, indent=indent, allow_nan=False).encode()
     with replacing(Path(path)) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_bytes(content + b"\n")
     return Path(path)
 
 

@@ -10,6 +10,13 @@ from pathlib import Path
 from sdmetrics._text import printable
 from sdmetrics.errors import InputError
 
+GONE = (FileNotFoundError, NotADirectoryError)
+
+
+class UnreadableError(InputError):
+    """A file cannot be read at the moment, as a disk or permissions do not let it; its content may be sound."""
+
+
 TEXT_LIMIT = 512 * 2**20
 """Bytes. Far above the largest list in use (Kinetics' and ImageNet VID's annotations: tens of megabytes)."""
 
@@ -33,7 +40,8 @@ def regular_file(path: str | Path) -> Path:
         mode = found.stat().st_mode
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"{printable(found)} cannot be read: {reason}. Check the path") from None
+        kind = UnreadableError if isinstance(error, OSError) and not isinstance(error, GONE) else InputError
+        raise kind(f"{printable(found)} cannot be read: {reason}. Check the path") from None
     if not stat.S_ISREG(mode):
         raise InputError(
             f"{printable(found)} is {_kind(mode)}, not a file, and was not opened. Use an ordinary file"
@@ -47,7 +55,9 @@ def read_bytes(path: str | Path, limit: int = TEXT_LIMIT) -> bytes:
     Raises
     ------
     InputError
-        If the file is not an ordinary one, cannot be read, or is larger than `limit` bytes.
+        If the file is not an ordinary one or is larger than `limit` bytes.
+    UnreadableError
+        If it cannot be read at the moment.
     """
     found = regular_file(path)
     size = found.stat().st_size
@@ -56,7 +66,7 @@ def read_bytes(path: str | Path, limit: int = TEXT_LIMIT) -> bytes:
     try:
         return found.read_bytes()
     except OSError as error:
-        raise InputError(f"{printable(found)} cannot be read: {error.strerror or error}") from None
+        raise UnreadableError(f"{printable(found)} cannot be read: {error.strerror or error}") from None
 
 
 def read_text(path: str | Path, limit: int = TEXT_LIMIT) -> str:

@@ -45,7 +45,8 @@ def temporary_beside(path: Path) -> Iterator[Path]:
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)
-        os.close(lock)
+        if lock is not None:
+            os.close(lock)
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -86,11 +87,14 @@ def _target(name: str) -> str:
     return f"{match['stem']}{match['suffix'] or ''}" if match else ""
 
 
-def _created(path: Path) -> tuple[Path, int]:
-    """Create a temporary file; return it with the descriptor that holds its lock."""
+def _created(path: Path) -> tuple[Path, int | None]:
+    """Create a temporary file; return it with the descriptor that holds its lock, if there are locks."""
     while True:
         temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        if fcntl is None:
+            os.close(descriptor)  # such a system does not rename a file that is open
+            return temporary, None
         # A process that cleans up may have found the file before it was locked.
         if _lock(descriptor) is not False and temporary.exists():
             return temporary, descriptor

@@ -88,10 +88,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", type=float, default=1.0, help="Share of the cases; default: 1.")
     parser.add_argument("--seed", type=int, default=0, help="Seed of all cases; default: 0.")
-    parser.add_argument("--only", help="Kind of input; default: all.")
+    parser.add_argument("--only", choices=[kind.name for kind in KINDS], help="Kind of input; default: all.")
     parser.add_argument("--case", type=int, help="Number of one case of this kind to show.")
     add_write_option(parser, "hostile")
     arguments = parser.parse_args()
+    if arguments.write and (arguments.only or arguments.scale != 1):
+        parser.error("--write needs the whole campaign")
+    if arguments.case is not None and not arguments.only:
+        parser.error("--case needs --only")
     kinds = tuple(kind for kind in KINDS if arguments.only in (None, kind.name))
     write = arguments.write and arguments.write.resolve()
     load_libraries()

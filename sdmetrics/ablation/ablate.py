@@ -17,7 +17,7 @@ from sdmetrics.ablation.scoring import Score, Scoring
 from sdmetrics.analysis.circumstance import ran_on
 from sdmetrics.analysis.identity import Document, Identity, input_differences, sha256_of
 from sdmetrics.analysis.results import Results
-from sdmetrics.analysis.resume import resumed
+from sdmetrics.analysis.resume import resumed, say_passing
 from sdmetrics.analysis.shards import slices
 from sdmetrics.clips.clip import Clip, listed_clips
 from sdmetrics.clips.prefetch import check_any_usable
@@ -25,6 +25,7 @@ from sdmetrics.errors import InputError
 from sdmetrics.evaluation.class_scores import ScoreReader
 from sdmetrics.evaluation.classification import TOPS, top_k
 from sdmetrics.evaluation.labels import class_indices
+from sdmetrics.metrics._arguments import between, whole
 from sdmetrics.metrics.bias import UnitBias
 from sdmetrics.metrics.classes import FACTORS
 from sdmetrics.metrics.removal_mask import dominant_factor
@@ -88,7 +89,8 @@ def ablate(
         Maximum batch size, in clips.
     out
         The folder of the run, for `ablation.json` and `ablation.csv`. Finished slices of the clips are stored in its
-        folder `ablation/`; calling again with the same arguments resumes. Custom scores are identified by name only.
+        folder `ablation/`; calling again with the same arguments resumes. Custom scores are identified by name and,
+        if they have one, by their attribute `identity`.
     progress
         Show a progress bar if standard error is a terminal.
 
@@ -116,7 +118,8 @@ def ablate(
     check_runner(runner)
     clips = listed_clips(clips)
     pieces = slices(clips)
-    _validate(runner, clips, results, factors, fractions, repeats, seed, batch)
+    repeats, seed, batch = whole("repeats", repeats, 1), whole("seed", seed, 0), whole("batch", batch, 1)
+    _validate(runner, clips, results, factors, fractions)
     ranked = _ranked(runner, results, layers)
     fractions = sorted({0.0, *map(float, fractions)})
     plan = plan_removals(ranked, factors=factors, fractions=fractions, repeats=repeats, by=by, seed=seed)
@@ -132,6 +135,7 @@ def ablate(
     values = np.concatenate([part.values for part in parts])
     skipped = [clip for part in parts for clip in part.skipped]
     check_any_usable(len(values), len(clips), skipped)
+    say_passing([clip for part in parts for clip in part.passing], stored=out is not None)
     _check_effective(ranked, {layer for part in parts for layer in part.effective}, len(values))
     ablation = Ablation(
         model=model_description(runner),
@@ -189,7 +193,7 @@ def _extra(plan: Plan, scores: Mapping[str, Score], classes: Mapping[str, int] |
         "masks": {"count": len(plan.masks), "sha256": masks.hexdigest()},
         "scores": {name: getattr(score, "identity", None) for name, score in scores.items()},
         "output": output,
-        "classes": sha256_of(sorted((classes or {}).items())),
+        "classes": sha256_of([getattr(classes, "first", 0), sorted((classes or {}).items())]),
     }
 
 
@@ -209,9 +213,6 @@ def _validate(
     results: Results,
     factors: Sequence[str],
     fractions: Sequence[float],
-    repeats: int,
-    seed: int,
-    batch: int,
 ) -> None:
     """Validate the arguments early, before anything is computed."""
     metadata = getattr(runner, "metadata", None)
@@ -234,14 +235,10 @@ def _validate(
         )
     if not clips:
         raise InputError("there are no clips; pass at least one with a label")
-    for name, value, least in (("repeats", repeats, 1), ("seed", seed, 0), ("batch", batch, 1)):
-        if value < least:
-            raise InputError(f"{name} is {value}; expected at least {least}")
     if not factors or not set(factors) <= set(FACTORS) or len(set(factors)) < len(factors):
         raise InputError(f"factors are {list(factors)}; allowed: {', '.join(FACTORS)}, each once")
     for fraction in fractions:
-        if not 0 <= fraction <= 1:
-            raise InputError(f"fraction is {fraction}; allowed: 0 to 1. For 10 % pass 0.1")
+        between("fraction", fraction, 0, 1, "For 10 % pass 0.1")
     if not any(fraction > 0 for fraction in fractions):
         raise InputError(f"fractions are {list(fractions)}; expected at least one above 0")
 

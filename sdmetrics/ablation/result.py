@@ -202,12 +202,12 @@ class Ablation:
                 f"{printable(path.parent)} has no {path.name}; create it with: sdmetrics ablate "
                 f"{printable(path.parent)}"
             )
-        ablation = cls(**load_document(path, SCHEMA, ABLATION, AGAIN))
+        document = load_document(path, SCHEMA, ABLATION, AGAIN)
         try:
-            check_ablation(asdict(ablation))
+            check_ablation(document)
         except ShapeError as error:
             raise DamagedError(f"{printable(path)} is damaged: {printable(error)}; {AGAIN}") from None
-        return ablation
+        return cls(**document)
 
     @classmethod
     def of_run(cls, run: str | Path, results: Results) -> Ablation | None:

@@ -25,7 +25,8 @@ from sdmetrics.runners.protocols import MaskedRunner, Outputs
 Score = Callable[[Outputs, Sequence[Clip]], Any]
 """Takes the model's outputs by name and the `N` clips that they belong to; returns `(N,)` numbers, higher is better.
 
-If it has an attribute `check`, that is called with every clip first, and raises an `InputError` for one to skip.
+If it has an attribute `check`, that is called with every clip first, and raises an `InputError` for one to skip; an
+attribute `identity` is JSON that tells it from other scores of its name.
 """
 
 Rendered = tuple[View, Shown]
@@ -48,15 +49,15 @@ class Part:
         The layers whose removal, in whole or in part, changed an output of the model.
     ran_on
         Where and how it was computed.
-    transient
-        Whether a clip was skipped that may be readable another time; such a part is not stored.
+    passing
+        The skipped clips that may be readable another time; a part with any is not stored.
     """
 
     values: NDArray[np.float64]
     skipped: list[dict[str, str]] = field(default_factory=list)
     effective: set[str] = field(default_factory=set)
     ran_on: Circumstance = field(default_factory=dict)
-    transient: bool = False
+    passing: list[dict[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class Scoring:
             for clip, outcome in batch:
                 if isinstance(outcome, Unusable):
                     part.skipped.append({"id": clip.id, "reason": outcome.reason})
-                    part.transient |= outcome.transient
+                    part.passing += part.skipped[-1:] if outcome.transient else []
                     advance(masks)
                 else:
                     used.append(clip)
@@ -133,14 +134,15 @@ class Scoring:
             part = Part(arrays["values"], header["skipped"], set(header["effective"]), header["ran_on"])
         except (KeyError, ShapeError):
             return None
-        whole = (len(part.values), len(self.plan.masks), len(self.scores))
-        is_whole = part.values.shape == whole and part.values.dtype == np.float64 and np.isfinite(part.values).all()
-        known = part.effective <= self.plan.units.keys()
-        return part if is_whole and known and adds_up(piece.clips, len(part.values), part.skipped) else None
+        of_a_clip = (len(self.plan.masks), len(self.scores))
+        if part.values.ndim != 3 or part.values.shape[1:] != of_a_clip or part.values.dtype != np.float64:
+            return None
+        known = part.effective <= self.plan.units.keys() and np.isfinite(part.values).all()
+        return part if known and adds_up(piece.clips, len(part.values), part.skipped) else None
 
     def save(self, part: Part, path: Path) -> None:
         """Store a part of this ablation, unless a clip is to be tried again."""
-        if part.transient:
+        if part.passing:
             return
         header = {"skipped": part.skipped, "effective": sorted(part.effective), "ran_on": part.ran_on}
         save_part(path, self.identity, header, {"values": part.values})

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
 from sdmetrics.ablation.plan import BASELINES
-from sdmetrics.analysis.shape import ANYTHING, COUNT, SKIPPED, Number, OneOf, Shape, ShapeError
+from sdmetrics.analysis.shape import ANYTHING, COUNT, SEED, SKIPPED, Number, OneOf, Shape, ShapeError
 from sdmetrics.analysis.valid import ROUNDING
 from sdmetrics.metrics.classes import FACTORS
 from sdmetrics.metrics.estimators import ESTIMATORS
@@ -36,7 +37,7 @@ _DIFFERENCE: dict[str, Shape] = {
 ABLATION: Shape = {
     "model": {str: ANYTHING},
     "by": str,
-    "seed": COUNT,
+    "seed": SEED,
     "repeats": COUNT,
     "clips": {"used": COUNT, "skipped": SKIPPED},
     "scores": [str],
@@ -45,7 +46,7 @@ ABLATION: Shape = {
     "units_sha256": str,
     "layers": [{"name": str, "units": COUNT, "dominant": OneOf(FACTORS)}],
     "ran_on": [{str: ANYTHING}],
-    "rows": [{**_POINT, "seed": Number(0, 2**53, whole=True, undefined=True)}],
+    "rows": [{**_POINT, "seed": replace(SEED, undefined=True)}],
     "curves": [{**_POINT, "draws": COUNT, "lowest": _VALUE, "highest": _VALUE, "ci95": _INTERVAL}],
     "differences": [{**_DIFFERENCE, "fraction": _SHARE}],
     "overall": [_DIFFERENCE],

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sdmetrics._files import write_json
-from sdmetrics._reading import read_json
+from sdmetrics._reading import UnreadableError, read_json
 from sdmetrics._temporary import remove_leftovers
 from sdmetrics.analysis.shards import check_parts
 from sdmetrics.clips.clip import Clip
@@ -129,6 +129,8 @@ def _stored(path: Path) -> Document | None:
     """Return the stored document, or `None` where there is none that can be read."""
     try:
         document = read_json(path) if path.exists() else None
+    except UnreadableError:
+        raise
     except InputError:
         return None
     return document if isinstance(document, dict) else None

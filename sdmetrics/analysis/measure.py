@@ -15,7 +15,7 @@ from sdmetrics._files import writable_folder
 from sdmetrics.analysis.circumstance import circumstance, ran_on
 from sdmetrics.analysis.identity import Identity
 from sdmetrics.analysis.results import Results
-from sdmetrics.analysis.resume import resumed
+from sdmetrics.analysis.resume import resumed, say_passing
 from sdmetrics.analysis.shards import LayerMoments, Shard, Slice, adds_up, load_shard, save_shard, slices
 from sdmetrics.analysis.summary import summarize
 from sdmetrics.clips.clip import Clip
@@ -23,7 +23,8 @@ from sdmetrics.clips.prefetch import Unusable, check_any_usable
 from sdmetrics.clips.render import Shown, check_styles, feeds, render
 from sdmetrics.clips.styles.built_in import Style
 from sdmetrics.clips.views import PAIRS, VIEWS_PER_CLIP, View
-from sdmetrics.errors import InputError, note
+from sdmetrics.errors import InputError
+from sdmetrics.metrics._arguments import whole
 from sdmetrics.metrics.bias import unit_bias
 from sdmetrics.metrics.groups import GROUPS
 from sdmetrics.metrics.moments import PairMoments
@@ -68,7 +69,9 @@ def measure_biases(
     """
     clips = list(clips)
     pieces = slices(clips)
-    _validate(runner, clips, seed, batch, estimator, threshold)
+    seed, batch = whole("seed", seed, 0), whole("batch", batch, 1)
+    threshold = unit_bias({"static": PairMoments(1)}, threshold=threshold, estimator=estimator).threshold
+    _validate(runner, clips)
     if styles is not None:
         check_styles(styles, clips, runner.inputs)
     identity = Identity.of_analysis(runner, clips, seed, styles)
@@ -86,11 +89,7 @@ def measure_biases(
         passing += shard.passing
         circumstances.append(shard.ran_on)
     check_any_usable(used, len(clips), skipped, least=2)
-    if passing:
-        note(
-            f"{len(passing)} skipped clip(s) may be usable another time, e.g. {passing[-1]['id']}: "
-            f"{passing[-1]['reason']}. Run the same again to try them; finished shards are kept"
-        )
+    say_passing(passing, stored=out is not None)
     results = Results(
         model=model_description(runner),
         seed=seed,
@@ -109,17 +108,12 @@ def measure_biases(
     return results
 
 
-def _validate(runner: Runner, clips: Sequence[Clip], seed: int, batch: int, estimator: str, threshold: float) -> None:
+def _validate(runner: Runner, clips: Sequence[Clip]) -> None:
     """Validate the arguments early, before anything is computed."""
-    unit_bias({"static": PairMoments(1)}, threshold=threshold, estimator=estimator)
     if not clips:
         raise InputError("there are no clips; pass at least two")
     if not runner.layers:
         raise InputError("the model was opened without layers, so there is nothing to measure; name at least one")
-    if seed < 0:
-        raise InputError(f"seed is {seed}; expected at least 0")
-    if batch < 1:
-        raise InputError(f"batch is {batch}; expected at least 1 view")
     for model_input in to_shuffle(runner.inputs):
         if model_input.frames < 2:
             raise InputError(

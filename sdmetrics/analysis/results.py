@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sdmetrics._files import replacing
-from sdmetrics._reading import read_bytes, read_json
+from sdmetrics._reading import UnreadableError, read_bytes, read_json
 from sdmetrics._text import printable
 from sdmetrics.analysis.identity import SETTINGS, sha256_of
 from sdmetrics.analysis.requirements import Requirement
@@ -169,6 +169,8 @@ def _read_units(path: Path, counted: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the rows of `units.csv`; raise a `ShapeError` unless they are those that `results.json` counted."""
     try:
         content = read_bytes(path)
+    except UnreadableError:
+        raise
     except InputError as error:
         raise ShapeError(str(error)) from None
     if hashlib.sha256(content).hexdigest() != counted["sha256"]:
@@ -204,6 +206,8 @@ def _read_settings(path: Path, identity: str) -> dict[str, Any]:
         return {}
     try:
         settings = read_json(path)
+    except UnreadableError:
+        raise
     except InputError as error:
         raise ShapeError(str(error)) from None
     if not isinstance(settings, dict) or sha256_of(settings) != identity:

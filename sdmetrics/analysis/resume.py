@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -11,6 +11,7 @@ from sdmetrics._progress import progress_bar
 from sdmetrics.analysis.shards import Slice
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.prefetch import Unusable, rendered_ahead
+from sdmetrics.errors import note
 
 Part = TypeVar("Part")
 Rendered = TypeVar("Rendered")
@@ -82,3 +83,15 @@ def resumed(
                 if path is not None:
                     work.save(part, path)
             yield piece, part
+
+
+def say_passing(passing: Sequence[Mapping[str, str]], *, stored: bool) -> None:
+    """Say how many clips were skipped that may be usable another time, so that the run is repeated.
+
+    `stored` tells whether the parts without such clips are kept.
+    """
+    if passing:
+        note(
+            f"{len(passing)} skipped clip(s) may be usable another time, e.g. {passing[-1]['id']}: "
+            f"{passing[-1]['reason']}. Run the same again to try them{'; finished parts are kept' if stored else ''}"
+        )

@@ -43,6 +43,7 @@ class OneOf:
 Shape = type[str] | type[bool] | Number | OneOf | list[Any] | tuple[Any, ...] | dict[Any, Any]
 
 COUNT = Number(0, 2**53, whole=True)
+SEED = Number(0, 2**63 - 1, whole=True)
 ANYTHING = OneOf(())
 """Any JSON that does not nest too deeply."""
 

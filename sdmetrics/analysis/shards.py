@@ -185,9 +185,8 @@ def load_part(path: Path, identity: str) -> tuple[dict[str, Any], dict[str, NDAr
     InputError
         If it is a part of another run, or a copy of another part of this one.
     """
-    # The arrays of a foreign part are not read.
-    header = load_header(path)
-    return load_npz(path) if header is not None and _is_own(path, header, identity) else None
+    stored = load_npz(path)
+    return stored if stored is not None and _is_own(path, stored[0], identity) else None
 
 
 def check_parts(folder: Path, identity: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sdmetrics._files import write_json
-from sdmetrics._reading import read_json
+from sdmetrics._reading import UnreadableError, read_json
 from sdmetrics._text import printable
 from sdmetrics.analysis.identity import sha256_of
 from sdmetrics.analysis.shape import Shape, ShapeError, check_shape
@@ -44,7 +44,7 @@ def load_document(path: Path, schema: int, shape: Shape, again: str) -> dict[str
     DamagedError
         If the file is not as it was written.
     InputError
-        If there is no such file, or it has another schema.
+        If it cannot be read at the moment, or has another schema.
 
     Examples
     --------
@@ -59,10 +59,10 @@ def load_document(path: Path, schema: int, shape: Shape, again: str) -> dict[str
     Traceback (most recent call last):
     sdmetrics.analysis.stored.DamagedError: ...a.json is damaged: its digest does not fit its content; write it again
     """
-    if not path.exists():
-        raise InputError(f"{printable(path.parent)} has no {path.name}; {again}")
     try:
         document = read_json(path)
+    except UnreadableError:
+        raise
     except InputError as error:
         why = str(error).removeprefix(printable(path)).partition(". ")[0]
         raise DamagedError(f"{printable(path)} is damaged: it{why}; {again}") from None

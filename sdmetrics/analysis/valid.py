@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sdmetrics.analysis.shape import ANYTHING, COUNT, SKIPPED, Number, OneOf, Shape, ShapeError, check_shape
+from sdmetrics.analysis.shape import ANYTHING, COUNT, SEED, SKIPPED, Number, OneOf, Shape, ShapeError, check_shape
 from sdmetrics.metrics.classes import COUNTS, FACTORS, PERCENTS, UNIT_CLASSES
 from sdmetrics.metrics.estimators import ESTIMATORS
 
@@ -30,7 +30,7 @@ LAYER: Shape = {
 }
 RESULTS: Shape = {
     "model": {str: ANYTHING},
-    "seed": COUNT,
+    "seed": SEED,
     "estimator": OneOf(ESTIMATORS),
     "threshold": Number(-1, 1),
     "clips": {"used": COUNT, "skipped": SKIPPED},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -61,7 +62,7 @@ def resumable() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         console.print("Interrupted. Run the same command again to resume.")
-        raise typer.Exit(130) from None
+        sys.exit(130)
 
 
 def working(text: str) -> Status:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sdmetrics._files import check_is_file
-from sdmetrics._text import printable
 from sdmetrics.cli.app import app, console, print_skipped
 from sdmetrics.cli.conflicts import check_conflicts
 from sdmetrics.cli.options import (
@@ -145,7 +144,7 @@ def evaluate(
         )
         by_order = [(ROWS[name], *map(_percent, scores.values())) for name, scores in evaluation.scores.items()]
         _print(model, evaluation, ("frames", "top-1 %", "top-5 %"), by_order)
-        console.print(_scored(**evaluation.scored), soft_wrap=True, markup=False, highlight=False)
+        console.print(_scored(**evaluation.scored), soft_wrap=True)
     if out:
         console.print(f"evaluation: {evaluation.save(out)}", soft_wrap=True)
 
@@ -167,7 +166,7 @@ def _print(
 def _scored(output: str, classes: int, frames: int) -> str:
     """Describe the scores that were read."""
     mean = f", mean over {frames} frames" if frames > 1 else ""
-    return f"scores: output {printable(output)}, {classes} classes{mean}"
+    return f"scores: output {output}, {classes} classes{mean}"
 
 
 def _segmentation_row(name: str) -> str:

@@ -21,6 +21,9 @@ LARGEST_ARRAY = 2**28
 
 AXIS = re.compile(r"(?P<name>.*\S)\s+axis=(?P<axis>\S*)", re.DOTALL)
 
+NUMBERS = re.compile(r"(?=.*\d)[-+.\deE,]+")
+"""A word of numbers, e.g. `0.5` or `0.5,-1e3`."""
+
 
 def numbers(kind: Callable[[str], Any], *counts: int) -> Callable[[str], tuple[Any, ...]]:
     """Return a parser of that many numbers, separated by commas or spaces.
@@ -66,8 +69,8 @@ def _constant(text: str) -> Any:  # noqa: ANN401 (a number or an array)
     if text.endswith(".npy"):
         data = read_bytes(Path(text), LARGEST_ARRAY)
         try:
-            return np.load(io.BytesIO(data), allow_pickle=False)
-        except (ValueError, OSError, EOFError) as error:
+            return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+        except (ValueError, OSError, EOFError, MemoryError) as error:
             raise InputError(
                 f"is {text}, which is not an array of numbers ({error}); save one with numpy.save"
             ) from None
@@ -92,6 +95,8 @@ VIDEO: Mapping[str, Callable[[str], Any]] = {
 
 HELD: Mapping[str, Callable[[str], Any]] = {"constant": _constant, "shape": _held_shape}
 """Fields of an input that is held still."""
+
+FIELDS = {**VIDEO, **HELD}
 
 
 def parse_inputs(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -163,7 +168,7 @@ def _words(text: str) -> list[str]:
     """Return a name and its `field=value` pairs; numbers that follow a value after a space belong to it."""
     words: list[str] = []
     for word in text.split():
-        if len(words) > 1 and "=" not in word and re.fullmatch(r"[-+.\deE,]+", word) and "=" in words[-1]:
+        if len(words) > 1 and "=" not in word and NUMBERS.fullmatch(word) and "=" in words[-1]:
             words[-1] += f",{word}"
         else:
             words.append(word)
@@ -173,13 +178,13 @@ def _words(text: str) -> list[str]:
 def _field(pair: str, text: str) -> tuple[str, Any]:
     """Parse one `field=value`."""
     field, equals, value = pair.partition("=")
-    if not equals or field not in {**VIDEO, **HELD}:
+    if not equals or field not in FIELDS:
         raise InputError(
-            f"--input {text!r} contains {pair!r}; allowed: {', '.join({**VIDEO, **HELD})}, each as FIELD=VALUE, e.g. "
+            f"--input {text!r} contains {pair!r}; allowed: {', '.join(FIELDS)}, each as FIELD=VALUE, e.g. "
             f"'{EXAMPLE}' or '{HELD_EXAMPLE}'"
         )
     try:
-        return field, {**VIDEO, **HELD}[field](value)
+        return field, FIELDS[field](value)
     except InputError as error:
         raise InputError(f"--input {text!r}: {field} {error}") from None
     except (ValueError, OverflowError):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import typer
 from typer.core import TyperCommand
 
-from sdmetrics.cli.input_option import numbers
+from sdmetrics.cli.input_option import NUMBERS, numbers
 from sdmetrics.errors import InputError
 
 RUN = typer.Argument(help="Folder of a run.", show_default=False)
@@ -129,7 +128,7 @@ def join_numbers(args: Sequence[str]) -> list[str]:
     joined: list[str] = []
     missing = 0
     for word in args:
-        number = re.fullmatch(r"[-+.\deE,]+", word) is not None
+        number = NUMBERS.fullmatch(word) is not None
         if missing and number and joined[-1] not in COUNTS:
             joined[-1] += f",{word}"
         else:

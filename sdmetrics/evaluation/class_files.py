@@ -120,8 +120,11 @@ def _of_json(content: object, shown: str) -> list[tuple[object, int]]:
     """Return the names and numbers of a JSON document."""
     if isinstance(content, _Pairs):
         fields = dict(content)
-        # Transformers: a model's configuration.
-        content = fields.get("id2label", fields.get("label2id", content))
+        # Transformers: a model's configuration, whose field tells which is the number.
+        ids = fields.get("id2label")
+        if isinstance(ids, _Pairs):
+            return [(name, _number(key, name, shown)) for key, name in ids]
+        content = fields.get("label2id", content)
     if isinstance(content, _Pairs):
         by_number = all(isinstance(name, str) and not name.isdecimal() for _, name in content)
         if by_number and content and all(key.isdecimal() for key, _ in content):

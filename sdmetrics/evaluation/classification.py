@@ -19,6 +19,7 @@ from sdmetrics.clips.views import View
 from sdmetrics.errors import InputError
 from sdmetrics.evaluation.class_scores import ScoreReader
 from sdmetrics.evaluation.labels import class_indices
+from sdmetrics.metrics._arguments import whole
 from sdmetrics.metrics.groups import group_of
 from sdmetrics.metrics.intervals import mean_replicates, with_interval
 from sdmetrics.runners.opened import check_runner
@@ -131,7 +132,8 @@ def evaluate(
     check_runner(runner)
     clips = listed_clips(clips)
     labels = class_indices(clips, classes)
-    _validate(runner, clips, shuffle, seed, batch)
+    seed, batch = whole("seed", seed, 0), whole("batch", batch, 1)
+    _validate(runner, clips, shuffle)
     label_of = dict(zip(map(id, clips), labels.tolist(), strict=True))
     read = ScoreReader(output, classes, {model_input.frames for model_input in runner.inputs})
     evaluation = Evaluation(model_description(runner), seed if shuffle else None, ran_on=circumstance_of(runner))
@@ -227,14 +229,10 @@ def _check_labels(labels: NDArray[np.int64], outputs: NDArray[Any]) -> None:
         )
 
 
-def _validate(runner: OutputRunner, clips: Sequence[Clip], shuffle: bool, seed: int, batch: int) -> None:
+def _validate(runner: OutputRunner, clips: Sequence[Clip], shuffle: bool) -> None:
     """Validate the arguments early, before anything is computed."""
     if not clips:
         raise InputError("there are no clips; pass at least one")
-    if seed < 0:
-        raise InputError(f"seed is {seed}; expected at least 0")
-    if batch < 1:
-        raise InputError(f"batch is {batch}; expected at least 1 view")
     still = [model_input.name for model_input in runner.inputs if model_input.frames < 2]
     if shuffle and still:
         raise InputError(f"model input {still[0]!r} reads a single frame, which cannot be shuffled; evaluate in order")

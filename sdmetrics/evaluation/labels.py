@@ -15,6 +15,9 @@ from sdmetrics.evaluation.class_files import DIGITS
 SHOWN = 5
 """The number of allowed names that an error lists."""
 
+SPLITS = ("train", "training", "val", "validation", "test", "testing")
+"""Folders that may lie around those of the classes."""
+
 COUNTED = "pass a file of the classes whose lines begin with these numbers, as classInd.txt"
 
 
@@ -89,8 +92,8 @@ class _Names:
     """The classes by name, exact or but for case, spaces and punctuation."""
 
     classes: Mapping[str, int]
-    similar: dict[str, set[str]] = field(default_factory=dict)
-    guessed: dict[str, str] = field(default_factory=dict)
+    similar: dict[str, set[str]] = field(init=False, default_factory=dict)
+    guessed: dict[str, str] = field(init=False, default_factory=dict)
     """The labels that are a class only but for case, spaces and punctuation."""
 
     def __post_init__(self) -> None:
@@ -162,9 +165,10 @@ def _plain(name: str) -> str:
 
 
 def _number(label: str) -> int | None:
-    """Return a label, or the last of its parts, as a number; None where it is none."""
-    last = label.rpartition("/")[2]
-    return int(last) if last.isdecimal() and len(last) <= DIGITS else None
+    """Return a label as a number, also in the folder of a split, as `val/3`; None where it is none."""
+    *folders, last = label.split("/")
+    known = all(folder.casefold() in SPLITS for folder in folders)
+    return int(last) if known and last.isdecimal() and len(last) <= DIGITS else None
 
 
 def _check_folders(clips: Sequence[Clip], indices: NDArray[np.int64], names: _Names) -> None:

@@ -8,12 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sdmetrics._files import load_npz, save_npz
 from sdmetrics.ablation.ablate import FRACTIONS
 from sdmetrics.ablation.plan import plan_removals, stored_scores
 from sdmetrics.ablation.result import Ablation
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips.render import feeds, plain
-from sdmetrics.errors import InputError
+from sdmetrics.errors import InputError, Note
+from sdmetrics.evaluation.class_files import Classes
 from sdmetrics.metrics.groups import group_of
 from sdmetrics.metrics.removal_mask import removal_mask
 from tests.helpers.fakes import broken_clip
@@ -220,6 +222,23 @@ class TestWork:
         assert quickly(runner, out=tmp_path, **change) == quickly(**change)
         assert runner.runs
         assert len(list((tmp_path / "ablation").iterdir())) == 2
+
+    def test_the_same_names_counted_from_one_are_another_ablation(self, tmp_path):
+        clips = [replace(clip, label=str(int(clip.label) % (CLASSES - 1) + 1)) for clip in CLIPS]
+        pairs = [(f"class {number}", number) for number in range(CLASSES)]
+        with pytest.warns(Note, match="numbers from 1"):
+            quickly(clips=clips, classes=Classes(pairs), out=tmp_path)
+        from_one = Classes([(name, number + 1) for name, number in pairs], first=1)
+        assert quickly(clips=clips, classes=from_one, out=tmp_path) == quickly(clips=clips, classes=from_one)
+
+    @pytest.mark.parametrize("values", [np.float64(0), np.zeros(3), np.zeros((2, 1, 1)), "text"])
+    def test_a_part_of_another_shape_is_computed_again(self, tmp_path, values):
+        whole = quickly(out=tmp_path)
+        (folder,) = (tmp_path / "ablation").iterdir()
+        part = min(folder.glob("*.npz"))
+        header, _ = load_npz(part)
+        save_npz(part, header, {"values": np.asarray(values)})
+        assert quickly(out=tmp_path) == whole
 
     def test_another_batch_resumes_instead_of_starting_again(self, tmp_path):
         whole = quickly(out=tmp_path, batch=6)

@@ -82,7 +82,7 @@ class TestRefused:
         [
             ({"layers": ["lat"]}, "there is no layer 'lat' in both run and probe; allowed: early, late"),
             ({"layers": []}, "layers is empty; allowed: early, late"),
-            ({"fractions": [0.5, 1.1]}, "fraction is 1.1; allowed: 0 to 1. For 10 % pass 0.1"),
+            ({"fractions": [0.5, 1.1]}, "fraction is 1.1; expected: 0 to 1. For 10 % pass 0.1"),
             ({"fractions": [float("nan")]}, "fraction is nan"),
             ({"fractions": [0]}, "expected at least one above 0"),
             ({"repeats": 0}, "repeats is 0; expected at least 1"),

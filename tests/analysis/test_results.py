@@ -1,9 +1,12 @@
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sdmetrics._reading import UnreadableError
 from sdmetrics.analysis.requirements import Requirement
 from sdmetrics.analysis.results import Results
 from sdmetrics.errors import InputError
@@ -97,6 +100,23 @@ def test_undefined_values_and_unknown_layers_are_errors():
 
 def test_results_are_read_back_as_they_were_saved(tmp_path):
     assert Results.load(RUN.save(tmp_path / "run")) == RUN
+    large = replace(RUN, seed=2**60)
+    assert Results.load(large.save(tmp_path / "large")) == large
+
+
+@pytest.mark.parametrize("name", ["results.json", "units.csv"])
+def test_a_file_that_cannot_be_read_at_the_moment_is_not_called_damaged(tmp_path, monkeypatch, name):
+    RUN.save(tmp_path)
+    read = Path.read_bytes
+
+    def fail(path):
+        if path.name == name:
+            raise OSError(5, "Input/output error")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    with pytest.raises(UnreadableError, match=f"{name} cannot be read: Input/output error"):
+        Results.load(tmp_path)
 
 
 def test_loading_fails_closed(tmp_path):

@@ -56,7 +56,12 @@ def test_constants(tmp_path, monkeypatch):
     for text, value in {"0": 0, "2.5": 2.5, "-1e-3": -1e-3, "zeros": 0, "ones": 1}.items():
         assert parse_inputs([f"x constant={text}"])["x"]["constant"] == value
     assert parse_inputs(["x constant=tokens.npy shape=N,2"])["x"]["constant"].tolist() == [[1, 2]]
-    for name in ("broken", "objects"):
+    (tmp_path / "archive.npy").write_bytes(b"PK\x03\x04" + bytes(40))
+    np.savez("several.npz", a=np.zeros(2))
+    (tmp_path / "several.npz").rename("several.npy")
+    huge = b"{'descr': '<f8', 'fortran_order': False, 'shape': (10000000000000,), }"
+    (tmp_path / "huge.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(huge).to_bytes(2, "little") + huge)
+    for name in ("broken", "objects", "archive", "several", "huge"):
         with pytest.raises(InputError, match="is not an array of numbers"):
             parse_inputs([f"x constant={name}.npy"])
 
@@ -66,6 +71,7 @@ def test_numbers_with_commas_or_spaces(text):
     assert parse_inputs([f"video {text} frames=2"]) == {"video": {"mean": (0.1, 0.2, 0.3), "frames": 2}}
     option, values = text.split("=")
     words = join_numbers(["probe", "--mean", *values.split(), "--size", "8", "9", "m.onnx"])
+    assert join_numbers(["--mean", "0.5", "0.5", "--", "m.onnx"]) == ["--mean", "0.5,0.5", "--", "m.onnx"]
     assert words[0::5][:1] == ["probe"]
     assert words[-1] == "m.onnx"
     passed = parse_numbers(**{option: words[2], "size": words[4]})

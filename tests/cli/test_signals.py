@@ -56,6 +56,21 @@ def test_an_analysis_that_is_ended_is_resumed(demo_model_file, tmp_path, number,
     assert Results.load(run).clips["used"] == 60
 
 
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (KeyboardInterrupt, 130, INTERRUPTED),
+        (EOFError, 2, "error: a file or the standard input ended before its content did\n"),
+    ],
+)
+def test_any_command_that_is_interrupted_says_one_line(command, monkeypatch, error, code, line):
+    def fail():
+        raise error
+
+    monkeypatch.setattr("sdmetrics.cli.doctor.diagnose", fail)
+    assert [command("doctor")[0], command("doctor")[2].lstrip("\n")] == [code, line]
+
+
 @pytest.fixture
 def demo_model_file():
     from sdmetrics.demo import demo_model

@@ -129,3 +129,9 @@ def test_published_files(shared):
     assert (len(ucf), ucf["ApplyEyeMakeup"], ucf["YoYo"], ucf.first) == (101, 0, 100, 1)
     something = read_classes(lists / "something-else-oneobject-labels.json")
     assert something["Attaching something to something"] == 1
+
+
+def test_the_field_of_transformers_tells_names_from_numbers(tmp_path):
+    names = {"0": "1", "1": "2 walk", "2": "3"}
+    path = written(tmp_path, json.dumps({"id2label": names}), "config.json")
+    assert read_classes(path) == {"1": 0, "2 walk": 1, "3": 2}

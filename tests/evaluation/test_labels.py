@@ -122,6 +122,13 @@ def test_numbers_without_classes_that_start_at_one_are_pointed_out():
     assert class_indices([clip("val/4", "a"), clip("4", "b")]).tolist() == [4, 4]
 
 
+def test_a_folder_of_something_else_is_no_class_number():
+    assert class_indices([clip("train/0", "a"), clip("val/3", "b")]).tolist() == [0, 3]
+    for classes in (None, {"Walk": 0, "Box": 1}):
+        with pytest.raises(InputError, match="walking/01"):
+            class_indices([clip("walking/01", "a"), clip("walking/00", "b")], classes)
+
+
 @pytest.mark.parametrize("names", [4, 6])
 def test_there_are_as_many_names_as_scores(names):
     check_count(None, 5, "logits")

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from sdmetrics._files import folder_on_disk
+from sdmetrics._reading import UnreadableError
 from sdmetrics.analysis.results import Results
 from sdmetrics.analysis.stored import DamagedError
 from sdmetrics.comparison.step_folders import step_folder, step_folders
@@ -94,6 +95,8 @@ def _step_of(run: Path) -> int | None:
     """Return the step of a whole run, or `None` where there is none."""
     try:
         step: int | None = Results.load(run).model.get("step")
+    except UnreadableError:
+        raise
     except InputError:
         return None
     return step

@@ -105,9 +105,7 @@ class BiasTracker:
         out: str | Path | None = None,
         cache: int = 2 << 30,
     ) -> None:
-        whole("every", every, least=1)
-        whole("seed", seed, least=0)
-        whole("batch", batch, least=1)
+        every, seed, batch = whole("every", every, 1), whole("seed", seed, 0), whole("batch", batch, 1)
         self.module = unwrap(model)
         check_on_one_device(self.module)
         self.every = every

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 
 from sdmetrics.analysis.results import Results
-from sdmetrics.errors import Note
+from sdmetrics.errors import InputError, Note
 from sdmetrics.torch.training.step_storage import StepStorage
 from tests.helpers.runs import run as made_run
 from tests.torch.training.test_tracker import made, tracked
@@ -71,3 +72,20 @@ def test_a_half_removed_run_is_set_aside_and_its_step_can_be_measured_again(tmp_
     assert again.measure(2).layers == tracker.results[2].layers
     assert Results.load(tmp_path / "step-000002").layers == tracker.results[2].layers
     assert list(tracked(made(), out=tmp_path).results) == [1, 2]
+
+
+def test_what_cannot_be_read_at_the_moment_stays_where_it_is(storage, monkeypatch):
+    """A disk that does not answer says nothing about the measurement."""
+    measured(3, seed=3).save(storage.unfinished)
+    read = Path.read_bytes
+
+    def fail(path):
+        if path.name == "results.json":
+            raise OSError(5, "Input/output error")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    with pytest.raises(InputError, match="Input/output error"):
+        storage.recovered()
+    monkeypatch.undo()
+    assert sorted(storage.recovered()) == [1, 2, 3]
