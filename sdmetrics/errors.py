@@ -21,7 +21,7 @@ class InputError(ValueError):
 
 
 class MissingExtra(ImportError):
-    """An optional dependency is missing. The message names the extra that provides it."""
+    """An optional dependency is missing, or cannot work here. The message says how it can."""
 
 
 class Note(UserWarning):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sdmetrics._files import replacing
 from sdmetrics._text import printable_values
 from sdmetrics.errors import require
+from sdmetrics.report.renderer import chart_renderer
 from sdmetrics.report.words import named_runs, removal_charts, score_name
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def write_figures(
 
 def save_charts(charts: Mapping[str, alt.TopLevelMixin], folder: str | Path) -> list[Path]:
     """Write each chart to `folder` under its name, as PNG and SVG. Return the files."""
-    renderer = require("vl_convert", extra="report")
+    renderer = chart_renderer()
     import altair as alt
 
     version = alt.SCHEMA_VERSION.rpartition(".")[0]

@@ -7,6 +7,8 @@ import hashlib
 import json
 import math
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -17,6 +19,7 @@ import cv2
 import pytest
 
 from sdmetrics.analysis import facts
+from sdmetrics.analysis.results import Results
 from sdmetrics.errors import InputError
 from sdmetrics.report import charts, words, write_figures, write_report
 from tests.helpers import runs
@@ -307,3 +310,15 @@ def test_the_axis_of_percents_is_common_and_grows_only_when_needed() -> None:
 def test_a_run_that_lost_no_units_says_nothing_of_them(two: Page) -> None:
     assert "Unit ablation" not in two.text
     assert two.data()["removals"] == []
+
+
+def test_a_limit_of_address_space_is_told_before_the_renderer_ends_the_process(tmp_path):
+    code = (
+        "import resource; kind = resource.RLIMIT_AS;"
+        "resource.setrlimit(kind, (40 << 30, resource.getrlimit(kind)[1]));"
+        "import sdmetrics as sd; from sdmetrics.demo import demo_model\n"
+        "with demo_model('motion') as path: sd.analyze(path, 'world:6', out=r'%s', progress=False)" % (tmp_path / "run")
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "no report.html: charts cannot be drawn within 40 GiB of address space" in done.stderr
+    assert Results.load(tmp_path / "run").clips["used"] == 6
