@@ -31,6 +31,7 @@ FLOW = f"have grey images of optical flow among their frames, which are read ({M
 UNREAD_FLOW = "have images of optical flow among their frames, which are not read"
 UNEVEN = "are read as consecutive frames, though the numbers of their images rise in unequal steps"
 OTHER_SUFFIX = "are read from a file with another suffix, or from a folder of frames"
+UNEXTRACTED = "count frames of a folder, but are video files, and are skipped"
 WHOLE = "are named without their times and are taken for whole videos, of which the listed segment is read"
 READ = (
     "a CSV file with the column path and optionally label, start and end; lines of a path and a label; HMDB51's "
@@ -162,28 +163,37 @@ def _entries(
 ) -> list[Clip]:
     """Return the clips of paths with labels; a path without a label is labelled by its folders."""
     for entry in entries:
-        found, kind, name = lookup.found(entry.path), "", as_id(Path(entry.path))
-        segment = ""
+        found, name = lookup.found(entry.path), as_id(Path(entry.path))
+        first, frames = entry.first or 0, entry.frames
+        segment = "" if entry.first is None else f"@{first}-{first + (frames or 0)}f"
+        kind = OTHER_SUFFIX if len(found) == 1 and found[0] != lookup.root / entry.path else ""
         if not found:
             video, kind = unusable(f"{name} is not below {printable(lookup.root)}; add it or correct the list"), MISSING
         elif len(found) > 1:
             video = unusable(f"{name} could be {printable(found[0])} or {printable(found[1])}; keep one of them")
-        elif not found[0].is_dir():
-            video = video_file(found[0], size)
-        else:
+        elif found[0].is_dir():
             video = whole = frames_in(found[0], size)
-            first = entry.first or 0
-            if entry.frames is not None:
-                video = part_of(whole, first, entry.frames, size)
-                kind = LONGER if entry.first is None and len(whole.images) > entry.frames else ""
-                segment = "" if entry.first is None else f"@{first}-{first + entry.frames}f"
+            if frames is not None:
+                video = part_of(whole, first, frames, size)
+                longer = entry.first is None and len(whole.images) > frames
+                kind = kind or (LONGER if longer else "")
             video = listing.frames(video)
-        if len(found) == 1 and found[0] != lookup.root / entry.path:
-            kind = OTHER_SUFFIX
+        elif frames is not None:
+            video, kind = unusable(_unextracted(found[0], frames)), UNEXTRACTED
+        else:
+            video = video_file(found[0], size)
         label = entry.label if entry.label is not None else folder_label(name)
         clips = cut(video, name + segment, windows, label)
         listing.add(entry.where, [replace(clip, video=name) for clip in clips], kind)
     return listing.done()
+
+
+def _unextracted(file: Path, frames: int) -> str:
+    """Return what is wrong with a video file of which a list counts the frames."""
+    return (
+        f"{printable(file)} is a video file, and the list counts {frames} frames of a folder; extract its frames to a "
+        "folder of the listed name, or list the file with its label only"
+    )
 
 
 def _annotated(

@@ -85,6 +85,26 @@ def test_frame_folders_from_a_first_frame(tmp_path: Path):
         beyond.load()
 
 
+def test_frames_that_are_counted_of_a_video_file_are_not_all_of_its_frames(tmp_path: Path):
+    write_video(tmp_path / "P01.mp4")
+    path = written(tmp_path / "a.txt", "P01 20 10 3", "P01 40 10 4", "gone 0 10 3", "gone 10 10 4")
+    with pytest.warns(Note) as notes:
+        clips = opened(path)
+    assert labelled(clips) == [("P01@20-30f", "3"), ("P01@40-50f", "4"), ("gone@0-10f", "3"), ("gone@10-20f", "4")]
+    assert {clip.video for clip in clips} == {"P01", "gone"}
+    for clip in clips[:2]:
+        with pytest.raises(InputError, match=r"P01\.mp4 is a video file, and the list counts 10 frames of a folder; ext"):
+            clip.load()
+    assert sorted(str(shown.message) for shown in notes) == [
+        f"{path}: 2 of 4 entries are not there and are skipped",
+        f"{path}: 2 of 4 entries count frames of a folder, but are video files, and are skipped",
+    ]
+    with pytest.warns(Note, match="1 of 1 entries count frames"):
+        (clip,) = opened(written(tmp_path / "b.txt", "P01 60 3"))
+    with pytest.raises(InputError, match="the list counts 60 frames of a folder"):
+        clip.load()
+
+
 def test_folder_per_class(tmp_path: Path):
     touched(tmp_path / "val" / "riding a bike" / "a.mp4", tmp_path / "val" / "yoga" / "deep" / "b.mp4")
     touched(tmp_path / "c.mp4")
