@@ -16,7 +16,7 @@ from sdmetrics.exporters._assembly.assemble import assemble
 from sdmetrics.exporters._assembly.batch_size import with_working_batch
 from sdmetrics.exporters._assembly.half import check_half, halve, precision
 from sdmetrics.exporters._assembly.opset import with_newer_opset
-from sdmetrics.exporters._assembly.verify import place_and_pool, verify_probe
+from sdmetrics.exporters._assembly.verify import place_and_pool, verify_conversion, verify_probe
 from sdmetrics.exporters._graph.ask_inputs import held_input, infer_inputs
 from sdmetrics.exporters._graph.describe_inputs import check_inputs, check_known
 from sdmetrics.exporters._graph.find_layers import candidates, find_layers
@@ -122,7 +122,8 @@ def make_probe(
         raise InputError(f"{file.path} is a probe already; use the model that it was made from")
     described = tuple(inputs) if inputs else describe_feeding(file)
     check_inputs(loaded, described)
-    adapted = adapt(with_newer_opset(loaded), described)
+    newer = with_newer_opset(loaded)
+    adapted = adapt(newer, described)
     loaded, fed = adapted.model, adapted.inputs
     if declared is None:
         loaded = with_working_batch(loaded, fed)
@@ -132,6 +133,8 @@ def make_probe(
             "clip depends on the others"
         )
     requested = _choose(loaded, declared, fed, layers, str(file.path))
+    if newer is not file.model:
+        verify_conversion(file.model, loaded, described, adapted.held, requested)
     placed, units = place_and_pool(loaded, requested, fed)
     body = halve(loaded, file.path.name) if half else loaded
     raw = {layer.tensor for layer in declared.layers} if declared else set()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sdmetrics.errors import InputError, note, one_line, require
+from sdmetrics.probes.graph_walk import with_inner
+from sdmetrics.probes.onnx_file import attribute
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -20,7 +22,7 @@ def opset_of(model: ModelProto) -> int:
 
 
 def with_newer_opset(model: ModelProto) -> ModelProto:
-    """Return the model; if its opset is too old, as ONNX converts it. The probe is compared with the original.
+    """Return the model; if its opset is too old, as ONNX converts it. `verify_conversion` compares the two.
 
     Raises
     ------
@@ -43,5 +45,14 @@ def with_newer_opset(model: ModelProto) -> ModelProto:
             f"the model uses ONNX opset {opset}, which cannot be converted to {OLDEST_OPSET} ({one_line(error)}). "
             "Export it again with a newer opset"
         ) from None
+    _keep_coordinates(newer)
     note(f"the model uses ONNX opset {opset} and is converted to {OLDEST_OPSET}")
     return newer
+
+
+def _keep_coordinates(newer: ModelProto) -> None:
+    """Let linear resizes of a converted model read where those of the old opsets do, which the converter forgets."""
+    helper = require("onnx", extra="cpu").helper
+    for node in with_inner(newer.graph.node):
+        if node.op_type == "Resize" and attribute(node, "mode", b"nearest") == b"linear":
+            node.attribute.append(helper.make_attribute("coordinate_transformation_mode", "asymmetric"))

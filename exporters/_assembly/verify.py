@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics.errors import InputError, require
-from sdmetrics.exporters._graph.nodes import tensors_needed
-from sdmetrics.probes.feeds import EXAMPLE_CLIPS, Arrays, example_feeds, one_by_one, prepare, random_feeds, select
+from sdmetrics.errors import InputError, note, require
+from sdmetrics.exporters._assembly.opset import OLDEST_OPSET, opset_of
+from sdmetrics.exporters._graph.nodes import computed_tensors, fed_inputs, tensors_needed
+from sdmetrics.probes.feeds import (
+    EXAMPLE_CLIPS,
+    Arrays,
+    OverBudget,
+    example_feeds,
+    one_by_one,
+    prepare,
+    random_feeds,
+    select,
+)
+from sdmetrics.probes.held_inputs import HeldInput, HeldValue
 from sdmetrics.probes.inputs import ModelInput
+from sdmetrics.probes.layouts import clips_first
 from sdmetrics.probes.metadata import Layer
 from sdmetrics.probes.onnx_file import set_nodes
 from sdmetrics.probes.placement import place_batch, place_in_fixed_batch, pool, relative_error, tolerance
@@ -87,6 +100,63 @@ def open_tapped(model: ModelProto, layers: Sequence[Layer], inputs: Sequence[Mod
     needed = tensors_needed(tapped.graph)
     set_nodes(tapped.graph, [node for node in tapped.graph.node if not needed.isdisjoint(node.output)])
     return open_trial(tapped.SerializeToString(), values_in_clip(inputs), optimise)
+
+
+def verify_conversion(
+    old: ModelProto,
+    newer: ModelProto,
+    described: Sequence[ModelInput | HeldInput],
+    held: Sequence[HeldValue],
+    layers: Sequence[Layer],
+) -> None:
+    """Compare a model of an old opset with what `with_newer_opset` and `adapt` made of it: outputs and layers.
+
+    Raises
+    ------
+    InputError
+        If they differ.
+    """
+    video = [item for item in described if isinstance(item, ModelInput)]
+    adapted = [replace(item, layout=clips_first(item.layout)) for item in video]
+    clips = fixed_batch(newer) or EXAMPLE_CLIPS
+    feeds = random_feeds(video, clips)
+    kept = [layer for layer in layers if layer.tensor in computed_tensors(old)]
+    outputs = {output.name for output in newer.graph.output}
+    names = [*outputs, *(layer.tensor for layer in kept if layer.tensor not in outputs)]
+    try:
+        expected = run_once(open_tapped(old, kept, video, False), _raw_feeds(old, feeds, described, held), names)
+    except OverBudget:
+        raise
+    except InputError as error:
+        note(f"the conversion is not compared with the model itself, which does not run: {error}")
+        return
+    computed = run_once(open_tapped(newer, kept, adapted, False), prepare(feeds, adapted), names)
+    for name, value in floats(computed).items():
+        error = relative_error(value, expected[name])
+        if error > max(tolerance(value.dtype), _rounding(newer)):
+            raise InputError(
+                f"{name} of the model differs by {error:.1e} of its scale after its conversion from opset "
+                f"{opset_of(old)} to {OLDEST_OPSET}: ONNX converts one of its operators to another one. Export it "
+                f"again with opset {OLDEST_OPSET} or newer"
+            )
+
+
+def _raw_feeds(
+    model: ModelProto, feeds: Arrays, described: Sequence[ModelInput | HeldInput], held: Sequence[HeldValue]
+) -> Arrays:
+    """Return what a model reads before it is adapted: its own layouts and types, and the inputs that are held."""
+    onnx = require("onnx", extra="cpu")
+    clips = len(next(iter(feeds.values())))
+    still = {item.name: item for item in described if isinstance(item, HeldInput)}
+    raw = prepare(feeds, [item for item in described if isinstance(item, ModelInput)])
+    for record in held:
+        values = still[record.name].values(np.dtype(record.dtype), record.shape)
+        raw[record.name] = np.broadcast_to(values, [clips if size == "N" else int(size) for size in record.shape])
+    for value in fed_inputs(model.graph):
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
+        array = raw[value.name]
+        raw[value.name] = (np.round(array) if dtype.kind in "iu" else array).astype(dtype)
+    return raw
 
 
 def verify_probe(

@@ -163,7 +163,7 @@ def input_differences(before: Sequence[Document], inputs: Sequence[ModelInput]) 
 
 def clips_digest(clips: Sequence[Clip]) -> str:
     """Return a hash of the clips and their content."""
-    rows = sorted((c.id, c.video, c.stamp, sorted(c.styled)) for c in clips)
+    rows = sorted((c.id, c.content, c.stamp, sorted(c.styled)) for c in clips)
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 

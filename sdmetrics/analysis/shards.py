@@ -1,8 +1,8 @@
 """Shards: fixed slices of the clip list, the unit of work, of resume and of distribution.
 
-Clips are divided by the hash of their *video* into 20 groups (what the jackknife leaves out), and a group's clips into
-slices. A shard's file holds the moments of its pairs, the identity of its run and where it was computed, and nothing
-else, so the parts of a run add up to the whole.
+Clips are divided by the hash of their *video*, one name for those of one content, into 20 groups (what the jackknife
+leaves out), and a group's clips into slices. A shard's file holds the moments of its pairs, the identity of its run and
+where it was computed, and nothing else, so the parts of a run add up to the whole.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def slices(clips: Sequence[Clip]) -> list[Slice]:
         if clip.id == following.id:
             raise InputError(f"two clips have the id {clip.id!r}; every clip needs a unique id")
     for clip in ordered:
-        groups[group_of(clip.video)].append(clip)
+        groups[group_of(clip.content)].append(clip)
     return [
         Slice(number, start // CLIPS_PER_SHARD, tuple(group[start : start + CLIPS_PER_SHARD]))
         for number, group in enumerate(groups)

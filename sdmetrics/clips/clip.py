@@ -56,8 +56,10 @@ class Clip:
         The places in the clip of the video's first and last annotated frame, where they are known: `()` if it has
         neither.
     files
-        What the video is read from: the file, or its frames in order. Videos whose files have the same content become
-        one video when clips are listed.
+        What the video is read from: the file, or its frames in order. Videos whose files have the same content are in
+        one group when clips are listed.
+    same_as
+        The video whose content its own has, too: both belong to one group of the jackknife. Default: `video`.
 
     Examples
     --------
@@ -78,12 +80,18 @@ class Clip:
     mask_stamp: str = ""
     mask_ends: tuple[int, ...] | None = None
     files: tuple[Path, ...] = ()
+    same_as: str = ""
 
     def __post_init__(self) -> None:
         if not self.id:
             raise InputError("a clip's id is empty; pass a unique id for every clip")
         if not self.video:
             object.__setattr__(self, "video", self.id)
+
+    @property
+    def content(self) -> str:
+        """The video whose name decides the group of the jackknife: its own, or the first one of the same content."""
+        return self.same_as or self.video
 
     @property
     def frames(self) -> Frames:

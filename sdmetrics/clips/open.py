@@ -17,6 +17,7 @@ from sdmetrics.clips.sampling import ClipShape
 from sdmetrics.clips.segmentation.datasets import open_segmentation
 from sdmetrics.clips.videos.datasets import open_folder, open_video
 from sdmetrics.clips.videos.listed import is_list, open_list
+from sdmetrics.clips.videos.named import exists
 from sdmetrics.errors import InputError, note
 
 
@@ -55,30 +56,33 @@ def list_clips(
     sdmetrics.errors.InputError: holiday.mp4 does not exist; expected a video, a folder, a list (CSV, text or \
 JSON), or generated clips (world:N or camouflage:N)
     """
-    return _one_video_per_content(_listed(request, shape, cache, reads_flow))
+    return _one_group_per_content(_listed(request, shape, cache, reads_flow))
 
 
 def _listed(request: ClipRequest, shape: ClipShape, cache: Path | None, reads_flow: bool) -> list[Clip]:
     """Return the clips as they are listed."""
     path = Path(request.path)
     generated = is_generated(request.path)
+    if not generated and not exists(path):
+        raise InputError(
+            f"{printable(path)} does not exist; expected a video, a folder, a list (CSV, text or JSON), or generated "
+            "clips (world:N or camouflage:N)"
+        )
     if request.videos is not None and not generated and not is_list(path):
-        raise InputError(f"videos is {request.videos}, but {path} is not a file of annotations; leave videos out")
+        raise InputError(
+            f"videos is {printable(request.videos)}, but {printable(path)} is not a file of annotations; leave videos "
+            "out"
+        )
     _check_stride(request, shape, generated)
-    if not generated and path.exists() and not path.is_dir() and is_list(path):
-        regular_file(path)
     if not generated:
+        if not path.is_dir() and is_list(path):
+            regular_file(path)
         with_masks = open_segmentation(request, shape, cache)
         if with_masks is not None:
             return with_masks
     _check_without_masks(request)
     if generated:
         return open_generated(str(request.path), shape.frames, shape.size, request.clips_per_video or 1, request.videos)
-    if not path.exists():
-        raise InputError(
-            f"{path} does not exist; expected a video, a folder, a list (CSV, text or JSON), or generated clips "
-            "(world:N or camouflage:N)"
-        )
     if is_list(path):
         clips = open_list(path, request, shape, reads_flow=reads_flow)
     elif path.is_dir():
@@ -90,8 +94,8 @@ def _listed(request: ClipRequest, shape: ClipShape, cache: Path | None, reads_fl
     return [_with_cached_flow(clip, cache, shape.size) for clip in clips]
 
 
-def _one_video_per_content(clips: list[Clip]) -> list[Clip]:
-    """Return clips of which those of one content belong to one video, the first by name: one group of the jackknife."""
+def _one_group_per_content(clips: list[Clip]) -> list[Clip]:
+    """Return clips of which those of one content are in one group of the jackknife, that of the first video by name."""
     first = first_of_same_content({clip.video: clip.files for clip in clips if clip.files})
     again = [(name, other) for name, other in first.items() if name != other]
     if again:
@@ -99,14 +103,15 @@ def _one_video_per_content(clips: list[Clip]) -> list[Clip]:
             f"{len(again)} of {len(first)} videos have the content of another, e.g. {printable(again[0][0])} that of "
             f"{printable(again[0][1])}; they count as one video for the intervals"
         )
-    return [replace(clip, video=first.get(clip.video, clip.video)) for clip in clips]
+    same = dict(again)
+    return [replace(clip, same_as=same[clip.video]) if clip.video in same else clip for clip in clips]
 
 
 def _check_stride(request: ClipRequest, shape: ClipShape, generated: bool) -> None:
     """Raise an `InputError` where a stride is given and would change nothing."""
     why = None
     if generated:
-        why = f"{request.path} is generated, and its frames span each clip whatever the stride"
+        why = f"{printable(request.path)} is generated, and its frames span each clip whatever the stride"
     elif shape.frames == 1:
         why = "single frames are read, which have no distance"
     if request.stride is not None and why:
@@ -117,9 +122,11 @@ def _check_without_masks(request: ClipRequest) -> None:
     """Raise an `InputError` where clips without masks are asked for what only others have."""
     path, flow = request.path, request.flow
     if request.split is not None and not is_list(Path(path)):
-        raise InputError(f"split is {request.split}, but {path} is not a data set with masks; leave split out")
-    if flow is not None and (is_generated(path) or not Path(path).is_dir()):
-        raise InputError(f"flow is {flow}, but {path} is not a folder of frames; leave flow out")
+        raise InputError(
+            f"split is {printable(request.split)}, but {printable(path)} is not a data set with masks; leave split out"
+        )
+    if flow is not None and (is_generated(path) or is_list(Path(path)) or not Path(path).is_dir()):
+        raise InputError(f"flow is {printable(flow)}, but {printable(path)} is not a folder of frames; leave flow out")
 
 
 def _with_cached_flow(clip: Clip, folder: Path, size: tuple[int, int]) -> Clip:

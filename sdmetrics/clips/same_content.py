@@ -17,7 +17,7 @@ Files = Sequence[Path]
 def first_of_same_content(videos: Mapping[str, Files]) -> dict[str, str]:
     """Return for every video the first name, in alphabetical order, of a video with the same content.
 
-    Of files of equal size, the ends are compared; where these are equal, too, links to one file need no more, and all
+    The ends of files of equal size are compared; where these are equal, too, links to one file need no more, and all
     bytes of others are compared, so that hardly anything but copies is read. What cannot be read is itself.
 
     Parameters

@@ -117,9 +117,9 @@ def centre_bias(clips: Iterable[Clip], size: tuple[int, int] = SIZE, *, progress
     with usable_clips(add_up, clips, skipped, progress) as usable:
         for clip, (of_clip, annotated) in usable:
             frames += annotated
-            sums[group_of(clip.video)] += of_clip
+            sums[group_of(clip.content)] += of_clip
             if annotated:
-                inhabited.add(group_of(clip.video))
+                inhabited.add(group_of(clip.content))
     check_any_usable(len(clips) - len(skipped), len(clips), skipped)
     if not frames:
         raise InputError(f"no pixel of {len(clips) - len(skipped)} clip(s) is annotated; use other clips")

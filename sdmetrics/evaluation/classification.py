@@ -168,7 +168,7 @@ def evaluate(
     for clip, row in zip(used, by_clip.tolist(), strict=True):
         shares = {order: dict(zip(TOPS, of_order, strict=True)) for order, of_order in zip(orders, row, strict=True)}
         evaluation.clips.append({"id": clip.id, "video": clip.video, "label": label_of[id(clip)], **shares})
-    evaluation.scores = _scores(by_clip, np.array([group_of(clip.video) for clip in used]))
+    evaluation.scores = _scores(by_clip, np.array([group_of(clip.content) for clip in used]))
     return evaluation
 
 

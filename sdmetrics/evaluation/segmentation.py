@@ -235,9 +235,10 @@ def _scores(used: Sequence[Clip], overlaps: Sequence[Floats], with_success: bool
             "videos; use other clips"
         )
     frames = np.concatenate(overlaps)[scored]
-    by_frame = np.repeat([clip.video for clip in used], list(map(len, overlaps)))[scored]
-    videos, video_of = np.unique(by_frame, return_inverse=True)
-    groups = np.array([group_of(video) for video in videos.tolist()])
+    counts = list(map(len, overlaps))
+    by_frame = np.repeat([clip.video for clip in used], counts)[scored]
+    _, first, video_of = np.unique(by_frame, return_index=True, return_inverse=True)
+    groups = np.repeat([group_of(clip.content) for clip in used], counts)[scored][first]
     means = np.bincount(video_of, frames) / np.bincount(video_of)
     scores = {"miou": with_interval(mean_replicates(means, groups), most=1)}
     if with_success:

@@ -1,4 +1,4 @@
-"""A video under two names is one video: links and copies of files and of folders of frames."""
+"""A video under two names is in one group of the jackknife: links and copies of files and of folders of frames."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sdmetrics.analysis.shards import slices
 from sdmetrics.clips import same_content
 from sdmetrics.clips.same_content import END, first_of_same_content
 from sdmetrics.errors import Note
@@ -72,14 +73,14 @@ def test_only_what_may_be_a_copy_is_read(tmp_path: Path, monkeypatch: pytest.Mon
     assert len(set(first_of_same_content(videos).values())) == 9
 
 
-def test_clips_of_one_content_are_of_one_video(tmp_path: Path):
+def test_clips_of_one_content_keep_their_videos_and_are_in_one_group(tmp_path: Path):
     write_video(tmp_path / "b.mp4")
     shutil.copyfile(tmp_path / "b.mp4", tmp_path / "c.mp4")
     (tmp_path / "a.mp4").symlink_to(tmp_path / "b.mp4")
     write_video(tmp_path / "d.mp4", 50)
     with pytest.warns(Note, match=r"2 of 4 videos have the content of another, e\.g\. b\.mp4 that of a\.mp4; they"):
         clips = open_clips(tmp_path, frames=4, stride=1, size=SIZE, clips_per_video=2)
-    assert [(clip.id, clip.video) for clip in clips] == [
+    assert [(clip.id, clip.content) for clip in clips] == [
         ("a.mp4#0", "a.mp4"),
         ("a.mp4#1", "a.mp4"),
         ("b.mp4#0", "a.mp4"),
@@ -89,6 +90,8 @@ def test_clips_of_one_content_are_of_one_video(tmp_path: Path):
         ("d.mp4#0", "d.mp4"),
         ("d.mp4#1", "d.mp4"),
     ]
+    assert [clip.video for clip in clips] == [f"{name}.mp4" for name in "aabbccdd"]
+    assert sorted(tuple(clip.id[0] for clip in piece.clips) for piece in slices(clips)) == [tuple("aabbcc"), ("d", "d")]
 
 
 def test_folders_of_frames_and_styles_of_one_content(tmp_path: Path):
@@ -100,7 +103,7 @@ def test_folders_of_frames_and_styles_of_one_content(tmp_path: Path):
                 Image.fromarray(shade).save(tmp_path / style / name / f"{number}.png")
     with pytest.warns(Note, match=r"1 of 3 videos have the content of another"):
         styled = open_clips(tmp_path, frames=2, stride=1, size=SIZE)
-    assert [clip.video for clip in styled] == ["a", "a", "c"]
+    assert [clip.content for clip in styled] == ["a", "a", "c"]
     with pytest.warns(Note, match=r"1 of 3 videos have the content of another"):
         plain = open_clips(tmp_path / "style_0", frames=2, stride=1, size=SIZE)
-    assert [clip.video for clip in plain] == ["a", "a", "c"]
+    assert [clip.content for clip in plain] == ["a", "a", "c"]

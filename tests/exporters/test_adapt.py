@@ -7,6 +7,7 @@ import onnx
 import pytest
 
 from sdmetrics.errors import InputError, Note
+from sdmetrics.exporters._assembly import opset
 from sdmetrics.exporters.probe import build_probe, describe_feeding
 from sdmetrics.probes.feeds import prepare, random_feeds
 from sdmetrics.probes.held_inputs import HeldInput
@@ -19,9 +20,9 @@ SIZES = {"frames": FRAMES, "size": (SIZE, SIZE)}
 UNSCALED = {"mean": (0.0,) * 3, "std": (1 / 255,) * 3}
 
 
-def runner_of(name, tmp_path, layers=("act",), by_input=None, **fields):
+def runner_of(name, tmp_path, layers=("act",), by_input=None, opset=None, **fields):
     path = tmp_path / "model.onnx"
-    save_file(name, path)
+    save_file(name, path, opset)
     inputs = describe_feeding(path, by_input, **fields)
     return OnnxRunner(build_probe(path, tmp_path / "probe.onnx", layers=layers, inputs=inputs), provider="cpu")
 
@@ -66,6 +67,44 @@ def test_other_axes_are_found_and_fed_the_same_clips(tmp_path, name, layout):
 )
 def test_axes_that_are_specified_are_fed_the_same_clips(tmp_path, name, layout):
     check(runner_of(name, tmp_path, layout=layout, **SIZES), ModelInput("video", **SIZES))
+
+
+@pytest.mark.filterwarnings("ignore::sdmetrics.errors.Note")
+def test_an_old_linear_resize_reads_where_it_did(tmp_path):
+    check(runner_of("old", tmp_path), ModelInput("video", **SIZES))
+
+
+@pytest.mark.filterwarnings("ignore::sdmetrics.errors.Note")
+def test_a_conversion_that_changes_the_numbers_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(opset, "_keep_coordinates", lambda _: None)
+    with pytest.raises(
+        InputError, match=r"differs by \d\.\de-0\d of its scale after its conversion from opset 7 to 11"
+    ):
+        runner_of("old", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("uint8", {}),
+        ("frames before clips", {"layout": "TNCHW"}),
+        ("segments of one clip", {}),
+        ("audio", {"by_input": {"audio": {"constant": 2.5}}}),
+        ("state", {"by_input": {"state": {"constant": 3}}}),
+    ],
+)
+def test_an_old_model_is_fed_as_its_file_is_to_compare_the_conversion(tmp_path, name, options):
+    with warnings.catch_warnings(record=True, action="always") as shown:
+        runner_of(name, tmp_path, opset=10, **options)
+    notes = [str(each.message) for each in shown]
+    assert "the model uses ONNX opset 10 and is converted to 11" in notes
+    assert not [each for each in notes if "not compared" in each]
+
+
+def test_a_model_that_runs_only_as_it_is_converted_is_not_compared(tmp_path):
+    with pytest.warns(Note) as shown:
+        runner_of("plain", tmp_path, opset=1)
+    assert "the conversion is not compared" in " ".join(str(each.message) for each in shown)
 
 
 @pytest.mark.filterwarnings("ignore::sdmetrics.errors.Note")

@@ -82,11 +82,13 @@ def _beside(name: str, shape: list[int | str], kind: int = TensorProto.FLOAT) ->
     tail = [
         ("Cast", [name], ["beside"], {"to": TensorProto.FLOAT}),
         ("ReduceMean", ["beside"], ["added"], {"axes": axes, "keepdims": 0}),
-        ("Unsqueeze", ["added", "one"], ["column"], {}),
+        ("Reshape", ["added", "one_each"], ["column"], {}),
         ("Add", ["scores", "column"], ["logits"], {}),
     ]
     front = [("Identity", ["video"], ["x"], {})]
-    return File({"video": VIDEO, name: shape}, front, tail=tail, types={name: kind}, constants={"one": np.array([1])})
+    return File(
+        {"video": VIDEO, name: shape}, front, tail=tail, types={name: kind}, constants={"one_each": np.array([-1, 1])}
+    )
 
 
 SQUEEZED = {"zero": np.array([0])}
@@ -170,7 +172,11 @@ FILES: dict[str, Callable[[], File]] = {
     ),
     "old": lambda: File(
         {"video": VIDEO},
-        [("Identity", ["video"], ["x"], {})],
+        [
+            # Every second pixel of a video of twice the size, as opsets before 11 enlarge it, is a pixel of the video.
+            ("Upsample", ["video"], ["large"], {"mode": "linear", "scales": [1.0, 1.0, 1.0, 2.0, 2.0]}),
+            ("MaxPool", ["large"], ["x"], {"kernel_shape": [1, 1, 1], "strides": [1, 2, 2]}),
+        ],
         tail=SAME,
         opset=7,
     ),
@@ -182,8 +188,8 @@ FILES: dict[str, Callable[[], File]] = {
 }
 
 
-def save_file(name: str, path: object) -> None:
-    """Write one of the files."""
+def save_file(name: str, path: object, opset: int | None = None) -> None:
+    """Write one of the files, on request for another opset than its own."""
     file = FILES[name]()
     nodes = [*file.front, *BODIES[file.body], *file.tail]
     read = {each for _, inputs, _, _ in nodes for each in inputs}
@@ -201,7 +207,7 @@ def save_file(name: str, path: object) -> None:
     weights = [
         numpy_helper.from_array(value, key) for key, value in {**WEIGHTS, **file.constants}.items() if key in read
     ]
-    domains = [helper.make_opsetid("", file.opset), helper.make_opsetid("x", 1)]
+    domains = [helper.make_opsetid("", opset or file.opset), helper.make_opsetid("x", 1)]
     model = helper.make_model(
         helper.make_graph(made, "g", inputs, outputs, weights), opset_imports=domains, ir_version=8
     )

@@ -93,7 +93,9 @@ def test_frames_that_are_counted_of_a_video_file_are_not_all_of_its_frames(tmp_p
     assert labelled(clips) == [("P01@20-30f", "3"), ("P01@40-50f", "4"), ("gone@0-10f", "3"), ("gone@10-20f", "4")]
     assert {clip.video for clip in clips} == {"P01", "gone"}
     for clip in clips[:2]:
-        with pytest.raises(InputError, match=r"P01\.mp4 is a video file, and the list counts 10 frames of a folder; ext"):
+        with pytest.raises(
+            InputError, match=r"P01\.mp4 is a video file, and the list counts 10 frames of a folder; ext"
+        ):
             clip.load()
     assert sorted(str(shown.message) for shown in notes) == [
         f"{path}: 2 of 4 entries are not there and are skipped",
