@@ -93,7 +93,11 @@ def read_json(path: str | Path, limit: int = TEXT_LIMIT, pairs_hook: Callable[..
     InputError
         As for `read_text`, and if the text is not JSON, nests too deeply or holds an integer of too many digits.
     """
-    text = read_text(path, limit)
+    return parsed_json(read_text(path, limit), path, pairs_hook)
+
+
+def parsed_json(text: str, path: str | Path, pairs_hook: Callable[..., object] | None = None) -> object:
+    """Return the document in the text of a JSON file, as `read_json` does; `path` names it for errors."""
     try:
         return json.loads(text, object_pairs_hook=pairs_hook)
     except RecursionError:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sdmetrics._reading import read_json, read_text
+from sdmetrics._reading import parsed_json, read_text
 from sdmetrics._text import printable
 from sdmetrics.clips.videos.records import as_record, list_of, text_of, wrong_field
 from sdmetrics.errors import InputError
@@ -74,8 +74,9 @@ def read_annotations(path: Path) -> list[Annotation] | None:
     """
     text = read_text(path)
     shown = printable(path)
-    if path.suffix.lower() == ".json" or text.lstrip().startswith(("{", "[")):
-        annotations = _json(shown, read_json(path)) if text.lstrip().startswith(("{", "[")) else _table(shown, text)
+    is_json = text.lstrip().startswith(("{", "["))
+    if path.suffix.lower() == ".json" or is_json:
+        annotations = _json(shown, parsed_json(text, path)) if is_json else _table(shown, text)
         if annotations is None:
             raise _unknown(shown)
     else:
@@ -138,12 +139,14 @@ def _diving48(record: Mapping[str, object], where: str) -> Annotation:
 
 def _table(path: str, text: str) -> list[Annotation] | None:
     """Read the lines of a file of Kinetics with commas or tabs; labels may be missing in the test set."""
-    separator = "\t" if "\t" in text.partition("\n")[0] else ","
-    reader = csv.DictReader(io.StringIO(text), delimiter=separator, strict=True)
+    first = text.partition("\n")[0]
+    separator = "\t" if "\t" in first else ","
     try:
-        columns = reader.fieldnames or ()
+        # Of lists of another kind, whose quotes may stand anywhere, only the first line is looked at.
+        columns = next(csv.reader([first], delimiter=separator), [])
         if "youtube_id" not in columns:
             return None
+        reader = csv.DictReader(io.StringIO(text), delimiter=separator, strict=True)
         return [_kinetics(row, f"{path}, line {reader.line_num},", columns) for row in reader]
     except csv.Error as error:
         raise InputError(f"{path} cannot be read as annotations ({error}); correct the quotes") from None

@@ -45,6 +45,20 @@ def test_paths_and_labels(name: str, separator: str, tmp_path: Path):
     assert numbers_of(clips[0].frames) == [26, 28, 30, 33]
 
 
+@pytest.mark.parametrize("suffix", [".txt", ".csv", ".tsv"])
+@pytest.mark.parametrize(
+    ("line", "entry"),
+    [
+        ('"my clips/a b.mp4" 1', ("my clips/a b.mp4", "1")),
+        ('"my clips/a b.mp4",1', ("my clips/a b.mp4", "1")),
+        ('my clips/5" b.mp4 1', ('my clips/5" b.mp4', "1")),
+    ],
+)
+def test_paths_may_be_in_quotes_or_hold_some(suffix: str, line: str, entry: tuple[str, str], tmp_path: Path):
+    touched(tmp_path / entry[0])
+    assert labelled(opened(written(tmp_path / f"list{suffix}", line))) == [entry]
+
+
 def test_ucf101(tmp_path: Path):
     videos = tmp_path / "UCF-101"
     touched(videos / "Archery" / "v_Archery_g08_c01.avi", videos / "YoYo" / "v_YoYo_g01_c01.avi")
