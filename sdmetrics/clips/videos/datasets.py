@@ -75,9 +75,9 @@ def _in_styles(root: Path, videos: Collection[Path]) -> bool:
     return len(styles) > 1 and styles == tops
 
 
-def _inside(root: Path, flow: Path | None) -> Path | None:
-    """Return the folder of given flow relative to that of the videos, if it is inside."""
+def _inside(root: Path, flow: Path | None) -> list[Path]:
+    """Return the folder of given flow relative to that of the videos, if it is inside: as a link and as itself."""
     if flow is None:
-        return None
-    real, outer = flow.resolve(), root.resolve()
-    return real.relative_to(outer) if real != outer and real.is_relative_to(outer) else None
+        return []
+    places = ((flow.absolute(), root.absolute()), (flow.resolve(), root.resolve()))
+    return [inner.relative_to(outer) for inner, outer in places if inner != outer and inner.is_relative_to(outer)]

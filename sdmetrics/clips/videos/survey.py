@@ -24,7 +24,7 @@ SHOWN = 3
 
 
 def videos_below(
-    root: Path, size: tuple[int, int], *, reads_flow: bool = False, without: Path | None = None
+    root: Path, size: tuple[int, int], *, reads_flow: bool = False, without: Sequence[Path] = ()
 ) -> dict[Path, Footage]:
     """Return the videos below a folder or, where there are none, its folders of frames, by relative path.
 
@@ -39,7 +39,7 @@ def videos_below(
     reads_flow
         Whether grey images of flow beside the frames are the videos' flow.
     without
-        A folder that is not searched.
+        Folders that are not searched.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def videos_below(
         "read as videos (no frames beside them)",
     )
     if not frames:
-        other = "" if without is None else f" beside the flow in {printable(without)}"
+        other = f" beside the flow in {printable(without[0])}" if without else ""
         raise InputError(
             f"{printable(root)} holds no video ({' '.join(VIDEO_SUFFIXES)}) and no folder of frames "
             f"({' '.join(IMAGE_SUFFIXES)}){other}; use another folder"
@@ -88,7 +88,7 @@ class _Listing:
     images: Mapping[Path, Images]
 
     @classmethod
-    def of(cls, root: Path, without: Path | None) -> _Listing:
+    def of(cls, root: Path, without: Sequence[Path]) -> _Listing:
         """List the files and say which are neither videos nor images."""
         videos: list[Path] = []
         others: list[Path] = []
@@ -96,7 +96,7 @@ class _Listing:
         for file in files_below(root):
             path = file.relative_to(root)
             suffix = path.suffix.lower()
-            if without is not None and path.is_relative_to(without):
+            if any(map(path.is_relative_to, without)):
                 continue
             if suffix in IMAGE_SUFFIXES:
                 by_folder.setdefault(path.parent, []).append(file)

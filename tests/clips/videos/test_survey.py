@@ -269,3 +269,14 @@ def test_flow_inside_the_folder_of_the_frames_is_no_video(tmp_path: Path):
     assert clip.id == "walk"
     assert not said
     assert clip.flow.dtype == np.uint8
+
+
+@pytest.mark.parametrize("real", ["elsewhere", "set/real"])
+def test_flow_behind_a_link_inside_the_folder_of_the_frames_is_no_video(tmp_path: Path, real: str):
+    write_images(tmp_path / "set" / "walk", FRAMES)
+    write_images(tmp_path / real / "walk", FRAMES, "{:05d}.png")
+    (tmp_path / "set" / "flow").symlink_to(tmp_path / real)
+    (clip,), said = opened(tmp_path / "set", flow=tmp_path / "set" / "flow", reads_flow=True)
+    assert clip.id == "walk"
+    assert not said
+    assert clip.flow.dtype == np.uint8
