@@ -224,7 +224,8 @@ def _redescribed(item: ModelInput, fields: Mapping[str, Any], own: Mapping[str, 
     changed = {**fields, **own}
     # Mean and deviation belong to the source.
     scale = {"mean": (), "std": ()} if changed.get("source", item.source) != item.source else {}
-    return replace(item, **{**scale, **changed})
+    rate = {"fps": None} if changed.get("sampling") == "spread" else {}
+    return replace(item, **{**scale, **rate, **changed})
 
 
 def _lacking(

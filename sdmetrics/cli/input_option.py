@@ -12,7 +12,7 @@ import numpy as np
 
 from sdmetrics._reading import read_bytes
 from sdmetrics.errors import InputError
-from sdmetrics.probes.inputs import COLOURS, SOURCES
+from sdmetrics.probes.inputs import COLOURS, SAMPLINGS, SOURCES
 
 EXAMPLE = "flow source=flow layout=NCHW frames=1 size=224,224 mean=0.5,0.5,0.5"
 HELD_EXAMPLE = "input_ids constant=0 shape=1,77"
@@ -41,6 +41,18 @@ def numbers(kind: Callable[[str], Any], *counts: int) -> Callable[[str], tuple[A
         return found
 
     return read
+
+
+def resize(text: str) -> int | tuple[int, int]:
+    """Parse what frames are scaled to.
+
+    Examples
+    --------
+    >>> resize("256"), resize("128,171")
+    (256, (128, 171))
+    """
+    found: tuple[int, ...] = numbers(int, 1, 2)(text)
+    return found[0] if len(found) == 1 else (found[0], found[1])
 
 
 def _one_of(allowed: Sequence[str]) -> Callable[[str], str]:
@@ -90,6 +102,9 @@ VIDEO: Mapping[str, Callable[[str], Any]] = {
     "std": numbers(float, 2, 3),
     "colours": _one_of(COLOURS),
     "limit": float,
+    "resize": resize,
+    "sampling": _one_of(SAMPLINGS),
+    "fps": float,
 }
 """Fields of an input that is video."""
 

@@ -41,9 +41,9 @@ INPUT = typer.Option(
     "--input",
     help="Settings for one model input: its name, then FIELD=VALUE pairs; repeat for each input. Fields: source (rgb; "
     "flow, colour-coded optical flow; flow_vectors, optical flow in two channels), layout, frames, stride, size, mean, "
-    "std, colours, and for flow_vectors limit: vectors up to ± this number of pixels are fed as -1 to 1. Fields that "
-    "are left out fall back to the options above. An input that is not video is held still with constant (a number, "
-    "zeros, ones or a .npy file) and perhaps shape (N: the clips). Examples: "
+    "std, colours, resize, sampling, fps, and for flow_vectors limit: vectors up to ± this number of pixels are fed as "
+    "-1 to 1. Fields that are left out fall back to the options above. An input that is not video is held still with "
+    "constant (a number, zeros, ones or a .npy file) and perhaps shape (N: the clips). Examples: "
     "--input 'flow source=flow_vectors limit=20', --input 'input_ids constant=0 shape=1,77'.",
     show_default=False,
 )

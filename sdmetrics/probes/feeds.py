@@ -38,7 +38,7 @@ def order_name(model_input: ModelInput) -> str:
 
 
 def check_sources(inputs: Sequence[ModelInput]) -> None:
-    """Raise an `InputError` unless there are inputs, all of one size, and a clip of them is not too large."""
+    """Raise an `InputError` unless there are inputs, all of one clip's frames, and such a clip is not too large."""
     if not isinstance(inputs, Sequence) or not all(isinstance(item, ModelInput) for item in inputs):
         raise InputError(f"inputs is {inputs!r:.60}, which is not a list of ModelInput; pass [ModelInput('video', …)]")
     if not inputs:
@@ -50,6 +50,13 @@ def check_sources(inputs: Sequence[ModelInput]) -> None:
                 f"model inputs {inputs[0].name!r} and {item.name!r} read a clip in sizes {inputs[0].size} and "
                 f"{item.size}; a clip has one size"
             )
+        for field in ("resize", "sampling", "fps"):
+            first, other = getattr(inputs[0], field), getattr(item, field)
+            if first != other:
+                raise InputError(
+                    f"model inputs {inputs[0].name!r} and {item.name!r} have {field} {first!r} and {other!r}; all "
+                    f"inputs read the frames of one clip, so pass one {field} for all"
+                )
 
 
 def check_amount(inputs: Sequence[ModelInput], clips: int) -> None:

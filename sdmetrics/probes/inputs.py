@@ -20,13 +20,21 @@ FLOWS = ("flow", "flow_vectors")
 COLOURS = ("rgb", "bgr")
 """The orders in which a model can read the channels of images."""
 
-LATER = {"colours": "rgb", "limit": None}
+SAMPLINGS = ("window", "spread")
+"""How the frames of a clip are chosen: some frames apart, or spread over the whole video."""
+
+LARGEST_SIDE, LARGEST_RATE = 4096, 1000
+"""Bounds of what frames are scaled to, in pixels, and of the frames per second that they are resampled to."""
+
+LATER = {"colours": "rgb", "limit": None, "resize": None, "sampling": "window", "fps": None}
 """Fields that older files do not have, and what they mean there."""
 
 
 @dataclass(frozen=True)
 class ModelInput:
     """One input of a video model and how it is fed from a clip.
+
+    All inputs of a model agree in `size`, `resize`, `sampling` and `fps`.
 
     Parameters
     ----------
@@ -38,7 +46,7 @@ class ModelInput:
     frames, stride
         Number of frames that the model reads, and the distance between them in the video.
     size
-        `(height, width)` in pixels.
+        `(height, width)` in pixels: the centre of the scaled frames that the model reads.
     layout
         The order of the model's axes: `N`, `C`, `T`, `H`, `W` in any order, without `T` for a single frame, without `N`
         for a model that reads one clip, `1` for an axis of one. Commas separate axes that join several, outermost
@@ -52,6 +60,15 @@ class ModelInput:
     limit
         For flow vectors, in pixels: the model reads vectors that are clipped to ± this number and divided by it, from
         -1 to 1, before `mean` and `std`. Default: pixels.
+    resize
+        What frames are scaled to before the centre is cropped: the shorter side in pixels, or `(height, width)`.
+        Default: what just covers `size`.
+    sampling
+        `"window"`: a stretch of `frames * stride` frames; `"spread"`: a frame from the middle of each of `frames` equal
+        parts of the whole video, whatever the stride.
+    fps
+        Frames per second to which a video is resampled, by its time stamps, before `stride` counts. Default: the
+        video's own frames.
 
     Examples
     --------
@@ -71,6 +88,9 @@ class ModelInput:
     std: tuple[float, ...] = ()
     colours: str = "rgb"
     limit: float | None = None
+    resize: int | tuple[int, int] | None = None
+    sampling: str = "window"
+    fps: float | None = None
 
     def __post_init__(self) -> None:
         if self.source not in SOURCES:
@@ -92,6 +112,7 @@ class ModelInput:
                 "frames; pass frames=1 or a layout with T"
             )
         self._check_values()
+        self._check_frames()
 
     def _check_values(self) -> None:
         """Fill in what the source implies, and check how values are scaled."""
@@ -117,6 +138,23 @@ class ModelInput:
                 "pixels above 0, for flow_vectors"
             )
 
+    def _check_frames(self) -> None:
+        """Check how frames are scaled and chosen."""
+        if self.resize is not None:
+            sides = tuple(self.resize) if isinstance(self.resize, Sequence) else (self.resize, self.resize)
+            whole = len(sides) == 2 and all(isinstance(side, int) and not isinstance(side, bool) for side in sides)
+            least = self.size if isinstance(self.resize, Sequence) else (max(self.size),) * 2
+            if not whole or sides[0] < least[0] or sides[1] < least[1] or max(sides) > LARGEST_SIDE:
+                raise InputError(
+                    f"input {self.name!r} has resize {self.resize!r} and size {self.size}; expected the shorter side, "
+                    f"a whole number of pixels from {max(self.size)}, or a height from {self.size[0]} and a width "
+                    f"from {self.size[1]}, each at most {LARGEST_SIDE}"
+                )
+            if isinstance(self.resize, Sequence):
+                object.__setattr__(self, "resize", sides)
+        check_sampling(self.sampling, self.fps, f"input {self.name!r} has")
+        object.__setattr__(self, "fps", None if self.fps is None else float(self.fps))
+
     @property
     def channels(self) -> int:
         """Number of channels that the input reads."""
@@ -125,6 +163,28 @@ class ModelInput:
     def document(self) -> dict[str, Any]:
         """Return the fields, without those that older files do not have where they mean the same."""
         return {name: value for name, value in asdict(self).items() if name not in LATER or value != LATER[name]}
+
+
+def check_sampling(sampling: str, fps: float | None, whose: str) -> None:
+    """Raise an `InputError` unless frames can be chosen so; `whose` begins the message.
+
+    Examples
+    --------
+    >>> check_sampling("window", 0, "input 'video' has")
+    Traceback (most recent call last):
+    sdmetrics.errors.InputError: input 'video' has fps 0; expected frames per second, a number above 0 and up to 1000
+    """
+    if sampling not in SAMPLINGS:
+        raise InputError(f"{whose} sampling {sampling!r}; allowed: {', '.join(SAMPLINGS)}")
+    if fps is None:
+        return
+    if isinstance(fps, bool) or not isinstance(fps, int | float) or not 0 < fps <= LARGEST_RATE:
+        raise InputError(f"{whose} fps {fps!r}; expected frames per second, a number above 0 and up to {LARGEST_RATE}")
+    if sampling == "spread":
+        raise InputError(
+            f"{whose} fps {fps} and sampling 'spread', which takes frames from the whole video whatever their rate; "
+            "leave fps out"
+        )
 
 
 def usual_scale(source: str) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -175,7 +175,18 @@ def _input(data: Mapping[str, Any], schema: int) -> ModelInput:
         std=std,
         colours=_of(str, later["colours"]),
         limit=None if later["limit"] is None else _number(later["limit"]),
+        resize=_resize(later["resize"]),
+        sampling=_of(str, later["sampling"]),
+        fps=None if later["fps"] is None else _number(later["fps"]),
     )
+
+
+def _resize(value: object) -> int | tuple[int, int] | None:
+    """Read what frames are scaled to."""
+    if not isinstance(value, list):
+        return None if value is None else _of(int, value)
+    height, width = (_of(int, item) for item in value)
+    return height, width
 
 
 def _held(data: Mapping[str, Any]) -> HeldValue:

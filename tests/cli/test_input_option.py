@@ -15,6 +15,11 @@ def test_fields_of_every_input():
         "image": {"layout": "NCHW", "frames": 1},
         "flow": {"source": "flow_vectors", "size": (48, 64), "mean": (0.0, 0.5, 1.0)},
     }
+    texts = ["a resize=256 fps=30", "b resize=128,171 sampling=spread"]
+    assert parse_inputs(texts) == {
+        "a": {"resize": 256, "fps": 30},
+        "b": {"resize": (128, 171), "sampling": "spread"},
+    }
 
 
 @pytest.mark.parametrize(
@@ -39,6 +44,10 @@ def test_fields_of_every_input():
         (["flow frames"], "contains 'frames'; allowed: source"),
         (["flow frames=two"], "contains 'frames=two'; expected numbers, e.g."),
         (["flow size=48"], "size has 1 number(s); expected 2"),
+        (["video resize=256,256,3"], "resize has 3 number(s); expected 1 or 2"),
+        (["video resize=small"], "contains 'resize=small'; expected numbers"),
+        (["video sampling=all"], "sampling is 'all'; allowed: window, spread"),
+        (["video fps=fast"], "contains 'fps=fast'; expected numbers"),
         (["flow source=depth"], "source is 'depth'; allowed: rgb, flow, flow_vectors"),
     ],
 )
