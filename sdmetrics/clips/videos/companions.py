@@ -9,8 +9,8 @@ from pathlib import Path
 FLOW_NAMES = (("flow_x", "flow_y"), ("x", "y"), ("u", "v"))
 """Of folders of horizontal and of vertical flow: `VIDEO/x` and `VIDEO/y`, or `u/VIDEO` and `v/VIDEO`."""
 
-FRAME_NAMES = ("i", "img", "imgs", "image", "images", "rgb", "frame", "frames", "jpg", "jpegs", "jpegs_256")
-"""Of folders of frames beside those of flow or masks."""
+FRAME_NAMES = ("img", "imgs", "image", "images", "rgb", "frame", "frames", "jpg", "jpegs", "jpegs_256", "all")
+"""Of folders of frames beside those of flow or masks; `i`, too, where there is no other, as it may be a letter."""
 
 MASK_NAMES = ("mask", "masks", "annotation", "annotations", "segmentation", "segmentations", "depth")
 
@@ -41,8 +41,9 @@ def companions(folders: Collection[Path]) -> Companions:
     """Tell the folders of flow and of masks, by their names, from those of frames.
 
     A folder is that of a part of flow only together with the other part, and, unless its name has the word flow, with
-    frames: in the folder above, in one beside it with a name such as `img`, or in the only other tree of folders with
-    the same names below it, as in UCF101's `u/VIDEO`, `v/VIDEO` and `jpegs_256/VIDEO`.
+    frames: in the folder above, or in the only tree of folders beside it that is named as those of frames are and has
+    the same names below, as in UCF101's `u/VIDEO`, `v/VIDEO` and `jpegs_256/VIDEO`. Where a name has the word flow, the
+    only other tree may have any name: without that word, `u`, `v` and `w` may be the signs of an alphabet.
 
     Parameters
     ----------
@@ -65,11 +66,12 @@ def companions(folders: Collection[Path]) -> Companions:
     alone: list[tuple[Path, Path]] = []
     unclear: list[tuple[Path, Path]] = []
     for pair, (above, below) in pairs.items():
-        frames = tree.beside(above, below) or tree.only_other(above, below)
+        named = any("flow" in part for part in pair[0].parts[: len(above) + 1])
+        frames = tree.beside(above, below) or tree.only_other(above, below, None if named else FRAME_NAMES)
         if frames is not None and frames not in flow:
             flow[frames] = pair
         else:
-            (alone if any("flow" in part for part in pair[0].parts) else unclear).append(pair)
+            (alone if named else unclear).append(pair)
     masks = [
         folder
         for folder in sorted(tree.folders)
@@ -99,29 +101,33 @@ def _around(folder: Path, place: int) -> Place:
 
 
 class _Tree:
-    """The folders that are not part of any flow, and the names below each of them."""
+    """The folders that are not part of any flow, also by the parts around each of their names."""
 
     def __init__(self, folders: Collection[Path]) -> None:
         self.folders = folders
-        self._below: dict[tuple[str, ...], set[str]] = {}
+        self._at: dict[Place, list[Path]] = {}
         for folder in folders:
-            for depth, part in enumerate(folder.parts):
-                self._below.setdefault(folder.parts[:depth], set()).add(part)
+            for place in range(len(folder.parts)):
+                self._at.setdefault(_around(folder, place), []).append(folder)
 
     def beside(self, above: tuple[str, ...], below: tuple[str, ...]) -> Path | None:
         """Return the folder of frames above, or the only one beside it that is named as folders of frames are."""
         if (outer := Path(*above, *below)) in self.folders:
             return outer
-        return self._only({Path(*above, name, *below) for name in FRAME_NAMES})
+        names = {folder.parts[len(above)]: folder for folder in self._at.get((above, below), ())}
+        found = [folder for name, folder in names.items() if name in FRAME_NAMES]
+        if {name for name in names if name.lower() not in MASK_NAMES} == {"i"}:
+            return names["i"]
+        return found[0] if len(found) == 1 else None
 
-    def only_other(self, above: tuple[str, ...], below: tuple[str, ...]) -> Path | None:
-        """Return the folder of the same path below, if only one other tree has it."""
+    def only_other(self, above: tuple[str, ...], below: tuple[str, ...], names: Collection[str] | None) -> Path | None:
+        """Return the folder of the same path below, if only one other tree, of these names, has it."""
         if not below:
             return None
-        roots = {above, above[:-1]}
-        return self._only({Path(*root, name, *below) for root in roots for name in self._below.get(root, ())})
-
-    def _only(self, candidates: Collection[Path]) -> Path | None:
-        """Return the one candidate that is a folder of images."""
-        found = [folder for folder in candidates if folder in self.folders]
+        found = [
+            folder
+            for root in {above, above[:-1]}
+            for folder in self._at.get((root, below), ())
+            if names is None or folder.parts[len(root)] in names
+        ]
         return found[0] if len(found) == 1 else None
