@@ -23,7 +23,15 @@ from sdmetrics.probes.onnx_file import LIMIT
 from sdmetrics.probes.probe_file import read_probe
 from sdmetrics.probes.quiet import silent_stderr
 from sdmetrics.probes.runtime_errors import reason_of
-from sdmetrics.probes.session import available_threads, in_batches, open_session, run_options, runtime, session_batch
+from sdmetrics.probes.session import (
+    available_threads,
+    default_logger,
+    in_batches,
+    open_session,
+    run_options,
+    runtime,
+    session_batch,
+)
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -265,7 +273,7 @@ def _on_cuda(data: bytes, threads: int, allow_tf32: bool) -> InferenceSession:
     ort = runtime()
     if hasattr(ort, "preload_dlls"):
         # Finds CUDA's libraries where pip installed them, and prints what it does not find.
-        with redirect_stdout(io.StringIO()):
+        with default_logger(ort), redirect_stdout(io.StringIO()):
             ort.preload_dlls()
     options = {**CUDA_OPTIONS, "use_tf32": str(int(allow_tf32))}
     return open_session(data, [(CUDA, options), CPU], threads, without=NOT_ON_CUDA)

@@ -47,8 +47,8 @@ def coarsest(module: nn.Module, computed: Iterable[torch.dtype]) -> str:
 def computing(device: torch.device, autocast: torch.dtype | None) -> Iterator[None]:
     """While the block runs, compute in `autocast` if it is not None, and multiply float32 without rounding it first.
 
-    By default torch lets CUDA's convolutions round to TF32, and after `set_float32_matmul_precision` matrix products,
-    too, on the CPU even to bfloat16.
+    By default torch lets CUDA's convolutions and recurrent layers round to TF32, and after
+    `set_float32_matmul_precision` matrix products, too, on the CPU even to bfloat16.
     """
     import torch
 
@@ -65,7 +65,8 @@ def _switches() -> list[tuple[object, str, object]]:
     from torch.backends import cuda, cudnn, mkldnn
 
     if hasattr(cudnn, "conv"):
-        on_cpu = [getattr(mkldnn, kind) for kind in ("conv", "matmul") if hasattr(mkldnn, kind)]
-        return [(holder, "fp32_precision", "ieee") for holder in (cudnn.conv, cuda.matmul, *on_cpu)]
+        kinds = [(library, kind) for library in (cudnn, mkldnn) for kind in ("conv", "matmul", "rnn")]
+        holders = [getattr(library, kind) for library, kind in kinds if hasattr(library, kind)]
+        return [(holder, "fp32_precision", "ieee") for holder in (cuda.matmul, *holders)]
     # Before torch 2.9 there was one switch for all of cuDNN, and one for CUDA's matrix products.
     return [(cudnn, "allow_tf32", False), (cuda.matmul, "allow_tf32", False)]

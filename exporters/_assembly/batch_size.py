@@ -33,8 +33,22 @@ def with_working_batch(model: ModelProto, inputs: Sequence[ModelInput]) -> Model
     trial = open_trial(model.SerializeToString(), values_in_clip(inputs), fold=False)
     if _runs(trial, inputs, 1, outputs) and _runs(trial, inputs, MORE, outputs):
         return model
-    working = next((batch for batch in TRIED if _runs(trial, inputs, batch, outputs)), None)
+    working = _working(trial, inputs, outputs)
     return model if working is None else _with_batch(model, working)
+
+
+def _working(trial: Trial, inputs: Sequence[ModelInput], outputs: Sequence[str]) -> int | None:
+    """Return the smallest batch that a model can read, or None: what it fails on for one clip is told by who runs it.
+
+    That is None, too, where larger batches are too much to be tried.
+    """
+    for batch in TRIED:
+        try:
+            if _runs(trial, inputs, batch, outputs):
+                return batch
+        except OverBudget:
+            return None
+    return None
 
 
 def _runs(trial: Trial, inputs: Sequence[ModelInput], clips: int, outputs: Sequence[str]) -> bool:

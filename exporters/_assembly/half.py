@@ -16,6 +16,7 @@ from sdmetrics.probes.graph_walk import subgraphs
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.onnx_file import set_nodes, sort_nodes
 from sdmetrics.probes.placement import relative_error
+from sdmetrics.probes.session import fixed_batch
 from sdmetrics.probes.trial import open_trial, run, values_in_clip
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def check_half(probe: ModelProto, units: Arrays, inputs: Sequence[ModelInput]) -
     InputError
         If a layer is not finite in half precision, or its units differ by more than 5e-3 of their scale.
     """
-    trial = open_trial(rounded(probe).SerializeToString(), values_in_clip(inputs))
+    trial = open_trial(rounded(probe).SerializeToString(), values_in_clip(inputs), batch=fixed_batch(probe))
     results = run(trial, example_feeds(inputs), [f"units/{layer}" for layer in units])
     for layer, expected in units.items():
         values = results[f"units/{layer}"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,7 +100,10 @@ def open_tapped(model: ModelProto, layers: Sequence[Layer], inputs: Sequence[Mod
     # Without optimisation the runtime runs what leads to no output, and keeps it.
     needed = tensors_needed(tapped.graph)
     set_nodes(tapped.graph, [node for node in tapped.graph.node if not needed.isdisjoint(node.output)])
-    return open_trial(tapped.SerializeToString(), values_in_clip(inputs), optimise)
+    batch = fixed_batch(model)
+    sizes = [[size for size in layer.shape if isinstance(size, int) and size > 0] for layer in layers]
+    returned = sum(map(prod, sizes)) // (batch or 1)
+    return open_trial(tapped.SerializeToString(), values_in_clip(inputs), optimise, batch=batch, returned=returned)
 
 
 def verify_conversion(
@@ -178,8 +182,9 @@ def verify_probe(
         If units or outputs differ, if a clip's units depend on its batch, or if a mask changes no output.
     """
     feeds, rounding = example_feeds(inputs), max(_rounding(model), tolerance(np.dtype(np.float16)) if half else 0)
-    values_in = values_in_clip(inputs)
-    plain, probed = open_trial(model.SerializeToString(), values_in), open_trial(probe, values_in)
+    values_in, batch = values_in_clip(inputs), fixed_batch(model)
+    plain = open_trial(model.SerializeToString(), values_in, batch=batch)
+    probed = open_trial(probe, values_in, batch=batch)
     names = [f"units/{layer}" for layer in units]
     values = run(probed, feeds, [*names, *outputs])
     expected = run(plain, prepare(feeds, inputs), outputs) | {f"units/{layer}": units[layer] for layer in units}

@@ -34,7 +34,7 @@ def known_shapes(model: ModelProto, inputs: Sequence[ModelInput]) -> dict[str, S
         return static
     batch = fixed_batch(model)
     try:
-        trial, names = _with_shapes(model, outputs, values_in_clip(inputs))
+        trial, names = _with_shapes(model, outputs, values_in_clip(inputs), batch)
         runs = [
             {name: tuple(map(int, size)) for name, size in run_once(trial, prepare(feeds, inputs), list(names)).items()}
             for feeds in (random_feeds(inputs, clips) for clips in ([batch] if batch else BATCHES))
@@ -64,7 +64,9 @@ def _is_known(shape: Shape, symbols: set[int | str]) -> bool:
     return all(isinstance(size, int) or set(size_of(size)[1]) <= symbols for size in shape)
 
 
-def _with_shapes(model: ModelProto, tensors: Sequence[str], values: int) -> tuple[Trial, Mapping[str, str]]:
+def _with_shapes(
+    model: ModelProto, tensors: Sequence[str], values: int, batch: int | None
+) -> tuple[Trial, Mapping[str, str]]:
     """Return a trial that outputs the shapes of tensors but not their values, and the names of its outputs."""
     onnx = require("onnx", extra="cpu")
     tapped = onnx.ModelProto()
@@ -73,7 +75,7 @@ def _with_shapes(model: ModelProto, tensors: Sequence[str], values: int) -> tupl
     for name, tensor in names.items():
         tapped.graph.node.append(onnx.helper.make_node("Shape", [tensor], [name]))
         tapped.graph.output.add(name=name)
-    return open_trial(tapped.SerializeToString(), values, optimise=False), names
+    return open_trial(tapped.SerializeToString(), values, optimise=False, batch=batch), names
 
 
 def _joined(sizes: Sequence[tuple[int, ...]], symbol: str) -> Shape:

@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -59,16 +60,46 @@ def _below(names: Sequence[str]) -> list[logging.Logger]:
 @contextmanager
 def silent_stderr() -> Iterator[None]:
     """While the block runs, drop what compiled code writes to standard error past Python; only for short calls."""
-    if _shown:
+    if _shown or sys.stderr is None:
         yield
         return
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    _stderr.drop()
     try:
         yield
     finally:
+        _stderr.restore()
+
+
+class _Stderr:
+    """The standard error of the process: nowhere as long as a block of any thread wants it dropped."""
+
+    def __init__(self) -> None:
+        self.lock, self.blocks, self.kept = threading.Lock(), 0, -1
+
+    def drop(self) -> None:
+        """Let the first block that begins put nothing in its place."""
+        with self.lock:
+            if not self.blocks:
+                _flush()
+                self.kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, 2)
+                os.close(nowhere)
+            self.blocks += 1
+
+    def restore(self) -> None:
+        """Let the last block that ends put it back."""
+        with self.lock:
+            self.blocks -= 1
+            if not self.blocks:
+                _flush()
+                os.dup2(self.kept, 2)
+                os.close(self.kept)
+
+
+def _flush() -> None:
+    """Write what Python still holds of standard error, which may be gone by now."""
+    if sys.stderr is not None:
         sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+
+
+_stderr = _Stderr()

@@ -8,6 +8,8 @@ _CODE = re.compile(r"\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ")
 _NODE = re.compile(r"Non-zero status code returned while running (\w+) node\. Name:'([^']*)' Status Message: ")
 _SOURCE = re.compile(r"(?:\S*/)?\w+\.(?:cc|h|cpp|cu):\d+ .*?\) (?=[A-Z'\"{\[])|\S*/onnxruntime_src/\S+ ?")
 LENGTH = 300
+READ = 4000
+"""Characters of a message that are looked at: it quotes names of the file, and the patterns backtrack."""
 
 
 def reason_of(error: BaseException) -> str:
@@ -19,7 +21,7 @@ def reason_of(error: BaseException) -> str:
     >>> reason_of(RuntimeError(text + "Status Message: Input channels C is not equal to kernel channels"))
     "operator Conv (node 'c1'): Input channels C is not equal to kernel channels"
     """
-    text = _CODE.sub("", " ".join(str(error).split()))
+    text = _CODE.sub("", " ".join(str(error)[:READ].split()))
     where = ""
     for found in _NODE.finditer(text):
         kind, name = found.groups()

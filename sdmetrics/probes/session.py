@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 WARNINGS, NOTHING = 2, 4
 """Severities from which the runtime logs. What fails is an exception as well."""
 
+_opening = threading.Lock()
+
 
 def available_threads() -> int:
     """Return the number of processors that this process may use: its affinity, if the system has that."""
@@ -29,11 +34,24 @@ def available_threads() -> int:
 
 
 def runtime() -> ModuleType:
-    """Return ONNX Runtime, which logs only if logs are shown: as it is imported, as it loads providers, and later."""
+    """Return ONNX Runtime, which logs as it is imported only if logs are shown."""
+    if "onnxruntime" in sys.modules:
+        return require("onnxruntime", extra="cpu")
     with silent_stderr():
-        ort = require("onnxruntime", extra="cpu")
+        return require("onnxruntime", extra="cpu")
+
+
+@contextmanager
+def default_logger(ort: ModuleType) -> Iterator[None]:
+    """While the block runs, let the runtime's default logger log only if logs are shown.
+
+    The process has one, which other sessions of the user log to as well.
+    """
     ort.set_default_logger_severity(_severity())
-    return ort
+    try:
+        yield
+    finally:
+        ort.set_default_logger_severity(WARNINGS)
 
 
 def run_options() -> RunOptions:
@@ -76,16 +94,33 @@ def open_session(
         # A tensor's shape is taken as soon as the tensor exists, so that it need not stay in memory until then.
         options.execution_order = ort.ExecutionOrder.PRIORITY_BASED
     if memory is not None:
-        # The session keeps the allocator that is registered when it opens, so each has a limit of its own.
-        place = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
-        ort.create_and_register_allocator(place, ort.OrtArenaCfg({"max_mem": memory}))
         options.add_session_config_entry("session.use_env_allocators", "1")
     try:
-        return ort.InferenceSession(model, options, providers=list(providers), disabled_optimizers=set(without))
+        with _limit(ort, memory), default_logger(ort):
+            return ort.InferenceSession(model, options, providers=list(providers), disabled_optimizers=set(without))
     except Exception as error:
         raise InputError(
             f"ONNX Runtime {ort.__version__} cannot load the model: {reason_of(error)}. Export it again"
         ) from None
+
+
+@contextmanager
+def _limit(ort: ModuleType, memory: int | None) -> Iterator[None]:
+    """While the block runs, let the allocator that the process's sessions share be a new one with a limit.
+
+    A session keeps the one that it opened with. What is registered keeps its memory until the process ends, so that an
+    empty one is left.
+    """
+    if memory is None:
+        yield
+        return
+    place = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+    with _opening:
+        ort.create_and_register_allocator(place, ort.OrtArenaCfg({"max_mem": memory}))
+        try:
+            yield
+        finally:
+            ort.create_and_register_allocator(place, ort.OrtArenaCfg({}))
 
 
 def fixed_batch(model: ModelProto) -> int | None:

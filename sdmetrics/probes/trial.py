@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 CLIPS = 3
-"""Clips that a trial is expected to run at once."""
+"""Clips that a trial is expected to run at once, unless the file is fixed to more."""
 
 MEMORY, MEMORY_PER_BYTE = 2**30, 64
 """Bytes that a trial may take: a fixed part, and a part for every byte of weights and inputs. Attention among all
@@ -57,8 +57,13 @@ def values_in_clip(inputs: Sequence[ModelInput]) -> int:
     return sum(item.frames * item.channels * prod(item.size) for item in inputs)
 
 
-def open_trial(model: bytes, values: int, optimise: bool = True, fold: bool = True) -> Trial:
+def open_trial(
+    model: bytes, values: int, optimise: bool = True, fold: bool = True, batch: int | None = None, returned: int = 0
+) -> Trial:
     """Return a trial of a model that reads so many values for one clip.
+
+    `batch` is the number of clips that the model is fixed to, `returned` the values that it returns for one clip beside
+    its own outputs; both add to the memory that it may take.
 
     Without `fold`, the runtime does not compute constants as it loads the model: it does that outside the budget, so
     the first trial of a file has to be without.
@@ -68,7 +73,9 @@ def open_trial(model: bytes, values: int, optimise: bool = True, fold: bool = Tr
     InputError
         If the runtime cannot load the model.
     """
-    memory = int(min(MEMORY + MEMORY_PER_BYTE * (len(model) + 4 * CLIPS * values), SHARE * machine_memory()))
+    clips = max(CLIPS, batch or 0)
+    explained = MEMORY + MEMORY_PER_BYTE * (len(model) + 4 * clips * values) + 4 * clips * returned
+    memory = int(min(explained, SHARE * machine_memory()))
     without = () if fold else ("ConstantFolding",)
     return Trial(open_session(model, optimise=optimise, without=without, memory=memory), len(model), memory)
 

@@ -6,13 +6,13 @@ import numpy as np
 import onnx
 import pytest
 
-from sdmetrics.errors import InputError
+from sdmetrics.errors import InputError, Note
 from sdmetrics.exporters._assembly.verify import place_and_pool
 from sdmetrics.exporters._graph.ask_inputs import infer_inputs
 from sdmetrics.exporters._graph.find_layers import candidates
 from sdmetrics.exporters._graph.tensor_shapes import known_shapes
 from sdmetrics.exporters.layers import list_layers
-from sdmetrics.exporters.probe import build_probe
+from sdmetrics.exporters.probe import build_probe, describe_feeding
 from sdmetrics.probes.feeds import prepare, random_feeds
 from sdmetrics.probes.placement import relative_error
 from sdmetrics.probes.trial import open_trial, run, values_in_clip
@@ -227,3 +227,57 @@ def test_layers_and_axes_of_tf2onnxs_files_are_the_true_ones(tmp_path, opset):
 def test_layers_and_axes_of_jax2onnxs_files_are_the_true_ones(tmp_path, network):
     data, truths = flax_file(network)
     hold_against_truth(tmp_path, stripped(data), truths)
+
+
+IMAGES = ["n", 3, 8, 8]
+DETECTORS = {
+    "nothing in black images": (
+        [
+            ("NonZero", ["x"], ["found"], {}),
+            ("Transpose", ["found"], ["places"], {}),
+            ("Cast", ["places"], ["z"], {"to": onnx.TensorProto.FLOAT}),
+        ],
+        [],
+    ),
+    "one in all black images": (
+        [
+            ("ReduceMax", ["x"], ["most"], {"keepdims": 1}),
+            ("Cos", ["most"], ["bright"], {}),
+            ("NonZero", ["bright"], ["found"], {}),
+            ("Shape", ["found"], ["size"], {}),
+            ("Slice", ["size", "one", "two"], ["count"], {}),
+            ("Concat", ["count", "four"], ["shape"], {"axis": 0}),
+            ("Expand", ["box", "shape"], ["z"], {}),
+        ],
+        [
+            ("one", np.array([1])),
+            ("two", np.array([2])),
+            ("four", np.array([4])),
+            ("box", np.zeros((1, 4), np.float32)),
+        ],
+    ),
+    "no row at all": (
+        [("Flatten", ["x"], ["flat"], {}), ("Slice", ["flat", "zero", "zero"], ["z"], {})],
+        [("zero", np.array([0]))],
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", DETECTORS)
+@pytest.mark.parametrize("images", ["n", 4])
+def test_what_is_found_in_images_is_not_taken_for_frames_joined(tmp_path, kind, images):
+    nodes, weights = DETECTORS[kind]
+    path = graph_model(tmp_path, nodes, ["z"], weights, shape=[images, *IMAGES[1:]])
+    (item,) = describe_feeding(path)
+    assert (item.layout, item.frames) == ("NCHW", 1)
+
+
+def test_a_model_that_reads_no_batch_says_why_and_not_that_large_batches_are_too_much(tmp_path, monkeypatch):
+    nodes = [("Reshape", ["x", "wrong"], ["y"], {}), ("ReduceMean", ["y"], ["z"], {"keepdims": 0})]
+    path = graph_model(tmp_path, nodes, ["z"], [("wrong", np.array([-1, 7]))])
+    monkeypatch.setattr("sdmetrics.probes.feeds.MOST_VALUES", 4 * 3 * 2 * 8 * 8)
+    with (
+        pytest.warns(Note, match="the model cannot be run"),
+        pytest.raises(InputError, match=r"fails on a batch of 1 clip\(s\): operator Reshape"),
+    ):
+        build_probe(path, tmp_path / "p.onnx", layers={"y": 1})

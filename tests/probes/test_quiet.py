@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import threading
 import warnings
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from sdmetrics.errors import InputError, MissingExtra, Note
 from sdmetrics.exporters.saved_models import open_saved
 from sdmetrics.probes.quiet import quiet, show_logs, silent_stderr
+from sdmetrics.probes.session import run_options
 from sdmetrics.probes.trial import open_trial, run_once
 from tests.helpers.hostile_models import CONV, constant, node, saved
 
@@ -52,6 +54,54 @@ def test_what_compiled_code_writes_past_python(capfd, verbose):
         os.write(2, b"I0000 a device")
     os.write(2, b" our own")
     assert capfd.readouterr().err == ("I0000 a device" if verbose else "") + " our own"
+
+
+def open_files():
+    """Return how many files this process has open, where the system tells."""
+    return len([*Path("/dev/fd").iterdir()]) if Path("/dev/fd").is_dir() else 0
+
+
+def test_threads_that_drop_standard_error_give_it_back(capfd):
+    barrier = threading.Barrier(4)
+
+    def overlapping(waits):
+        with silent_stderr():
+            barrier.wait()
+            os.write(2, b"dropped")
+            for _ in range(waits):
+                barrier.wait()
+        for _ in range(3 - waits):
+            barrier.wait()
+
+    threads = [threading.Thread(target=overlapping, args=(waits,)) for waits in range(4)]
+    before = open_files()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    os.write(2, b"our own")
+    assert capfd.readouterr().err == "our own"
+    assert open_files() == before
+
+
+def test_a_process_without_standard_error(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    with silent_stderr():
+        assert run_options() is not None
+
+
+def test_sessions_of_others_log_as_before(tmp_path, capfd):
+    """The default logger is the process's own, which a session without a severity of its own logs to."""
+    import onnxruntime
+
+    loud = [CONV, node("Reshape", ["c", "s"], ["y"])]
+    path = saved(tmp_path, loud, constant("s", [7, -1]), shape=("n", 3, "t", 16, 16))
+    open_trial(path.read_bytes(), 1)
+    assert capfd.readouterr().err == ""
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    with pytest.raises(Exception, match="Reshape"):
+        session.run(None, {"x": np.zeros((1, 3, 4, 16, 16), np.float32)})
+    assert "onnxruntime" in capfd.readouterr().err
 
 
 def test_the_runtime_logs_on_request(tmp_path, capfd, verbose):

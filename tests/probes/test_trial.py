@@ -1,5 +1,8 @@
 """What a model promises is tried within a budget of memory and time that grows with the model."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
@@ -10,6 +13,7 @@ from sdmetrics.exporters.probe import build_probe
 from sdmetrics.probes import trial
 from sdmetrics.probes.feeds import OverBudget, check_amount, random_feeds
 from sdmetrics.probes.inputs import ModelInput
+from sdmetrics.probes.runtime_errors import reason_of
 from sdmetrics.probes.trial import open_trial, run_once
 from tests.helpers.hostile_models import BASE, CONV, constant, endless, node, saved, with_mean_of
 
@@ -61,6 +65,37 @@ def test_the_budget_grows_with_weights_and_inputs(tmp_path):
     small, large = open_trial(model, 1), open_trial(model, 10**6)
     assert large.memory - small.memory == trial.MEMORY_PER_BYTE * 4 * trial.CLIPS * (10**6 - 1)
     assert open_trial(model, 10**15).memory == int(trial.SHARE * trial.machine_memory())
+
+
+def test_the_budget_grows_with_the_batch_that_a_file_fixes_and_with_what_is_returned(tmp_path):
+    model = saved(tmp_path).read_bytes()
+    usual, fixed, few = (open_trial(model, 1000, batch=batch) for batch in (None, 64, 1))
+    assert fixed.memory - usual.memory == trial.MEMORY_PER_BYTE * 4 * (64 - trial.CLIPS) * 1000
+    assert few.memory == usual.memory
+    assert open_trial(model, 1000, batch=64, returned=500).memory - fixed.memory == 4 * 64 * 500
+
+
+def test_a_file_fixed_to_many_clips_is_tried(tmp_path, monkeypatch):
+    monkeypatch.setattr(trial, "MEMORY", 0)
+    path = saved(tmp_path, shape=(200, 3, 4, 16, 16))
+    with pytest.warns(Note, match=r"runs 200 clip\(s\) at a time"):
+        assert build_probe(path, tmp_path / "p.onnx", layers=["c"]).is_file()
+
+
+def resident():
+    """Return the memory that this process takes, in bytes."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="needs Linux's /proc")
+def test_a_trial_that_is_over_gives_its_memory_back(tmp_path):
+    nodes, _ = BOMBS["ConstantOfShape"]
+    model = saved(tmp_path, nodes, constant("s", [1024, 1024, 64])).read_bytes()
+    opened = open_trial(model, 1, fold=False)
+    run_once(opened, {"x": np.zeros((1, 3, 4, 16, 16), np.float32)}, ["y"])
+    during = resident()
+    del opened
+    assert during - resident() > 200 * 2**20
 
 
 def test_each_trial_keeps_its_own_budget(tmp_path, monkeypatch):
@@ -124,3 +159,7 @@ def test_what_leads_to_no_output_is_neither_listed_nor_run(tmp_path, monkeypatch
     path = saved(tmp_path, [*BASE, *dead], constant("s", [64, 1, 1, 1, 1, 1]))
     assert [layer.name for layer in list_layers(path)] == ["c", "y"]
     assert build_probe(path, tmp_path / "p.onnx", layers=["c"]).is_file()
+
+
+def test_a_message_of_any_length_is_cut_before_it_is_read():
+    assert reason_of(RuntimeError("/" * 10 + "a" * 10**6)) == "/" * 10 + "a" * 290

@@ -18,7 +18,7 @@ from tests.runners.test_runners import GOOD, VIDEO
 def switches():
     from torch.backends import cuda, cudnn, mkldnn
 
-    holders = (cudnn.conv, cuda.matmul, mkldnn.conv, mkldnn.matmul)
+    holders = (cudnn.conv, cudnn.rnn, cuda.matmul, mkldnn.conv, mkldnn.matmul, mkldnn.rnn)
     return [holder.fp32_precision for holder in holders]
 
 
@@ -35,7 +35,7 @@ def test_float32_is_not_rounded_whatever_the_training_allows(trained_with):
         assert torch.get_float32_matmul_precision() == trained_with
     finally:
         torch.set_float32_matmul_precision("highest")
-    assert all(inside == ["ieee"] * 4 for inside in seen)
+    assert all(inside == ["ieee"] * 6 for inside in seen)
     assert len(seen) > 1
 
 
