@@ -67,6 +67,24 @@ def read_video(path: Path, window: Window, size: tuple[int, int]) -> Frames:
         return np.stack([kept[number] for number in indices.tolist()])
 
 
+@tried_twice
+def frame_count(path: Path) -> int:
+    """Return the number of frames of a video; only the first is decoded, unless the container does not list them.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty, not a video, truncated or damaged.
+    """
+    with opened(path) as (container, stream):
+        stamps = _shown(container, stream, path)
+        first = np.zeros(1, np.int64)
+        if stamps is not None and _after_seeking(container, stream, stamps, first, (8, 8), False, path) is not None:
+            return len(stamps)
+    with opened(path) as (container, stream):
+        return len(_frame_seconds(container, stream, path))
+
+
 def read_image(path: Path, size: tuple[int, int], *, stretched: bool = False) -> NDArray[np.uint8]:
     """Return an image file as `(height, width, 3)`, RGB, upright, scaled and cropped as `read_video` does.
 

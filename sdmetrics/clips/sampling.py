@@ -55,6 +55,7 @@ class Window:
         The segment, in seconds from the first frame, outside which nothing is read. Default: the whole video.
     said
         What was printed about videos that are too short; the windows of a data set share it, to print it once.
+        None says nothing.
 
     Examples
     --------
@@ -68,7 +69,7 @@ class Window:
     parts: int = 1
     start: float | None = None
     end: float | None = None
-    said: set[str] = field(default_factory=set, repr=False, compare=False)
+    said: set[str] | None = field(default_factory=set, repr=False, compare=False)
 
     def indices(self, seconds: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return the `frames` indices to read of a video whose frames are shown at `seconds`, increasing.
@@ -99,11 +100,14 @@ class Window:
 
     def _say_repeats(self, length: int, window: int) -> None:
         """Say, once for all videos, that one is too short for its clips to show different frames."""
+        if self.said is None:
+            return
         if self.frames > 1 and length < window and "cycle" not in self.said:
             self.said.add("cycle")
+            alike = f", and its {self.parts} clips show the same frames" if self.parts > 1 else ""
             note(
                 f"a video of {length} frames is shorter than the {window} frames that a clip spans, so its frames are "
-                "repeated in a cycle; other short videos are repeated, too. A smaller stride avoids it"
+                f"repeated in a cycle{alike}; other short videos are repeated, too. A smaller stride avoids it"
             )
         elif window <= length < window * self.parts and "overlap" not in self.said:
             self.said.add("overlap")

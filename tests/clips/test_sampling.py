@@ -75,6 +75,8 @@ def test_segment_without_frames(window: Window, message: str):
     ("parts", "length", "words"),
     [
         (1, 15, "a video of 15 frames is shorter than the 16 frames that a clip spans"),
+        (1, 15, "so its frames are repeated in a cycle; other short videos"),
+        (3, 15, "so its frames are repeated in a cycle, and its 3 clips show the same frames; other short videos"),
         (3, 47, "a video of 47 frames is shorter than its 3 clips of 16 frames"),
     ],
 )
@@ -91,3 +93,4 @@ def test_nothing_is_said_where_nothing_is_repeated(frames: int, parts: int, leng
         warnings.simplefilter("error")
         for window in spread_windows(ClipShape(frames, 4, (8, 8)), parts):
             window.indices(seconds(length))
+            replace(window, said=None).indices(seconds(2))

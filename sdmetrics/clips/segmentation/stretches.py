@@ -83,7 +83,7 @@ def annotated_stretches(
 
 def _windows(shape: ClipShape, clips_per_video: int) -> list[Window]:
     """Return windows that do not say what they repeat: it is counted where the clips are opened."""
-    return [replace(window, said={"cycle", "overlap"}) for window in spread_windows(shape, clips_per_video)]
+    return [replace(window, said=None) for window in spread_windows(shape, clips_per_video)]
 
 
 def _covering(images: int, shape: ClipShape) -> list[tuple[int, ...]]:

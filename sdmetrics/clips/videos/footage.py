@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sdmetrics._text import printable
 from sdmetrics.clips.clip import Flow, Frames
-from sdmetrics.clips.decode import read_image, read_video
+from sdmetrics.clips.decode import frame_count, read_image, read_video
 from sdmetrics.clips.flow.estimate import estimate_flow
 from sdmetrics.clips.flow.folder import flow_files, flow_of_images
 from sdmetrics.clips.flow.grey_images import FlowImages
@@ -41,8 +40,6 @@ class Footage:
         The grey images of flow among the images, if there are any; they are the flow only of `with_images`.
     problem
         Why it cannot be read, if that is known.
-    count
-        Returns the number of frames of a video file.
     file
         The video file, if it is one.
     """
@@ -53,7 +50,6 @@ class Footage:
     given_flow: Callable[[Window], Flow] | None = None
     beside: FlowImages | None = None
     problem: str = ""
-    count: Callable[[], int] | None = None
     file: Path | None = None
 
     @property
@@ -67,7 +63,7 @@ class Footage:
 
     def length(self) -> int:
         """Return the number of frames; those of a video file are counted, whatever its header says."""
-        return self.count() if self.count else len(self.images)
+        return len(self.images) if self.file is None else frame_count(self.file)
 
     def flow(self, window: Window) -> Flow:
         """Return the optical flow of the frames of a window, each to the next of the video."""
@@ -122,7 +118,7 @@ def video_file(path: Path, size: tuple[int, int]) -> Footage:
         check_readable(path)
         return read_video(path, window, size)
 
-    return Footage(read, lambda window: f"{stamp}; {window}", count=lambda: _frame_count(path), file=path)
+    return Footage(read, lambda window: f"{stamp}; {window}", file=path)
 
 
 def frame_folder(images: Sequence[Path], size: tuple[int, int], beside: FlowImages | None = None) -> Footage:
@@ -138,24 +134,6 @@ def unusable(problem: str) -> Footage:
         raise InputError(problem)
 
     return Footage(fail, lambda _: f"unusable: {problem}", problem=problem)
-
-
-@dataclass(frozen=True)
-class _Counting(Window):
-    """A window that keeps how many frames the video has that it was asked to choose from."""
-
-    counts: list[int] = field(default_factory=list)
-
-    def indices(self, seconds: NDArray[np.float64]) -> NDArray[np.int64]:
-        self.counts.append(len(seconds))
-        return super().indices(seconds)
-
-
-def _frame_count(path: Path) -> int:
-    """Return the number of frames of a video; only the first is decoded, unless the container does not list them."""
-    first = _Counting(frames=1, stride=1, parts=2)
-    read_video(path, first, (8, 8))
-    return first.counts[-1]
 
 
 def _read_images(images: Sequence[Path], size: tuple[int, int], window: Window) -> Frames:

@@ -49,7 +49,9 @@ def _renderings(root: Path, by_style: dict[str, dict[str, Footage]], name: str) 
     found = {style: videos[name] for style, videos in sorted(by_style.items()) if name in videos}
     lengths = {style: len(video.images) for style, video in found.items()}
     if missing := sorted(by_style.keys() - found.keys()):
-        problem = f"{root / missing[0] / name} is missing; every style needs the same videos"
+        problem = f"{printable(root / missing[0] / name)} is missing; every style needs the same videos"
+    elif problems := [video.problem for video in found.values() if video.problem]:
+        problem = problems[0]
     elif len(set(lengths.values())) > 1:
         problem = _unequal(name, lengths)
     else:

@@ -105,9 +105,9 @@ class _Listing:
         images = {}
         for folder, files in sorted(by_folder.items()):
             files.sort(key=in_order)
-            animated = [file for file in files if is_animated(file)] if is_animated(files[0]) else []
+            animated = set(filter(is_animated, files)) if is_animated(files[0]) else set()
             videos += [file.relative_to(root) for file in animated]
-            if still := [file for file in files if file not in set(animated)]:
+            if still := [file for file in files if file not in animated]:
                 images[folder] = told_apart(root / folder, still)
         if others:
             note(f"{printable(root)}: {counted(len(others), 'file')} left out (no clips): {some(sorted(others))}")

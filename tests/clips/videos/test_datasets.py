@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -165,6 +166,16 @@ def test_styled_videos_of_other_lengths_pair_no_moments(tmp_path: Path):
     assert numbers_of(whole.styled["style_2"]()) == numbers_of(whole.frames) == [6, 8, 10, 13]
 
 
+def test_counting_the_frames_of_a_short_video_says_nothing(tmp_path: Path):
+    for style in ("style_1", "style_2"):
+        (tmp_path / style).mkdir()
+        write_video(tmp_path / style / "wave.mp4", 1)
+    (wave,) = opened(tmp_path, frames=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert numbers_of(wave.styled["style_1"]()) == [0]
+
+
 def test_the_frames_of_styles_are_counted_whatever_the_header_says(tmp_path: Path):
     for style in ("style_1", "style_2"):
         (tmp_path / style).mkdir()
@@ -192,7 +203,12 @@ def test_styles_that_disagree_fail_clip_by_clip(tmp_path: Path):
     write_frames(tmp_path / "style_1" / "lost", range(8))
     write_frames(tmp_path / "style_1" / "cut", range(8))
     write_frames(tmp_path / "style_2" / "cut", range(7))
-    cut, lost, wave = opened(tmp_path)
+    write_frames(tmp_path / "style_1" / "mixed", range(8))
+    mixed_images = write_frames(tmp_path / "style_2" / "mixed", range(8))
+    (mixed_images / "frame0.png").rename(mixed_images / "cover.png")
+    cut, lost, mixed, wave = opened(tmp_path)
+    with pytest.raises(InputError, match=r"style_2.mixed has images of 2 patterns of names"):
+        mixed.styled["style_1"]()
     assert wave.frames.shape == (4, *SIZE, 3)
     with pytest.raises(InputError, match=r"cut differs in its number of frames \(style_1 8, style_2 7\)"):
         cut.styled["style_1"]()
