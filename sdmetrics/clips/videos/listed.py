@@ -66,16 +66,15 @@ def open_list(path: Path, request: ClipRequest, shape: ClipShape, *, reads_flow:
     annotations = read_annotations(path)
     if annotations is not None:
         return _annotated(listing, annotations, root, windows, shape.size)
-    text = read_text(path)
-    if names_columns(text) or (path.suffix.lower() == ".csv" and not text.strip()):
+    text, lookup = read_text(path), Lookup(root)
+    if names_columns(text, lookup.has) or (path.suffix.lower() == ".csv" and not text.strip()):
         if request.videos is not None:
             raise InputError(
                 f"videos is {printable(root)}, but {printable(path)} is a manifest; its paths are relative to itself"
             )
         return _manifest(path, listing, windows, shape.size)
-    lookup = Lookup(root)
-    entries = read_path_list(printable(path), text, lambda name: bool(lookup.found(name)))
-    if not any(lookup.found(entry.path) for entry in entries):
+    entries = read_path_list(printable(path), text, lookup.has, lookup.has_folder)
+    if not any(lookup.has(entry.path) for entry in entries):
         first = f" ({entries[0].where} names {entries[0].path!r})" if entries else " (it is empty)"
         raise InputError(
             f"{printable(path)} names nothing that is below {printable(root)}{first}; pass the folder of its videos "

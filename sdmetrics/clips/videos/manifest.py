@@ -6,7 +6,9 @@ import csv
 import io
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from sdmetrics._reading import read_text
@@ -16,6 +18,8 @@ from sdmetrics.errors import InputError
 COLUMNS = ("path", "label", "start", "end")
 HEADS = {*COLUMNS, "video", "clip", "file", "filename", "name", "class", "id"}
 """Words in the names of columns: such a line is not a video with its label."""
+MOST_WORDS = 64
+"""Of a first line, after which a path may end."""
 
 
 @dataclass(frozen=True)
@@ -29,17 +33,26 @@ class Row:
     end: float | None
 
 
-def names_columns(text: str) -> bool:
+def names_columns(text: str, exists: Callable[[str], bool]) -> bool:
     """Return whether the first line of a list names columns, right or wrong, and is not a video with its label.
+
+    A line that merely has a word of names of columns in it, e.g. `clip_wave wave`, is a video if `exists` knows one.
 
     Examples
     --------
-    >>> names_columns("path,label"), names_columns("clip_name;label"), names_columns("labels/a1.mp4,label")
-    (True, True, False)
+    >>> nothing = lambda path: False
+    >>> names_columns("path,label", nothing), names_columns("labels/a1.mp4,label", nothing)
+    (True, False)
+    >>> names_columns("clip_wave wave", nothing), names_columns("clip_wave wave", "clip_wave".__eq__)
+    (True, False)
     """
-    heads = re.split(r"[,;\t]", text.lstrip().partition("\n")[0].lower())
+    line = text.lstrip().partition("\n")[0].lstrip('"')
+    heads = [head.strip(' \r"') for head in re.split(r"[,;\t]", line.lower())]
     words = {word for head in heads for word in re.split(r"[\s_\"]+", head)}
-    return bool(words & HEADS) and all(re.fullmatch(r'[\s"a-z_]*', head) for head in heads)
+    if not words & HEADS or not all(re.fullmatch(r'[\s"a-z_]*', head) for head in heads):
+        return False
+    ends = islice(re.finditer(r'[\s",;]+|$', line), MOST_WORDS)
+    return bool(HEADS & {*heads}) or not any(exists(line[: end.start()]) for end in ends)
 
 
 def read_manifest(path: Path) -> list[Row]:

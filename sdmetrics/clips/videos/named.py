@@ -22,14 +22,23 @@ class Lookup:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._folders: dict[Path, dict[str, list[Path]]] = {}
+        self._found: dict[str, list[Path]] = {}
 
     def found(self, name: str) -> list[Path]:
         """Return the file or folder of a name; else all of that name but for a video's suffix."""
-        exact = self.root / name
-        if exists(exact):
-            return [exact]
-        stem = exact.stem if exact.suffix.lower() in VIDEO_SUFFIXES else exact.name
-        return self._listed(exact.parent).get(stem, [])
+        if name not in self._found:
+            exact = self.root / name
+            stem = exact.stem if exact.suffix.lower() in VIDEO_SUFFIXES else exact.name
+            self._found[name] = [exact] if exists(exact) else self._listed(exact.parent).get(stem, [])
+        return self._found[name]
+
+    def has(self, name: str) -> bool:
+        """Return whether there is a file or folder of a name."""
+        return bool(self.found(name))
+
+    def has_folder(self, name: str) -> bool:
+        """Return whether there is a folder of a name."""
+        return any(map(is_folder, self.found(name)))
 
     def _listed(self, folder: Path) -> dict[str, list[Path]]:
         """Return the videos and folders in a folder by their names without suffix."""
@@ -42,7 +51,7 @@ class Lookup:
             for path in inside:
                 if path.suffix.lower() in VIDEO_SUFFIXES:
                     names.setdefault(path.stem, []).append(path)
-                elif path.is_dir():
+                elif is_folder(path):
                     names.setdefault(path.name, []).append(path)
             self._folders[folder] = names
         return self._folders[folder]
@@ -51,6 +60,11 @@ class Lookup:
 def exists(path: Path) -> bool:
     """Return whether there is anything at a path, which may be any text of a list."""
     return os.path.exists(path)  # noqa: PTH110  (Path.exists raises an error for names that are too long)
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether there is a folder at a path, which may be any text."""
+    return os.path.isdir(path)  # noqa: PTH112  (as above, and for paths that permissions hide)
 
 
 def images_in(folder: Path) -> list[Path]:

@@ -42,7 +42,9 @@ class Entry:
     frames: int | None = None
 
 
-def read_path_list(shown: str, text: str, exists: Callable[[str], bool]) -> list[Entry]:
+def read_path_list(
+    shown: str, text: str, exists: Callable[[str], bool], is_folder: Callable[[str], bool]
+) -> list[Entry]:
     """Read the lines `path`, `path label`, `folder frames label` or `folder first frames label`.
 
     Fields are separated by tabs, commas or spaces. Lines are read from the right, so that paths may contain the
@@ -57,6 +59,9 @@ def read_path_list(shown: str, text: str, exists: Callable[[str], bool]) -> list
     exists
         Returns whether there is a video or a folder at a path: of several ways to read a line, the only one that names
         something is right.
+    is_folder
+        Returns whether there is a folder at a path: numbers of frames after names of videos are right only in a list
+        that names some.
 
     Raises
     ------
@@ -65,9 +70,10 @@ def read_path_list(shown: str, text: str, exists: Callable[[str], bool]) -> list
 
     Examples
     --------
-    >>> read_path_list("list.txt", "my clips/a b.mp4 riding a bike", lambda path: True)
+    >>> anything, nothing = lambda path: True, lambda path: False
+    >>> read_path_list("list.txt", "my clips/a b.mp4 riding a bike", anything, nothing)
     [Entry(where='list.txt, line 1,', path='my clips/a b.mp4', label='riding a bike', first=None, frames=None)]
-    >>> read_path_list("list.txt", "some/folder 12 163 3", lambda path: path == "some/folder")
+    >>> read_path_list("list.txt", "some/folder 12 163 3", lambda path: path == "some/folder", anything)
     [Entry(where='list.txt, line 1,', path='some/folder', label='3', first=12, frames=163)]
     """
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
@@ -75,7 +81,15 @@ def read_path_list(shown: str, text: str, exists: Callable[[str], bool]) -> list
         if len(line) > LONGEST:
             raise InputError(f"{shown}, line {number}, has {len(line):,} characters; expected a path and a label")
     separator = _separator([line for _, line in lines])
-    return [_entry(f"{shown}, line {number},", line, separator, exists) for number, line in lines]
+    entries = [_entry(f"{shown}, line {number},", line, separator, exists) for number, line in lines]
+    counted = [
+        (entry, line)
+        for entry, (_, line) in zip(entries, lines, strict=True)
+        if entry.frames is not None and ENDS_AS_VIDEO.search(entry.path)
+    ]
+    if counted and not any(is_folder(entry.path) for entry, _ in counted):
+        raise _unreadable(counted[0][0].where, counted[0][1], [])
+    return entries
 
 
 def check_alike(entries: Sequence[Entry]) -> None:
@@ -126,23 +140,26 @@ def _entry(where: str, line: str, separator: str, exists: Callable[[str], bool])
     if len(cuts) > MOST_FIELDS:
         raise InputError(f"{where} has {len(fields)} fields; expected a path and a label, separated by a tab")
     is_video = bool(HOLDS_VIDEO.search(line))
-    readings = list(_readings(where, fields, cuts, separator, is_video))
+    readings = list(_readings(where, fields, cuts, separator))
     found = [reading for reading in readings if exists(reading.path)] if len(readings) > 1 else readings
     if len(found) == 1:
         return found[0]
     # Of a path that is not there, the rightmost video or the first field is named as missing.
     if readings and not found and len({reading.path for reading in readings if is_video}) <= 1:
         return readings[-1] if is_video else readings[0]
-    ways = " or ".join(f"{reading.path!r} with the label {reading.label!r}" for reading in (found or readings)[:2])
-    raise InputError(
+    raise _unreadable(where, line, (found or readings)[:2])
+
+
+def _unreadable(where: str, line: str, readings: Sequence[Entry]) -> InputError:
+    """Return the error for a line that can be read in no way, or in several."""
+    ways = " or ".join(f"{reading.path!r} with the label {reading.label!r}" for reading in readings)
+    return InputError(
         f"{where} is {printable(line[:100])!r}, which can be read {'as ' + ways if ways else 'in no way'}; expected a "
         "path and one label, or a folder, its number of frames and a label. Separate them by tabs"
     )
 
 
-def _readings(
-    where: str, fields: Sequence[str], cuts: Iterable[int], separator: str, is_video: bool
-) -> Iterator[Entry]:
+def _readings(where: str, fields: Sequence[str], cuts: Iterable[int], separator: str) -> Iterator[Entry]:
     """Yield the ways in which a line can be read."""
     for cut in cuts:
         path = separator.join(fields[:cut]).strip()
@@ -152,7 +169,7 @@ def _readings(
             continue
         if len(rest) <= 1:
             yield Entry(where, path, rest[0] if rest else None)
-        elif len(numbers) == len(rest) <= 3 and not is_video and min(numbers) >= 0:
+        elif len(numbers) == len(rest) <= 3 and min(numbers) >= 0:
             *first, frames, _ = numbers
             yield Entry(where, path, rest[-1], first[0] if first else None, frames)
         elif not numbers and separator == " ":

@@ -89,6 +89,18 @@ def test_frame_folders_as_mmaction2_lists_them(tmp_path: Path):
     ]
 
 
+def test_frame_folders_that_are_named_after_videos(tmp_path: Path):
+    write_frames(tmp_path / "one.avi", range(20))
+    write_frames(tmp_path / "clip_wave", range(20))
+    path = written(tmp_path / "rawframes.txt", "one.avi 10 4", "gone.avi 9 5")
+    with pytest.warns(Note) as notes:
+        one, gone = opened(path)
+    assert labelled([one, gone]) == [("one.avi", "4"), ("gone.avi", "5")]
+    assert numbers_of(one.frames) == [1, 3, 5, 8]
+    assert len(notes) == 2
+    assert labelled(opened(written(tmp_path / "list.txt", "clip_wave wave"))) == [("clip_wave", "wave")]
+
+
 def test_frame_folders_from_a_first_frame(tmp_path: Path):
     write_frames(tmp_path / "one", range(20))
     first, last, beyond = opened(written(tmp_path / "a.txt", "one 0 8 1", "one 12 8 2", "one 13 8 2"))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
+from sdmetrics.clips.videos.manifest import names_columns
 from sdmetrics.clips.videos.path_lists import Entry, check_alike, read_path_list
 from sdmetrics.errors import InputError
 
 
-def read(text: str, *there: str) -> list[tuple[str, str | None, int | None, int | None]]:
-    entries = read_path_list("list.txt", text, lambda path: path in there)
+def read(text: str, *there: str, folders: Sequence[str] = ()) -> list[tuple[str, str | None, int | None, int | None]]:
+    entries = read_path_list("list.txt", text, lambda path: path in there, lambda path: path in folders)
     return [(entry.path, entry.label, entry.first, entry.frames) for entry in entries]
 
 
@@ -49,6 +52,34 @@ def test_folders_with_their_numbers_of_frames(separator: str):
     assert read(joined("74225", "3"), "74225") == [("74225", "3", None, None)]
     # Where nothing is there, the path is what no number could be part of.
     assert read(joined("some/clip_1", "163", "3")) == [("some/clip_1", "3", None, 163)]
+
+
+def test_folders_of_frames_that_are_named_after_videos():
+    text = "a.avi 120 3\nb c.avi 5 90 4\ngone.avi 60 5"
+    expected = [("a.avi", "3", None, 120), ("b c.avi", "4", 5, 90), ("gone.avi", "5", None, 60)]
+    assert read(text, "a.avi", "b c.avi", folders=["b c.avi"]) == expected
+    for there in ([], ["a.avi"]):
+        with pytest.raises(InputError, match=r"line 1, is 'a\.avi 120 3', which can be read in no way"):
+            read(text, *there)
+
+
+@pytest.mark.parametrize(
+    ("line", "there", "columns"),
+    [
+        ("path,label", ["path"], True),
+        ('"path","label"', [], True),
+        ("clip_name;label", ["clip_name"], True),
+        ("path label", [], True),
+        ("clip_wave wave", ["clip_wave"], False),
+        ('"My clip" riding', ["My clip"], False),
+        ("my clip\triding", ["my clip"], False),
+        ("my clip riding a bike", ["my clip"], False),
+        ("clip_wave wave", [], True),
+        ("clips/wave wave", [], False),
+    ],
+)
+def test_first_lines_that_name_columns(line: str, there: list[str], columns: bool):
+    assert names_columns(f"{line}\nb c\n", lambda path: path in there) == columns
 
 
 def test_of_several_readings_the_one_that_is_there_is_right():
