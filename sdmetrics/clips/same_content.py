@@ -61,7 +61,7 @@ def _parted(names: Sequence[str], videos: Mapping[str, Files], key: Callable[[Fi
 
 def _sizes(files: Files) -> Hashable:
     """Return the number of files and the sizes of the first and the last."""
-    states = [file.stat() for file in (files[0], files[-1])] if files else []
+    states = [file.stat() for file in dict.fromkeys((*files[:1], *files[-1:]))]
     if not states or not all(stat.S_ISREG(state.st_mode) and state.st_size for state in states):
         raise OSError("nothing to compare")
     return len(files), *(state.st_size for state in states)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def flow_root(flow: str | Path, frames: Iterable[Path]) -> Path:
 every image only, or leave it out to estimate the flow
     """
     root = Path(flow)
-    if not root.is_dir():
+    if not os.path.isdir(root):  # noqa: PTH112  (Path.is_dir raises an error for names that are too long)
         raise InputError(
             f"flow is {printable(flow)}, which is not a folder; pass one with the flow of every image, or none"
         )

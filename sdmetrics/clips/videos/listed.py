@@ -19,7 +19,7 @@ from sdmetrics.clips.videos.hmdb51 import is_hmdb51, read_hmdb51
 from sdmetrics.clips.videos.listing import IMAGE_SUFFIXES, VIDEO_SUFFIXES, as_id, files_below
 from sdmetrics.clips.videos.manifest import names_columns, read_manifest
 from sdmetrics.clips.videos.name_patterns import uneven
-from sdmetrics.clips.videos.named import Lookup, exists, frames_in, images_in, part_of
+from sdmetrics.clips.videos.named import Lookup, exists, frames_in, is_folder, part_of
 from sdmetrics.clips.videos.path_lists import Entry, check_alike, read_path_list
 from sdmetrics.errors import InputError, note
 
@@ -56,7 +56,7 @@ def open_list(path: Path, request: ClipRequest, shape: ClipShape, *, reads_flow:
     windows = spread_windows(shape, request.clips_per_video)
     listing = _Listing(path, shape.size, reads_flow)
     root = path.parent if request.videos is None else Path(request.videos)
-    if not root.is_dir():
+    if not is_folder(root):
         raise InputError(f"videos is {printable(root)}, which is not a folder; use the folder of the listed videos")
     if is_hmdb51(path):
         entries = read_hmdb51(path, None if request.split is None else str(request.split))
@@ -144,13 +144,14 @@ def _manifest(path: Path, listing: _Listing, windows: Sequence[Window], size: tu
         kind = ""
         if not exists(place):
             video, kind = unusable(f"{printable(place)} does not exist; add it or correct the manifest"), MISSING
-        elif place.is_dir():
-            if row.start is not None or row.end is not None or not images_in(place):
+        elif is_folder(place):
+            frames = frames_in(place, size)
+            if row.start is not None or row.end is not None or frames is None:
                 raise InputError(
                     f"{row.where} names the folder {printable(row.path)}; allowed: a video, or a folder of frames "
                     f"({' '.join(IMAGE_SUFFIXES)}) without start and end"
                 )
-            video = listing.frames(frames_in(place, size))
+            video = listing.frames(frames)
         else:
             video = video_file(place, size)
         listing.add(row.where, cut(video, as_id(Path(row.path)), segments, row.label), kind)
@@ -170,8 +171,8 @@ def _entries(
             video, kind = unusable(f"{name} is not below {printable(lookup.root)}; add it or correct the list"), MISSING
         elif len(found) > 1:
             video = unusable(f"{name} could be {printable(found[0])} or {printable(found[1])}; keep one of them")
-        elif found[0].is_dir():
-            video = whole = frames_in(found[0], size)
+        elif is_folder(found[0]):
+            video = whole = frames_in(found[0], size) or unusable(_without_frames(found[0]))
             if frames is not None:
                 video = part_of(whole, first, frames, size)
                 longer = entry.first is None and len(whole.images) > frames
@@ -185,6 +186,12 @@ def _entries(
         clips = cut(video, name + segment, windows, label)
         listing.add(entry.where, [replace(clip, video=name) for clip in clips], kind)
     return listing.done()
+
+
+def _without_frames(folder: Path) -> str:
+    """Return what is wrong with a folder without images."""
+    suffixes = " ".join(IMAGE_SUFFIXES)
+    return f"{printable(folder)} holds no frames ({suffixes}); add them, or name a folder that does"
 
 
 def _unextracted(file: Path, frames: int) -> str:

@@ -67,18 +67,18 @@ def is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112  (as above, and for paths that permissions hide)
 
 
-def images_in(folder: Path) -> list[Path]:
-    """Return the images directly in a folder, in natural order."""
-    files = (file for file in folder.iterdir() if not file.name.startswith("."))
-    return sorted((file for file in files if file.suffix.lower() in IMAGE_SUFFIXES), key=in_order)
+def frames_in(folder: Path, size: tuple[int, int]) -> Footage | None:
+    """Return the frames in a folder as a video, or None if it holds no images.
 
-
-def frames_in(folder: Path, size: tuple[int, int]) -> Footage:
-    """Return the frames in a folder as a video; if there are none, reading it raises an `InputError`."""
-    images = images_in(folder)
+    If the folder cannot be listed or its frames are not known, reading the video raises an `InputError`.
+    """
+    try:
+        files = [file for file in folder.iterdir() if not file.name.startswith(".")]
+    except OSError as error:
+        return unusable(f"{printable(folder)} cannot be listed ({error.strerror}); correct its permissions")
+    images = sorted((file for file in files if file.suffix.lower() in IMAGE_SUFFIXES), key=in_order)
     if not images:
-        suffixes = " ".join(IMAGE_SUFFIXES)
-        return unusable(f"{printable(folder)} holds no frames ({suffixes}); add them, or name a folder that does")
+        return None
     found = told_apart(folder, images)
     flow = FlowImages.of(found.x, found.y) if found.x else None
     return unusable(found.problem) if found.problem else frame_folder(found.frames, size, flow)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -131,6 +131,42 @@ def test_frames_that_are_counted_of_a_video_file_are_not_all_of_its_frames(tmp_p
         (clip,) = opened(written(tmp_path / "b.txt", "P01 60 3"))
     with pytest.raises(InputError, match="the list counts 60 frames of a folder"):
         clip.load()
+
+
+def test_a_folder_that_cannot_be_listed_is_one_entry_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_frames(tmp_path / "open", range(20))
+    write_frames(tmp_path / "closed", range(20))
+    (tmp_path / "empty").mkdir()
+    listed = Path.iterdir
+
+    def refusing(folder: Path) -> Iterator[Path]:
+        if folder.name == "closed":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refusing)
+    for path in (
+        written(tmp_path / "list.txt", "open 20 4", "closed 20 4"),
+        written(tmp_path / "list.csv", "path", "open", "closed"),
+    ):
+        good, bad = opened(path)
+        assert numbers_of(good.frames) == [6, 8, 10, 13]
+        with pytest.raises(InputError, match=r"closed cannot be listed \(Permission denied\); correct its permissions"):
+            bad.load()
+    _, bad = opened(written(tmp_path / "list.txt", "open 20 4", "empty 20 4"))
+    with pytest.raises(InputError, match=r"empty holds no frames \(\.bmp .*\); add them"):
+        bad.load()
+
+
+def test_names_that_are_too_long(tmp_path: Path):
+    (tmp_path / "list.json").write_text('[{"id": "1", "template": "x"}]')
+    with pytest.raises(InputError, match="does not exist"):
+        opened(Path("a" * 300))
+    with pytest.raises(InputError, match="which is not a folder; use the folder of the listed videos"):
+        opened(tmp_path / "list.json", videos="a" * 300)
+    write_frames(tmp_path / "v", range(8))
+    with pytest.raises(InputError, match="which is not a folder; pass one with the flow of every image"):
+        opened(tmp_path / "v", flow="a" * 300)
 
 
 def test_folder_per_class(tmp_path: Path):
