@@ -6,12 +6,14 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from sdmetrics.errors import InputError
 from sdmetrics.exporters._assembly.adapt import adapt, clips_at_once
 from sdmetrics.exporters._assembly.batch_size import with_working_batch
+from sdmetrics.exporters._assembly.opset import with_newer_opset
 from sdmetrics.exporters._graph.ask_inputs import infer_inputs, options_of, suggested_inputs
-from sdmetrics.exporters._graph.describe_inputs import UNSCALED, check_inputs, raw_inputs
+from sdmetrics.exporters._graph.describe_inputs import EXAMPLES, UNSCALED, check_inputs, raw_inputs
 from sdmetrics.exporters._graph.find_layers import candidates
 from sdmetrics.exporters._graph.guess_layout import SINGLE_FRAMES
 from sdmetrics.exporters._graph.tensor_shapes import known_shapes
@@ -20,8 +22,13 @@ from sdmetrics.probes.inputs import ModelInput, reads_flow
 from sdmetrics.probes.metadata import Layer
 from sdmetrics.probes.model_file import ModelFile, read_model_file
 
-FRAMES = 8
-"""Frames that are suggested where the model reads any number."""
+
+class Presumed(NamedTuple):
+    """The inputs of a file, the options that the command line needs for them, and why they are not certain."""
+
+    inputs: Sequence[ModelInput | HeldInput]
+    options: str = ""
+    reason: str = ""
 
 
 def list_layers(model: str | Path | ModelFile) -> list[Layer]:
@@ -51,54 +58,57 @@ def list_layers(model: str | Path | ModelFile) -> list[Layer]:
     [('act', ('n', 3, 8, 32, 32), 1, 3)]
     """
     file = read_model_file(model)
+    return layers_of(file, presume(file))
+
+
+def layers_of(file: ModelFile, presumed: Presumed) -> list[Layer]:
+    """Return what `list_layers` returns, for what `presume` returned."""
     if file.metadata is None:
-        return _found_layers(file)
+        return _found_layers(file, presumed)
     if file.probe is not None:
         names = ", ".join(layer.name for layer in file.metadata.layers)
         raise InputError(f"{file.path} is a probe already; its layers are {names}")
     return list(file.metadata.layers)
 
 
-def _found_layers(file: ModelFile) -> list[Layer]:
+def _found_layers(file: ModelFile, presumed: Presumed) -> list[Layer]:
     """Return the layers of a file that declares none, for the inputs that are certain or else likely."""
-    inputs, _, reason = _presumed(file)
     try:
-        check_inputs(file.model, inputs)
-        adapted = adapt(file.model, inputs)
+        check_inputs(file.model, presumed.inputs)
+        adapted = adapt(with_newer_opset(file.model), presumed.inputs)
     except InputError:
         return candidates(file.model)
     try:
         loaded = with_working_batch(adapted.model, adapted.inputs)
     except InputError:
-        if reason:
+        if presumed.reason:
             return candidates(file.model)
         raise
     layouts = {item.name: item.layout for item in adapted.inputs}
     return candidates(loaded, layouts, known=known_shapes(loaded, adapted.inputs))
 
 
-def _presumed(file: ModelFile) -> tuple[Sequence[ModelInput | HeldInput], str, str]:
-    """Return the inputs of a file, the options that the command line needs for them, and why they are not certain."""
+def presume(file: ModelFile) -> Presumed:
+    """Return the inputs of a file that are certain or else likely; the model may be run for that."""
+    if file.metadata is not None:
+        return Presumed(file.metadata.inputs)
     try:
-        inputs = infer_inputs(file.model)
+        return Presumed(infer_inputs(file.model))
     except InputError as error:
         advice = suggested_inputs(file.model)
         try:
-            return infer_inputs(file.model, advice), options_of(advice), str(error)
+            return Presumed(infer_inputs(file.model, advice), options_of(advice), str(error))
         except InputError:
-            return (), options_of(advice), str(error)
-    return (*inputs,), "", ""
+            return Presumed((), options_of(advice), str(error))
 
 
-def understood_inputs(model: str | Path | ModelFile) -> list[str]:
+def understood_inputs(file: ModelFile, presumed: Presumed) -> list[str]:
     """Return a line for every input of an ONNX file: how it is fed, or what has to be specified for that."""
-    file = read_model_file(model)
     if file.metadata is not None:
         return [*map(fed_line, file.metadata.inputs), *(f"input {held}" for held in file.metadata.held)]
-    inputs, _, reason = _presumed(file)
-    if reason:
-        return [reason]
-    video = [item for item in inputs if isinstance(item, ModelInput)]
+    if presumed.reason:
+        return [presumed.reason]
+    video = [item for item in presumed.inputs if isinstance(item, ModelInput)]
     lines = [
         f"{fed_line(item, clips_at_once(item, raw_inputs(file.model)[item.name].shape))}; if this is wrong, pass "
         "--layout, --frames, --size, --mean, --std to sdmetrics probe"
@@ -109,12 +119,12 @@ def understood_inputs(model: str | Path | ModelFile) -> list[str]:
     return lines
 
 
-def probe_command(file: ModelFile, layer: str) -> str:
+def probe_command(file: ModelFile, presumed: Presumed, layer: str) -> str:
     """Return the command that builds a probe for a layer, with the options that the file needs."""
-    inputs, options, _ = _presumed(file) if file.metadata is None else (file.metadata.inputs, "", "")
-    video = [item for item in inputs if isinstance(item, ModelInput)]
+    options = presumed.options
+    video = [item for item in presumed.inputs if isinstance(item, ModelInput)]
     if _single_images(video) and clips_at_once(video[0], raw_inputs(file.model)[video[0].name].shape) is None:
-        by_frame = replace(video[0], layout=SINGLE_FRAMES[video[0].layout][0], frames=FRAMES)
+        by_frame = replace(video[0], layout=SINGLE_FRAMES[video[0].layout][0], frames=EXAMPLES["frames"])
         options = f"{options} --layout {by_frame.layout} --frames {by_frame.frames}".strip()
     words = ["sdmetrics probe", shlex.quote(str(file.path)), "-l", shlex.quote(layer), options, "-o probe.onnx"]
     return " ".join(filter(None, words))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sdmetrics.errors import InputError, note, require
+from sdmetrics.exporters._graph.describe_inputs import FLOATS, WHOLE
 from sdmetrics.exporters._graph.nodes import Shape, fed_inputs, rename_uses, shapes
 from sdmetrics.probes.held_inputs import HeldInput, HeldValue
 from sdmetrics.probes.inputs import ModelInput
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 PREFIX = "sdmetrics/adapted/"
 CLIPS = "clips"
 """The name of the number of clips, where the file has none."""
-
-FLOATS = ("FLOAT", "FLOAT16", "DOUBLE")
-WHOLE = ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64")
 
 
 @dataclass(frozen=True)
@@ -165,7 +163,10 @@ class _Front:
                 has != "N" and isinstance(stated, str) for has, stated in zip(record.shape, shape or (), strict=False)
             )
         )
-        note(f"input {record}" + (" (sizes that the file leaves open are 1; see shape=)" if opened else ""))
+        note(
+            f"input {record}"
+            + (" (1 for sizes that the file leaves open or states as 0; see shape=)" if opened else "")
+        )
         values, inner = item.values(dtype, record.shape), PREFIX + item.name
         self.graph.input.remove(value)
         if "N" not in record.shape:

@@ -7,6 +7,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from sdmetrics.errors import require
+from sdmetrics.probes.graph_limits import AXES
 from sdmetrics.probes.graph_walk import with_inner
 from sdmetrics.probes.onnx_file import attribute
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 MOST = 100_000
 """Values of a tensor that are followed; shapes have a handful, and ranges of indices some thousands."""
 
-AXES = 64
 GROWING = {"Concat", "Range"}
 FOLLOWED = {"Add", "Cast", "Gather", "Identity", "Mul", "Slice", "Squeeze", "Sub", "Unsqueeze"}
 """Operators whose values are followed and are at most as many as those of one input."""

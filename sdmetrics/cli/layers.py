@@ -13,11 +13,12 @@ from sdmetrics.cli.tables import plain_table
 @app.command()
 def layers(model: Annotated[Path, MODEL]) -> None:
     """List the layers of a model that can be measured."""
-    from sdmetrics.exporters.layers import list_layers, probe_command, understood_inputs
+    from sdmetrics.exporters.layers import layers_of, presume, probe_command, understood_inputs
     from sdmetrics.probes.model_file import read_model_file
 
     file = read_model_file(model)
-    listed = list_layers(file)
+    presumed = presume(file)
+    listed = layers_of(file, presumed)
     rows = [
         (
             layer.name,
@@ -27,10 +28,10 @@ def layers(model: Annotated[Path, MODEL]) -> None:
         for layer in listed
     ]
     console.print(plain_table(str(model), ("layer", "shape", "channel axis", "units", "module"), rows))
-    for line in understood_inputs(file):
+    for line in understood_inputs(file, presumed):
         console.print(line, soft_wrap=True)
     if listed:
-        console.print(f"next: {probe_command(file, listed[-1].name)}", soft_wrap=True)
+        console.print(f"next: {probe_command(file, presumed, listed[-1].name)}", soft_wrap=True)
     else:
         console.print(
             "found no layer whose channel axis is certain; name a tensor and its axis: sdmetrics probe MODEL "

@@ -188,7 +188,8 @@ def test_what_is_held_is_said_stored_and_decides_the_identity(tmp_path):
         })  # fmt: skip
     assert [str(each.message) for each in shown if each.category is Note] == [
         "input input_ids: held at 7, int64, 2 × 3",
-        "input attention_mask: held at 1, int64, 1 × 1 (sizes that the file leaves open are 1; see shape=)",
+        "input attention_mask: held at 1, int64, 1 × 1 "
+        "(1 for sizes that the file leaves open or states as 0; see shape=)",
     ]
     feeds = random_feeds(runner.inputs, 3)
     units, _ = expected(feeds, ModelInput("video", **SIZES))
@@ -203,6 +204,20 @@ def test_what_is_held_is_said_stored_and_decides_the_identity(tmp_path):
             "input_ids": {"constant": 8, "shape": (2, 3)}, "attention_mask": {"constant": 1}, "video": {}
         })  # fmt: skip
     assert other.identity["held"] != runner.identity["held"]
+
+
+def test_an_empty_cache_is_held_at_a_size_of_one(tmp_path):
+    path = tmp_path / "model.onnx"
+    save_file("state", path)
+    model = onnx.load(path)
+    model.graph.input[1].type.tensor_type.shape.dim[0].dim_value = 0
+    onnx.save(model, path)
+    with pytest.warns(
+        Note, match=r"input state: held at 3, int32, 1 × 6 \(1 for sizes .* or states as 0; see shape=\)"
+    ):
+        build_probe(
+            path, tmp_path / "p.onnx", layers=["act"], inputs=[ModelInput("video", **SIZES), HeldInput("state", 3)]
+        )
 
 
 def test_probes_without_held_inputs_keep_their_identity(tmp_path):

@@ -12,12 +12,13 @@ from hypothesis import given
 from onnx import TensorProto, helper
 from torch import nn
 
-from sdmetrics.errors import InputError
+from sdmetrics.errors import InputError, Note
 from sdmetrics.exporters._graph.axes import axis_of, label_axes
 from sdmetrics.exporters._graph.axis_factors import label_of, reshaped, whole_axis
 from sdmetrics.exporters._graph.nodes import shapes
-from sdmetrics.exporters.layers import list_layers, understood_inputs
+from sdmetrics.exporters.layers import list_layers, presume, understood_inputs
 from sdmetrics.probes.feeds import prepare, random_feeds
+from sdmetrics.probes.model_file import read_model_file
 from tests.helpers.graphs import graph_model
 from tests.helpers.torch_models import CASES, exported, hooked, probed, video_input
 
@@ -239,6 +240,11 @@ def test_the_input_of_a_model_is_not_a_layer(tmp_path):
     assert video_input().name not in [layer.tensor for layer in list_layers(path)]
 
 
+def understood(path):
+    file = read_model_file(path)
+    return understood_inputs(file, presume(file))
+
+
 def test_how_an_input_is_understood(tmp_path):
     relu = [("Relu", ["x"], ["y"], {})]
     shapes = {
@@ -250,7 +256,31 @@ def test_how_an_input_is_understood(tmp_path):
         ),
     }
     for shape, line in shapes.values():
-        (found,) = understood_inputs(graph_model(tmp_path, relu, ["y"], shape=shape))
+        (found,) = understood(graph_model(tmp_path, relu, ["y"], shape=shape))
         assert found.startswith(line)
-    (line,) = understood_inputs(written(tmp_path, exported("resnet")))
+    (line,) = understood(written(tmp_path, exported("resnet")))
     assert line == "input video: 4 frame(s) of 32 × 32 as NCTHW"
+
+
+def test_layers_of_an_old_file_that_reads_whole_numbers(tmp_path):
+    nodes = [("Cast", ["x"], ["c"], {"to": TensorProto.FLOAT}), ("Relu", ["c"], ["y"], {})]
+    path = graph_model(tmp_path, nodes, ["c"], opset=9)
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
+    model.graph.output[0].name = "y"
+    onnx.save(model, path)
+    with pytest.warns(Note, match="uses ONNX opset 9 and is converted to 11"):
+        layers = list_layers(path)
+    assert [(layer.name, layer.channel_axis, layer.units) for layer in layers] == [("y", 1, 3)]
+
+
+def test_a_file_is_asked_once_how_it_is_fed(tmp_path, monkeypatch, command):
+    """Whether its batch of images holds the frames of a clip is found out by running it."""
+    from sdmetrics.exporters._graph import guess_layout
+
+    opened = []
+    run = guess_layout.open_trial
+    monkeypatch.setattr(guess_layout, "open_trial", lambda *args, **kwargs: opened.append(1) or run(*args, **kwargs))
+    path = graph_model(tmp_path, [("Relu", ["x"], ["y"], {})], ["y"], layout="NCHW")
+    assert command("layers", path)[0] == 0
+    assert len(opened) == 1
