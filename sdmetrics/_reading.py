@@ -39,9 +39,7 @@ def regular_file(path: str | Path) -> Path:
     try:
         mode = found.stat().st_mode
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        reason = error.strerror if isinstance(error, OSError) else error
-        kind = UnreadableError if isinstance(error, OSError) and not isinstance(error, GONE) else InputError
-        raise kind(f"{printable(found)} cannot be read: {reason}. Check the path") from None
+        raise unreadable(found, error) from None
     if not stat.S_ISREG(mode):
         raise InputError(
             f"{printable(found)} is {_kind(mode)}, not a file, and was not opened. Use an ordinary file"
@@ -66,7 +64,22 @@ def read_bytes(path: str | Path, limit: int = TEXT_LIMIT) -> bytes:
     try:
         return found.read_bytes()
     except OSError as error:
-        raise UnreadableError(f"{printable(found)} cannot be read: {error.strerror or error}") from None
+        raise unreadable(found, error) from None
+
+
+def unreadable(path: Path, error: OSError | ValueError) -> InputError:
+    """Return the error for a file that the system does not let read.
+
+    Examples
+    --------
+    >>> raise unreadable(Path("a.mp4"), PermissionError(13, "Permission denied"))
+    Traceback (most recent call last):
+    sdmetrics._reading.UnreadableError: a.mp4 cannot be read: Permission denied. Check the path and its permissions
+    """
+    is_here = isinstance(error, OSError) and not isinstance(error, GONE)
+    reason = getattr(error, "strerror", None) or error
+    advice = "Check the path and its permissions" if is_here else "Check the path"
+    return (UnreadableError if is_here else InputError)(f"{printable(path)} cannot be read: {reason}. {advice}")
 
 
 def read_text(path: str | Path, limit: int = TEXT_LIMIT) -> str:

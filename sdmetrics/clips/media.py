@@ -13,7 +13,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
-from sdmetrics._reading import regular_file
+from sdmetrics._reading import regular_file, unreadable
 from sdmetrics._text import printable
 from sdmetrics.errors import InputError, require
 
@@ -133,29 +133,6 @@ def check_pixels(path: Path, height: int, width: int, what: str = "frames") -> N
         )
 
 
-def covering_size(image: tuple[int, int], size: tuple[int, int], path: Path) -> tuple[int, int]:
-    """Return the `(height, width)` of an image or frame of a file, scaled until it just covers `size`.
-
-    Raises
-    ------
-    InputError
-        If it is so narrow that it would have more than `MOST_PIXELS`.
-
-    Examples
-    --------
-    >>> covering_size((480, 640), (240, 240), Path("a.mp4"))
-    (240, 320)
-    """
-    scale = max(size[0] / image[0], size[1] / image[1])
-    height, width = max(size[0], round(image[0] * scale)), max(size[1], round(image[1] * scale))
-    if height * width > MOST_PIXELS:
-        raise InputError(
-            f"{printable(path)} has frames of {image[1]} × {image[0]} pixels, which are scaled to {width} × {height} "
-            f"to cover {size[1]} × {size[0]}; allowed: at most {MOST_PIXELS} pixels. Crop them"
-        )
-    return height, width
-
-
 def reason(error: Exception) -> str:
     """Return FFmpeg's message, without the error number and the function's name."""
     return str(getattr(error, "strerror", None) or error).lower()
@@ -167,9 +144,7 @@ def _begin(path: Path) -> bytes:
         with regular_file(path).open("rb") as file:
             begin = file.read(1024)
     except OSError as error:
-        raise InputError(
-            f"{printable(path)} cannot be read ({error.strerror}); correct the path or its permissions"
-        ) from error
+        raise unreadable(path, error) from error
     if not begin:
         raise InputError(f"{printable(path)} is empty (0 bytes); copy it again or remove it")
     if path.suffix.lower() in TEXT_SUFFIXES:

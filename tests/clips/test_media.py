@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,8 +18,10 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
+from sdmetrics._reading import UnreadableError, read_text
 from sdmetrics.clips import media
 from sdmetrics.clips.decode import decoded_image, image_size, read_image, read_video
+from sdmetrics.clips.flow.files import read_flow
 from sdmetrics.clips.media import MOST_PIXELS, TEXT_SUFFIXES
 from sdmetrics.clips.sampling import Window
 from sdmetrics.errors import InputError
@@ -255,3 +258,18 @@ def test_a_tile_is_not_taken_for_the_image(tmp_path: Path):
     with Image.open(path) as image:
         assert image.size == (128, 64)
     assert error_of(path) == f"{path} is an image in tiles, which cannot be joined; convert it to JPEG or PNG"
+
+
+@pytest.mark.parametrize(("name", "read"), [("a.mp4", image_size), ("a.flo", read_flow), ("a.txt", read_text)])
+def test_a_file_that_permissions_hide_has_one_wording(
+    name: str, read: Callable[[Path], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (tmp_path / name).write_bytes(b"PIEH")
+    monkeypatch.setattr(Path, "open", refuse)
+    expected = f"{name} cannot be read: Permission denied. Check the path and its permissions"
+    with pytest.raises(UnreadableError, match=f"{expected}$") as error:
+        read(tmp_path / name)
+    assert any(isinstance(cause, PermissionError) for cause in causes(error.value))

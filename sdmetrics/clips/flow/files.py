@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics._reading import regular_file
+from sdmetrics._reading import regular_file, unreadable
 from sdmetrics._text import printable
 from sdmetrics.clips.clip import Flow
 from sdmetrics.clips.decode import decoded_image
@@ -63,9 +63,7 @@ def _read_flo(path: Path) -> NDArray[np.float32]:
             width, height = np.frombuffer(header[4:], "<i4").tolist()
             flow = np.fromfile(file, "<f4", 2 * width * height).reshape(height, width, 2).astype(np.float32, copy=False)
     except OSError as error:
-        raise InputError(
-            f"{printable(path)} cannot be read ({error.strerror}); correct the path or its permissions"
-        ) from error
+        raise unreadable(path, error) from error
     flow[~(np.abs(flow) < LARGEST).all(axis=-1)] = 0
     return flow
 
