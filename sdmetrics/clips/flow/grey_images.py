@@ -70,7 +70,7 @@ class FlowImages:
         Raises
         ------
         InputError
-            If a image is missing, cannot be read or is not grey, or two of one frame differ in size.
+            If an image is missing, cannot be read or is not grey, or two of one frame differ in size.
         """
         flows = {}
         for index in set(chosen):
@@ -80,24 +80,24 @@ class FlowImages:
                     f"{printable(images[index])} has no images of flow of its number; remove the images of flow to "
                     "have it estimated, or add those that are missing"
                 )
-            flow = flow_of_images(*files)
+            flow = flow_of_levels(*files)
             covering = covering_size(image_size(images[index]), size, images[index])
             flows[index] = fitted_flow(flow, covering, size)
         # The precision of the cache on disk, so that runs with and without a cache give the same bits.
         return np.stack([flows[index] for index in chosen]).astype(np.float16).astype(np.float32)
 
 
-def flow_of_images(x: Path, y: Path) -> NDArray[np.float32]:
+def flow_of_levels(x: Path, y: Path) -> NDArray[np.float32]:
     """Return the flow that two grey images show, float32 `(H, W, 2)`, pixels to the right and downwards.
 
     Raises
     ------
     InputError
-        If a image cannot be read or is not grey, or they differ in size.
+        If an image cannot be read or is not grey, or they differ in size.
 
     Examples
     --------
-    >>> flow_of_images(Path("x_1.jpg"), Path("y_1.jpg"))
+    >>> flow_of_levels(Path("x_1.jpg"), Path("y_1.jpg"))
     Traceback (most recent call last):
     sdmetrics.errors.InputError: x_1.jpg cannot be read...
     """

@@ -8,6 +8,7 @@ from pathlib import Path
 from sdmetrics._reading import read_text
 from sdmetrics._text import printable
 from sdmetrics.clips.videos.path_lists import Entry
+from sdmetrics.clips.videos.survey import counted
 from sdmetrics.errors import InputError, note
 
 FILE = re.compile(r"(?P<label>.+)_test_split(?P<number>[0-9])\.txt")
@@ -56,7 +57,8 @@ def read_hmdb51(path: Path, split: str | None) -> list[Entry]:
     number = asked["number"] or (numbers[0] if len(numbers) == 1 else "") if asked else ""
     if asked is None or number not in numbers:
         allowed = ", ".join(f"{use}{each}" for each in numbers for use in USES)
-        raise InputError(f"split is {split}, and {printable(path)} has the splits {allowed}; pass one of them")
+        shown = printable(split)
+        raise InputError(f"split is {shown}, and {printable(path)} has the splits {allowed}; pass one of them")
     entries, counts = [], {"0": 0, "1": 0, "2": 0}
     for file, match in matches.items():
         if match["number"] != number:
@@ -75,8 +77,7 @@ def read_hmdb51(path: Path, split: str | None) -> list[Entry]:
                 entries.append(Entry(where, f"{match['label']}/{parts['name']}", match["label"]))
     if not entries:
         raise InputError(f"{printable(path)} has no video of the split {asked['use']}{number}; pass another split")
-    note(
-        f"{printable(path)}: {len(entries)} videos of the split {asked['use']}{number} are read; "
-        f"{sum(counts.values()) - len(entries)} of other splits or of none are left out"
-    )
+    others = sum(counts.values()) - len(entries)
+    left_out = f"; {others} of other splits or of none left out" if others else ""
+    note(f"{printable(path)}: {counted(len(entries), 'video')} of the split {asked['use']}{number} read{left_out}")
     return entries

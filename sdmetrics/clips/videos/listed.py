@@ -54,7 +54,7 @@ def open_list(path: Path, request: ClipRequest, shape: ClipShape, *, reads_flow:
         requested of a list that has none.
     """
     windows = spread_windows(shape, request.clips_per_video)
-    listing = _Listing(path, shape.size, reads_flow)
+    listing = _ListedClips(path, shape.size, reads_flow)
     root = path.parent if request.videos is None else Path(request.videos)
     if not is_folder(root):
         raise InputError(f"videos is {printable(root)}, which is not a folder; use the folder of the listed videos")
@@ -62,7 +62,7 @@ def open_list(path: Path, request: ClipRequest, shape: ClipShape, *, reads_flow:
         entries = read_hmdb51(path, None if request.split is None else str(request.split))
         return _entries(listing, entries, Lookup(root), windows, shape.size)
     if request.split is not None:
-        raise InputError(f"split is {request.split}, but {printable(path)} has no splits; leave split out")
+        raise InputError(f"split is {printable(request.split)}, but {printable(path)} has no splits; leave split out")
     annotations = read_annotations(path)
     if annotations is not None:
         return _annotated(listing, annotations, root, windows, shape.size)
@@ -84,7 +84,7 @@ def open_list(path: Path, request: ClipRequest, shape: ClipShape, *, reads_flow:
     return _entries(listing, entries, lookup, windows, shape.size)
 
 
-class _Listing:
+class _ListedClips:
     """The clips of a list: an entry that is listed again with the same label is left out, and counted."""
 
     def __init__(self, path: Path, size: tuple[int, int], reads_flow: bool) -> None:
@@ -136,7 +136,7 @@ class _Listing:
         return self.clips
 
 
-def _manifest(path: Path, listing: _Listing, windows: Sequence[Window], size: tuple[int, int]) -> list[Clip]:
+def _manifest(path: Path, listing: _ListedClips, windows: Sequence[Window], size: tuple[int, int]) -> list[Clip]:
     """Return the clips that a manifest lists."""
     for row in read_manifest(path):
         place = path.parent / row.path
@@ -159,7 +159,7 @@ def _manifest(path: Path, listing: _Listing, windows: Sequence[Window], size: tu
 
 
 def _entries(
-    listing: _Listing, entries: Sequence[Entry], lookup: Lookup, windows: Sequence[Window], size: tuple[int, int]
+    listing: _ListedClips, entries: Sequence[Entry], lookup: Lookup, windows: Sequence[Window], size: tuple[int, int]
 ) -> list[Clip]:
     """Return the clips of paths with labels; a path without a label is labelled by its folders."""
     for entry in entries:
@@ -168,9 +168,11 @@ def _entries(
         segment = "" if entry.first is None else f"@{first}-{first + (frames or 0)}f"
         kind = OTHER_SUFFIX if len(found) == 1 and found[0] != lookup.root / entry.path else ""
         if not found:
-            video, kind = unusable(f"{name} is not below {printable(lookup.root)}; add it or correct the list"), MISSING
+            missing = f"{printable(name)} is not below {printable(lookup.root)}; add it or correct the list"
+            video, kind = unusable(missing), MISSING
         elif len(found) > 1:
-            video = unusable(f"{name} could be {printable(found[0])} or {printable(found[1])}; keep one of them")
+            places = f"{printable(found[0])} or {printable(found[1])}"
+            video = unusable(f"{printable(name)} could be {places}; keep one of them")
         elif is_folder(found[0]):
             video = whole = frames_in(found[0], size) or unusable(_without_frames(found[0]))
             if frames is not None:
@@ -203,7 +205,11 @@ def _unextracted(file: Path, frames: int) -> str:
 
 
 def _annotated(
-    listing: _Listing, annotations: Sequence[Annotation], root: Path, windows: Sequence[Window], size: tuple[int, int]
+    listing: _ListedClips,
+    annotations: Sequence[Annotation],
+    root: Path,
+    windows: Sequence[Window],
+    size: tuple[int, int],
 ) -> list[Clip]:
     """Return the clips of annotated videos; a video that is not below the folder raises an error when it is read."""
     files: dict[str, list[Path]] = {}
@@ -217,13 +223,12 @@ def _annotated(
         source = source or annotation.sources[0]
         name = candidates[0].relative_to(root) if candidates else Path(source.name)
         if not candidates:
-            looked_for = " or ".join(source.name for source in annotation.sources)
-            video = unusable(f"{looked_for} is not below {root}; add the video or use another folder of videos")
-            kind = MISSING
+            looked_for = " or ".join(printable(source.name) for source in annotation.sources)
+            missing = f"{looked_for} is not below {printable(root)}; add the video or use another folder of videos"
+            video, kind = unusable(missing), MISSING
         elif len(candidates) > 1:
-            video = unusable(
-                f"{source.name} could be {candidates[0]} or {candidates[1]}; keep one of them below {root}"
-            )
+            places = f"{printable(candidates[0])} or {printable(candidates[1])}"
+            video = unusable(f"{printable(source.name)} could be {places}; keep one of them below {printable(root)}")
         else:
             video = video_file(candidates[0], size)
         segments = [replace(window, start=source.start, end=source.end) for window in windows]

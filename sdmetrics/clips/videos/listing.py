@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from sdmetrics._text import printable
 from sdmetrics.errors import InputError
 
 # fmt: off
@@ -46,7 +47,9 @@ def files_below(root: Path) -> Iterator[Path]:
 
 def _unreadable(error: OSError) -> None:
     """Raise an error for a folder that cannot be listed, instead of skipping its videos."""
-    raise InputError(f"{error.filename} cannot be listed ({error.strerror}); correct its permissions") from error
+    raise InputError(
+        f"{printable(error.filename)} cannot be listed ({error.strerror}); correct its permissions"
+    ) from error
 
 
 def in_order(file: Path) -> tuple[list[str | int], str]:

@@ -46,7 +46,7 @@ def videos_below(
     InputError
         If there is neither a video nor a folder of frames, or a folder cannot be listed.
     """
-    listed = _Listing.of(root, without)
+    listed = _Files.of(root, without)
     if listed.videos:
         listed.say(listed.images, f"left out (beside {counted(len(listed.videos), 'video')})")
         return {path: video_file(root / path, size) for path in listed.videos}
@@ -80,7 +80,7 @@ def videos_below(
 
 
 @dataclass(frozen=True)
-class _Listing:
+class _Files:
     """The files below a folder, by relative path: videos, the images of every folder that holds some."""
 
     root: Path
@@ -88,7 +88,7 @@ class _Listing:
     images: Mapping[Path, Images]
 
     @classmethod
-    def of(cls, root: Path, without: Sequence[Path]) -> _Listing:
+    def of(cls, root: Path, without: Sequence[Path]) -> _Files:
         """List the files and say which are neither videos nor images."""
         videos: list[Path] = []
         others: list[Path] = []
@@ -121,7 +121,7 @@ class _Listing:
             note(f"{printable(self.root)}: {where} {what}: {some(sorted(folders))}")
 
 
-def _flow(listed: _Listing, frames: Mapping[Path, Images], beside: Companions) -> dict[Path, FlowImages]:
+def _flow(listed: _Files, frames: Mapping[Path, Images], beside: Companions) -> dict[Path, FlowImages]:
     """Return the images of flow of every folder of frames that has some, in it or in folders beside it."""
     flow = {folder: FlowImages.of(part.x, part.y) for folder, part in frames.items() if part.x}
     for folder, pair in beside.flow.items():
@@ -137,7 +137,8 @@ def _say_flow(root: Path, flow: Mapping[Path, FlowImages], videos: int, reads_fl
     names = some([Path(file.name) for file in (*first.x.values(), *first.y.values())])
     count = counted(sum(len(part.x) + len(part.y) for part in flow.values()), "image")
     what = f"read ({MEANING})" if reads_flow else "not read"
-    note(f"{printable(root)}: {count} of optical flow of {len(flow)} of {counted(videos, 'video')} {what}: {names}")
+    have = f"{len(flow)} of {videos} videos have optical flow in grey images ({count})"
+    note(f"{printable(root)}: {have}, which is {what}: {names}")
 
 
 def _named(root: Path, found: Mapping[Path, Footage]) -> dict[Path, Footage]:

@@ -169,6 +169,21 @@ def test_names_that_are_too_long(tmp_path: Path):
         opened(tmp_path / "v", flow="a" * 300)
 
 
+def test_control_characters_in_names_are_escaped_in_every_message(tmp_path: Path):
+    root = tmp_path / "a\x1b[2J"
+    touched(root / "1" / "b.mp4", root / "2" / "b.mp4", root / "c\x1b.avi", root / "c\x1b.mkv")
+    json = '[{"id": "b", "template": "x"}, {"id": "gone\\u001b", "template": "x"}]'
+    with pytest.warns(Note, match="1 of 2 entries are not there"):
+        annotated = opened(written(tmp_path / "list.json", json), videos=root)
+    with pytest.warns(Note) as notes:
+        listed = opened(written(tmp_path / "list.txt", "c\x1b.mp4 1", "d\x1b.mp4 1", "1/b.mp4 1"), videos=root)
+    assert all(str(said.message).isprintable() for said in notes)
+    for clip in (*annotated, *listed[:2]):
+        with pytest.raises(InputError) as raised:
+            clip.load()
+        assert str(raised.value).isprintable()
+
+
 def test_folder_per_class(tmp_path: Path):
     touched(tmp_path / "val" / "riding a bike" / "a.mp4", tmp_path / "val" / "yoga" / "deep" / "b.mp4")
     touched(tmp_path / "c.mp4")
@@ -188,13 +203,15 @@ def test_hmdb51(tmp_path: Path):
     hair = written(splits / "brush_hair_test_split1.txt", "a b.avi 1 ", "c.avi 2 ", "unused.avi 0 ")
     written(splits / "cartwheel_test_split1.txt", "d.avi 2 ")
     written(splits / "cartwheel_test_split2.txt", "d.avi 1 ")
-    with pytest.warns(Note, match="1 videos of the split test1 are read; 2 of other splits or of none are left out"):
+    with pytest.warns(Note, match=": 1 video of the split test1 read; 2 of other splits or of none left out$"):
         assert labelled(opened(hair, videos=videos)) == [("brush_hair/c.avi", "brush_hair")]
     with pytest.warns(Note, match="split train1"):
         assert labelled(opened(hair, videos=videos, split="train")) == [("brush_hair/a b.avi", "brush_hair")]
-    with pytest.warns(Note, match="2 videos of the split test1 are read; 2 of"):
+    with pytest.warns(Note, match=": 2 videos of the split test1 read; 2 of"):
         clips = opened(splits, videos=videos, split="test1")
     assert labelled(clips) == [("brush_hair/c.avi", "brush_hair"), ("cartwheel/d.avi", "cartwheel")]
+    with pytest.warns(Note, match=": 1 video of the split train2 read$"):
+        opened(splits, videos=videos, split="train2")
     for split in (None, "test", "test3", "val"):
         with pytest.raises(InputError, match="has the splits train1, test1, train2, test2; pass one of them"):
             opened(splits, videos=videos, split=split)

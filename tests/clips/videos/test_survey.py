@@ -76,7 +76,7 @@ def test_frames_are_read_and_flow_is_said_not_to_be(tmp_path: Path, write: Calla
     assert clip.id == name
     assert numbers_of(clip.frames) == READ
     assert len(said) == 1
-    assert f"{tmp_path}: 22 images of optical flow of 1 of 1 video not read: " in said[0]
+    assert f"{tmp_path}: 1 of 1 videos have optical flow in grey images (22 images), which is not read: " in said[0]
 
 
 @pytest.mark.parametrize("write", LAYOUTS.values(), ids=LAYOUTS.keys())
@@ -90,7 +90,8 @@ def test_images_are_the_flow_of_models_that_read_flow(tmp_path: Path, write: Cal
     assert np.ptp(clip.flow, axis=(1, 2)).max() == 0
     assert clip.flow[:, 0, 0] == pytest.approx(np.stack([x, y], axis=1), rel=1e-3)
     assert len(said) == 1
-    assert "22 images of optical flow of 1 of 1 video read (level 128 as no motion, 0 and 255 as -20 and 20" in said[0]
+    assert "1 of 1 videos have optical flow in grey images (22 images), which is read (level 128 as no m" in said[0]
+    assert "0 and 255 as -20 and 20 pixels): " in said[0]
 
 
 def test_the_last_frame_has_the_flow_that_led_to_it(tmp_path: Path):
@@ -149,7 +150,7 @@ def test_flow_that_cannot_be_used(tmp_path: Path, change: Callable[[Path], objec
     LAYOUTS["TSN, mmaction2"](tmp_path)
     change(tmp_path / "class" / "v")
     (clip,), _ = opened(tmp_path, reads_flow=True)
-    if message is None:  # grey levels in a image that is stored in colour
+    if message is None:  # grey levels in an image that is stored in colour
         assert clip.flow.shape == (4, *SIZE, 2)
         return
     with pytest.raises(InputError, match=message):
