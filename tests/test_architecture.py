@@ -17,7 +17,7 @@ FLOORS = (
     "metrics",
     "probes  clips.iso_boxes",
     "clips.clip  clips.media  clips.request  clips.same_content  clips.sampling  clips.stamps  clips.truncation  "
-    "clips.upright  runners  torch.segmenters",
+    "clips.upright  runners  torch.classifiers  torch.segmenters",
     "clips.decode  clips.views  clips.prefetch  exporters._graph  exporters._flax  exporters.architectures",
     "clips.flow  exporters._assembly  exporters._weights",
     "clips.videos  clips.styles  clips.generated  exporters._tensorflow",

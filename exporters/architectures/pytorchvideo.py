@@ -6,14 +6,14 @@ Modules are named as PyTorchVideo's own builders name them, so its checkpoints f
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sdmetrics.errors import load_library
 from sdmetrics.exporters.architectures.architecture import Architecture, Build
 from sdmetrics.probes.inputs import ModelInput
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 Kernels = Sequence[Sequence[int]]
 """The temporal kernel sizes of the blocks of each of the four stages, repeated to the stage's length."""
@@ -35,18 +35,12 @@ def resnet(stem: int, kernels: Kernels, *, width: int = 64, depth: int = 50, poo
     """Return a builder of a single-stream network. With `pooled`, time is halved after its first stage."""
 
     def build(inputs: Sequence[ModelInput], classes: int) -> nn.Module:
-        from torch.nn import MaxPool3d
+        from sdmetrics.torch.classifiers.resnet3d import resnet3d
 
         (clip,) = inputs
-        network: nn.Module = load_library("pytorchvideo.models.resnet").create_resnet(
-            model_num_class=classes,
-            stem_dim_out=width,
-            stem_conv_kernel_size=(stem, 7, 7),
-            stage1_pool=MaxPool3d if pooled else None,
-            stage_conv_a_kernel_size=_temporal(kernels),
-            head_pool_kernel_size=(clip.frames // 2 if pooled else clip.frames, *_window(clip)),
-        )
-        return _of_depth(network, depth)
+        pool = 2 if pooled else 1
+        window = (clip.frames // pool, *_window(clip))
+        return resnet3d(classes, kernels, depth=depth, width=width, stem=stem, pool=pool, window=window)
 
     return build
 
@@ -55,38 +49,32 @@ def slowfast(fusion: int, *, depth: int = 50) -> Build:
     """Return a builder of a SlowFast network whose lateral connections have the kernel size `fusion`."""
 
     def build(inputs: Sequence[ModelInput], classes: int) -> nn.Module:
+        from sdmetrics.torch.classifiers.slowfast import SlowFast
+
         slow, fast = inputs
-        network: nn.Module = load_library("pytorchvideo.models.slowfast").create_slowfast(
-            model_num_class=classes,
-            slowfast_fusion_conv_kernel_size=(fusion, 1, 1),
-            slowfast_fusion_conv_stride=(fast.frames // slow.frames, 1, 1),
-            stage_conv_a_kernel_sizes=(_temporal(SLOW), _temporal(FAST)),
-            head_pool_kernel_sizes=((slow.frames, *_window(slow)), (fast.frames, *_window(fast))),
-        )
-        return _two_inputs(_of_depth(network, depth))
+        windows = (slow.frames, *_window(slow)), (fast.frames, *_window(fast))
+        return SlowFast(classes, fast.frames // slow.frames, fusion, depth=depth, windows=windows)
 
     return build
 
 
-def x3d(depth_factor: float = 2.2) -> Build:
+def x3d(*, large: bool = False) -> Build:
     """Return a builder of an X3D network."""
 
     def build(inputs: Sequence[ModelInput], classes: int) -> nn.Module:
-        from torch.nn import SiLU
+        from sdmetrics.torch.classifiers import x3d
 
         (clip,) = inputs
-        network: nn.Module = load_library("pytorchvideo.models.x3d").create_x3d(
-            input_clip_length=clip.frames,
-            input_crop_size=min(clip.size),
-            model_num_class=classes,
-            depth_factor=depth_factor,
-            # The library's own Swish computes the same numbers but cannot be exported.
-            inner_act=SiLU,
-            head_activation=None,
-        )
-        return network
+        side = -(-min(clip.size) // 32)
+        return x3d.x3d(classes, x3d.LARGE if large else x3d.MEDIUM, window=(clip.frames, side, side))
 
     return build
+
+
+def _window(clip: ModelInput) -> tuple[int, int]:
+    """Return the window that the head averages over: that of training on crops of 224, or less for smaller clips."""
+    height, width = (min(7, -(-side // 32)) for side in clip.size)
+    return height, width
 
 
 def mvit(inputs: Sequence[ModelInput], classes: int) -> nn.Module:
@@ -96,44 +84,6 @@ def mvit(inputs: Sequence[ModelInput], classes: int) -> nn.Module:
         spatial_size=clip.size, temporal_size=clip.frames, head_num_classes=classes
     )
     return network
-
-
-def _temporal(kernels: Kernels) -> list[list[tuple[int, int, int]]]:
-    """Return the kernels of the stages' first convolutions."""
-    return [[(size, 1, 1) for size in stage] for stage in kernels]
-
-
-def _window(clip: ModelInput) -> tuple[int, ...]:
-    """Return the window that the head averages over: that of training on crops of 224, or less for smaller clips."""
-    return tuple(min(7, -(-side // 32)) for side in clip.size)
-
-
-def _of_depth(network: nn.Module, depth: int) -> nn.Module:
-    """Cut a network of depth 50 to SlowFast's depth 18: two of the same bottleneck blocks per stage."""
-    stage: Any
-    for stage in network.modules():
-        if depth == 18 and hasattr(stage, "res_blocks"):
-            stage.res_blocks = stage.res_blocks[:2]
-    return network
-
-
-def _two_inputs(network: Any) -> nn.Module:  # noqa: ANN401 (its blocks are no part of nn.Module's type)
-    """Return a SlowFast network with two arguments, as PyTorchVideo's own writes into the list that it gets."""
-    from torch.nn import Module
-
-    class SlowFast(Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.blocks = network.blocks
-
-        def forward(self, slow: Tensor, fast: Tensor) -> Tensor:
-            values: Any = [slow, fast]
-            for block in self.blocks:
-                values = block(values)
-            tensor: Tensor = values
-            return tensor
-
-    return SlowFast()
 
 
 STAGES = {"stem": "blocks.0", "res2": "blocks.1", "res3": "blocks.2", "res4": "blocks.3", "res5": "blocks.4"}
@@ -198,6 +148,6 @@ ROWS: tuple[Architecture, ...] = (
     _row("x3d_xs", "X3D", video(4, 12, 160), x3d(), X3D_STAGES, "X3D_XS.pyth"),
     _row("x3d_s", "X3D", video(13, 6, 160), x3d(), X3D_STAGES, "X3D_S.pyth"),
     _row("x3d_m", "X3D", video(16, 5, 224), x3d(), X3D_STAGES, "X3D_M.pyth"),
-    _row("x3d_l", "X3D", video(16, 5, 312), x3d(depth_factor=5.0), X3D_STAGES, "X3D_L.pyth"),
+    _row("x3d_l", "X3D", video(16, 5, 312), x3d(large=True), X3D_STAGES, "X3D_L.pyth"),
     _row("mvit_b_16x4", "MViT", video(16, 4, 224), mvit, BLOCKS, "MVIT_B_16x4.pyth"),
 )

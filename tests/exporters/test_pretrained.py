@@ -101,13 +101,3 @@ def test_every_row_says_where_its_weights_are_or_that_there_are_none(
         open_pretrained(row)
     assert len(asked) == bool(row.weights)
     assert all(url.startswith("https://") and url.endswith((".pyth", ".pth")) for url in asked)
-
-
-def test_rows_of_pytorchvideo_have_the_addresses_of_its_hub() -> None:
-    from pytorchvideo.models.hub import resnet, slowfast, vision_transformers, x3d
-
-    # Two that the model zoo lists and the hub does not.
-    listed = {f"{pytorchvideo.ZOO}{name}" for name in ("SLOW_4x16_R50.pyth", "SLOWFAST_4x16_R50.pyth")}
-    hubs = (resnet, slowfast, vision_transformers, x3d)
-    known = listed.union(*(hub.checkpoint_paths.values() for hub in hubs))
-    assert {row.weights for row in pytorchvideo.ROWS if row.weights} <= known
