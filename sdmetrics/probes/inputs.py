@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import isfinite
 from typing import Any
 
+import numpy as np
+
 from sdmetrics.errors import InputError
+from sdmetrics.metrics._arguments import whole
 from sdmetrics.probes.layouts import ALLOWED, axes_of
 
 SOURCES: Mapping[str, int] = {"rgb": 3, "flow": 3, "flow_vectors": 2}
@@ -25,6 +27,9 @@ SAMPLINGS = ("window", "spread")
 
 LARGEST_SIDE, LARGEST_RATE = 4096, 1000
 """Bounds of what frames are scaled to, in pixels, and of the frames per second that they are resampled to."""
+
+LARGEST = float(np.finfo(np.float32).max)
+"""Largest number that frames are scaled by: they are float32."""
 
 LATER = {"colours": "rgb", "limit": None, "resize": None, "sampling": "window", "fps": None}
 """Fields that older files do not have, and what they mean there."""
@@ -93,7 +98,7 @@ class ModelInput:
     fps: float | None = None
 
     def __post_init__(self) -> None:
-        if self.source not in SOURCES:
+        if not isinstance(self.source, str) or self.source not in SOURCES:
             raise InputError(
                 f"input {self.name!r} has the source {self.source!r}; expected one of {', '.join(SOURCES)}"
             )
@@ -101,11 +106,12 @@ class ModelInput:
             letters = "".join(axes_of(self.layout))
         except (ValueError, TypeError):
             raise InputError(f"input {self.name!r} has the layout {self.layout!r}; expected {ALLOWED}") from None
-        if self.frames < 1 or self.stride < 1 or min(self.size) < 1:
-            raise InputError(
-                f"input {self.name!r} has {self.frames} frames, stride {self.stride}, size {self.size}; "
-                "each must be at least 1"
-            )
+        for field in ("frames", "stride"):
+            object.__setattr__(self, field, whole(f"{field} of input {self.name!r}", getattr(self, field), least=1))
+        if len(numbers_in(self.size) or ()) != len("HW"):
+            raise InputError(f"input {self.name!r} has the size {self.size!r:.60}; expected (height, width) in pixels")
+        sides = tuple(whole(f"size of input {self.name!r}", side, least=1) for side in self.size)
+        object.__setattr__(self, "size", sides)
         if "T" not in letters and self.frames != 1:
             raise InputError(
                 f"input {self.name!r} has the layout {self.layout!r}, which has no time axis, and {self.frames} "
@@ -117,14 +123,15 @@ class ModelInput:
     def _check_values(self) -> None:
         """Fill in what the source implies, and check how values are scaled."""
         for field, usual in zip(("mean", "std"), usual_scale(self.source), strict=True):
-            given = tuple(getattr(self, field)) or usual
-            object.__setattr__(self, field, given)
-            if len(given) != self.channels:
+            numbers = numbers_in(getattr(self, field))
+            given = usual if numbers == () else numbers
+            if given is None or len(given) != self.channels:
                 raise InputError(
-                    f"input {self.name!r} has the {field} {given}; expected {self.channels} numbers, one per channel "
-                    f"of {self.source}"
+                    f"input {self.name!r} has the {field} {getattr(self, field)!r:.60}; expected {self.channels} "
+                    f"numbers, one per channel of {self.source}"
                 )
-            if not all(map(isfinite, given)):
+            object.__setattr__(self, field, given)
+            if not all(abs(number) <= LARGEST for number in given):
                 raise InputError(f"input {self.name!r} has the {field} {given}; expected finite numbers")
         if min(self.std) <= 0:
             raise InputError(f"input {self.name!r} has the std {self.std}; each must be above 0")
@@ -132,19 +139,20 @@ class ModelInput:
         if self.colours not in COLOURS or (vectors and self.colours != "rgb"):
             allowed = "flow vectors have no colours" if vectors else f"allowed: {', '.join(COLOURS)}"
             raise InputError(f"input {self.name!r} has colours {self.colours!r}; {allowed}")
-        if self.limit is not None and not (vectors and 0 < self.limit < float("inf")):
+        number = numbers_in([self.limit]) is not None
+        if self.limit is not None and not (vectors and number and 0 < self.limit <= LARGEST):
             raise InputError(
-                f"input {self.name!r} has the limit {self.limit} and the source {self.source}; a limit is a number of "
-                "pixels above 0, for flow_vectors"
+                f"input {self.name!r} has the limit {self.limit!r:.60} and the source {self.source}; a limit is a number "
+                "of pixels above 0, for flow_vectors"
             )
 
     def _check_frames(self) -> None:
         """Check how frames are scaled and chosen."""
         if self.resize is not None:
             sides = tuple(self.resize) if isinstance(self.resize, Sequence) else (self.resize, self.resize)
-            whole = len(sides) == 2 and all(isinstance(side, int) and not isinstance(side, bool) for side in sides)
+            two = len(sides) == 2 and all(isinstance(side, int) and not isinstance(side, bool) for side in sides)
             least = self.size if isinstance(self.resize, Sequence) else (max(self.size),) * 2
-            if not whole or sides[0] < least[0] or sides[1] < least[1] or max(sides) > LARGEST_SIDE:
+            if not two or sides[0] < least[0] or sides[1] < least[1] or max(sides) > LARGEST_SIDE:
                 raise InputError(
                     f"input {self.name!r} has resize {self.resize!r} and size {self.size}; expected the shorter side, "
                     f"a whole number of pixels from {max(self.size)}, or a height from {self.size[0]} and a width "
@@ -185,6 +193,47 @@ def check_sampling(sampling: str, fps: float | None, whose: str) -> None:
             f"{whose} fps {fps} and sampling 'spread', which takes frames from the whole video whatever their rate; "
             "leave fps out"
         )
+
+
+def numbers_in(value: object) -> tuple[float, ...] | None:
+    """Return the numbers of a sequence or an array, or None if it is something else.
+
+    Examples
+    --------
+    >>> numbers_in([0.5, 1]), numbers_in(0.5), numbers_in(["0.5"])
+    ((0.5, 1), None, None)
+    """
+    items = value.tolist() if isinstance(value, np.ndarray) else value
+    if not isinstance(items, Sequence) or isinstance(items, str):
+        return None
+    numbers = [item.item() if isinstance(item, np.number) else item for item in items]
+    real = all(isinstance(item, (int, float)) and not isinstance(item, bool) for item in numbers)
+    return tuple(numbers) if real else None
+
+
+def check_agreement(inputs: Sequence[ModelInput]) -> None:
+    """Raise an `InputError` unless all inputs read the frames of one clip: scaled, cropped and chosen in one way.
+
+    Examples
+    --------
+    >>> check_agreement([ModelInput("slow"), ModelInput("fast", resize=256)])
+    Traceback (most recent call last):
+    sdmetrics.errors.InputError: model inputs 'slow' and 'fast' have resize None and 256; all inputs read the frames \
+of one clip, so pass one resize for all
+    """
+    for item in inputs:
+        if item.size != inputs[0].size:
+            raise InputError(
+                f"model inputs {inputs[0].name!r} and {item.name!r} read a clip in sizes {inputs[0].size} and "
+                f"{item.size}; a clip has one size"
+            )
+        for field in ("resize", "sampling", "fps"):
+            first, other = getattr(inputs[0], field), getattr(item, field)
+            if first != other:
+                raise InputError(
+                    f"model inputs {inputs[0].name!r} and {item.name!r} have {field} {first!r} and {other!r}; all "
+                    f"inputs read the frames of one clip, so pass one {field} for all"
+                )
 
 
 def usual_scale(source: str) -> tuple[tuple[float, ...], tuple[float, ...]]:

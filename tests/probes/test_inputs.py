@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import onnx
 import pytest
 
@@ -45,6 +46,41 @@ def test_wrong_values(fields, reason):
         ModelInput("video", size=(16, 24), **fields)
     assert reason in str(caught.value)
     assert str(caught.value).startswith("input 'video' has")
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"mean": 0.5}, "has the mean 0.5; expected 3 numbers, one per channel of rgb"),
+        ({"std": [0.2, 0.2, "x"]}, "has the std [0.2, 0.2, 'x']; expected 3 numbers"),
+        ({"std": (0.2, 0.2, True)}, "has the std (0.2, 0.2, True); expected 3 numbers"),
+        ({"mean": "abc"}, "has the mean 'abc'; expected 3 numbers"),
+        ({"mean": (0, 0, 10**400)}, "expected finite numbers"),
+        ({"size": 224}, "has the size 224; expected (height, width) in pixels"),
+        ({"size": "22"}, "has the size '22'; expected (height, width) in pixels"),
+        ({"size": (224,)}, "has the size (224,); expected (height, width) in pixels"),
+        ({"size": (224.0, 224)}, "size of input 'video' is 224.0; expected a whole number, at least 1"),
+        ({"size": (224, 0)}, "size of input 'video' is 0; expected at least 1"),
+        ({"frames": "8"}, "frames of input 'video' is '8'; expected a whole number, at least 1"),
+        ({"frames": 0}, "frames of input 'video' is 0; expected at least 1"),
+        ({"stride": 1.5}, "stride of input 'video' is 1.5; expected a whole number"),
+        ({"source": ["rgb"]}, "has the source ['rgb']; expected one of rgb, flow, flow_vectors"),
+        (
+            {"source": "flow_vectors", "limit": "20"},
+            "has the limit '20' and the source flow_vectors; a limit is",
+        ),
+    ],
+)
+def test_what_is_no_number_is_one_line(fields, reason):
+    with pytest.raises(InputError) as caught:
+        ModelInput("video", **fields)
+    assert reason in str(caught.value)
+
+
+def test_numbers_of_numpy_are_kept_as_pythons_own():
+    given = ModelInput("video", frames=np.int64(4), size=np.array([8, 9]), mean=np.zeros(3), std=[np.float32(0.5)] * 3)
+    assert given == ModelInput("video", frames=4, size=(8, 9), mean=(0.0, 0.0, 0.0), std=(0.5, 0.5, 0.5))
+    assert json.loads(json.dumps(given.document()))["frames"] == 4
 
 
 FEEDINGS = [{"resize": 40}, {"resize": (32, 40)}, {"sampling": "spread"}, {"fps": 12.5}, {"resize": 99, "fps": 30.0}]
