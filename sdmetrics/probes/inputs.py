@@ -142,8 +142,8 @@ class ModelInput:
         number = numbers_in([self.limit]) is not None
         if self.limit is not None and not (vectors and number and 0 < self.limit <= LARGEST):
             raise InputError(
-                f"input {self.name!r} has the limit {self.limit!r:.60} and the source {self.source}; a limit is a number "
-                "of pixels above 0, for flow_vectors"
+                f"input {self.name!r} has the limit {self.limit!r:.60} and the source {self.source}; a limit is a "
+                "number of pixels above 0, for flow_vectors"
             )
 
     def _check_frames(self) -> None:
