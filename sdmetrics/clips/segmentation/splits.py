@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -45,7 +46,7 @@ def in_split(videos: Sequence[AnnotatedVideo], split: str | Path, root: Path) ->
     sdmetrics.errors.InputError: split is val; allowed: a file with the name of a video in every line
     """
     own = [root / place / f"{split}.txt" for place in LISTS]
-    path = next((path for path in (Path(split), *own) if path.is_file()), None)
+    path = next((path for path in (Path(split), *own) if os.path.isfile(path)), None)  # noqa: PTH113
     if path is not None:
         named = {video.name: video for video in videos}
         return [named.get(name) or _missing(name, where, root) for name, where in _listed(path).items()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -136,7 +137,7 @@ def _images_root(path: Path, videos: Path | None, firsts: Sequence[str]) -> Path
     candidates = dict.fromkeys(
         root for above in near for pattern in below for root in (sorted(above.glob(pattern)) if pattern else [above])
     )
-    count = {root: sum((root / first).is_file() for first in firsts) for root in candidates}
+    count = {root: sum(os.path.isfile(root / first) for first in firsts) for root in candidates}  # noqa: PTH113
     best = max(count, key=lambda root: count[root], default=path.parent)
     if not count.get(best):
         raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -105,6 +106,16 @@ def test_mistakes_of_a_split(tmp_path: Path, text: str | bytes, message: str):
     with pytest.raises(InputError, match=message) as error:
         opened(tmp_path, split=tmp_path / "list.txt")
     assert "\n" not in str(error.value)
+
+
+def test_names_that_are_too_long(tmp_path: Path):
+    write_davis(tmp_path / "set", {"bear": 3})
+    with pytest.raises(InputError, match=r"split is a+; allowed: a file with the name"):
+        opened(tmp_path / "set", split="a" * 300)
+    video = vis_video(1, "a", file_names=[f"{'a' * 300}.jpg"])
+    (tmp_path / "list.json").write_text(json.dumps(vis_file([video], [vis_object(1, 1, [])])))
+    with pytest.raises(InputError, match=r"lists a+\.jpg, but neither it nor"):
+        opened(tmp_path / "list.json")
 
 
 @pytest.mark.parametrize(
