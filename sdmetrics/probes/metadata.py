@@ -25,6 +25,11 @@ SCHEMA = 2
 READ = (1, 2)
 """The schemas that are read. The first had no held inputs, and flow vectors were fed as they are."""
 FOLDS = (None, "batch-major", "time-major")
+HELD_TYPES = (
+    *("bool", "float16", "float32", "float64"),
+    *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+)
+"""NumPy's names of the types that an input can be held in."""
 
 
 @dataclass(frozen=True)
@@ -194,8 +199,8 @@ def _held(data: Mapping[str, Any]) -> HeldValue:
     return HeldValue(
         name=_of(str, data["name"]),
         value=None if data["value"] is None else _number(data["value"]),
-        dtype=_of(str, data["dtype"]),
-        shape=tuple(dim if isinstance(dim, str) else _of(int, dim) for dim in _of(list, data["shape"])),
+        dtype=_one_of(_of(str, data["dtype"]), HELD_TYPES),
+        shape=tuple(dim if dim == "N" else _size(dim) for dim in _of(list, data["shape"])),
         sha256=_of(str, data["sha256"]),
     )
 
@@ -225,6 +230,14 @@ def _of(kind: type[Kind], value: object) -> Kind:
     if type(value) is not kind:
         raise TypeError(f"{value!r} is not of type {kind.__name__}")
     return value
+
+
+def _size(value: object) -> int:
+    """Return `value` if it is a size of an axis."""
+    size = _of(int, value)
+    if size < 0:
+        raise ValueError(f"{size} is not a size")
+    return size
 
 
 def _number(value: object) -> float:

@@ -70,6 +70,26 @@ def test_what_is_no_metadata_at_all(text):
         Metadata.from_json(text, "probe.onnx")
 
 
+HELD = {"name": "state", "value": 3.0, "dtype": "int32", "shape": ["N", 0, 6], "sha256": "0"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("dtype", "nonsense", "'nonsense' is not one of"),
+        ("dtype", "object", "'object' is not one of"),
+        ("shape", ["n", 6], "'n' is not of type int"),
+        ("shape", [-1, 6], "-1 is not a size"),
+        ("shape", [True, 6], "True is not of type int"),
+    ],
+)
+def test_what_an_input_cannot_be_held_at(field, value, reason):
+    data = json.loads(metadata_text()) | {"held": [HELD]}
+    assert Metadata.from_json(json.dumps(data), "probe.onnx").held[0].shape == ("N", 0, 6)
+    with pytest.raises(InputError, match=rf"^probe\.onnx carries sdmetrics metadata that cannot be read: {reason}"):
+        Metadata.from_json(json.dumps(data | {"held": [HELD | {field: value}]}), "probe.onnx")
+
+
 def test_metadata_that_the_graph_belies_is_an_error(tmp_path):
     model = onnx.load_from_string(exported("framewise"))
     entry = next(entry for entry in model.metadata_props if entry.key == "sdmetrics")
