@@ -21,7 +21,7 @@ from sdmetrics.exporters._graph.ask_inputs import held_input, infer_inputs
 from sdmetrics.exporters._graph.describe_inputs import check_inputs, check_known
 from sdmetrics.exporters._graph.find_layers import candidates, find_layers
 from sdmetrics.exporters._graph.tensor_shapes import known_shapes
-from sdmetrics.probes.held_inputs import HeldInput
+from sdmetrics.probes.held_inputs import HeldInput, HeldValue
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.metadata import Layer, Metadata
 from sdmetrics.probes.model_file import ModelFile, read_model_file
@@ -241,8 +241,9 @@ def _lacking(
     missing = [layer for layer in layers if layer not in axes]
     if missing:
         return f"without the layer {missing[0]!r}; it has {', '.join(axes)}. For other layers {remedy}"
+    ranks = {layer.name: len(layer.shape) for layer in probe.layers}
     for name, axis in layers.items() if isinstance(layers, Mapping) else ():
-        if axis not in (None, axes[name]):
+        if axis is not None and axes[name] not in (axis, axis + ranks[name]):
             return f"with the channels of layer {name!r} in axis {axes[name]}; for another axis {remedy}"
     if masks and not probe.masks:
         return f"and has no masks; {remedy}, or build one with masks: sdmetrics probe MODEL --masks -o PROBE"
@@ -252,15 +253,20 @@ def _lacking(
 
 
 def _fed_so(probe: Metadata, inputs: Sequence[ModelInput | HeldInput]) -> bool:
-    """Return whether a probe is fed as described."""
+    """Return whether a probe is fed as described; inputs that it holds need no description."""
     video = tuple(item for item in inputs if isinstance(item, ModelInput))
     still = {item.name: item for item in inputs if isinstance(item, HeldInput)}
     records = {record.name: record for record in probe.held}
     return (
         video == probe.inputs
-        and still.keys() == records.keys()
-        and all(still[name].described(np.dtype(held.dtype), held.shape) == held for name, held in records.items())
+        and still.keys() <= records.keys()
+        and all(_held_so(item, records[name]) for name, item in still.items())
     )
+
+
+def _held_so(item: HeldInput, record: HeldValue) -> bool:
+    """Return whether a probe holds an input at the values described."""
+    return item.described(np.dtype(record.dtype), record.shape) == record
 
 
 def _choose(

@@ -264,9 +264,12 @@ def test_a_probe_that_is_fed_otherwise_is_an_error(tmp_path):
             tmp_path / "model.onnx", tmp_path / "probe.onnx", layers=["act"], inputs=[video, HeldInput("state", 3)]
         )
     assert open_probe(probe, inputs=[video, HeldInput("state", 3)]) == probe.read_bytes()
+    assert describe_feeding(probe) == (video,)
+    assert open_probe(probe, inputs=describe_feeding(probe))
     for inputs in (
         [video, HeldInput("state", 4)],
-        [video],
+        [video, HeldInput("audio", 3)],
+        [HeldInput("state", 3)],
         [ModelInput("video", stride=2, **SIZES), HeldInput("state", 3)],
     ):
         with pytest.raises(InputError, match="fed in another way"):

@@ -93,6 +93,16 @@ def test_a_probe_that_has_what_is_requested_is_opened_as_it_is(files):
     assert open_probe(files["probe"], layers=["deep"], inputs=list(inputs), masks=True) == content
 
 
+def test_a_channel_axis_that_is_counted_from_the_end(files):
+    layer = read_model_file(files["probe"]).metadata.layers[0]
+    assert (layer.name, layer.channel_axis, len(layer.shape)) == ("conv", 1, 4)
+    for axis in (1, -3, None):
+        assert open_probe(files["probe"], layers={"conv": axis})
+    for axis in (0, -1, -2, -4, 5):
+        with pytest.raises(InputError, match="with the channels of layer 'conv' in axis 1; for another axis"):
+            open_probe(files["probe"], layers={"conv": axis})
+
+
 def test_a_probe_that_lacks_what_is_requested_is_an_error(files, tmp_path):
     unmasked = build_probe(files["exported"], tmp_path / "unmasked.onnx")
     inputs = [dataclasses.replace(item, stride=9) for item in CASES["framewise"].inputs]
