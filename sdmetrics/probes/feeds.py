@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import Any
@@ -23,13 +24,20 @@ EXAMPLE_CLIPS = 2
 """Number of the clips that `example_feeds` returns."""
 
 
-MOST_VALUES = 150_000_000
-"""Values in the clips that a model reads at once while it is tried: 3 clips of 8 frames in full HD. It bounds what a
-file that states a huge input takes."""
-
-
 class OverBudget(InputError):
     """A model takes more memory or time than is tried."""
+
+
+def machine_memory() -> int:
+    """Return the memory of this machine in bytes."""
+    names = ("SC_PHYS_PAGES", "SC_PAGE_SIZE")
+    known = hasattr(os, "sysconf") and all(name in os.sysconf_names for name in names)
+    return prod(os.sysconf(name) for name in names) if known else 8 * 2**30
+
+
+MOST_VALUES = max(150_000_000, machine_memory() // 64)
+"""Values in the clips that a model reads at once while it is tried: 3 clips of 8 frames in full HD, or more where the
+machine has the memory. It bounds what a file that states a huge input takes."""
 
 
 def order_name(model_input: ModelInput) -> str:
@@ -64,10 +72,10 @@ def check_amount(inputs: Sequence[ModelInput], clips: int) -> None:
 
     Examples
     --------
-    >>> check_amount([ModelInput("video", frames=9000)], 1)
+    >>> check_amount([ModelInput("video", frames=10**8)], 1)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    sdmetrics.probes.feeds.OverBudget: input 'video' reads 1 clip(s) of 9,000 frames of 224 × 224, 1,354,752,000 \
-values; at most 150,000,000 are tried. Check its frames and size, or export the model for fewer
+    sdmetrics.probes.feeds.OverBudget: input 'video' reads 1 clip(s) of 100,000,000 frames of 224 × 224, \
+15,052,800,000,000 values; at most ... are tried. Check its frames and size, or export the model for fewer
     """
     for item in inputs:
         values = clips * item.frames * prod(item.size) * item.channels

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError
-from sdmetrics.probes.feeds import Arrays, Feeds, OverBudget
+from sdmetrics.probes.feeds import Arrays, Feeds, OverBudget, machine_memory
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.runtime_errors import is_short_of_memory, reason_of
 from sdmetrics.probes.session import in_batches, open_session, run_options, session_batch
@@ -78,13 +77,6 @@ def open_trial(
     memory = int(min(explained, SHARE * machine_memory()))
     without = () if fold else ("ConstantFolding",)
     return Trial(open_session(model, optimise=optimise, without=without, memory=memory), len(model), memory)
-
-
-def machine_memory() -> int:
-    """Return the memory of this machine in bytes."""
-    names = ("SC_PHYS_PAGES", "SC_PAGE_SIZE")
-    known = hasattr(os, "sysconf") and all(name in os.sysconf_names for name in names)
-    return prod(os.sysconf(name) for name in names) if known else 8 * 2**30
 
 
 def run(trial: Trial, feeds: Feeds, outputs: Sequence[str]) -> dict[str, NDArray[Any]]:

@@ -1,7 +1,9 @@
 """What a model promises is tried within a budget of memory and time that grows with the model."""
 
 import os
+import runpy
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from onnx import TensorProto, helper
 from sdmetrics.errors import InputError, Note
 from sdmetrics.exporters.layers import list_layers
 from sdmetrics.exporters.probe import build_probe
-from sdmetrics.probes import trial
+from sdmetrics.probes import feeds, trial
 from sdmetrics.probes.feeds import OverBudget, check_amount, random_feeds
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.runtime_errors import reason_of
@@ -114,16 +116,30 @@ def test_each_trial_keeps_its_own_budget(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "shape", [(100_000, 3, 4, 16, 16), (2**62, 3, 4, 16, 16), ("n", 3, 2**31, 16, 16), ("n", 3, 4, 16, 2**62)]
 )
-def test_an_input_that_is_too_large_is_not_made(tmp_path, shape):
+def test_an_input_that_is_too_large_is_not_made(tmp_path, shape, monkeypatch):
+    monkeypatch.setattr(feeds, "MOST_VALUES", 150_000_000)
     with pytest.raises(InputError, match=r"values; at most 150,000,000 are tried\. Check its frames and size"):
         build_probe(saved(tmp_path, shape=shape), tmp_path / "p.onnx", layers=["c"])
 
 
-def test_clips_are_counted_before_they_are_drawn():
+def test_clips_are_counted_before_they_are_drawn(monkeypatch):
+    monkeypatch.setattr(feeds, "MOST_VALUES", 150_000_000)
     video = ModelInput("video", frames=8, size=(1080, 1920))
     check_amount([video], 3)
     with pytest.raises(OverBudget, match="reads 4 clip"):
         random_feeds([video], 4)
+
+
+@pytest.mark.parametrize(("gibibytes", "frames"), [(8, 24), (64, 172)])
+def test_what_a_machine_has_memory_for_is_tried(gibibytes, frames):
+    """The limit is found as the module is loaded; frames are those of one clip in full HD."""
+    pages = {"SC_PHYS_PAGES": gibibytes * 2**18, "SC_PAGE_SIZE": 4096}
+    with mock.patch.object(os, "sysconf", pages.get):
+        loaded = runpy.run_path(feeds.__file__)
+    most = loaded["check_amount"]
+    most([ModelInput("video", frames=frames, size=(1080, 1920))], 1)
+    with pytest.raises(InputError, match="values; at most"):
+        most([ModelInput("video", frames=frames + 1, size=(1080, 1920))], 1)
 
 
 def test_an_error_names_the_operator_and_its_node(tmp_path):
