@@ -14,9 +14,9 @@ PACKAGES = {"sdmetrics": "sdmetrics", "exporters": "sdmetrics.exporters", "runne
 FLOORS = (
     "errors  _interrupts  _temporary  _version  _text",
     "_files  _progress  _reading",
-    "metrics",
-    "probes  clips.iso_boxes",
-    "clips.clip  clips.media  clips.request  clips.same_content  clips.sampling  clips.stamps  clips.truncation  "
+    "metrics  clips.media",
+    "probes  clips.fit  clips.iso_boxes",
+    "clips.clip  clips.request  clips.same_content  clips.sampling  clips.stamps  clips.truncation  "
     "clips.upright  runners  torch.classifiers  torch.segmenters",
     "clips.decode  clips.views  clips.prefetch  exporters._graph  exporters._flax  exporters.architectures",
     "clips.flow  exporters._assembly  exporters._weights",

@@ -58,6 +58,8 @@ class Clip:
     files
         What the video is read from: the file, or its frames in order. Videos whose files have the same content are in
         one group when clips are listed.
+    is_looped
+        Returns, once the frames are loaded, whether some are repeated since the video is too short for the clip.
     same_as
         The video whose content its own has, too: both belong to one group of the jackknife. Default: `video`.
 
@@ -81,6 +83,7 @@ class Clip:
     mask_ends: tuple[int, ...] | None = None
     files: tuple[Path, ...] = ()
     same_as: str = ""
+    is_looped: Callable[[], bool] | None = None
 
     def __post_init__(self) -> None:
         if not self.id:
@@ -92,6 +95,11 @@ class Clip:
     def content(self) -> str:
         """The video whose name decides the group of the jackknife: its own, or the first one of the same content."""
         return self.same_as or self.video
+
+    @property
+    def looped(self) -> bool:
+        """Whether frames are repeated since the video is too short; known once the frames are loaded."""
+        return self.is_looped is not None and self.is_looped()
 
     @property
     def frames(self) -> Frames:

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from sdmetrics._text import printable
 from sdmetrics.clips.clip import Frames
+from sdmetrics.clips.fit import Fit
 from sdmetrics.clips.iso_boxes import is_mirrored
-from sdmetrics.clips.media import MOST_PIXELS, covering_size, opened, reason, tried_twice
+from sdmetrics.clips.media import MOST_PIXELS, opened, reason, tried_twice
 from sdmetrics.clips.sampling import Window
 from sdmetrics.clips.truncation import check_whole
 from sdmetrics.clips.upright import is_mirror_image, quarter_turns, upright
@@ -35,11 +36,11 @@ WITH_EXIF, EXIF = ("mjpeg", "png", "webp"), (b"Exif", b"eXIf", b"EXIF")
 
 
 @tried_twice
-def read_video(path: Path, window: Window, size: tuple[int, int]) -> Frames:
+def read_video(path: Path, window: Window, fit: Fit) -> Frames:
     """Return the frames of `window`, uint8 `(window.frames, height, width, 3)`, RGB.
 
-    Frames are turned upright, scaled by area averaging until they just cover `size = (height, width)`, and cropped to
-    the centre, so only the overhang is lost (in the paper: short side 256, centre 256 × 256).
+    Frames are turned upright, scaled by area averaging and cropped to the centre, as `fit` says (in the paper: short
+    side 256, centre 256 × 256).
 
     Raises
     ------
@@ -51,7 +52,7 @@ def read_video(path: Path, window: Window, size: tuple[int, int]) -> Frames:
         mirrored = _mirrored_by_container(container, stream, path)
         if stamps is not None:
             indices = window.indices(np.asarray(stamps * float(stream.time_base or 1), np.float64))
-            frames = _after_seeking(container, stream, stamps, indices, size, mirrored, path)
+            frames = _after_seeking(container, stream, stamps, indices, fit, mirrored, path)
             if frames is not None:
                 return frames
     with opened(path) as (container, stream):
@@ -61,7 +62,7 @@ def read_video(path: Path, window: Window, size: tuple[int, int]) -> Frames:
         kept = {}
         for number, frame in enumerate(_decoded(container, stream, path)):
             if number in chosen:
-                kept[number] = _fitted(frame, size, mirrored, path)
+                kept[number] = _fitted(frame, fit, mirrored, path)
                 if len(kept) == len(chosen):
                     break
         return np.stack([kept[number] for number in indices.tolist()])
@@ -79,16 +80,17 @@ def frame_count(path: Path) -> int:
     with opened(path) as (container, stream):
         stamps = _shown(container, stream, path)
         first = np.zeros(1, np.int64)
-        if stamps is not None and _after_seeking(container, stream, stamps, first, (8, 8), False, path) is not None:
+        if (
+            stamps is not None
+            and _after_seeking(container, stream, stamps, first, Fit((8, 8)), False, path) is not None
+        ):
             return len(stamps)
     with opened(path) as (container, stream):
         return len(_frame_seconds(container, stream, path))
 
 
-def read_image(path: Path, size: tuple[int, int], *, stretched: bool = False) -> NDArray[np.uint8]:
+def read_image(path: Path, fit: Fit) -> NDArray[np.uint8]:
     """Return an image file as `(height, width, 3)`, RGB, upright, scaled and cropped as `read_video` does.
-
-    With `stretched`, each side is scaled separately and nothing is cropped.
 
     Raises
     ------
@@ -96,7 +98,7 @@ def read_image(path: Path, size: tuple[int, int], *, stretched: bool = False) ->
         If the file is missing, empty, not an image, truncated, damaged or too large.
     """
     frame, mirrored = _stored_image(path)
-    return _fitted(frame, size, mirrored, path, stretched=stretched)
+    return _fitted(frame, fit, mirrored, path)
 
 
 def decoded_image(path: Path) -> VideoFrame:
@@ -190,7 +192,7 @@ def _after_seeking(
     stream: VideoStream,
     stamps: NDArray[np.int64],
     indices: NDArray[np.int64],
-    size: tuple[int, int],
+    fit: Fit,
     mirrored: bool,
     path: Path,
 ) -> Frames | None:
@@ -213,7 +215,7 @@ def _after_seeking(
             if number >= len(stamps) or stamps[number] != frame.pts:
                 return None
             if number in chosen:
-                kept[number] = _fitted(frame, size, mirrored, path)
+                kept[number] = _fitted(frame, fit, mirrored, path)
             if number >= last:
                 break
     except av.error.FFmpegError:
@@ -263,29 +265,26 @@ def _frame_seconds(container: InputContainer, stream: VideoStream, path: Path) -
     return np.arange(len(shown)) / float(stream.average_rate or 25)
 
 
-def _fitted(
-    frame: VideoFrame, size: tuple[int, int], mirrored: bool, path: Path, *, stretched: bool = False
-) -> NDArray[np.uint8]:
-    """Return a decoded frame upright, scaled to cover `size` and cropped to the centre, or stretched to `size`."""
+def _fitted(frame: VideoFrame, fit: Fit, mirrored: bool, path: Path) -> NDArray[np.uint8]:
+    """Return a decoded frame scaled, upright and cropped to the centre."""
     import av
     from av.video.reformatter import Interpolation
 
     turns = quarter_turns(frame)
-    height, width = size[::-1] if turns % 2 else size
-    stored = frame.height, frame.width
-    covering = (height, width) if stretched else covering_size(stored, (height, width), path)
+    stored = fit.turned() if turns % 2 else fit
+    height, width = stored.scaled((frame.height, frame.width), path)
     try:
-        covered = frame.reformat(
-            width=covering[1],
-            height=covering[0],
+        scaled = frame.reformat(
+            width=width,
+            height=height,
             format="rgb24",
             interpolation=Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.BITEXACT,
         )
     except av.error.FFmpegError as error:
         raise InputError(
             f"{printable(path)} has frames of {frame.width} × {frame.height} pixels, which FFmpeg cannot scale to "
-            f"{covering[1]} × {covering[0]} ({reason(error)}); crop or re-encode them"
+            f"{width} × {height} ({reason(error)}); crop or re-encode them"
         ) from error
-    image = np.asarray(covered.to_ndarray(), np.uint8)
-    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
-    return upright(image[top : top + height, left : left + width], turns, is_mirror_image(covered, mirrored))
+    image = upright(np.asarray(scaled.to_ndarray(), np.uint8), turns, is_mirror_image(scaled, mirrored))
+    top, left = fit.corner(image.shape[:2])
+    return np.ascontiguousarray(image[top : top + fit.size[0], left : left + fit.size[1]])

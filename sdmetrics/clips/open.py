@@ -8,6 +8,7 @@ from pathlib import Path
 from sdmetrics._reading import regular_file
 from sdmetrics._text import printable
 from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.fit import Fit
 from sdmetrics.clips.flow.cache import cached
 from sdmetrics.clips.flow.estimate import estimator
 from sdmetrics.clips.generated.names import is_generated, open_generated
@@ -31,7 +32,7 @@ def list_clips(
     request
         Which clips.
     shape
-        How many frames, how far apart and of which size.
+        How many frames, how they are chosen, scaled and cropped.
     cache
         A folder to store estimated flow in.
     reads_flow
@@ -73,7 +74,7 @@ def _listed(request: ClipRequest, shape: ClipShape, cache: Path | None, reads_fl
             f"videos is {printable(request.videos)}, but {printable(path)} is not a file of annotations; leave videos "
             "out"
         )
-    _check_stride(request, shape, generated)
+    _check_choice(request, shape, generated)
     if not generated:
         if not path.is_dir() and is_list(path):
             regular_file(path)
@@ -91,7 +92,7 @@ def _listed(request: ClipRequest, shape: ClipShape, cache: Path | None, reads_fl
         clips = open_video(path, request, shape)
     if cache is None or request.flow is not None:
         return clips
-    return [_with_cached_flow(clip, cache, shape.size) for clip in clips]
+    return [_with_cached_flow(clip, cache, shape.fit) for clip in clips]
 
 
 def _one_group_per_content(clips: list[Clip]) -> list[Clip]:
@@ -107,15 +108,20 @@ def _one_group_per_content(clips: list[Clip]) -> list[Clip]:
     return [replace(clip, same_as=same[clip.video]) if clip.video in same else clip for clip in clips]
 
 
-def _check_stride(request: ClipRequest, shape: ClipShape, generated: bool) -> None:
-    """Raise an `InputError` where a stride is given and would change nothing."""
-    why = None
+def _check_choice(request: ClipRequest, shape: ClipShape, generated: bool) -> None:
+    """Raise an `InputError` where it is given how frames are chosen and that would change nothing."""
+    given = {name: getattr(request, name) for name in ("stride", "fps", "sampling")}
+    why: dict[str, str] = {}
     if generated:
-        why = f"{printable(request.path)} is generated, and its frames span each clip whatever the stride"
+        spans = f"{printable(request.path)} is generated, and its frames span each clip whatever the"
+        why = {name: f"{spans} {name}" for name in given}
     elif shape.frames == 1:
-        why = "single frames are read, which have no distance"
-    if request.stride is not None and why:
-        raise InputError(f"stride is {request.stride}, but {why}; leave stride out")
+        why = dict.fromkeys(("stride", "fps"), "single frames are read, which have no distance")
+    elif shape.sampling == "spread":
+        why = {"stride": "frames are read from the whole video whatever the stride"}
+    for name, reason in why.items():
+        if given[name] is not None:
+            raise InputError(f"{name} is {given[name]}, but {reason}; leave {name} out")
 
 
 def _check_without_masks(request: ClipRequest) -> None:
@@ -129,8 +135,8 @@ def _check_without_masks(request: ClipRequest) -> None:
         raise InputError(f"flow is {printable(flow)}, but {printable(path)} is not a folder of frames; leave flow out")
 
 
-def _with_cached_flow(clip: Clip, folder: Path, size: tuple[int, int]) -> Clip:
+def _with_cached_flow(clip: Clip, folder: Path, fit: Fit) -> Clip:
     """Return a clip whose flow is estimated once."""
     if clip.load_flow is None:
         return clip
-    return replace(clip, load_flow=cached(clip.load_flow, folder, clip.id, clip.stamp, *size, estimator()))
+    return replace(clip, load_flow=cached(clip.load_flow, folder, clip.id, clip.stamp, str(fit), estimator()))

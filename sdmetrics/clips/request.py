@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sdmetrics.errors import InputError
+from sdmetrics.probes.inputs import check_sampling
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class ClipRequest:
         masks all that is annotated.
     stride
         Distance between the frames in the video. Default: the model's own.
+    sampling
+        `"window"` (frames `stride` apart) or `"spread"` (over the whole video). Default: the model's own.
+    fps
+        Frames per second to which videos are resampled before the stride counts; images have no time stamps and are
+        not. Default: the model's own rate, if it has one.
     videos
         For lists: the folder that paths are relative to. For published annotations: the folder below which their videos
         are looked for by name, or that of the images of a JSON or CSV file. Default: the folder of the list.
@@ -55,8 +61,11 @@ class ClipRequest:
     videos: str | Path | None = None
     split: str | Path | None = None
     flow: str | Path | None = None
+    sampling: str | None = None
+    fps: float | None = None
 
     def __post_init__(self) -> None:
         for name, value in (("clips_per_video", self.clips_per_video), ("stride", self.stride)):
             if value is not None and value < 1:
                 raise InputError(f"{name} is {value}; expected at least 1")
+        check_sampling("window" if self.sampling is None else self.sampling, self.fps, "the request has")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError
-from sdmetrics.probes.inputs import SOURCES, ModelInput
+from sdmetrics.probes.inputs import SOURCES, ModelInput, check_agreement
 from sdmetrics.probes.layouts import axes_of, lay_out
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -52,19 +52,7 @@ def check_sources(inputs: Sequence[ModelInput]) -> None:
     if not inputs:
         raise InputError("inputs is empty; pass at least one ModelInput")
     check_amount(inputs, 1)
-    for item in inputs:
-        if item.size != inputs[0].size:
-            raise InputError(
-                f"model inputs {inputs[0].name!r} and {item.name!r} read a clip in sizes {inputs[0].size} and "
-                f"{item.size}; a clip has one size"
-            )
-        for field in ("resize", "sampling", "fps"):
-            first, other = getattr(inputs[0], field), getattr(item, field)
-            if first != other:
-                raise InputError(
-                    f"model inputs {inputs[0].name!r} and {item.name!r} have {field} {first!r} and {other!r}; all "
-                    f"inputs read the frames of one clip, so pass one {field} for all"
-                )
+    check_agreement(inputs)
 
 
 def check_amount(inputs: Sequence[ModelInput], clips: int) -> None:

@@ -13,6 +13,7 @@ import pytest
 from av.video.reformatter import Interpolation
 
 from sdmetrics.clips.decode import read_image, read_video
+from sdmetrics.clips.fit import Fit
 from sdmetrics.clips.sampling import Window
 from sdmetrics.errors import InputError
 from tests.helpers.videos import damaged, number_of, numbered, numbers_of, truncated, write_audio, write_video
@@ -66,7 +67,7 @@ def test_the_wanted_frames_are_read(container: str, tmp_path: Path):
     path = CONTAINERS[container](tmp_path)
     for window in (Window(8, 1, 0, 2), Window(5, 3), Window(8, 1, 1, 2), Window(3, 10, 1, 3), Window(1, 1)):
         expected = window.indices(np.arange(60) / 25).tolist()
-        assert numbers_of(read_video(path, window, SIZE)) == expected
+        assert numbers_of(read_video(path, window, Fit(SIZE))) == expected
 
 
 def test_real_videos_agree_with_decoding_from_the_beginning(shared: Path):
@@ -77,25 +78,25 @@ def test_real_videos_agree_with_decoding_from_the_beginning(shared: Path):
             frames = list(file.decode(video=0))
             indices = window.indices(np.arange(len(frames)) / 25)
             expected = [frames[i].to_ndarray(format="rgb24", interpolation=flags) for i in indices]
-        np.testing.assert_array_equal(read_video(path, window, expected[0].shape[:2]), np.stack(expected))
+        np.testing.assert_array_equal(read_video(path, window, Fit(expected[0].shape[:2])), np.stack(expected))
 
 
 def test_short_video_is_cycled(tmp_path: Path):
     path = write_video(tmp_path / "short.mp4", 5)
-    assert numbers_of(read_video(path, Window(4, 2), SIZE)) == [0, 2, 4, 2]
+    assert numbers_of(read_video(path, Window(4, 2), Fit(SIZE))) == [0, 2, 4, 2]
 
 
 def test_one_frame(tmp_path: Path):
-    assert numbers_of(read_video(write_video(tmp_path / "one.mp4", 1), Window(3, 2), SIZE)) == [0, 0, 0]
+    assert numbers_of(read_video(write_video(tmp_path / "one.mp4", 1), Window(3, 2), Fit(SIZE))) == [0, 0, 0]
 
 
 def test_segments_are_in_seconds(tmp_path: Path):
     path = write_video(tmp_path / "a.mkv", ticks=GAPS)
     shown = np.array(GAPS) / 25
-    clip = read_video(path, Window(3, 2, start=0.6, end=1.4), SIZE)
+    clip = read_video(path, Window(3, 2, start=0.6, end=1.4), Fit(SIZE))
     assert [bool(0.6 <= shown[n] < 1.4) for n in numbers_of(clip)] == [True] * 3
     with pytest.raises(InputError, match=r"from 60 s to 61 s.*from 0 to 2\.6"):
-        read_video(path, Window(3, 2, start=60, end=61), SIZE)
+        read_video(path, Window(3, 2, start=60, end=61), Fit(SIZE))
 
 
 CORNERS = np.zeros((64, 96, 3), np.uint8)
@@ -116,7 +117,7 @@ CORNERS[:32, :48], CORNERS[:32, 48:], CORNERS[32:, :48] = 85, 170, 255
 def test_frames_are_upright(rotation: float | None, mirrored: bool, shown: list[int], tmp_path: Path):
     path = write_video(tmp_path / "a.mp4", [CORNERS] * 3, rotation=rotation, mirrored=mirrored)
     size = (96, 64) if rotation in (90, -90) else (64, 96)
-    frame = read_video(path, Window(1, 1), size)[0]
+    frame = read_video(path, Window(1, 1), Fit(size))[0]
     assert frame.shape == (*size, 3)
     corners = frame[[8, 8, -9, -9], [8, -9, 8, -9]].mean(axis=-1)
     np.testing.assert_allclose(corners, shown, atol=8)
@@ -125,11 +126,11 @@ def test_frames_are_upright(rotation: float | None, mirrored: bool, shown: list[
 def test_the_centre_that_covers_the_size_is_read(tmp_path: Path):
     stripes = np.repeat(np.arange(8, dtype=np.uint8) * 30, 24)[None, :, None]
     path = write_video(tmp_path / "wide.mp4", [np.tile(stripes, (64, 1, 3))] * 3)  # 64 × 192
-    middle = read_video(path, Window(1, 1), (32, 32))[0, 16, :, 0]
+    middle = read_video(path, Window(1, 1), Fit((32, 32)))[0, 16, :, 0]
     shown = np.rint(middle[[2, 8, 23, 29]] / 30)
     np.testing.assert_array_equal(shown, [2, 3, 4, 5])  # 96 of 192 columns would be too many: 64 are read
-    assert read_video(path, Window(1, 1), (17, 40)).shape == (1, 17, 40, 3)
-    assert read_video(path, Window(1, 1), (300, 100)).shape == (1, 300, 100, 3)
+    assert read_video(path, Window(1, 1), Fit((17, 40))).shape == (1, 17, 40, 3)
+    assert read_video(path, Window(1, 1), Fit((300, 100))).shape == (1, 300, 100, 3)
 
 
 def cut_between_frames(folder: Path) -> Path:
@@ -180,13 +181,13 @@ def replaced(path: Path, old: bytes, new: bytes) -> Path:
 
 def test_names_inside_the_file_need_not_be_text(tmp_path: Path):
     path = replaced(write_video(tmp_path / "a.mkv", 3), b"Lavf", b"\xff\xfe\xff\xfe")
-    assert numbers_of(read_video(path, Window(3, 1), SIZE)) == [0, 1, 2]
+    assert numbers_of(read_video(path, Window(3, 1), Fit(SIZE))) == [0, 1, 2]
 
 
 def test_what_cannot_be_used_says_so(tmp_path: Path):
     for message, path in broken(tmp_path).items():
         with pytest.raises(InputError, match=message) as error:
-            read_video(path, Window(8, 7), SIZE)
+            read_video(path, Window(8, 7), Fit(SIZE))
         assert "\n" not in str(error.value)
 
 
@@ -214,14 +215,14 @@ def test_light_damage_is_refused_wherever_the_decoder_notices_it(codec: str, nam
     frames = [np.repeat(wave.astype(np.uint8)[..., None], 3, axis=-1) for wave in waves]
     good = write_video(tmp_path / name, frames, codec, {"g": "12"})
     assert errors_noticed(good) == 0
-    assert read_video(good, Window(24, 1), (96, 128)).shape == (24, 96, 128, 3)
+    assert read_video(good, Window(24, 1), Fit((96, 128))).shape == (24, 96, 128, 3)
     noticed = 0
     for place in np.linspace(0.1, 0.8, 15):
         path = damaged(good, tmp_path / f"hurt{good.suffix}", [float(place)])
         if errors_noticed(path):
             noticed += 1
             with pytest.raises(InputError, match=r"hurt\.\w+ is damaged (at|near) frame \d+"):
-                read_video(path, Window(24, 1), (96, 128))
+                read_video(path, Window(24, 1), Fit((96, 128)))
     assert noticed >= 5
 
 
@@ -232,7 +233,7 @@ def test_threads_do_not_mix_up_damage(tmp_path: Path):
 
     def outcome(path: Path) -> bool:
         try:
-            return len(read_video(path, Window(8, 7), SIZE)) == 8
+            return len(read_video(path, Window(8, 7), Fit(SIZE))) == 8
         except InputError:
             return False
 
@@ -246,7 +247,7 @@ def test_threads_do_not_mix_up_damage(tmp_path: Path):
 def test_a_name_is_only_a_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     write_video(tmp_path / "plain.mkv", 3).rename(tmp_path / name)
     monkeypatch.chdir(tmp_path)
-    assert numbers_of(read_video(Path(name), Window(3, 1), SIZE)) == [0, 1, 2]
+    assert numbers_of(read_video(Path(name), Window(3, 1), Fit(SIZE))) == [0, 1, 2]
 
 
 def write_image(path: Path, number: int) -> Path:
@@ -260,7 +261,7 @@ def write_image(path: Path, number: int) -> Path:
 def test_images(name: str, tmp_path: Path):
     write_image(tmp_path / f"000{Path(name).suffix}", 11)  # what %03d would stand for as a pattern
     path = write_image(tmp_path / name, 77)
-    image = read_image(path, SIZE)
+    image = read_image(path, Fit(SIZE))
     assert (image.shape, number_of(image)) == ((*SIZE, 3), 77)
 
 
@@ -268,7 +269,7 @@ def test_images(name: str, tmp_path: Path):
 def test_broken_images(suffix: str, tmp_path: Path):
     path = write_image(tmp_path / f"whole{suffix}", 77)
     with pytest.raises(InputError, match=f"half{suffix}"):
-        read_image(truncated(path, tmp_path / f"half{suffix}", 0.6), SIZE)
+        read_image(truncated(path, tmp_path / f"half{suffix}", 0.6), Fit(SIZE))
     (tmp_path / f"empty{suffix}").touch()
     with pytest.raises(InputError, match=r"is empty \(0 bytes\)"):
-        read_image(tmp_path / f"empty{suffix}", SIZE)
+        read_image(tmp_path / f"empty{suffix}", Fit(SIZE))

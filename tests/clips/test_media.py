@@ -21,6 +21,7 @@ from PIL import Image, features
 from sdmetrics._reading import UnreadableError, read_text
 from sdmetrics.clips import media
 from sdmetrics.clips.decode import decoded_image, image_size, read_image, read_video
+from sdmetrics.clips.fit import Fit
 from sdmetrics.clips.flow.files import read_flow
 from sdmetrics.clips.media import MOST_PIXELS, TEXT_SUFFIXES
 from sdmetrics.clips.sampling import Window
@@ -36,9 +37,9 @@ WINDOW = Window(2, 1)
 def error_of(path: Path) -> str:
     """Return the one line with which a file is refused, as a video and as an image."""
     with pytest.raises(InputError) as video:
-        read_video(path, WINDOW, SIZE)
+        read_video(path, WINDOW, Fit(SIZE))
     with pytest.raises(InputError) as image:
-        read_image(path, SIZE)
+        read_image(path, Fit(SIZE))
     assert str(video.value) == str(image.value)
     assert "\n" not in str(video.value)
     return str(video.value)
@@ -87,7 +88,7 @@ def test_a_disk_that_does_not_answer_is_not_damage(failures: int, tmp_path: Path
 
     monkeypatch.setattr(av, "open", failing)
     if failures == 1:
-        assert numbers_of(read_video(path, WINDOW, SIZE)) == [1, 2]
+        assert numbers_of(read_video(path, WINDOW, Fit(SIZE))) == [1, 2]
         return
     for answers in (True, False):
         left[0] = failures
@@ -95,7 +96,7 @@ def test_a_disk_that_does_not_answer_is_not_damage(failures: int, tmp_path: Path
             if not answers:
                 patched.setattr(media, "_answers", lambda _: False)
             with pytest.raises(InputError, match=r"a\.mp4 cannot be decoded \(input/output error\)") as error:
-                read_video(path, WINDOW, SIZE)
+                read_video(path, WINDOW, Fit(SIZE))
         assert any(isinstance(cause, OSError) for cause in causes(error.value)) != answers
 
 
@@ -103,7 +104,7 @@ def test_damage_that_ffmpeg_calls_an_error_of_the_disk_is_damage(tmp_path: Path)
     path = write_video(tmp_path / "a.mkv")
     path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(InputError, match=r"a\.mkv cannot be decoded") as error:
-        read_video(path, WINDOW, SIZE)
+        read_video(path, WINDOW, Fit(SIZE))
     assert not any(isinstance(cause, OSError) for cause in causes(error.value))
 
 
@@ -137,7 +138,7 @@ def test_videos_of_lines_are_read(tmp_path: Path):
     path = tmp_path / "a.y4m"
     frames = b"".join(b"FRAME\n" + numbered(number)[..., 0].tobytes() for number in range(4))
     path.write_bytes(b"YUV4MPEG2 W128 H64 F25:1 Cmono\n" + frames)
-    assert numbers_of(read_video(path, Window(4, 1), SIZE)) == [0, 1, 2, 3]
+    assert numbers_of(read_video(path, Window(4, 1), Fit(SIZE))) == [0, 1, 2, 3]
 
 
 def huge_png(side: int, depth: int = 8) -> bytes:
@@ -216,9 +217,10 @@ def test_frames_over_the_limit_take_no_memory(tmp_path: Path):
     code = (
         "import resource, sys; from pathlib import Path\n"
         "from sdmetrics.clips.decode import read_image; from sdmetrics.errors import InputError\n"
+        "from sdmetrics.clips.fit import Fit\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "def refused(path):\n"
-        "    try: read_image(Path(path), (32, 32))\n"
+        "    try: read_image(Path(path), Fit((32, 32)))\n"
         "    except InputError as error: return str(MOST_PIXELS) in str(error)\n"
         "from sdmetrics.clips.media import MOST_PIXELS; import av; before = peak()\n"
         "assert all(list(map(refused, sys.argv[1:]))), [p for p in sys.argv[1:] if not refused(p)]\n"
@@ -244,10 +246,10 @@ def test_the_largest_frames_are_read(tmp_path: Path):
 def test_narrow_frames_are_not_scaled_beyond_the_limit(tmp_path: Path):
     Image.fromarray(np.zeros((1, 40_000, 3), np.uint8)).save(tmp_path / "a.png")
     with pytest.raises(InputError, match=r"a\.png has frames of 40000 × 1 pixels, which are scaled to 8960000 × 224"):
-        read_image(tmp_path / "a.png", (224, 224))
+        read_image(tmp_path / "a.png", Fit((224, 224)))
     with pytest.raises(InputError, match=r"which FFmpeg cannot scale to 224 × 224 \(invalid argument\)"):
-        read_image(tmp_path / "a.png", (224, 224), stretched=True)
-    assert read_image(tmp_path / "a.png", (1, 224)).shape == (1, 224, 3)
+        read_image(tmp_path / "a.png", Fit((224, 224), resize=(224, 224)))
+    assert read_image(tmp_path / "a.png", Fit((1, 224))).shape == (1, 224, 3)
 
 
 def test_a_tile_is_not_taken_for_the_image(tmp_path: Path):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from sdmetrics.clips.decode import read_video
+from sdmetrics.clips.fit import Fit
 from sdmetrics.clips.sampling import Window
 from sdmetrics.clips.truncation import segment_end
 from sdmetrics.errors import InputError
@@ -66,7 +67,7 @@ def test_cuts_that_begin_between_key_frames(
     assert shown == [*range(shown[0], 60)]
     for window in (Window(8, 1, 0, 2), Window(8, 1, 1, 2), Window(5, 3)):
         chosen = window.indices(np.arange(len(shown)) / 25)
-        assert numbers_of(read_video(path, window, SIZE)) == [shown[place] for place in chosen]
+        assert numbers_of(read_video(path, window, Fit(SIZE))) == [shown[place] for place in chosen]
 
 
 def trimmed(path: Path, start: float, seconds: float) -> Path:
@@ -91,7 +92,7 @@ def test_a_part_that_an_edit_list_shows(start: float, seconds: float, tmp_path: 
     assert shown == [*range(first, first + count)]
     for window in (Window(4, 1, 0, 2), Window(4, 1, 1, 2), Window(3, 2)):
         chosen = window.indices(np.arange(count) / 25)
-        assert numbers_of(read_video(path, window, SIZE)) == [shown[place] for place in chosen]
+        assert numbers_of(read_video(path, window, Fit(SIZE))) == [shown[place] for place in chosen]
 
 
 @pytest.mark.parametrize("part", [0.3, 0.6, 0.8])
@@ -109,24 +110,24 @@ def test_files_whose_end_is_missing(name: str, part: float, tmp_path: Path):
             tmp_path / "whole.mp4", options={"g": "12"}, container={"movflags": "frag_keyframe+empty_moov"}
         ),
     }[name]()
-    assert len(read_video(whole, Window(8, 1), SIZE)) == 8
+    assert len(read_video(whole, Window(8, 1), Fit(SIZE))) == 8
     cut = truncated(whole, tmp_path / f"cut{whole.suffix}", part)
     with pytest.raises(InputError, match=r"cut\.\w+ (is truncated|cannot be decoded \(.*\): it is truncated)"):
-        read_video(cut, Window(8, 1), SIZE)
+        read_video(cut, Window(8, 1), Fit(SIZE))
 
 
 def test_a_last_frame_without_a_duration_is_no_proof(tmp_path: Path):
     """Matroska's duration may be longer than its frames are shown."""
     source = write_video(tmp_path / "source.webm", 20, codec="libvpx-vp9", options={"g": "12"})
     path = without_beginning(source, tmp_path / "cut.webm", key_packets(source)[1])
-    assert numbers_of(read_video(path, Window(8, 1), SIZE)) == [*range(12, 20)]
+    assert numbers_of(read_video(path, Window(8, 1), Fit(SIZE))) == [*range(12, 20)]
 
 
 def test_bytes_behind_the_end_are_no_harm(tmp_path: Path):
     for name in ("a.mp4", "a.mkv", "a.avi"):
         path = write_video(tmp_path / name)
         path.write_bytes(path.read_bytes() + b"\0\1\0\0some text that a download left behind")
-        assert numbers_of(read_video(path, Window(4, 1), SIZE)) == [28, 29, 30, 31]
+        assert numbers_of(read_video(path, Window(4, 1), Fit(SIZE))) == [28, 29, 30, 31]
 
 
 def test_matroska_that_does_not_tell_its_length():

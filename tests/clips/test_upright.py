@@ -14,6 +14,7 @@ import pytest
 from PIL import Image, ImageCms, features
 
 from sdmetrics.clips.decode import decoded_image, image_size, read_image, read_video
+from sdmetrics.clips.fit import Fit
 from sdmetrics.clips.iso_boxes import is_mirrored, promised_end
 from sdmetrics.clips.sampling import Window
 from sdmetrics.errors import InputError
@@ -54,10 +55,10 @@ def test_images_are_turned_upright(suffix: str, orientation: int, tmp_path: Path
     path = with_exif(tmp_path / f"a.{suffix}", orientation)
     size = (96, 64) if orientation > 4 else (64, 96)
     assert image_size(path) == size
-    image = read_image(path, size)
+    image = read_image(path, Fit(size))
     assert image.shape == (*size, 3)
     np.testing.assert_allclose(quarters(image), SHOWN[orientation], atol=8)
-    stretched = read_image(path, (64, 64), stretched=True)
+    stretched = read_image(path, Fit((64, 64), resize=(64, 64)))
     np.testing.assert_allclose(quarters(stretched), SHOWN[orientation], atol=8)
 
 
@@ -72,7 +73,7 @@ def test_motion_jpeg_whose_frames_have_exif(orientation: int, tmp_path: Path):
             packet.stream, packet.time_base, packet.is_keyframe = stream, Fraction(1, 25), True
             file.mux(packet)
     size = (96, 64) if orientation > 4 else (64, 96)
-    frames = read_video(tmp_path / "a.avi", Window(2, 1), size)
+    frames = read_video(tmp_path / "a.avi", Window(2, 1), Fit(size))
     np.testing.assert_allclose([quarters(frame) for frame in frames], [SHOWN[orientation]] * 2, atol=8)
 
 
@@ -86,7 +87,7 @@ def test_tracks_that_are_turned_and_mirrored(
 ):
     path = write_video(tmp_path / container, [STORED] * 3, rotation=rotation, mirrored=mirrored)
     size = (96, 64) if orientation > 4 else (64, 96)
-    np.testing.assert_allclose(quarters(read_video(path, Window(1, 1), size)[0]), SHOWN[orientation], atol=8)
+    np.testing.assert_allclose(quarters(read_video(path, Window(1, 1), Fit(size))[0]), SHOWN[orientation], atol=8)
     assert is_mirrored(path, 1) == mirrored
     assert not is_mirrored(path, 2)
 
@@ -110,9 +111,11 @@ def test_images_with_a_profile_of_colours(tmp_path: Path):
     code = (
         "import sys; from pathlib import Path\n"
         "from sdmetrics.clips.decode import decoded_image, read_image\n"
+        "from sdmetrics.clips.fit import Fit\n"
         "from tests.helpers.videos import number_of\n"
         "files = [Path(sys.argv[1], f'{number}.png') for number in range(8)] * 5\n"
-        "print([number_of(read_image(file, (64, 128))) for file in files], len([decoded_image(f) for f in files]))"
+        "shown = [number_of(read_image(file, Fit((64, 128)))) for file in files]\n"
+        "print(shown, len([decoded_image(file) for file in files]))"
     )
     ran = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)],

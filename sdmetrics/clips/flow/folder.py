@@ -11,9 +11,9 @@ import numpy as np
 from sdmetrics._text import printable
 from sdmetrics.clips.clip import Flow
 from sdmetrics.clips.decode import image_size
+from sdmetrics.clips.fit import Fit, Size
 from sdmetrics.clips.flow.estimate import resized_flow
 from sdmetrics.clips.flow.files import read_flow
-from sdmetrics.clips.media import covering_size
 from sdmetrics.errors import InputError
 
 FLOW_SUFFIXES = (".flo", ".png", ".jpg", ".jpeg")
@@ -78,19 +78,18 @@ def flow_files(folder: Path, images: Sequence[Path]) -> list[Path]:
     return [flow_file(folder, image) or folder / f"{image.stem}{FLOW_SUFFIXES[0]}" for image in images]
 
 
-def flow_of_images(folder: Path, images: Sequence[Path], size: tuple[int, int], *, stretched: bool) -> Flow:
-    """Return the flow of images from the files of a folder, in a size.
+def flow_of_images(folder: Path, images: Sequence[Path], fit: Fit) -> Flow:
+    """Return the flow of images from the files of a folder, scaled and cropped like the images.
 
     Parameters
     ----------
     folder
         With files that `sdmetrics.clips.flow.files.read_flow` reads.
     images
-        Flow files have the names of the images. The images themselves are needed only where nothing is stretched.
-    size
-        `(height, width)`, pixels.
-    stretched
-        As in `sdmetrics.clips.decode.read_image`: flow is scaled and, unless stretched, cropped like the images.
+        Flow files have the names of the images. The images themselves are needed only where their size decides to
+        what they are scaled.
+    fit
+        As in `sdmetrics.clips.decode.read_image`.
 
     Returns
     -------
@@ -104,7 +103,7 @@ def flow_of_images(folder: Path, images: Sequence[Path], size: tuple[int, int], 
 
     Examples
     --------
-    >>> flow_of_images(Path("gone"), [Path("bear/00000.jpg")], (4, 4), stretched=True)
+    >>> flow_of_images(Path("gone"), [Path("bear/00000.jpg")], Fit((4, 4), resize=(4, 4)))
     Traceback (most recent call last):
     sdmetrics.errors.InputError: gone/00000 has no flow (.flo .png .jpg .jpeg); add it, or use another folder
     """
@@ -116,8 +115,7 @@ def flow_of_images(folder: Path, images: Sequence[Path], size: tuple[int, int], 
                 f"{printable(folder / image.stem)} has no flow ({' '.join(FLOW_SUFFIXES)}); add it, or use another "
                 "folder"
             )
-        covering = size if stretched else covering_size(image_size(image), size, image)
-        flows.append(fitted_flow(read_flow(file), covering, size))
+        flows.append(fitted_flow(read_flow(file), scaled_size(image, fit), fit))
     if len({flow.shape[-1] for flow in flows}) > 1:
         raise InputError(
             f"{printable(folder)} has vectors for some images and colour-coded flow for others; keep one kind"
@@ -125,13 +123,24 @@ def flow_of_images(folder: Path, images: Sequence[Path], size: tuple[int, int], 
     return np.stack(flows)
 
 
-def fitted_flow(flow: Flow, covering: tuple[int, int], size: tuple[int, int]) -> Flow:
-    """Return flow `(H, W, 2 or 3)` scaled to `covering` and cropped to `size`, `(height, width)`, in the centre.
+def scaled_size(image: Path, fit: Fit) -> Size:
+    """Return the size to which an image is scaled; its header is read only if that decides.
 
     Examples
     --------
-    >>> fitted_flow(np.ones((4, 4, 2), np.float32), (8, 16), (8, 8))[0, 0].tolist()
+    >>> scaled_size(Path("gone.png"), Fit((112, 112), resize=(128, 171)))
+    (128, 171)
+    """
+    return fit.resize if isinstance(fit.resize, tuple) else fit.scaled(image_size(image), image)
+
+
+def fitted_flow(flow: Flow, scaled: Size, fit: Fit) -> Flow:
+    """Return flow `(H, W, 2 or 3)` scaled to `scaled` and cropped to the centre.
+
+    Examples
+    --------
+    >>> fitted_flow(np.ones((4, 4, 2), np.float32), (8, 16), Fit((8, 8)))[0, 0].tolist()
     [4.0, 2.0]
     """
-    top, left = ((long - short) // 2 for long, short in zip(covering, size, strict=True))
-    return resized_flow(flow, covering)[top : top + size[0], left : left + size[1]]
+    top, left = fit.corner(scaled)
+    return resized_flow(flow, scaled)[top : top + fit.size[0], left : left + fit.size[1]]

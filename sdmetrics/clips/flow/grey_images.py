@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from sdmetrics._text import printable
 from sdmetrics.clips.clip import Flow
-from sdmetrics.clips.decode import decoded_image, image_size
-from sdmetrics.clips.flow.folder import fitted_flow
-from sdmetrics.clips.media import covering_size
+from sdmetrics.clips.decode import decoded_image
+from sdmetrics.clips.fit import Fit
+from sdmetrics.clips.flow.folder import fitted_flow, scaled_size
 from sdmetrics.errors import InputError
 
 BOUND = 20
@@ -64,7 +64,7 @@ class FlowImages:
                 return [self.x[number], self.y[number]]
         return []
 
-    def read(self, images: Sequence[Path], chosen: Sequence[int], size: tuple[int, int]) -> Flow:
+    def read(self, images: Sequence[Path], chosen: Sequence[int], fit: Fit) -> Flow:
         """Return the flow of some frames, float32 `(T, height, width, 2)`, scaled and cropped as the frames are.
 
         Raises
@@ -80,9 +80,7 @@ class FlowImages:
                     f"{printable(images[index])} has no images of flow of its number; remove the images of flow to "
                     "have it estimated, or add those that are missing"
                 )
-            flow = flow_of_levels(*files)
-            covering = covering_size(image_size(images[index]), size, images[index])
-            flows[index] = fitted_flow(flow, covering, size)
+            flows[index] = fitted_flow(flow_of_levels(*files), scaled_size(images[index], fit), fit)
         # The precision of the cache on disk, so that runs with and without a cache give the same bits.
         return np.stack([flows[index] for index in chosen]).astype(np.float16).astype(np.float32)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from sdmetrics.clips.clip import VOID
 from sdmetrics.clips.decode import image_size
+from sdmetrics.clips.fit import Fit
 from sdmetrics.clips.segmentation.mask_decoding import Mask
 from sdmetrics.clips.videos.listing import IMAGE_SUFFIXES, as_id, files_below, in_order
 from sdmetrics.errors import InputError
@@ -76,6 +77,22 @@ class AnnotatedVideo:
                 "take both from the same version of the data set"
             )
         return mask
+
+
+def fitted_mask(mask: Mask, image: Path, fit: Fit) -> Mask:
+    """Return the mask of an image scaled and cropped like the image, each pixel that of the nearest centre.
+
+    Examples
+    --------
+    >>> fitted_mask(np.arange(16, dtype=np.uint8).reshape(4, 4), Path("a.png"), Fit((2, 2), resize=8)).tolist()
+    [[5, 6], [9, 10]]
+    """
+    scaled = fit.scaled(mask.shape, image)
+    rows, columns = (
+        ((first + np.arange(kept) + 0.5) * stored / long).astype(np.int64)
+        for first, kept, stored, long in zip(fit.corner(scaled), fit.size, mask.shape, scaled, strict=True)
+    )
+    return mask[np.ix_(rows, columns)]
 
 
 def by_folder(root: Path, suffixes: Sequence[str]) -> dict[Path, list[Path]]:

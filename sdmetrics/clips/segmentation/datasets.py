@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,13 @@ from numpy.typing import NDArray
 from sdmetrics._text import printable
 from sdmetrics.clips.clip import Clip, Flow, Frames, Masks
 from sdmetrics.clips.decode import read_image
+from sdmetrics.clips.fit import Fit
 from sdmetrics.clips.flow.cache import cached
 from sdmetrics.clips.flow.estimate import estimate_flow, estimator
 from sdmetrics.clips.flow.folder import flow_files, flow_of_images, flow_root
 from sdmetrics.clips.request import ClipRequest
-from sdmetrics.clips.sampling import ClipShape, following
-from sdmetrics.clips.segmentation.annotated_video import AnnotatedVideo
+from sdmetrics.clips.sampling import ClipShape, following, say_no_rate
+from sdmetrics.clips.segmentation.annotated_video import AnnotatedVideo, fitted_mask
 from sdmetrics.clips.segmentation.mask_folders import read_imagenet_vid, read_mask_folders
 from sdmetrics.clips.segmentation.moca import read_moca, read_moca_list
 from sdmetrics.clips.segmentation.splits import in_split
@@ -37,7 +37,8 @@ FOLDERS = (read_moca, read_imagenet_vid, read_mask_folders)
 def open_segmentation(request: ClipRequest, shape: ClipShape, cache: Path | None = None) -> list[Clip] | None:
     """List the clips of a data set of video segmentation; nothing is decoded until a clip is loaded.
 
-    Frames are stretched to the size that is asked for, nothing is cropped; masks keep the size of the annotation. A
+    Frames are stretched to the size that is asked for, nothing is cropped, and masks keep the size of the annotation.
+    Only for a model whose frames are scaled to another size before, frames, flow and masks are scaled and cropped so. A
     clip of a single frame is an annotated image. An image that clips of several frames show again, in another clip or
     because a short video is repeated, has its annotation in one place only, so that it counts once.
 
@@ -74,6 +75,8 @@ def open_segmentation(request: ClipRequest, shape: ClipShape, cache: Path | None
         return None
     frames = {video.images[0].parent for video in videos if video.images}
     flow = None if request.flow is None else flow_root(request.flow, frames)
+    if shape.fps is not None and shape.frames > 1 and videos:
+        say_no_rate(shape.fps)
     clips = []
     short = repeated = 0
     for video in videos:
@@ -83,19 +86,20 @@ def open_segmentation(request: ClipRequest, shape: ClipShape, cache: Path | None
             else annotated_stretches(len(video.images), video.annotated, shape, per_video)
         )
         short += per_video is not None and len(stretches) < per_video
-        repeated += any(later <= image for stretch in stretches for image, later in pairwise(stretch.images))
+        repeated += any(stretch.looped for stretch in stretches)
         for number, stretch in enumerate(stretches):
             clip_id = f"{video.name}#{number}" if len(stretches) > 1 else video.name
-            clips.append(_clip(clip_id, video, stretch, shape.size, flow, cache))
+            clips.append(_clip(clip_id, video, stretch, Fit(shape.size, shape.resize or shape.size), flow, cache))
     if short:
         note(
             f"{printable(request.path)}: {short} of {len(videos)} videos are too short for {per_video} different clips "
             "and have fewer"
         )
     if repeated:
+        apart = "" if shape.sampling == "spread" else f" with stride {shape.stride}"
         note(
             f"{printable(request.path)}: {repeated} of {len(videos)} videos are shorter than a clip of {shape.frames} "
-            f"frames with stride {shape.stride}, so images are repeated in it"
+            f"frames{apart}, so images are repeated in it"
         )
     return clips
 
@@ -104,7 +108,7 @@ def _clip(
     clip_id: str,
     video: AnnotatedVideo,
     stretch: Stretch,
-    size: tuple[int, int],
+    fit: Fit,
     flow: Path | None,
     cache: Path | None,
 ) -> Clip:
@@ -112,20 +116,21 @@ def _clip(
     chosen, scored = stretch.images, stretch.scored
     stamp = _stamp(video, chosen, flow)
     read_flow = _estimated if flow is None else partial(_given, flow)
-    load_flow: Callable[[], Flow] = partial(_load, read_flow, video, chosen, size)
+    load_flow: Callable[[], Flow] = partial(_load, read_flow, video, chosen, fit)
     if flow is None and cache is not None:
-        load_flow = cached(load_flow, cache, clip_id, stamp, *size, estimator())
+        load_flow = cached(load_flow, cache, clip_id, stamp, str(fit), estimator())
     return Clip(
         clip_id,
-        partial(_load, _frames, video, chosen, size),
+        partial(_load, _frames, video, chosen, fit),
         video=video.name,
         label=video.label,
         stamp=stamp,
         load_flow=load_flow,
-        load_masks=partial(_load, partial(_masks, scored), video, chosen, size),
+        load_masks=partial(_load, partial(_masks, scored), video, chosen, fit),
         mask_stamp="" if video.problem else f"{content_stamp(video.annotations_of(chosen))}; scored {scored}",
         mask_ends=stretch.ends,
         files=() if video.problem else tuple(video.images),
+        is_looped=lambda: stretch.looped,
     )
 
 
@@ -167,43 +172,48 @@ def _stamp(video: AnnotatedVideo, chosen: Sequence[int], flow: Path | None) -> s
     return f"{content_stamp(images)}; flow {source}; read {' '.join(map(str, chosen))} of {len(video.images)}"
 
 
-Read = Callable[[AnnotatedVideo, Sequence[int], tuple[int, int]], NDArray[Any]]
+Read = Callable[[AnnotatedVideo, Sequence[int], Fit], NDArray[Any]]
 
 
-def _load(read: Read, video: AnnotatedVideo, chosen: Sequence[int], size: tuple[int, int]) -> NDArray[Any]:
+def _load(read: Read, video: AnnotatedVideo, chosen: Sequence[int], fit: Fit) -> NDArray[Any]:
     """Read some images of a video, their masks or their flow, unless something is wrong with the video."""
     if video.problem:
         raise InputError(video.problem)
-    return read(video, chosen, size)
+    return read(video, chosen, fit)
 
 
-def _frames(video: AnnotatedVideo, chosen: Sequence[int], size: tuple[int, int]) -> Frames:
-    """Return images in a size."""
-    decoded = {index: read_image(video.images[index], size, stretched=True) for index in set(chosen)}
+def _frames(video: AnnotatedVideo, chosen: Sequence[int], fit: Fit) -> Frames:
+    """Return images, scaled and cropped."""
+    decoded = {index: read_image(video.images[index], fit) for index in set(chosen)}
     return np.stack([decoded[index] for index in chosen])
 
 
-def _masks(scored: Sequence[int], video: AnnotatedVideo, chosen: Sequence[int], _: tuple[int, int]) -> Masks:
-    """Return the masks of images, in their own size, at the places that are scored; elsewhere nothing is annotated."""
+def _masks(scored: Sequence[int], video: AnnotatedVideo, chosen: Sequence[int], fit: Fit) -> Masks:
+    """Return the masks of images at the places that are scored; elsewhere nothing is annotated.
+
+    They are cropped like the images; where nothing is cropped, they keep their own size.
+    """
     masks = [video.mask(index, scored=place in scored) for place, index in enumerate(chosen)]
+    if fit.resize != fit.size:
+        masks = [fitted_mask(mask, video.images[index], fit) for mask, index in zip(masks, chosen, strict=True)]
     if len({mask.shape for mask in masks}) > 1:
         raise InputError(f"{video.name} has images of different sizes; a clip needs one size. Leave the video out")
     return np.stack(masks)
 
 
-def _given(folder: Path, video: AnnotatedVideo, chosen: Sequence[int], size: tuple[int, int]) -> Flow:
-    """Return the flow of images from the files of a folder, in a size."""
-    return flow_of_images(folder / video.folder, [video.images[index] for index in chosen], size, stretched=True)
+def _given(folder: Path, video: AnnotatedVideo, chosen: Sequence[int], fit: Fit) -> Flow:
+    """Return the flow of images from the files of a folder."""
+    return flow_of_images(folder / video.folder, [video.images[index] for index in chosen], fit)
 
 
-def _estimated(video: AnnotatedVideo, chosen: Sequence[int], size: tuple[int, int]) -> Flow:
-    """Return the flow of images to the next ones, estimated in a size; for the last, what led to it is continued."""
+def _estimated(video: AnnotatedVideo, chosen: Sequence[int], fit: Fit) -> Flow:
+    """Return the flow of images to the next ones, estimated; for the last, what led to it is continued."""
     if len(video.images) < 2:
         raise InputError(
             f"{video.name} has a single image, which has no optical flow; leave the video out, or pass flow"
         )
     first, second = np.array(chosen), following(chosen, len(video.images))
-    frames = _frames(video, [*first, *second], size)
+    frames = _frames(video, [*first, *second], fit)
     flow = estimate_flow(*np.split(frames, 2))
     flow[second < first] *= -1
     return flow

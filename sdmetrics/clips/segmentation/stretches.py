@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -29,6 +30,11 @@ class Stretch:
     scored: tuple[int, ...] = ()
     ends: tuple[int, ...] = ()
 
+    @property
+    def looped(self) -> bool:
+        """Whether images are repeated, since the video is too short for the clip."""
+        return any(later <= image for image, later in pairwise(self.images))
+
 
 def annotated_stretches(
     images: int, annotated: Sequence[int], shape: ClipShape, clips_per_video: int | None
@@ -37,8 +43,9 @@ def annotated_stretches(
 
     A clip of a single frame is an annotated image. Without `clips_per_video`, every annotated image is scored in one of
     the clips: clips of several frames follow one another, a clip whose frames are `stride` apart is followed by those
-    that show the images in between, and clips that show no further annotated image are left out. With
-    `clips_per_video`, a clip that would show the same images as another is left out.
+    that show the images in between, clips that are spread over the whole video take turns, and clips that show no
+    further annotated image are left out. With `clips_per_video`, a clip that would show the same images as another is
+    left out.
 
     Parameters
     ----------
@@ -65,12 +72,11 @@ def annotated_stretches(
     if clips_per_video is None:
         shown = [(index,) for index in annotated] if shape.frames == 1 else _covering(images, shape)
     elif shape.frames == 1:
-        places = np.arange(len(annotated), dtype=np.float64)
-        windows = _windows(ClipShape(1, 1, shape.size), clips_per_video)
-        shown = [tuple(annotated[place] for place in window.indices(places)) for window in windows]
+        windows = _windows(replace(shape, stride=1), clips_per_video)
+        shown = [tuple(annotated[place] for place in window.indices_of_images(len(annotated))) for window in windows]
     else:
-        places = np.arange(images, dtype=np.float64)
-        shown = [tuple(window.indices(places).tolist()) for window in _windows(shape, clips_per_video)]
+        windows = _windows(shape, clips_per_video)
+        shown = [tuple(window.indices_of_images(images).tolist()) for window in windows]
     left, ends = set(annotated), {annotated[0], annotated[-1]}
     stretches = []
     for indices in dict.fromkeys(shown):
@@ -88,6 +94,9 @@ def _windows(shape: ClipShape, clips_per_video: int) -> list[Window]:
 
 def _covering(images: int, shape: ClipShape) -> list[tuple[int, ...]]:
     """Return clips, one after the other, that together show every image of a video, the last ones reaching its end."""
+    if shape.sampling == "spread":
+        windows = _windows(shape, -(-images // shape.frames))
+        return [tuple(window.indices_of_images(images).tolist()) for window in windows]
     length = shape.frames * shape.stride
     last = max(images - length, 0)
     steps = shape.stride * np.arange(shape.frames)

@@ -13,14 +13,23 @@ from sdmetrics.clips.videos.footage import Footage
 def cut(video: Footage, name: str, windows: Sequence[Window], label: str | None = None) -> list[Clip]:
     """Return a clip per window of one video."""
     clips = []
-    for window in windows:
+    for window in (shared.own() for shared in windows):
         segment = ""
         if window.start is not None or window.end is not None:
             segment = f"@{_exact(window.start or 0)}-{'' if window.end is None else _exact(window.end)}"
         clip_id = name + segment + number(window)
-        load, flow = video.loader(window), partial(video.flow, window)
-        stamp, files = video.stamp(window), video.files
-        clips.append(Clip(clip_id, load, video=name, label=label, stamp=stamp, load_flow=flow, files=files))
+        clips.append(
+            Clip(
+                clip_id,
+                video.loader(window),
+                video=name,
+                label=label,
+                stamp=video.stamp(window),
+                load_flow=partial(video.flow, window),
+                files=video.files,
+                is_looped=window.is_looped,
+            )
+        )
     return clips
 
 

@@ -27,7 +27,7 @@ STYLE_FOLDER = re.compile("style", re.IGNORECASE)
 
 def open_video(path: Path, request: ClipRequest, shape: ClipShape) -> list[Clip]:
     """Return the clips of one video."""
-    return cut(video_file(path, shape.size), as_id(Path(path.name)), spread_windows(shape, request.clips_per_video))
+    return cut(video_file(path, shape.fit), as_id(Path(path.name)), spread_windows(shape, request.clips_per_video))
 
 
 def open_folder(root: Path, request: ClipRequest, shape: ClipShape, *, reads_flow: bool = False) -> list[Clip]:
@@ -39,15 +39,15 @@ def open_folder(root: Path, request: ClipRequest, shape: ClipShape, *, reads_flo
         If there is neither a video nor an image, or there are other folders beside those of styles, or the flow is
         not a folder or holds the frames.
     """
-    windows, size = spread_windows(shape, request.clips_per_video), shape.size
+    windows, fit = spread_windows(shape, request.clips_per_video), shape.fit
     flow = None if request.flow is None else Path(request.flow)
     inside = _inside(root, flow)
-    videos = videos_below(root, size, reads_flow=reads_flow and flow is None, without=inside)
+    videos = videos_below(root, fit, reads_flow=reads_flow and flow is None, without=inside)
     in_styles = _in_styles(root, videos)
     names = {path: Path(*path.parts[1:]) if in_styles else path for path in videos}
     if flow is not None:
         flow = flow_root(flow, {video.images[0].parent for video in videos.values() if video.images})
-        videos = {path: video.with_flow(flow, names[path], size) for path, video in videos.items()}
+        videos = {path: video.with_flow(flow, names[path], fit) for path, video in videos.items()}
     if not in_styles:
         return [
             clip

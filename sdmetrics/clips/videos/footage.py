@@ -12,6 +12,7 @@ import numpy as np
 from sdmetrics._text import printable
 from sdmetrics.clips.clip import Flow, Frames
 from sdmetrics.clips.decode import frame_count, read_image, read_video
+from sdmetrics.clips.fit import Fit
 from sdmetrics.clips.flow.estimate import estimate_flow
 from sdmetrics.clips.flow.folder import flow_files, flow_of_images
 from sdmetrics.clips.flow.grey_images import FlowImages
@@ -72,7 +73,7 @@ class Footage:
         frames = self.read(Neighbours(**vars(window)))
         return estimate_flow(frames[::2], frames[1::2])
 
-    def with_flow(self, root: Path, name: Path, size: tuple[int, int]) -> Footage:
+    def with_flow(self, root: Path, name: Path, fit: Fit) -> Footage:
         """Return the video with flow from the folder `name` below `root`, which has a file for every image."""
         if self.problem:
             return self
@@ -87,17 +88,17 @@ class Footage:
             return flow_files(folder, [self.images[index] for index in chosen])
 
         def flow(chosen: Sequence[int]) -> Flow:
-            return flow_of_images(folder, [self.images[index] for index in chosen], size, stretched=False)
+            return flow_of_images(folder, [self.images[index] for index in chosen], fit)
 
         return self._with_given(root.name, files, flow)
 
-    def with_images(self, images: FlowImages, size: tuple[int, int]) -> Footage:
+    def with_images(self, images: FlowImages, fit: Fit) -> Footage:
         """Return the video with the flow that grey images show."""
 
         def files(chosen: Sequence[int]) -> Sequence[Path]:
             return [file for index in chosen for file in images.of_frame(self.images, index)]
 
-        return self._with_given("images", files, lambda chosen: images.read(self.images, chosen, size))
+        return self._with_given("images", files, lambda chosen: images.read(self.images, chosen, fit))
 
     def _with_given(
         self, source: str, files: Callable[[Sequence[int]], Sequence[Path]], flow: Callable[[Sequence[int]], Flow]
@@ -110,21 +111,21 @@ class Footage:
         return replace(self, stamp=stamp, given_flow=lambda window: flow(_indices(window, self.images)))
 
 
-def video_file(path: Path, size: tuple[int, int]) -> Footage:
+def video_file(path: Path, fit: Fit) -> Footage:
     """Return a video file."""
     stamp = content_stamp([path])
 
     def read(window: Window) -> Frames:
         check_readable(path)
-        return read_video(path, window, size)
+        return read_video(path, window, fit)
 
     return Footage(read, lambda window: f"{stamp}; {window}", file=path)
 
 
-def frame_folder(images: Sequence[Path], size: tuple[int, int], beside: FlowImages | None = None) -> Footage:
+def frame_folder(images: Sequence[Path], fit: Fit, beside: FlowImages | None = None) -> Footage:
     """Return the images of one folder, in natural order, as a video; `beside` is the flow among them."""
     images = tuple(sorted(images, key=in_order))
-    return Footage(partial(_read_images, images, size), partial(_images_stamp, images), images, beside=beside)
+    return Footage(partial(_read_images, images, fit), partial(_images_stamp, images), images, beside=beside)
 
 
 def unusable(problem: str) -> Footage:
@@ -136,12 +137,12 @@ def unusable(problem: str) -> Footage:
     return Footage(fail, lambda _: f"unusable: {problem}", problem=problem)
 
 
-def _read_images(images: Sequence[Path], size: tuple[int, int], window: Window) -> Frames:
+def _read_images(images: Sequence[Path], fit: Fit, window: Window) -> Frames:
     """Return the images that a window reads."""
     chosen = _indices(window, images)
     for index in set(chosen):
         check_still(images[index])
-    decoded = {index: read_image(images[index], size) for index in set(chosen)}
+    decoded = {index: read_image(images[index], fit) for index in set(chosen)}
     return np.stack([decoded[index] for index in chosen])
 
 
@@ -157,5 +158,5 @@ def _images_stamp(images: Sequence[Path], window: Window) -> str:
 
 def _indices(window: Window, images: Sequence[Path]) -> list[int]:
     """Return which images a window reads."""
-    chosen: list[int] = window.indices(np.arange(len(images), dtype=np.float64)).tolist()
+    chosen: list[int] = window.indices_of_images(len(images)).tolist()
     return chosen

@@ -9,6 +9,7 @@ from pathlib import Path
 from sdmetrics._reading import read_text
 from sdmetrics._text import printable
 from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.fit import Fit
 from sdmetrics.clips.flow.grey_images import MEANING
 from sdmetrics.clips.request import ClipRequest
 from sdmetrics.clips.sampling import ClipShape, Window, spread_windows
@@ -54,25 +55,25 @@ def open_list(path: Path, request: ClipRequest, shape: ClipShape, *, reads_flow:
         requested of a list that has none.
     """
     windows = spread_windows(shape, request.clips_per_video)
-    listing = _ListedClips(path, shape.size, reads_flow)
+    listing = _ListedClips(path, shape.fit, reads_flow)
     root = path.parent if request.videos is None else Path(request.videos)
     if not is_folder(root):
         raise InputError(f"videos is {printable(root)}, which is not a folder; use the folder of the listed videos")
     if is_hmdb51(path):
         entries = read_hmdb51(path, None if request.split is None else str(request.split))
-        return _entries(listing, entries, Lookup(root), windows, shape.size)
+        return _entries(listing, entries, Lookup(root), windows, shape.fit)
     if request.split is not None:
         raise InputError(f"split is {printable(request.split)}, but {printable(path)} has no splits; leave split out")
     annotations = read_annotations(path)
     if annotations is not None:
-        return _annotated(listing, annotations, root, windows, shape.size)
+        return _annotated(listing, annotations, root, windows, shape.fit)
     text, lookup = read_text(path), Lookup(root)
     if names_columns(text, lookup.has) or (path.suffix.lower() == ".csv" and not text.strip()):
         if request.videos is not None:
             raise InputError(
                 f"videos is {printable(root)}, but {printable(path)} is a manifest; its paths are relative to itself"
             )
-        return _manifest(path, listing, windows, shape.size)
+        return _manifest(path, listing, windows, shape.fit)
     entries = read_path_list(printable(path), text, lookup.has, lookup.has_folder)
     if not any(lookup.has(entry.path) for entry in entries):
         first = f" ({entries[0].where} names {entries[0].path!r})" if entries else " (it is empty)"
@@ -81,15 +82,15 @@ def open_list(path: Path, request: ClipRequest, shape: ClipShape, *, reads_flow:
             f"with --videos (in Python, videos) or, if it is not a list of videos, one of: {READ}"
         )
     check_alike(entries)
-    return _entries(listing, entries, lookup, windows, shape.size)
+    return _entries(listing, entries, lookup, windows, shape.fit)
 
 
 class _ListedClips:
     """The clips of a list: an entry that is listed again with the same label is left out, and counted."""
 
-    def __init__(self, path: Path, size: tuple[int, int], reads_flow: bool) -> None:
+    def __init__(self, path: Path, fit: Fit, reads_flow: bool) -> None:
         self.clips: list[Clip] = []
-        self._path, self._size, self._reads_flow = printable(path), size, reads_flow
+        self._path, self._fit, self._reads_flow = printable(path), fit, reads_flow
         self._listed: dict[str, tuple[str, str | None]] = {}
         self._entries = 0
         self._kinds: dict[str, int] = {}
@@ -123,7 +124,7 @@ class _ListedClips:
         if video.beside is None:
             return video
         self._count(FLOW if self._reads_flow else UNREAD_FLOW)
-        return video.with_images(video.beside, self._size) if self._reads_flow else video
+        return video.with_images(video.beside, self._fit) if self._reads_flow else video
 
     def _count(self, kind: str) -> None:
         """Count an entry of a kind."""
@@ -136,7 +137,7 @@ class _ListedClips:
         return self.clips
 
 
-def _manifest(path: Path, listing: _ListedClips, windows: Sequence[Window], size: tuple[int, int]) -> list[Clip]:
+def _manifest(path: Path, listing: _ListedClips, windows: Sequence[Window], fit: Fit) -> list[Clip]:
     """Return the clips that a manifest lists."""
     for row in read_manifest(path):
         place = path.parent / row.path
@@ -145,7 +146,7 @@ def _manifest(path: Path, listing: _ListedClips, windows: Sequence[Window], size
         if not exists(place):
             video, kind = unusable(f"{printable(place)} does not exist; add it or correct the manifest"), MISSING
         elif is_folder(place):
-            frames = frames_in(place, size)
+            frames = frames_in(place, fit)
             if row.start is not None or row.end is not None or frames is None:
                 raise InputError(
                     f"{row.where} names the folder {printable(row.path)}; allowed: a video, or a folder of frames "
@@ -153,13 +154,13 @@ def _manifest(path: Path, listing: _ListedClips, windows: Sequence[Window], size
                 )
             video = listing.frames(frames)
         else:
-            video = video_file(place, size)
+            video = video_file(place, fit)
         listing.add(row.where, cut(video, as_id(Path(row.path)), segments, row.label), kind)
     return listing.done()
 
 
 def _entries(
-    listing: _ListedClips, entries: Sequence[Entry], lookup: Lookup, windows: Sequence[Window], size: tuple[int, int]
+    listing: _ListedClips, entries: Sequence[Entry], lookup: Lookup, windows: Sequence[Window], fit: Fit
 ) -> list[Clip]:
     """Return the clips of paths with labels; a path without a label is labelled by its folders."""
     for entry in entries:
@@ -174,16 +175,16 @@ def _entries(
             places = f"{printable(found[0])} or {printable(found[1])}"
             video = unusable(f"{printable(name)} could be {places}; keep one of them")
         elif is_folder(found[0]):
-            video = whole = frames_in(found[0], size) or unusable(_without_frames(found[0]))
+            video = whole = frames_in(found[0], fit) or unusable(_without_frames(found[0]))
             if frames is not None:
-                video = part_of(whole, first, frames, size)
+                video = part_of(whole, first, frames, fit)
                 longer = entry.first is None and len(whole.images) > frames
                 kind = kind or (LONGER if longer else "")
             video = listing.frames(video)
         elif frames is not None:
             video, kind = unusable(_unextracted(found[0], frames)), UNEXTRACTED
         else:
-            video = video_file(found[0], size)
+            video = video_file(found[0], fit)
         label = entry.label if entry.label is not None else folder_label(name)
         clips = cut(video, name + segment, windows, label)
         listing.add(entry.where, [replace(clip, video=name) for clip in clips], kind)
@@ -209,7 +210,7 @@ def _annotated(
     annotations: Sequence[Annotation],
     root: Path,
     windows: Sequence[Window],
-    size: tuple[int, int],
+    fit: Fit,
 ) -> list[Clip]:
     """Return the clips of annotated videos; a video that is not below the folder raises an error when it is read."""
     files: dict[str, list[Path]] = {}
@@ -230,7 +231,7 @@ def _annotated(
             places = f"{printable(candidates[0])} or {printable(candidates[1])}"
             video = unusable(f"{printable(source.name)} could be {places}; keep one of them below {printable(root)}")
         else:
-            video = video_file(candidates[0], size)
+            video = video_file(candidates[0], fit)
         segments = [replace(window, start=source.start, end=source.end) for window in windows]
         listing.add(annotation.where, cut(video, as_id(name), segments, annotation.label), kind)
     return listing.done()

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from sdmetrics._text import printable
+from sdmetrics.clips.fit import Fit
 from sdmetrics.clips.flow.grey_images import FlowImages
 from sdmetrics.clips.videos.footage import Footage, frame_folder, unusable
 from sdmetrics.clips.videos.listing import IMAGE_SUFFIXES, VIDEO_SUFFIXES, in_order
@@ -67,7 +68,7 @@ def is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112  (as above, and for paths that permissions hide)
 
 
-def frames_in(folder: Path, size: tuple[int, int]) -> Footage | None:
+def frames_in(folder: Path, fit: Fit) -> Footage | None:
     """Return the frames in a folder as a video, or None if it holds no images.
 
     If the folder cannot be listed or its frames are not known, reading the video raises an `InputError`.
@@ -81,14 +82,14 @@ def frames_in(folder: Path, size: tuple[int, int]) -> Footage | None:
         return None
     found = told_apart(folder, images)
     flow = FlowImages.of(found.x, found.y) if found.x else None
-    return unusable(found.problem) if found.problem else frame_folder(found.frames, size, flow)
+    return unusable(found.problem) if found.problem else frame_folder(found.frames, fit, flow)
 
 
-def part_of(video: Footage, first: int, count: int, size: tuple[int, int]) -> Footage:
+def part_of(video: Footage, first: int, count: int, fit: Fit) -> Footage:
     """Return `count` frames of a folder after the `first` ones; if there are fewer, reading it is an `InputError`."""
     images = video.images[first : first + count]
     if video.problem or (images and len(images) == count):
-        return video if video.problem else frame_folder(images, size, video.beside)
+        return video if video.problem else frame_folder(images, fit, video.beside)
     return unusable(
         f"{printable(video.images[0].parent)} has {len(video.images)} frames, and the list counts {count} after the "
         f"first {first}; extract them again or correct the list"

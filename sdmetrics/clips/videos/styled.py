@@ -38,8 +38,9 @@ def styled_clips(root: Path, by_style: dict[str, dict[str, Footage]], windows: S
                 stamp="; ".join(video.stamp(window) for video in stamped),
                 load_flow=partial(first.flow, window) if has_flow else None,
                 files=tuple(file for video in stamped for file in video.files),
+                is_looped=window.is_looped,
             )
-            for window in windows
+            for window in (shared.own() for shared in windows)
         ]
     return clips
 

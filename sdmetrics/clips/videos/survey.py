@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sdmetrics._text import printable
+from sdmetrics.clips.fit import Fit
 from sdmetrics.clips.flow.grey_images import MEANING, FlowImages
 from sdmetrics.clips.videos.animations import is_animated
 from sdmetrics.clips.videos.companions import Companions, companions
@@ -24,7 +25,7 @@ SHOWN = 3
 
 
 def videos_below(
-    root: Path, size: tuple[int, int], *, reads_flow: bool = False, without: Sequence[Path] = ()
+    root: Path, fit: Fit, *, reads_flow: bool = False, without: Sequence[Path] = ()
 ) -> dict[Path, Footage]:
     """Return the videos below a folder or, where there are none, its folders of frames, by relative path.
 
@@ -34,8 +35,8 @@ def videos_below(
     ----------
     root
         The folder. Frames directly in it are a video of its name.
-    size
-        `(height, width)`, pixels.
+    fit
+        How frames are scaled and cropped.
     reads_flow
         Whether grey images of flow beside the frames are the videos' flow.
     without
@@ -49,7 +50,7 @@ def videos_below(
     listed = _Files.of(root, without)
     if listed.videos:
         listed.say(listed.images, f"left out (beside {counted(len(listed.videos), 'video')})")
-        return {path: video_file(root / path, size) for path in listed.videos}
+        return {path: video_file(root / path, fit) for path in listed.videos}
     beside = companions(listed.images.keys())
     alone = [folder for pair in beside.alone for folder in pair]
     in_flow = {folder for pair in beside.flow.values() for folder in pair}
@@ -73,8 +74,8 @@ def videos_below(
     flow = _flow(listed, frames, beside)
     found = {}
     for folder, images in frames.items():
-        video = unusable(images.problem) if images.problem else frame_folder(images.frames, size)
-        found[folder] = video.with_images(flow[folder], size) if reads_flow and folder in flow else video
+        video = unusable(images.problem) if images.problem else frame_folder(images.frames, fit)
+        found[folder] = video.with_images(flow[folder], fit) if reads_flow and folder in flow else video
     _say_flow(root, flow, len(frames), reads_flow)
     return _named(root, found)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import sdmetrics.clips.segmentation.datasets as segmentation_clips
 from sdmetrics.clips.decode import read_video
+from sdmetrics.clips.fit import Fit
 from sdmetrics.clips.flow.estimate import estimate_flow
 from sdmetrics.clips.sampling import Window
 from sdmetrics.errors import InputError
@@ -86,7 +87,7 @@ def test_estimated_flow(tmp_path: Path):
 def test_frames_and_flow_of_a_real_video(shared: Path, tmp_path: Path):
     import cv2
 
-    frames = read_video(shared / "clips" / "bikes.mp4", Window(frames=3, stride=1), (272, 640))
+    frames = read_video(shared / "clips" / "bikes.mp4", Window(frames=3, stride=1), Fit((272, 640)))
     write_davis(tmp_path, {"bikes": 3})
     for number, frame in enumerate(frames):
         image = tmp_path / "JPEGImages" / "480p" / "bikes" / f"{number:05d}.jpg"
