@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 OPSET = 20
 COMPUTED = {"float32", "float16"}
+USE_RUNNER = "use sdmetrics.runners.torch.TorchRunner"
 
 Modules = Mapping[str, str]
 """Paths of the layers' modules by the layers' names."""
@@ -75,7 +77,7 @@ def export(
     ------
     InputError
         If a layer does not exist, runs more than once or never, or has no certain channel axis; if the module is
-        TorchScript, computes in another precision than float32 or float16, or fails; if the framework's exporter cannot
+        TorchScript, computes in a precision that the runtime does not, or fails; if the framework's exporter cannot
         convert the model; or if the ONNX model and the module differ by more than 1e-3 of a tensor's
         scale for one or for three clips.
 
@@ -91,13 +93,12 @@ def export(
     """
     check_sources(inputs)
     called = {(names or {}).get(name, name): name for name in layer_names(module, layers)}
-    _check_precision(module)
 
     def forward(arrays: Arrays) -> Arrays:
         return _forward(module, called, arrays)
 
     example = prepare(random_feeds(inputs, COMPARED_CLIPS), inputs)
-    with evaluating(module):
+    with _computed_precision(module), evaluating(module):
         outputs = [name for name in forward(example) if not name.startswith(LAYER)]
         model = _to_onnx(module, called, example, outputs)
         repeated = runs_per_frame(module)
@@ -114,14 +115,27 @@ def export(
         )
 
 
-def _check_precision(module: nn.Module) -> None:
-    """Raise an `InputError` for weights of a type that ONNX Runtime's CPU does not compute."""
+@contextmanager
+def _computed_precision(module: nn.Module) -> Iterator[None]:
+    """While the block exports a module, raise an `InputError` for types that ONNX Runtime's CPU does not compute.
+
+    It computes some operators in float64 and others not, which shows only as it loads the model.
+    """
+    if any(value.is_complex() for value in module.parameters()):
+        raise InputError(f"{type(module).__name__} has complex weights, which cannot be exported; {USE_RUNNER}")
     types = {str(value.dtype).removeprefix("torch.") for value in module.parameters() if value.is_floating_point()}
-    if other := sorted(types - COMPUTED):
-        raise InputError(
-            f"the module is {' and '.join(other)}, which ONNX Runtime's CPU does not compute; call .float() on it, or "
-            "use sdmetrics.runners.torch.TorchRunner"
-        )
+    not_computed = (
+        f"the module is {' and '.join(sorted(types - COMPUTED))}, which ONNX Runtime's CPU does not compute; call "
+        f".float() on it, or {USE_RUNNER}"
+    )
+    if types - COMPUTED - {"float64"}:
+        raise InputError(not_computed)
+    try:
+        yield
+    except InputError as error:
+        if "float64" in types and "Could not find an implementation" in str(error):
+            raise InputError(not_computed) from None
+        raise
 
 
 def _forward(module: nn.Module, layers: Modules, arrays: Arrays) -> Arrays:

@@ -62,8 +62,6 @@ def check_module(module: object) -> None:
     values = [*module.parameters(), *module.buffers()]
     if values and all(value.is_meta for value in values):
         raise InputError(f"{kind} is on the device 'meta', without values; load its weights first")
-    if any(value.is_complex() for value in module.parameters()):
-        raise InputError(f"{kind} has complex weights; units are real numbers. Measure a part that has real weights")
 
 
 @contextmanager

@@ -13,8 +13,10 @@ from torch import nn
 
 from sdmetrics.clips.generated.world import world_clips
 from sdmetrics.errors import InputError
+from sdmetrics.exporters.probe import build_probe
 from sdmetrics.exporters.torch import export
 from sdmetrics.probes.inputs import ModelInput
+from sdmetrics.runners.onnxruntime import OnnxRunner
 from sdmetrics.runners.torch import TorchRunner
 from sdmetrics.torch import BiasTracker, attach, finetune
 
@@ -70,7 +72,6 @@ NO_MODULES = [
     ),
     (scripted, r"the model is TorchScript \(RecursiveScriptModule\)"),
     (lambda: made().to("meta"), "Sequential is on the device 'meta', without values; load its weights first"),
-    (lambda: nn.Sequential(nn.Linear(2, 2, dtype=torch.complex64)), "Sequential has complex weights"),
     (lambda: "model.pt", "the model is 'model.pt', a str; expected: a torch.nn.Module"),
     (lambda: made().state_dict(), "the model is a OrderedDict; expected: a torch.nn.Module, with its weights loaded"),
     (lambda: made().forward, "the model is a method; expected"),
@@ -85,6 +86,48 @@ def test_what_is_no_module_is_told_in_one_line(face, make, words):
     with pytest.raises(InputError, match=words) as told:
         FACES[face](make())
     assert str(told.value).isprintable()
+
+
+class Filtering(nn.Module):
+    """Multiplies the spectrum of every frame, and returns real numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.filter = nn.Parameter(torch.full((16, 9), 2 + 0j))
+
+    def forward(self, video):
+        return torch.fft.irfft2(torch.fft.rfft2(video) * self.filter)
+
+
+class Spectrum(nn.Module):
+    def forward(self, video):
+        return torch.fft.rfft2(video)
+
+
+FEEDS = {
+    "rgb": np.random.default_rng(0).integers(0, 256, (2, 8, 16, 16, 3), np.uint8),
+    "video/order": np.tile(np.arange(8), (2, 1)),
+}
+
+
+def test_a_module_with_complex_weights_runs_and_is_not_exported(tmp_path):
+    module = nn.Sequential(Filtering(), nn.ReLU())
+    plain = nn.Sequential(nn.Identity(), nn.ReLU())
+    units = TorchRunner(module, [VIDEO], ["0"])(FEEDS)["0"]
+    np.testing.assert_allclose(units, 2 * TorchRunner(plain, [VIDEO], ["0"])(FEEDS)["0"], rtol=1e-4, atol=1e-5)
+    with pytest.raises(InputError, match="Sequential has complex weights, which cannot be exported; use"):
+        export(module, [VIDEO], ["0"], tmp_path / "model.onnx")
+    with pytest.raises(InputError, match=r"module '0' returns torch\.complex64; units are floating-point numbers"):
+        TorchRunner(nn.Sequential(Spectrum(), nn.Linear(9, 2, dtype=torch.complex64)), [VIDEO], ["0"])
+
+
+def test_float64_is_exported_where_the_runtime_computes_it(tmp_path):
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 16 * 16, 5)).double()
+    file = export(module, [VIDEO], {"1": 1}, tmp_path / "model.onnx")
+    runner = OnnxRunner(build_probe(file, tmp_path / "probe.onnx"), provider="cpu")
+    expected = TorchRunner(module, [VIDEO], {"1": 1})(FEEDS)["1"]
+    np.testing.assert_allclose(runner(FEEDS)["1"], expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["bfloat16", "float64"])
