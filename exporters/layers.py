@@ -18,7 +18,7 @@ from sdmetrics.exporters._graph.find_layers import candidates
 from sdmetrics.exporters._graph.guess_layout import SINGLE_FRAMES
 from sdmetrics.exporters._graph.tensor_shapes import known_shapes
 from sdmetrics.probes.held_inputs import HeldInput
-from sdmetrics.probes.inputs import ModelInput, reads_flow
+from sdmetrics.probes.inputs import ModelInput, cut_in_words, reads_flow
 from sdmetrics.probes.metadata import Layer
 from sdmetrics.probes.model_file import ModelFile, read_model_file
 
@@ -142,6 +142,7 @@ def fed_line(item: ModelInput, batch: int | None = None) -> str:
         + ("" if item.source == "rgb" else f" from {item.source}")
         + ("" if item.colours == "rgb" else f" in {item.colours}")
         + ("" if item.limit is None else f" up to ±{item.limit:g} pixels")
+        + (f", {cut}" if (cut := cut_in_words(item)) else "")
         + (", fed 0 to 255" if (item.mean, item.std) == (UNSCALED["mean"], UNSCALED["std"]) else "")
         + (f", {batch} clip(s) at once" if batch else "")
     )

@@ -11,6 +11,8 @@ from sdmetrics.cli.app import app, console, print_skipped, resumable
 from sdmetrics.cli.input_option import parse_layers
 from sdmetrics.cli.options import (
     BATCH,
+    CLIP_FPS,
+    CLIP_SAMPLING,
     CLIP_STRIDE,
     CLIPS,
     FLOW,
@@ -47,6 +49,8 @@ def analyze(
     seed: Annotated[int, SEED] = 0,
     clips_per_video: Annotated[int, PER_VIDEO] = 1,
     stride: Annotated[int | None, CLIP_STRIDE] = None,
+    sampling: Annotated[str | None, CLIP_SAMPLING] = None,
+    fps: Annotated[float | None, CLIP_FPS] = None,
     videos: Annotated[Path | None, VIDEOS] = None,
     split: Annotated[str | None, SPLIT] = None,
     flow: Annotated[Path | None, FLOW] = None,
@@ -83,6 +87,8 @@ def analyze(
         runner,
         clips_per_video=clips_per_video,
         stride=stride,
+        sampling=sampling,
+        fps=fps,
         videos=videos,
         split=split,
         flow=flow,

@@ -13,6 +13,8 @@ from sdmetrics.cli.app import app, console, print_skipped
 from sdmetrics.cli.conflicts import check_conflicts
 from sdmetrics.cli.options import (
     BATCH,
+    CLIP_FPS,
+    CLIP_SAMPLING,
     CLIP_STRIDE,
     CLIPS,
     CLIPS_PER_VIDEO_HELP,
@@ -72,6 +74,8 @@ def evaluate(
         ),
     ] = None,
     stride: Annotated[int | None, CLIP_STRIDE] = None,
+    sampling: Annotated[str | None, CLIP_SAMPLING] = None,
+    fps: Annotated[float | None, CLIP_FPS] = None,
     videos: Annotated[Path | None, VIDEOS] = None,
     split: Annotated[str | None, SPLIT] = None,
     flow: Annotated[Path | None, FLOW] = None,
@@ -107,7 +111,15 @@ def evaluate(
     runner = open_model(model, layers=(), provider=provider, threads=threads, half=half, allow_tf32=tf32)
 
     listed = open_clips(
-        clips, runner, clips_per_video=clips_per_video, stride=stride, videos=videos, split=split, flow=flow
+        clips,
+        runner,
+        clips_per_video=clips_per_video,
+        stride=stride,
+        sampling=sampling,
+        fps=fps,
+        videos=videos,
+        split=split,
+        flow=flow,
     )
     segments = any(clip.load_masks for clip in listed)
     check_conflicts(

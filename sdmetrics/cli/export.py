@@ -9,9 +9,12 @@ import typer
 
 from sdmetrics.cli.app import app, console, working
 from sdmetrics.cli.options import (
+    FPS,
     FRAMES,
     LAYOUT,
     MEAN,
+    RESIZE,
+    SAMPLING,
     SIZE,
     STD,
     STRIDE,
@@ -67,6 +70,9 @@ def export(
     size: Annotated[str | None, SIZE] = None,
     mean: Annotated[str | None, MEAN] = None,
     std: Annotated[str | None, STD] = None,
+    resize: Annotated[str | None, RESIZE] = None,
+    sampling: Annotated[str | None, SAMPLING] = None,
+    fps: Annotated[float | None, FPS] = None,
 ) -> None:
     """Export a named architecture or a saved Keras model to an ONNX file that declares its layers and inputs.
 
@@ -91,7 +97,8 @@ def export(
         return
     if name is None:
         raise InputError("expected an architecture or a saved model; see sdmetrics export --list")
-    fields = given_options(layout=layout, frames=frames, stride=stride) | parse_numbers(size=size, mean=mean, std=std)
+    fields = given_options(layout=layout, frames=frames, stride=stride, sampling=sampling, fps=fps)
+    fields |= parse_numbers(size=size, mean=mean, std=std, resize=resize)
     saved = name not in catalogue.ARCHITECTURES and is_saved(Path(name))
     if saved and (checkpoint or pretrained or holder):
         raise InputError(f"{name} contains its own weights; drop --checkpoint, --holder and --pretrained")

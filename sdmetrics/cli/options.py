@@ -58,6 +58,20 @@ PER_VIDEO = typer.Option(min=1, help=CLIPS_PER_VIDEO_HELP)
 CLIP_STRIDE = typer.Option(
     min=1, help="Distance between a clip's frames in the video, in frames. Default: the model's stride."
 )
+SAMPLING_HELP = (
+    "How frames are chosen: window, the stride apart; spread, from the middles of as many equal parts of the video."
+)
+FPS_HELP = "Frames per second to which videos are resampled before the stride counts."
+RESIZE = typer.Option(
+    metavar="SIDE",
+    help="What frames are scaled to before the centre of --size is cropped: the shorter side in pixels, or H,W. "
+    "Default: what just covers it.",
+    show_default=False,
+)
+SAMPLING = typer.Option(help=f"{SAMPLING_HELP} Default: window.", show_default=False)
+FPS = typer.Option(help=f"{FPS_HELP} Default: the video's own frames.", show_default=False)
+CLIP_SAMPLING = typer.Option("--sampling", help=f"{SAMPLING_HELP} Default: the model's.", show_default=False)
+CLIP_FPS = typer.Option("--fps", help=f"{FPS_HELP} Default: the model's, if it has one.", show_default=False)
 VIDEOS = typer.Option(
     help="Folder of the videos, for lists and published annotations. Default: the folder of the list.",
     show_default=False,
@@ -105,7 +119,7 @@ PROTOCOL = typer.Option(
 FIGURES = typer.Option(help="Folder for the figures as PNG and SVG. Default: none are written.", show_default=False)
 
 
-COUNTS = {"--size": (int, (2,)), "--mean": (float, (3, 2)), "--std": (float, (3, 2))}
+COUNTS = {"--size": (int, (2,)), "--mean": (float, (3, 2)), "--std": (float, (3, 2)), "--resize": (int, (1, 2))}
 """Options that take several numbers, with spaces or commas between them."""
 
 
@@ -138,8 +152,8 @@ def join_numbers(args: Sequence[str]) -> list[str]:
     return joined
 
 
-def parse_numbers(**texts: str | None) -> dict[str, tuple[Any, ...]]:
-    """Return the numbers of the options that were passed, by their names.
+def parse_numbers(**texts: str | None) -> dict[str, Any]:
+    """Return the numbers of the options that were passed, by their names: a tuple, or one number for one side.
 
     Raises
     ------
@@ -153,9 +167,10 @@ def parse_numbers(**texts: str | None) -> dict[str, tuple[Any, ...]]:
             found[name] = None if text is None else numbers(kind, *counts)(text)
         except (ValueError, OverflowError):
             raise InputError(
-                f"--{name} is {text!r}; expected {counts[0]} numbers, with spaces or commas between them"
+                f"--{name} is {text!r}; expected {'1 or 2' if 1 in counts else counts[0]} numbers, with spaces or "
+                "commas between them"
             ) from None
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value[0] if len(value) == 1 else value for name, value in found.items() if value is not None}
 
 
 def given_options(**options: object) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from sdmetrics.cli.app import app, console
 from sdmetrics.cli.input_option import parse_inputs, parse_layers
 from sdmetrics.cli.options import (
     COLOURS,
+    FPS,
     FRAMES,
     HALF,
     INPUT,
@@ -19,6 +20,8 @@ from sdmetrics.cli.options import (
     LAYOUT,
     MEAN,
     MODEL,
+    RESIZE,
+    SAMPLING,
     SIZE,
     STD,
     STRIDE,
@@ -44,6 +47,9 @@ def probe(
     size: Annotated[str | None, SIZE] = None,
     mean: Annotated[str | None, MEAN] = None,
     std: Annotated[str | None, STD] = None,
+    resize: Annotated[str | None, RESIZE] = None,
+    sampling: Annotated[str | None, SAMPLING] = None,
+    fps: Annotated[float | None, FPS] = None,
     colours: Annotated[str | None, COLOURS] = None,
     described: Annotated[list[str] | None, INPUT] = None,
 ) -> None:
@@ -58,8 +64,8 @@ def probe(
     from sdmetrics.probes.inputs import ModelInput, reads_flow
     from sdmetrics.probes.model_file import read_model_file
 
-    fields = given_options(layout=layout, frames=frames, stride=stride, colours=colours)
-    fields |= parse_numbers(size=size, mean=mean, std=std)
+    fields = given_options(layout=layout, frames=frames, stride=stride, colours=colours, sampling=sampling, fps=fps)
+    fields |= parse_numbers(size=size, mean=mean, std=std, resize=resize)
     file = read_model_file(model)
     by_input = parse_inputs(described or [])
     inputs = describe_feeding(file, by_input, **fields)
@@ -67,7 +73,8 @@ def probe(
     video = [item for item in inputs if isinstance(item, ModelInput)]
     for item in video:
         console.print(fed_line(item), soft_wrap=True)
-        if file.metadata is None and item.frames > 1 and "stride" not in {**fields, **by_input.get(item.name, {})}:
+        apart = item.frames > 1 and item.sampling == "window"
+        if file.metadata is None and apart and "stride" not in {**fields, **by_input.get(item.name, {})}:
             note(f"no stride is specified for {item.name!r}, so frames {item.stride} apart are read; pass --stride")
     console.print(f"probe: {path}", soft_wrap=True)
     flow = reads_flow(video)

@@ -9,7 +9,7 @@ import numpy as np
 import typer
 
 from sdmetrics.cli.app import app, console
-from sdmetrics.cli.options import CLIPS, SEED, STYLES
+from sdmetrics.cli.options import CLIPS, FPS, SAMPLING, SEED, STYLES
 from sdmetrics.clips.request import ClipRequest
 from sdmetrics.clips.sampling import ClipShape
 from sdmetrics.errors import InputError
@@ -30,6 +30,8 @@ def sample(
             min=1, help="Distance between these frames in the video, in frames. Default: 8.", show_default=False
         ),
     ] = None,
+    sampling: Annotated[str | None, SAMPLING] = None,
+    fps: Annotated[float | None, FPS] = None,
     size: Annotated[int, typer.Option(min=8, help="Height and width of the frames, in pixels.")] = 224,
     styles: Annotated[list[str] | None, STYLES] = None,
     with_flow: Annotated[
@@ -48,8 +50,9 @@ def sample(
 
     if with_flow and frames is not None:
         raise InputError(f"--frames is {frames}, and --with-flow shows one frame per clip; drop one of them")
-    shape = ClipShape(1 if with_flow else frames or 8, stride or 8, (size, size))
-    listed = list_clips(ClipRequest(clips, stride=stride), shape, reads_flow=with_flow)
+    request = ClipRequest(clips, stride=stride, sampling=sampling, fps=fps)
+    shape = ClipShape(1 if with_flow else frames or 8, stride or 8, (size, size), None, sampling or "window", fps)
+    listed = list_clips(request, shape, reads_flow=with_flow)
     inputs = [ModelInput(source, source, **vars(shape)) for source in (("rgb", "flow") if with_flow else ("rgb",))]
     opened = open_styles(styles) if styles else None
     if opened is not None:

@@ -106,17 +106,19 @@ def open_clips(
     videos: str | Path | None = None,
     split: str | Path | None = None,
     flow: str | Path | None = None,
+    sampling: str | None = None,
+    fps: float | None = None,
     cache: str | Path | None = None,
 ) -> Clips:
-    """Return the clips at `path`, cut to the number of frames and the size that the runner's model reads.
+    """Return the clips at `path`, cut as the runner's model reads them.
 
     Parameters
     ----------
-    path, clips_per_video, stride, videos, split, flow
+    path, clips_per_video, stride, videos, split, flow, sampling, fps
         Which clips, see `sdmetrics.clips.request.ClipRequest`: a video, a folder of videos, of frames or of styles, a
         list of videos, published annotations, a data set with segmentation masks, or generated clips.
     runner
-        Its inputs determine how many frames a clip has, how far apart, and of which size.
+        Its inputs determine how many frames a clip has, how they are chosen, scaled and cropped.
     cache
         A folder to store estimated flow in, for models that read flow.
 
@@ -134,7 +136,7 @@ def open_clips(
     sdmetrics.errors.InputError: holiday.mp4 does not exist; expected a video, a folder, a list (CSV, text or \
 JSON), or generated clips (world:N or camouflage:N)
     """
-    return list_requested(ClipRequest(path, clips_per_video, stride, videos, split, flow), runner, cache)
+    return list_requested(ClipRequest(path, clips_per_video, stride, videos, split, flow, sampling, fps), runner, cache)
 
 
 def list_requested(request: ClipRequest, runner: OutputRunner | Runner, cache: str | Path | None = None) -> Clips:
@@ -145,12 +147,14 @@ def list_requested(request: ClipRequest, runner: OutputRunner | Runner, cache: s
     if request.flow is not None and not reads:
         raise InputError(f"flow is {request.flow}, but the model reads no optical flow; leave flow out")
     kept = Path(cache) if cache is not None and reads else None
-    shape = ClipShape.read_by(runner.inputs, request.stride)
+    shape = ClipShape.read_by(runner.inputs, request.stride, request.sampling, request.fps)
     clips = Clips(list_clips(request, shape, kept, reads_flow=reads), request)
-    assumed = request.stride is None and shape.frames > 1 and getattr(runner, "stride_assumed", False)
-    if assumed and not is_generated(request.path):
+    spread = runner.inputs[0].sampling == "spread"
+    assumed = request.stride is None and (spread or getattr(runner, "stride_assumed", False))
+    if assumed and shape.frames > 1 and shape.sampling == "window" and not is_generated(request.path):
+        why = "the model spreads its frames" if spread else "the model's file stores none"
         note(
-            f"no stride is specified, and the model's file stores none, so frames {shape.stride} apart are read; pass "
-            "--stride (in Python, stride)"
+            f"no stride is specified, and {why}, so frames {shape.stride} apart are read; pass --stride (in Python, "
+            "stride)"
         )
     return clips

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import UnionType
 from typing import TYPE_CHECKING
 
 from sdmetrics._files import write_json
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
 
 FILE_NAME = "source.json"
 SCHEMA = 2
+
+CHOICE = ("clips_per_video", "stride", "sampling", "fps")
+"""The fields of a request that say how clips are cut, of whatever videos."""
+
+NUMBERS: Mapping[str, type[int] | UnionType] = {"clips_per_video": int, "stride": int, "fps": int | float}
+"""The types of the fields that are no text."""
 
 
 @dataclass(frozen=True)
@@ -93,11 +101,12 @@ class RunSource:
         if clips is not None:
             # Folders and split belong to the clips that are replaced.
             before = source.request or ClipRequest(clips)
-            per_video, stride, lost = before.clips_per_video, before.stride, ["videos", "split", "flow"]
-            if is_generated(clips):  # these have one clip per video, and no stride
-                per_video, stride, lost = per_video and 1, None, [*lost, "clips_per_video", "stride"]
-            request = ClipRequest(str(clips), clips_per_video=per_video, stride=stride)
-            dropped = tuple(name for name in lost if getattr(before, name) not in (None, getattr(request, name)))
+            kept = {name: getattr(before, name) for name in CHOICE}
+            if is_generated(clips):  # these have one clip per video, whose frames span it
+                kept = {"clips_per_video": before.clips_per_video and 1}
+            request = ClipRequest(str(clips), **kept)
+            fields = ("videos", "split", "flow", *CHOICE)
+            dropped = tuple(name for name in fields if getattr(before, name) not in (None, getattr(request, name)))
             return replace(source, request=request, dropped=dropped)
         if source.request is None:
             raise InputError(f"the clips of {run} were not opened from a path; pass one with --clips CLIPS")
@@ -166,7 +175,7 @@ def _request(stored: dict[str, object], folder: Path) -> ClipRequest:
     """Return the request of a JSON document."""
     request = ClipRequest(**stored)  # type: ignore[arg-type]
     for name, value in stored.items():
-        if not isinstance(value, int | None if name in ("clips_per_video", "stride") else str | None):
+        if not isinstance(value, NUMBERS.get(name, str) | None):
             raise TypeError(f"{name} is {value!r}")
     split = request.split
     return replace(

@@ -236,6 +236,27 @@ of one clip, so pass one resize for all
                 )
 
 
+def cut_in_words(item: ModelInput) -> str:
+    """Return in words how frames are scaled and chosen, where it is not only by size and stride.
+
+    Examples
+    --------
+    >>> cut_in_words(ModelInput("video", resize=256, fps=30))
+    'short side 256, 30 frames per second'
+    """
+    scaled = f"scaled to {item.resize[0]} × {item.resize[1]}" if isinstance(item.resize, tuple) else ""
+    return ", ".join(
+        filter(
+            None,
+            [
+                f"short side {item.resize}" if isinstance(item.resize, int) else scaled,
+                "spread over the video" if item.sampling == "spread" else "",
+                f"{item.fps:g} frames per second" if item.fps is not None else "",
+            ],
+        )
+    )
+
+
 def usual_scale(source: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return the mean and deviation of an input for which none are known.
 
