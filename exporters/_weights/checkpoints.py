@@ -7,6 +7,7 @@ import pickle
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,6 @@ from sdmetrics._text import printable
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters._weights.holders import held_weights
 from sdmetrics.exporters._weights.load_state import build_fitted
-from sdmetrics.exporters._weights.rename_slowfast import rgb_first
 from sdmetrics.exporters._weights.transformers_folder import open_folder
 
 if TYPE_CHECKING:
@@ -59,8 +59,12 @@ def open_checkpoint(
     elif Path(path).is_dir():
         return open_folder(architecture, path)
     else:
-        weights = read_checkpoint(path, holder)
-    return build_fitted(architecture, weights, str(path)), architecture.inputs
+        content = _read(Path(path))
+        weights = _weights(content, Path(path), holder)
+        if reads_bgr(content):
+            module, inputs = build_fitted(architecture, weights, str(path))
+            return module, tuple(replace(each, colours="bgr") for each in inputs)
+    return build_fitted(architecture, weights, str(path))
 
 
 def _read_halves(halves: Sequence[Sequence[Path]], source: str) -> dict[str, Tensor]:
@@ -93,37 +97,45 @@ def read_checkpoint(path: Path | str, holder: str | None = None) -> dict[str, Te
     ...     read_checkpoint(path)
     {'fc.bias': tensor([0., 0.])}
     """
-    path = Path(path)
+    return _weights(_read(Path(path)), Path(path), holder)
+
+
+def _read(path: Path) -> object:
+    """Return what a file contains."""
     if not path.exists():
         raise InputError(f"{path} does not exist; pass a checkpoint: {SUFFIXES}")
     if path.is_dir():
         raise InputError(f"{path} is a folder; pass a single file: {SUFFIXES}")
-    size = regular_file(path).stat().st_size
-    if not size:
+    if not regular_file(path).stat().st_size:
         raise InputError(f"{path} is empty; download or copy it again")
-    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
-    weights = find_weights(content, str(path), holder)
-    _check_tensors(weights, path, size)
+    return _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+
+
+def _weights(content: object, path: Path, holder: str | None) -> dict[str, Tensor]:
+    """Return the weights in the content of a file."""
+    weights = held_weights(content, str(path), holder)
+    _check_tensors(weights, path, path.stat().st_size)
     return weights
 
 
-def find_weights(content: object, source: str, holder: str | None = None) -> dict[str, Tensor]:
-    """Return the weights in the content of a file, without the prefixes of wrappers.
+def reads_bgr(content: object) -> bool:
+    r"""Return whether the configuration that SlowFast stores beside the weights feeds its network BGR.
 
-    Raises
-    ------
-    InputError
-        If there are no weights, or several sets of them; see `holders.held_weights`.
+    SlowFast reads the frames of Something-Something and Charades with OpenCV, as BGR, and those of videos as RGB;
+    either is turned around under `REVERSE_INPUT_CHANNEL`. All of its own configurations end in RGB.
 
     Examples
     --------
-    >>> find_weights({"epoch": 3}, "my.pth")
-    Traceback (most recent call last):
-    sdmetrics.errors.InputError: my.pth is not a checkpoint: expected a mapping of tensors, found epoch (int). Save \
-the weights with torch.save(model.state_dict(), ...)
+    >>> reads_bgr({"cfg": "DATA:\n  REVERSE_INPUT_CHANNEL: true\nTRAIN:\n  DATASET: ssv2\n"})
+    False
+    >>> reads_bgr({"cfg": "DATA:\n  REVERSE_INPUT_CHANNEL: false\nTRAIN:\n  DATASET: charades\n"})
+    True
     """
-    weights = held_weights(content, source, holder)
-    return rgb_first(weights, content.get("cfg") if isinstance(content, Mapping) else None)
+    config = content.get("cfg") if isinstance(content, Mapping) else None
+    if not isinstance(config, str):
+        return False
+    images = bool(re.search(r"^TRAIN:\n(?: .*\n)*?  DATASET: (ssv2|charades)\s*$", config, re.M))
+    return images != bool(re.search(r"^  REVERSE_INPUT_CHANNEL: true\s*$", config, re.M | re.I))
 
 
 def _check_tensors(weights: Mapping[str, Tensor], path: Path, size: int) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdmetrics._text import printable
 from sdmetrics.errors import InputError, note
-from sdmetrics.exporters._weights.rename_slowfast import translated
+from sdmetrics.exporters._weights.layouts.table import translated
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -140,7 +140,7 @@ def _below(state: State, prefix: str) -> dict[str, Tensor]:
 def _fitting(state: State, expected: State) -> int:
     """Return how many weights of a module have their name and shape in a checkpoint."""
     try:
-        given = translated(state, expected)
+        given, _ = translated(state, expected)
     except Exception:  # names that are not the model's may break any rename
         return 0
     return sum(name in given and given[name].shape == tensor.shape for name, tensor in expected.items())

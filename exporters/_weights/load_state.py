@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sdmetrics._text import printable
 from sdmetrics.errors import InputError, note
 from sdmetrics.exporters._weights.holders import under_best_prefix
-from sdmetrics.exporters._weights.rename_slowfast import translated
+from sdmetrics.exporters._weights.layouts.table import translated
 
 if TYPE_CHECKING:
     from torch import nn
 
     from sdmetrics.exporters.architectures.architecture import Architecture, State
+    from sdmetrics.probes.inputs import ModelInput
 
 # BatchNorm counts its training batches in it. Inference never reads it, and old checkpoints do not have it.
 # The last is the counter of torch's moving average of weights.
@@ -29,7 +31,7 @@ def fit(module: nn.Module, state: State, source: str) -> list[str]:
     module
         The module, which is unchanged if the weights do not fit.
     state
-        The weights by name, in the module's layout or in SlowFast's.
+        The weights by name, in the module's layout or in one of the table.
     source
         How errors refer to the weights: their file or address.
 
@@ -48,7 +50,7 @@ def fit(module: nn.Module, state: State, source: str) -> list[str]:
 (2, 3). Choose the architecture that these weights were trained as: sdmetrics export --list
     """
     expected = module.state_dict()
-    given = translated(state, expected)
+    given, _ = translated(state, expected)
     shared = expected.keys() & given.keys()
     problems = {
         "Of another shape": [
@@ -88,8 +90,10 @@ def listed(problems: Mapping[str, Sequence[str]]) -> str:
     return ". ".join(parts)
 
 
-def build_fitted(architecture: Architecture, state: State, source: str) -> nn.Module:
+def build_fitted(architecture: Architecture, state: State, source: str) -> tuple[nn.Module, tuple[ModelInput, ...]]:
     """Build an architecture with the number of classes of the weights, and load them.
+
+    Returns the module and how it is fed: as the owner of the weights feeds it, where their layout says so.
 
     Raises
     ------
@@ -101,7 +105,8 @@ def build_fitted(architecture: Architecture, state: State, source: str) -> nn.Mo
         whole, state = state, under_best_prefix(state, module.state_dict(), source)
         # The classifier is the last part of every module in the catalogue.
         *_, classifier = dict(module.named_parameters())
-        head = translated(state, module.state_dict()).get(classifier)
+        given, layout = translated(state, module.state_dict())
+        head = given.get(classifier)
         if head is not None and head.ndim == 1 and len(head) not in (0, architecture.classes):
             module = architecture.build(architecture.inputs, len(head))
         beside = fit(module, state, source)
@@ -113,7 +118,10 @@ def build_fitted(architecture: Architecture, state: State, source: str) -> nn.Mo
             f"{source}: {len(left)} of {len(whole)} tensors are no part of {architecture.name} and are left out: "
             f"{printable(', '.join(left[:SHOWN]))}{', …' if len(left) > SHOWN else ''}"
         )
-    return module.eval()
+    if layout and (said := layout.said(state)):
+        note(f"{source}: {said}")
+    fed = layout.fed if layout else {}
+    return module.eval(), tuple(replace(each, **fed) for each in architecture.inputs)
 
 
 def _essential(names: Iterable[str]) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from sdmetrics.errors import InputError, load_library, one_line, require
-from sdmetrics.exporters._weights.checkpoints import find_weights
+from sdmetrics.exporters._weights.holders import held_weights
 from sdmetrics.exporters._weights.load_state import build_fitted
 from sdmetrics.exporters._weights.transformers_folder import open_repository
 from sdmetrics.exporters.architectures.transformers import SOURCES
@@ -48,7 +48,7 @@ option for random weights
     if architecture.name in SOURCES:
         return open_repository(architecture)
     url = _url(architecture.weights)
-    return build_fitted(architecture, find_weights(_download(url), url), url), architecture.inputs
+    return build_fitted(architecture, held_weights(_download(url), url), url)
 
 
 def _url(weights: str) -> str:

@@ -15,6 +15,7 @@ from sdmetrics._reading import read_json
 from sdmetrics.errors import InputError, load_library, one_line
 from sdmetrics.exporters._weights.config_limits import check_clip, check_config, check_processor
 from sdmetrics.exporters._weights.load_state import listed
+from sdmetrics.exporters._weights.processor_resize import resize_of, resized_for
 from sdmetrics.exporters.architectures.architecture import Architecture
 from sdmetrics.exporters.architectures.transformers import SOURCES, TransformersSource, as_video_model, check_tokens
 from sdmetrics.probes.inputs import ModelInput
@@ -35,9 +36,9 @@ SECONDS = 15
 def open_folder(architecture: Architecture, folder: Path | str) -> tuple[nn.Module, tuple[ModelInput, ...]]:
     """Open a folder that `save_pretrained` wrote, or a complete download of a repository.
 
-    Frames and size are those of the configuration. Mean and deviation are measured on the output of the folder's
-    preprocessor for a black and a white image. The stride is chosen such that a clip covers the same time as the
-    architecture's.
+    Frames and size are those of the configuration. What frames are scaled to is that of the folder's preprocessor; mean
+    and deviation are measured on its output for a black and a white image. The stride is chosen such that a clip covers
+    the same time as the architecture's.
 
     Raises
     ------
@@ -144,18 +145,22 @@ def _read_input(folder: Path, source: TransformersSource, config: Any, usual: Mo
         folder / CONFIG, getattr(config, source.frames) if source.frames else usual.frames, getattr(config, source.size)
     )
     stride = max(1, round(usual.frames * usual.stride / frames))
-    described = dataclasses.replace(usual, frames=frames, stride=stride, size=(height, width))
+    size = height, width
+    resize = resized_for(usual.resize, usual.size, size)
+    described = dataclasses.replace(usual, frames=frames, stride=stride, size=size, resize=resize)
     if not any((folder / name).is_file() for name in PROCESSORS):
         return described
     for name in PROCESSORS:
         if (folder / name).is_file():
             check_processor(folder / name)
-    processor = getattr(load_library("transformers"), source.processor)
+    kind = getattr(load_library("transformers"), source.processor)
     black_and_white = np.zeros((2, 32, 32, 3), np.uint8)
     black_and_white[1] = 255
     try:
-        made = processor.from_pretrained(folder, local_files_only=True)([black_and_white], return_tensors="np")
+        processor = kind.from_pretrained(folder, local_files_only=True)
+        made = processor([black_and_white], return_tensors="np")
         black, white = np.asarray(made[processor.model_input_names[0]], np.float64)[0, :, :, 0, 0]
+        resize = resize_of(processor, size)
     except Exception as error:
         raise InputError(
             f"{folder} has a preprocessor configuration that {source.processor} does not understand: "
@@ -163,7 +168,7 @@ def _read_input(folder: Path, source: TransformersSource, config: Any, usual: Mo
         ) from None
     std = 1 / (white - black)
     (m1, m2, m3), (s1, s2, s3) = ((-black * std).round(6) + 0.0).tolist(), std.round(6).tolist()
-    return dataclasses.replace(described, mean=(m1, m2, m3), std=(s1, s2, s3))
+    return dataclasses.replace(described, mean=(m1, m2, m3), std=(s1, s2, s3), resize=resize)
 
 
 def _load(folder: Path, kind: Any, config: Any) -> nn.Module:  # noqa: ANN401 (classes of Transformers)

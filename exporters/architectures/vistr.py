@@ -7,38 +7,16 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sdmetrics.errors import load_library, note
+from sdmetrics.errors import load_library
 from sdmetrics.exporters.architectures.architecture import Architecture
 from sdmetrics.exporters.architectures.torchvision import IMAGENET
 from sdmetrics.probes.inputs import ModelInput
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    from sdmetrics.exporters.architectures.architecture import State
+    from torch import nn
 
 MEAN, STD = IMAGENET
 LAYERS = 6
-
-RENAMES = (
-    (r"^vistr\.", ""),
-    (r"^backbone\.0\.body\.", "backbone."),
-    (r"^input_proj\.", "projection."),
-    (r"^transformer\.(en|de)coder\.layers\.(\d+)\.", lambda found: f"{found[1]}coder.{int(found[2]) + 1}."),
-    (r"^transformer\.decoder\.norm\.", "norm."),
-    (r"\.self_attn\.", ".attention."),
-    (r"\.multihead_attn\.", ".cross_attention."),
-    (r"\.out_proj\.", ".out."),
-    (r"\.linear1\.", ".feedforward.0."),
-    (r"\.linear2\.", ".feedforward.3."),
-    (r"^query_embed\.", "queries."),
-    (r"^bbox_embed\.layers\.(\d)\.", lambda found: f"boxes.{2 * int(found[1])}."),
-    (r"^class_embed\.", "classes."),
-)
-"""Renames the weights of the authors' repository (github.com/Epiphqny/VisTR) to the names of `VisTR`."""
-
-MASK_HEAD = ("bbox_attention.", "mask_head.", "insmask_head.")
-"""Prefixes of the weights that predict masks."""
 
 
 def build(
@@ -76,42 +54,6 @@ def build(
     )
     features = network.fc.in_features
     return VisTR(_without_classifier(network), features, frames=video.frames, classes=classes - 1, **options)
-
-
-def translated(state: State) -> dict[str, Tensor]:
-    """Return the weights of the authors' checkpoint under the names of `VisTR`, without those that predict masks.
-
-    Warns
-    -----
-    UserWarning
-        If the checkpoint has such weights.
-
-    Examples
-    --------
-    >>> list(translated({"vistr.transformer.encoder.layers.0.linear1.bias": 0, "vistr.class_embed.bias": 1}))
-    ['encoder.1.feedforward.0.bias', 'classes.bias']
-    """
-    kept: dict[str, Tensor] = {}
-    for name, tensor in state.items():
-        if not name.startswith(MASK_HEAD):
-            for pattern, replacement in RENAMES:
-                name = re.sub(pattern, replacement, name)
-            kept |= _apart(name, tensor)
-    masking = sum(name.startswith(MASK_HEAD) for name in state)
-    if masking:
-        note(
-            f"the {masking} weights of VisTR's mask head are left out: its deformable convolutions are not exported. "
-            "Layers, classes and boxes are those of the checkpoint"
-        )
-    return kept
-
-
-def _apart(name: str, tensor: Tensor) -> dict[str, Tensor]:
-    """Split the joint projection of queries, keys and values into three. Other weights are unchanged."""
-    start, joint, kind = name.partition("in_proj_")
-    if not joint or not tensor.ndim:
-        return {name: tensor}
-    return {f"{start}{part}.{kind}": cut for part, cut in zip(("query", "key", "value"), tensor.chunk(3), strict=False)}
 
 
 def _without_classifier(network: nn.Module) -> nn.Module:

@@ -8,8 +8,8 @@ import torch
 
 from sdmetrics.errors import InputError
 from sdmetrics.exporters._weights.checkpoints import open_checkpoint
+from sdmetrics.exporters._weights.layouts.table import translated
 from sdmetrics.exporters._weights.load_state import fit
-from sdmetrics.exporters._weights.rename_slowfast import translated
 from sdmetrics.exporters.catalogue import build_random, find_architecture
 from sdmetrics.torch.segmenters.published import matnet
 
@@ -224,7 +224,7 @@ def test_fusionseg_draws_what_the_softmax_of_its_two_logits_says(tmp_path):
 def test_weights_saved_under_our_own_names_stay_as_they_are(name, backbone, tmp_path):
     row = small(name, backbone)
     state = random_state(row)
-    assert translated(state, state).keys() == state.keys()
+    assert translated(state, state)[0].keys() == state.keys()
     torch.save(state, tmp_path / "mine.pth")
     assert same(open_checkpoint(row, tmp_path / "mine.pth")[0], state)
 

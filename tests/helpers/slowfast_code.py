@@ -122,6 +122,17 @@ def logits(model: nn.Module, clips: list[Tensor]) -> Tensor:
     return said[0].reshape(len(clips[0]), -1, CLASSES).mean(1)
 
 
+def fed(pair: Pair, frames: list[Path]) -> list[Tensor]:
+    """Return what SlowFast's loader of Something-Something makes of frames, `(C, T, H, W)` per pathway."""
+    config = configuration(pair)
+    with _unrelated_left_out():
+        utils = importlib.import_module("slowfast.datasets.utils")
+    loaded = torch.as_tensor(utils.retry_load_images([str(frame) for frame in frames], 1))
+    scaled = utils.tensor_normalize(loaded, config.DATA.MEAN, config.DATA.STD)
+    pathways: list[Tensor] = utils.pack_pathway_output(config, scaled.permute(3, 0, 1, 2))
+    return pathways
+
+
 def main() -> None:
     """Write down what SlowFast's code gives."""
     records = {}

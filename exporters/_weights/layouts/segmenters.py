@@ -1,22 +1,24 @@
-"""Rename the weights of FusionSeg and MATNet from their authors' names to those of `sdmetrics.torch.TwoStream`."""
+"""How the authors of FusionSeg, MATNet and VisTR name the weights of their video segmenters."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sdmetrics.errors import InputError
+from sdmetrics.exporters._weights.layouts.layout import Layout, Remake, Rename, thirds
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sdmetrics.exporters.architectures.architecture import State
 
-Renames = Sequence[tuple[str, str]]
-"""Regular expressions and their replacements, applied one after the other."""
+def _difference(logits: Tensor) -> Sequence[Tensor]:
+    """Replace the logits of background and object by their difference, whose sigmoid equals the softmax of both."""
+    return (logits.diff(dim=0) if len(logits) == 2 else logits,)
 
-FUSIONSEG: Renames = (
+
+TWO_STREAM = r"appearance\.stem\.0\.weight"
+FUSIONSEG: tuple[Rename | Remake, ...] = (
+    Remake((r"classifier\.classifier\.3\.(weight|bias)",), (r"decoder.mask.\1",), _difference),
     (r"^backbone\.app_stream\.", "appearance."),
     (r"^backbone\.mot_stream\.", "motion."),
     (r"^(appearance|motion)\.conv1\.", r"\1.stem.0."),
@@ -30,11 +32,9 @@ FUSIONSEG: Renames = (
     (r"^classifier\.aspp\.convs\.", "decoder.pyramid."),
     (r"^classifier\.aspp\.project\.", "decoder.join.0."),
     (r"^classifier\.classifier\.([01])\.", r"decoder.smooth.\1."),
-    (r"^classifier\.classifier\.3\.", "decoder.mask."),
 )
-"""Names in the repository of the paper, github.com/YorkUCVIL/Static-Dynamic-Interpretability."""
 
-MATNET: Renames = (
+MATNET: tuple[Rename, ...] = (
     *((rf"^encoder\.conv1_{number}\.", rf"{stream}.stem.0.") for number, stream in ((1, "appearance"), (2, "motion"))),
     *((rf"^encoder\.bn1_{number}\.", rf"{stream}.stem.1.") for number, stream in ((1, "appearance"), (2, "motion"))),
     (r"^encoder\.res(\d)_1\.", r"appearance.stage\1."),
@@ -72,50 +72,57 @@ MATNET: Renames = (
     (r"^decoder\.RF(\d)\.convMM2\.", r"decoder.refine.res\1.smooth.3."),
     (r"^decoder\.pred2\.", "decoder.mask."),
 )
-"""Names in github.com/tfzhou/MATNet and for the paper's variants in github.com/MSiam/MATNet_FusionCrossConStudy."""
 
-NEVER_RUN = re.compile(
-    r"^backbone\.sensor_fusion\.layer[23]\."
-    r"|^encoder\.coa_res\d\.(bottolneck\d|bn[ab])\."
-    r"|^decoder\.(RF\d\.convFS1|pred[345])\."
+VISTR: tuple[Rename | Remake, ...] = (
+    (r"^vistr\.", ""),
+    (r"^backbone\.0\.body\.", "backbone."),
+    (r"^input_proj\.", "projection."),
+    # Its layers are counted from 0, ours from 1.
+    *((rf"^transformer\.(en|de)coder\.layers\.{n}\.", rf"\1coder.{n + 1}.") for n in range(6)),
+    (r"^transformer\.decoder\.norm\.", "norm."),
+    (r"\.self_attn\.", ".attention."),
+    (r"\.multihead_attn\.", ".cross_attention."),
+    (r"\.out_proj\.", ".out."),
+    (r"\.linear1\.", ".feedforward.0."),
+    (r"\.linear2\.", ".feedforward.3."),
+    (r"^query_embed\.", "queries."),
+    *((rf"^bbox_embed\.layers\.{n}\.", f"boxes.{2 * n}.") for n in range(3)),
+    (r"^class_embed\.", "classes."),
+    Remake((r"(.*)\.in_proj_(weight|bias)",), (r"\1.query.\2", r"\1.key.\2", r"\1.value.\2"), thirds),
 )
-"""Weights that the authors' code creates and saves but does not use."""
 
-
-def translated(state: State) -> dict[str, Tensor]:
-    """Return the weights of the authors' checkpoint under the names of `TwoStream`. Other weights keep their names.
-
-    FusionSeg's logits of background and object are replaced by their difference, whose sigmoid equals the softmax of
-    both.
-
-    Raises
-    ------
-    InputError
-        If the weights are those of RTNet, which is another network.
-
-    Examples
-    --------
-    >>> import torch
-    >>> list(translated({"encoder.conv1_2.weight": torch.ones(1), "encoder.coa_res3.bna.bias": torch.ones(1)}))
-    ['motion.stem.0.weight']
-    >>> names = ["backbone.app_stream.bn1.bias", "classifier.classifier.3.bias"]
-    >>> translated(dict.fromkeys(names, torch.tensor([1.0, 3.0])))["decoder.mask.bias"]
-    tensor([2.])
-    """
-    if any(name.startswith("STTransformer") for name in state):
-        raise InputError(
-            "these are weights of RTNet as published, which reads two frames and the flow forwards and backwards; this "
-            "architecture reads one frame and one flow, so they do not fit. Train it with sdmetrics.torch.rtnet"
-        )
-    renames = FUSIONSEG if any(name.startswith("backbone.app_stream.") for name in state) else MATNET
-    named = {}
-    for name, tensor in state.items():
-        if not NEVER_RUN.search(name):
-            for pattern, replacement in renames:
-                name = re.sub(pattern, replacement, name)
-            named[name] = tensor
-    for name in ("decoder.mask.weight", "decoder.mask.bias"):
-        if name in named and named[name].ndim and len(named[name]) == 2:
-            background, mask = named[name].chunk(2)
-            named[name] = mask - background
-    return named
+LAYOUTS: tuple[Layout, ...] = (
+    Layout(
+        "github.com/YorkUCVIL/Static-Dynamic-Interpretability, FusionSeg",
+        r"backbone\.app_stream\..*",
+        TWO_STREAM,
+        FUSIONSEG,
+        unused=r"^backbone\.sensor_fusion\.layer[23]\.",
+    ),
+    # Also of the paper's variants, in github.com/MSiam/MATNet_FusionCrossConStudy.
+    Layout(
+        "github.com/tfzhou/MATNet",
+        r"encoder\.conv1_[12]\.weight",
+        TWO_STREAM,
+        MATNET,
+        unused=r"^encoder\.coa_res\d\.(bottolneck\d|bn[ab])\.|^decoder\.(RF\d\.convFS1|pred[345])\.",
+    ),
+    Layout(
+        "RTNet as published",
+        r"STTransformer.*",
+        TWO_STREAM,
+        refusal="these are weights of RTNet as published, which reads two frames and the flow forwards and backwards; "
+        "this architecture reads one frame and one flow, so they do not fit. Train it with sdmetrics.torch.rtnet",
+    ),
+    Layout(
+        "github.com/Epiphqny/VisTR",
+        r"(vistr\.)?query_embed\.weight",
+        r"queries\.weight",
+        VISTR,
+        left_out=(
+            r"^(bbox_attention|mask_head|insmask_head)\.",
+            "of VisTR's mask head are left out: its deformable convolutions are not exported. Layers, classes and "
+            "boxes are those of the checkpoint",
+        ),
+    ),
+)
