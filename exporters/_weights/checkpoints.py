@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
-import pickle
 import re
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +13,7 @@ from sdmetrics._text import printable
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters._weights.holders import held_weights
 from sdmetrics.exporters._weights.load_state import build_fitted
+from sdmetrics.exporters._weights.torch_files import CLAIMED, SUFFIXES, read_torch
 from sdmetrics.exporters._weights.transformers_folder import open_folder
 
 if TYPE_CHECKING:
@@ -25,9 +23,6 @@ if TYPE_CHECKING:
     from sdmetrics.probes.inputs import ModelInput
 
 HALVES = ("encoder", "decoder")
-SUFFIXES = ".pyth, .pth, .pt or .safetensors"
-CLAIMED = 16
-"""How many times its own size a file may claim in tensors: it may store one that several names share."""
 
 
 def open_checkpoint(
@@ -108,7 +103,7 @@ def _read(path: Path) -> object:
         raise InputError(f"{path} is a folder; pass a single file: {SUFFIXES}")
     if not regular_file(path).stat().st_size:
         raise InputError(f"{path} is empty; download or copy it again")
-    return _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    return _read_safetensors(path) if path.suffix == ".safetensors" else read_torch(path)
 
 
 def _weights(content: object, path: Path, holder: str | None) -> dict[str, Tensor]:
@@ -164,49 +159,3 @@ def _read_safetensors(path: Path) -> object:
         return load_file(path)
     except safetensors.SafetensorError as error:
         raise InputError(f"{path} is not a safetensors file ({error}); download or copy it again") from None
-
-
-def _read_torch(path: Path) -> object:
-    torch = require("torch", extra="torch")
-    try:
-        _check_archive(path)
-        # torchvision's training script stores its command line beside the weights, as a Namespace, which has no code.
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except InputError:
-        raise
-    # A file that torch did not write can fail anywhere in torch's reader, or in that of its archive.
-    except Exception as error:
-        raise InputError(_why_not(path, error)) from None
-
-
-def _check_archive(path: Path) -> None:
-    """Raise an `InputError` for what torch's reader would mistake for weights: a program, or an archive that swells."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if sum(item.file_size for item in archive.infolist()) > CLAIMED * path.stat().st_size:
-                raise InputError(
-                    f"{path} is compressed, which torch does not do to checkpoints; unpack it, or copy it again"
-                )
-            if any(name.endswith("/constants.pkl") for name in archive.namelist()):
-                raise InputError(
-                    f"{path} is a TorchScript archive, a program with its weights inside. Save only the weights: "
-                    "torch.save(torch.jit.load(FILE).state_dict(), 'weights.pth')"
-                )
-
-
-def _why_not(path: Path, error: Exception) -> str:
-    """Explain in one line why torch did not open a file, and what to do."""
-    if path.suffix in (".pkl", ".pickle"):
-        return (
-            f"{path} is a pickle, the format of Caffe2's models, and is not opened, as a pickle can run any code. Use "
-            "the .pyth of the same model (SlowFast's are in PyTorchVideo's model zoo), or --pretrained if the "
-            "catalogue has weights"
-        )
-    unsafe = re.search(r"GLOBAL (\S+)", str(error))
-    if isinstance(error, pickle.UnpicklingError) and unsafe:
-        return (
-            f"{path} contains an object of {unsafe[1]} beside its weights, and opening it can run code. If you trust "
-            "the file, save only its weights: torch.save(model.state_dict(), 'weights.pth')"
-        )
-    return f"{path} is not a checkpoint that torch wrote, or is truncated; pass a {SUFFIXES} file"

@@ -16,11 +16,17 @@ if TYPE_CHECKING:
 
     from sdmetrics.exporters.architectures.architecture import State
 
-TRAINING = re.compile(r"optim|sched|scaler|loss|criterion|metric|(^|_)(amp|rng|args|hyper|callbacks|loops)", re.I)
+TRAINING = re.compile(
+    r"optim|sched|scaler|loss|criterion|metric|predictor|^opt$|(^|_)(amp|rng|args|hyper|callbacks|loops)", re.I
+)
 """Entries that training code stores beside the weights."""
 
-WRAPPERS = ("module.", "model.", "_orig_mod.")
-"""Prefixes that wrappers add to all names: DataParallel; SlowFast around PyTorchVideo, and Lightning; torch.compile."""
+WRAPPERS = ("module.", "model.", "_orig_mod.", "backbone.")
+"""Prefixes that wrappers add to all names: DataParallel; SlowFast around PyTorchVideo, and Lightning; torch.compile;
+V-JEPA 2 around its encoder."""
+
+EVALUATED = {"encoder": ("target_encoder", "ema_encoder")}
+"""Moving averages that the authors themselves evaluate, by the entry beside them: those of V-JEPA 2."""
 
 DEPTH = 3
 """How deep entries are looked for: `{"ema": {"module": {...}}}` is two deep."""
@@ -69,6 +75,9 @@ Choose one: --holder model
         found[""] = content
     most = max(map(_tensors, found.values()), default=0)
     large = [name for name, held in found.items() if 2 * _tensors(held) >= most]
+    for trained, averages in EVALUATED.items():
+        if trained in large and (better := next((name for name in averages if name in large), None)):
+            large = [name for name in large if name not in (trained, *averages) or name == better]
     if holder is None and len(large) > 1:
         listed = ", ".join(
             f"{printable(name) or 'the file itself'} ({_tensors(found[name])} tensors)" for name in large

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,7 @@ from torch import Tensor
 from sdmetrics.errors import InputError, Note
 from sdmetrics.exporters._weights.checkpoints import open_checkpoint, read_checkpoint
 from sdmetrics.exporters._weights.holders import held_weights, under_best_prefix
+from sdmetrics.exporters._weights.torch_files import Unopened
 from tests.exporters.test_checkpoints import TINY, message, network, same
 
 STATE = network().state_dict()
@@ -37,6 +41,10 @@ def opened(content: object, folder: Path, holder: str | None = None) -> torch.nn
     [
         {"net": STATE},
         {"module": STATE, "epoch": 3},
+        {"encoder": under("module.backbone."), "predictor": {"a": torch.ones(1), "b": torch.ones(2)}, "opt": {}},
+        {"ema_encoder": under("module.")},
+        under("backbone."),
+        {"meta": {"epoch": 3}, "state_dict": under("backbone.")},
         {"model_ema": under("module.") | {"n_averaged": torch.tensor(3)}},
         {"ema": {"module": STATE, "decay": 0.99}},
         {"state": {"network": under("net.")}},
@@ -78,6 +86,7 @@ def test_a_part_that_the_architecture_has_is_never_left_out(tmp_path: Path) -> N
     [
         ({"model": STATE, "model_ema": OTHER}, ("model", "model_ema")),
         ({"teacher": STATE, "student": OTHER}, ("teacher", "student")),
+        ({"state_dict": STATE, "state_dict_ema": OTHER}, ("state_dict", "state_dict_ema")),
         ({"ema": {"module": OTHER}, "state": {"net": STATE}}, ("state.net", "ema.module")),
         ({"state_dict": under("net.") | under("ema.", OTHER)}, ("net", "ema")),
         (under("net.") | under("ema.", OTHER), ("net", "ema")),
@@ -94,6 +103,13 @@ def test_of_two_sets_of_weights_one_is_chosen_by_name(
     assert "has no weights in 'gone'; allowed: " in message(lambda: opened(content, tmp_path, "gone"))
 
 
+def test_of_an_encoder_and_its_average_the_one_that_the_authors_evaluate_is_taken(tmp_path: Path) -> None:
+    content = {"encoder": under("module.backbone.", OTHER), "target_encoder": under("module.backbone.")}
+    with pytest.warns(Note, match="the weights are those of target_encoder; left out: encoder"):
+        assert same(opened(content, tmp_path), STATE)
+    assert same(opened(content, tmp_path, "encoder"), OTHER)
+
+
 def test_the_bare_names_come_before_a_copy_which_is_listed(tmp_path: Path) -> None:
     with pytest.warns(Note, match=rf"{len(STATE) - 1} of {2 * len(STATE)} tensors .* left out: ema.0.weight, "):
         assert same(opened(STATE | under("ema.", OTHER), tmp_path), STATE)
@@ -104,6 +120,81 @@ def test_names_from_the_file_are_shown_as_text() -> None:
         held_weights({"\x1b[2Ja": STATE, "b": STATE}, "my.pth")
     assert str(caught.value).isprintable()
     assert under_best_prefix({}, STATE, "my.pth") == {}
+
+
+# --- objects of unknown classes beside the weights
+
+
+class History:
+    """What training code keeps: numbers by NumPy, and more."""
+
+    def __init__(self) -> None:
+        self.values = np.arange(3.0)
+        self.best = np.float64(0.5)
+        self.folder = Path("runs")
+
+
+def with_history(path: Path, monkeypatch: pytest.MonkeyPatch, **beside: object) -> Path:
+    """Return a training file of mmengine, whose classes are not installed any more."""
+    module = ModuleType("mmengine.logging.history_buffer")
+    for name in ("mmengine", "mmengine.logging", module.__name__):
+        monkeypatch.setitem(sys.modules, name, module)
+    kind = type("HistoryBuffer", (History,), {"__module__": module.__name__})
+    setattr(module, "HistoryBuffer", kind)  # noqa: B010
+    hub = {"log_scalars": {"train/loss": kind()}, "runtime_info": {"best": np.float64(1)}}
+    torch.save({"meta": {"epoch": 1}, "state_dict": STATE, "message_hub": hub, **beside}, path)
+    monkeypatch.undo()
+    return path
+
+
+@pytest.mark.filterwarnings("ignore:.*pickle protocol")
+def test_mmengines_training_files_open_without_opening_what_is_beside_the_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = torch.serialization.get_safe_globals()
+    path = with_history(tmp_path / "epoch_1.pth", monkeypatch)
+    with pytest.warns(Note, match=r"objects of .*mmengine\.logging\.history_buffer\.HistoryBuffer, .* were not opened"):
+        found, _ = open_checkpoint(TINY, path)
+    assert same(found, STATE)
+    assert torch.serialization.get_safe_globals() == before
+    assert "mmengine" not in sys.modules
+
+
+def test_the_stand_in_keeps_nothing() -> None:
+    stand_in = Unopened("a", [1, 2])
+    stand_in.__setstate__({"weights": [3]})
+    assert not hasattr(stand_in, "__dict__")
+    with pytest.raises(AttributeError):
+        stand_in.weights = 3  # type: ignore[attr-defined]
+
+
+class Tool:
+    """Pickled as a call of any function."""
+
+    def __init__(self, function: Any, *arguments: object) -> None:
+        self.call = function, arguments
+
+    def __reduce__(self) -> Any:
+        return self.call
+
+
+def harm(path: str) -> None:
+    Path(path).touch()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("function", [harm, exec, os.system, print, getattr], ids=lambda function: function.__name__)
+def test_no_function_of_a_file_is_called(function: Any, tmp_path: Path) -> None:
+    arguments = {exec: (f"open({str(tmp_path / 'ran')!r}, 'w')",), os.system: (f"touch {tmp_path / 'ran'}",)}
+    tool = Tool(function, *arguments.get(function, (str(tmp_path / "ran"), "touch")))
+    before = torch.serialization.get_safe_globals()
+    torch.save({"state_dict": STATE, "meta": tool}, tmp_path / "my.pth")
+    with contextlib.suppress(InputError):
+        assert same(open_checkpoint(TINY, tmp_path / "my.pth")[0], STATE)
+    torch.save(tool, tmp_path / "my.pth")
+    assert "can run code" in message(lambda: open_checkpoint(TINY, tmp_path / "my.pth"))
+    assert not (tmp_path / "ran").exists()
+    assert torch.serialization.get_safe_globals() == before
 
 
 # --- damaged files
