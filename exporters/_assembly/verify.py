@@ -136,10 +136,10 @@ def verify_conversion(
         return
     computed = run_once(open_tapped(newer, kept, adapted, False), prepare(feeds, adapted), names)
     for name, value in floats(computed).items():
-        error = relative_error(value, expected[name])
-        if error > max(tolerance(value.dtype), _rounding(newer)):
+        difference = relative_error(value, expected[name])
+        if difference > max(tolerance(value.dtype), _rounding(newer)):
             raise InputError(
-                f"{name} of the model differs by {error:.1e} of its scale after its conversion from opset "
+                f"{name} of the model differs by {difference:.1e} of its scale after its conversion from opset "
                 f"{opset_of(old)} to {OLDEST_OPSET}: ONNX converts one of its operators to another one. Export it "
                 f"again with opset {OLDEST_OPSET} or newer"
             )

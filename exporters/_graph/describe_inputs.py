@@ -25,7 +25,7 @@ WHOLE = ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64
 UNSCALED = {"mean": (0.0, 0.0, 0.0), "std": (1 / 255, 1 / 255, 1 / 255)}
 """How images are fed to an input of whole numbers, unless specified: from 0 to 255."""
 
-EXAMPLES = {"layout": "NCTHW", "frames": 8, "size": (224, 224)}
+EXAMPLES: dict[str, Any] = {"layout": "NCTHW", "frames": 8, "size": (224, 224)}
 """What is suggested where nothing is known."""
 
 Fields = dict[str, Any]
