@@ -1,14 +1,14 @@
-"""Architectures that PyTorchVideo builds, with the numbers of its model zoo and of SlowFast's configurations.
+"""The convolutional architectures of PyTorchVideo's model zoo and of SlowFast's configurations.
 
-Modules are named as PyTorchVideo's own builders name them, so its checkpoints fit as they are.
+Their modules are named as PyTorchVideo names them, so its checkpoints fit as they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sdmetrics.errors import load_library
 from sdmetrics.exporters.architectures.architecture import Architecture, Build
 from sdmetrics.probes.inputs import ModelInput
 
@@ -19,6 +19,9 @@ Kernels = Sequence[Sequence[int]]
 """The temporal kernel sizes of the blocks of each of the four stages, repeated to the stage's length."""
 
 ZOO = "https://dl.fbaipublicfiles.com/pytorchvideo/model_zoo/kinetics/"
+CONFIGS = "https://github.com/facebookresearch/SlowFast/blob/main/configs/"
+RATE = 30.0
+"""Frames per second to which both resample videos, and from which strides count."""
 
 C2D: Kernels = ((1,), (1,), (1,), (1,))
 I3D: Kernels = ((3,), (3, 1), (3, 1), (1, 3))
@@ -26,9 +29,9 @@ SLOW: Kernels = ((1,), (1,), (3,), (3,))
 FAST: Kernels = ((3,), (3,), (3,), (3,))
 
 
-def video(frames: int, stride: int, side: int, name: str = "video") -> ModelInput:
-    """Return an input with the mean and deviation that all of PyTorchVideo's models share."""
-    return ModelInput(name, frames=frames, stride=stride, size=(side, side))
+def video(frames: int, stride: int, short: int, side: int, name: str = "video") -> ModelInput:
+    """Return an input of square crops, with the mean and deviation that all of PyTorchVideo's models share."""
+    return ModelInput(name, frames=frames, stride=stride, size=(side, side), resize=short, fps=RATE)
 
 
 def resnet(stem: int, kernels: Kernels, *, width: int = 64, depth: int = 50, pooled: bool = False) -> Build:
@@ -77,15 +80,6 @@ def _window(clip: ModelInput) -> tuple[int, int]:
     return height, width
 
 
-def mvit(inputs: Sequence[ModelInput], classes: int) -> nn.Module:
-    """Build MViT-B of the first version, with convolutional pooling."""
-    (clip,) = inputs
-    network: nn.Module = load_library("pytorchvideo.models.hub.vision_transformers").mvit_base_16x4(
-        spatial_size=clip.size, temporal_size=clip.frames, head_num_classes=classes
-    )
-    return network
-
-
 STAGES = {"stem": "blocks.0", "res2": "blocks.1", "res3": "blocks.2", "res4": "blocks.3", "res5": "blocks.4"}
 POOLED_STAGES = {"stem": "blocks.0", "res2": "blocks.1", "res3": "blocks.3", "res4": "blocks.4", "res5": "blocks.5"}
 # The pathways before the lateral connections join them.
@@ -95,7 +89,6 @@ PATHWAYS = {
     for stage, path in STAGES.items()
 }
 X3D_STAGES = {f"s{index + 1}": f"blocks.{index}" for index in range(5)}
-BLOCKS = {f"block{index + 1}": f"blocks.{index}" for index in range(16)}
 
 
 def _row(
@@ -104,10 +97,11 @@ def _row(
     inputs: ModelInput | tuple[ModelInput, ...],
     build: Build,
     layers: Mapping[str, str],
+    config: str,
     weights: str = "",
     labels: tuple[str, int] = ("Kinetics-400", 400),
 ) -> Architecture:
-    """Return a row; `weights` is a file of PyTorchVideo's model zoo."""
+    """Return a row; `config` is a file of SlowFast's, `weights` one of PyTorchVideo's model zoo."""
     return Architecture(
         name=name,
         family=family,
@@ -117,37 +111,50 @@ def _row(
         build=build,
         layers=layers,
         weights=f"{ZOO}{weights}" if weights else "",
+        source=f"{CONFIGS}{config}.yaml",
     )
 
 
 def _pathways(slow: tuple[int, int], fast: tuple[int, int]) -> tuple[ModelInput, ModelInput]:
     """Return SlowFast's two inputs, each specified by frames and stride."""
-    return video(*slow, 256, "slow"), video(*fast, 256, "fast")
+    return video(*slow, 256, 256, "slow"), video(*fast, 256, 256, "fast")
 
 
+ONE_4X16, ONE_8X8, ONE_32X2 = (video(*clip, 256, 256) for clip in ((4, 16), (8, 8), (32, 2)))
 TWO_4X16 = _pathways((4, 16), (32, 2))
 TWO_8X8 = _pathways((8, 8), (32, 2))
 TWO_16X8 = _pathways((16, 8), (64, 2))
+# Over the whole video, as of all of Something-Something; of one crop, SlowFast's loader takes the left one, not the
+# centre.
+TWO_SPREAD = tuple(replace(item, sampling="spread", fps=None) for item in TWO_16X8)
 
+# Several crops are as large as the short side; of SlowFast's three, the one in the middle is read. For a single one the
+# configurations of X3D name another size.
+K400 = "Kinetics/pytorchvideo/"
+C2D_8, I3D_8, SLOW_4, SLOW_8 = (f"{K400}{name}_R50" for name in ("C2D_8x8", "I3D_8x8", "SLOW_4x16", "SLOW_8x8"))
+BOTH_4, BOTH_8, BOTH_16 = (f"{K400}SLOWFAST_{name}" for name in ("4x16_R50", "8x8_R50", "16x8_R101_50_50"))
+SSV2_16 = "SSv2/SLOWFAST_16x8_R50"
+SSV2 = ("Something-Something v2", 174)
+
+# Networks of depth 18 and the fast pathway alone have no configurations; they are fed as those that they are parts of.
 ROWS: tuple[Architecture, ...] = (
-    _row("c2d_r50_8x8", "C2D", video(8, 8, 256), resnet(1, C2D, pooled=True), POOLED_STAGES, "C2D_8x8_R50.pyth"),
-    _row("i3d_r18_8x8", "I3D", video(8, 8, 256), resnet(5, I3D, depth=18, pooled=True), POOLED_STAGES),
-    _row("i3d_r50_8x8", "I3D", video(8, 8, 256), resnet(5, I3D, pooled=True), POOLED_STAGES, "I3D_8x8_R50.pyth"),
-    _row("slowonly_r18_8x8", "SlowOnly", video(8, 8, 256), resnet(1, SLOW, depth=18), STAGES),
-    _row("slowonly_r50_4x16", "SlowOnly", video(4, 16, 256), resnet(1, SLOW), STAGES, "SLOW_4x16_R50.pyth"),
-    _row("slowonly_r50_8x8", "SlowOnly", video(8, 8, 256), resnet(1, SLOW), STAGES, "SLOW_8x8_R50.pyth"),
+    _row("c2d_r50_8x8", "C2D", ONE_8X8, resnet(1, C2D, pooled=True), POOLED_STAGES, C2D_8, "C2D_8x8_R50.pyth"),
+    _row("i3d_r18_8x8", "I3D", ONE_8X8, resnet(5, I3D, depth=18, pooled=True), POOLED_STAGES, I3D_8),
+    _row("i3d_r50_8x8", "I3D", ONE_8X8, resnet(5, I3D, pooled=True), POOLED_STAGES, I3D_8, "I3D_8x8_R50.pyth"),
+    _row("slowonly_r18_8x8", "SlowOnly", ONE_8X8, resnet(1, SLOW, depth=18), STAGES, SLOW_8),
+    _row("slowonly_r50_4x16", "SlowOnly", ONE_4X16, resnet(1, SLOW), STAGES, SLOW_4, "SLOW_4x16_R50.pyth"),
+    _row("slowonly_r50_8x8", "SlowOnly", ONE_8X8, resnet(1, SLOW), STAGES, SLOW_8, "SLOW_8x8_R50.pyth"),
     # SlowFast's fast pathway by itself, an eighth as wide.
-    _row("fastonly_r50", "FastOnly", video(32, 2, 256), resnet(5, FAST, width=8), STAGES),
-    _row("slowfast_r18_4x16", "SlowFast", TWO_4X16, slowfast(5, depth=18), PATHWAYS),
-    _row("slowfast_r18_8x8", "SlowFast", TWO_8X8, slowfast(7, depth=18), PATHWAYS),
-    _row("slowfast_r18_16x8", "SlowFast", TWO_16X8, slowfast(7, depth=18), PATHWAYS),
-    _row("slowfast_r50_4x16", "SlowFast", TWO_4X16, slowfast(5), PATHWAYS, "SLOWFAST_4x16_R50.pyth"),
-    _row("slowfast_r50_8x8", "SlowFast", TWO_8X8, slowfast(7), PATHWAYS, "SLOWFAST_8x8_R50.pyth"),
+    _row("fastonly_r50", "FastOnly", ONE_32X2, resnet(5, FAST, width=8), STAGES, BOTH_8),
+    _row("slowfast_r18_4x16", "SlowFast", TWO_4X16, slowfast(5, depth=18), PATHWAYS, BOTH_4),
+    _row("slowfast_r18_8x8", "SlowFast", TWO_8X8, slowfast(7, depth=18), PATHWAYS, BOTH_8),
+    _row("slowfast_r18_16x8", "SlowFast", TWO_16X8, slowfast(7, depth=18), PATHWAYS, BOTH_16),
+    _row("slowfast_r50_4x16", "SlowFast", TWO_4X16, slowfast(5), PATHWAYS, BOTH_4, "SLOWFAST_4x16_R50.pyth"),
+    _row("slowfast_r50_8x8", "SlowFast", TWO_8X8, slowfast(7), PATHWAYS, BOTH_8, "SLOWFAST_8x8_R50.pyth"),
     # With 50 layers SlowFast's authors trained it on Something-Something v2 and Charades only.
-    _row("slowfast_r50_16x8", "SlowFast", TWO_16X8, slowfast(7), PATHWAYS, labels=("Something-Something v2", 174)),
-    _row("x3d_xs", "X3D", video(4, 12, 160), x3d(), X3D_STAGES, "X3D_XS.pyth"),
-    _row("x3d_s", "X3D", video(13, 6, 160), x3d(), X3D_STAGES, "X3D_S.pyth"),
-    _row("x3d_m", "X3D", video(16, 5, 224), x3d(), X3D_STAGES, "X3D_M.pyth"),
-    _row("x3d_l", "X3D", video(16, 5, 312), x3d(large=True), X3D_STAGES, "X3D_L.pyth"),
-    _row("mvit_b_16x4", "MViT", video(16, 4, 224), mvit, BLOCKS, "MVIT_B_16x4.pyth"),
+    _row("slowfast_r50_16x8", "SlowFast", TWO_SPREAD, slowfast(7), PATHWAYS, SSV2_16, labels=SSV2),
+    _row("x3d_xs", "X3D", video(4, 12, 182, 160), x3d(), X3D_STAGES, f"{K400}X3D_XS", "X3D_XS.pyth"),
+    _row("x3d_s", "X3D", video(13, 6, 182, 160), x3d(), X3D_STAGES, f"{K400}X3D_S", "X3D_S.pyth"),
+    _row("x3d_m", "X3D", video(16, 5, 256, 224), x3d(), X3D_STAGES, f"{K400}X3D_M", "X3D_M.pyth"),
+    _row("x3d_l", "X3D", video(16, 5, 356, 312), x3d(large=True), X3D_STAGES, f"{K400}X3D_L", "X3D_L.pyth"),
 )

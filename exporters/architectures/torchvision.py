@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sdmetrics.errors import load_library
@@ -20,10 +20,12 @@ KINETICS: Colours = ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989))
 IMAGENET: Colours = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
-def video(frames: int, stride: int, side: int, colours: Colours) -> ModelInput:
-    """Return an input of square frames."""
+def video(frames: int, fps: float, resize: int | tuple[int, int], side: int, colours: Colours) -> ModelInput:
+    """Return an input of consecutive frames of a resampled video, as torchvision's references evaluate."""
     mean, std = colours
-    return ModelInput("video", frames=frames, stride=stride, size=(side, side), mean=mean, std=std)
+    return ModelInput(
+        "video", frames=frames, stride=1, size=(side, side), mean=mean, std=std, resize=resize, fps=float(fps)
+    )
 
 
 def any_size(name: str) -> Build:
@@ -47,16 +49,40 @@ def s3d(inputs: Sequence[ModelInput], classes: int) -> nn.Module:
     return network
 
 
-def mvit(inputs: Sequence[ModelInput], classes: int) -> nn.Module:
+def mvit_v1(inputs: Sequence[ModelInput], classes: int) -> nn.Module:
+    """Build MViT-B, with position codes for the size of the clip."""
+    from torch.nn import init
+
+    network: Any = any_size("mvit_v1_b")(inputs, classes)
+    frames, *sides = _tokens(network, inputs)
+    codes = network.pos_encoding
+    if (codes.temporal_size, [*codes.spatial_size]) != (frames, sides):
+        network.pos_encoding = type(codes)(len(codes.class_token), tuple(sides), frames, rel_pos_embed=False)
+        for code in network.pos_encoding.parameters():
+            init.trunc_normal_(code, std=0.02)
+    for name, part in network.named_modules():
+        # As in the code that trained the published weights; torchvision's own is smaller.
+        if name.endswith("norm_act.0"):
+            part.eps = 1e-5
+    module: nn.Module = network
+    return module
+
+
+def mvit_v2(inputs: Sequence[ModelInput], classes: int) -> nn.Module:
     """Build MViT v2 S. For clips of another size its relative positions are interpolated."""
     network: Any = any_size("mvit_v2_s")(inputs, classes)
-    (clip,) = inputs
-    frames, *sides = (
-        size // stride for size, stride in zip((clip.frames, *clip.size), network.conv_proj.stride, strict=True)
-    )
+    frames, *sides = _tokens(network, inputs)
     network.pos_encoding.temporal_size, network.pos_encoding.spatial_size = frames, tuple(sides)
     module: nn.Module = network
     return module
+
+
+def _tokens(network: Any, inputs: Sequence[ModelInput]) -> Iterator[int]:  # noqa: ANN401 (one of torchvision's)
+    """Return how many tokens MViT makes of a clip along time, height and width."""
+    (clip,) = inputs
+    return (
+        -(-size // stride) for size, stride in zip((clip.frames, *clip.size), network.conv_proj.stride, strict=True)
+    )
 
 
 def swin_blocks(*depths: int) -> Mapping[str, str]:
@@ -81,8 +107,15 @@ MVIT_BLOCKS = {f"block{index + 1}": f"blocks.{index}" for index in range(16)}
 
 
 def _row(
-    name: str, family: str, clip: ModelInput, layers: Mapping[str, str], weights: str, build: Build | None = None
+    name: str,
+    family: str,
+    clip: ModelInput,
+    layers: Mapping[str, str],
+    weights: str,
+    file: str,
+    build: Build | None = None,
 ) -> Architecture:
+    """Return a row; `file` is that of torchvision's models which describes the weights."""
     return Architecture(
         name=name,
         family=family,
@@ -92,15 +125,21 @@ def _row(
         build=build or any_size(name),
         layers=layers,
         weights=f"{weights}_Weights.KINETICS400_V1",
+        source=f"https://github.com/pytorch/vision/blob/main/torchvision/models/video/{file}.py",
     )
 
 
+MVIT = video(16, 7.5, 256, 224, USUAL)
+RESNET_18 = video(16, 15, (128, 171), 112, KINETICS)
+SWIN, SWIN_FILE = video(32, 15, 256, 224, IMAGENET), "swin_transformer"
+
 ROWS: tuple[Architecture, ...] = (
-    _row("mvit_v2_s_16x4", "MViT", video(16, 4, 224, USUAL), MVIT_BLOCKS, "MViT_V2_S", mvit),
-    _row("r2plus1d_18", "R(2+1)D", video(16, 2, 112, KINETICS), RESNET, "R2Plus1D_18"),
-    _row("mc3_18", "MC3", video(16, 2, 112, KINETICS), RESNET, "MC3_18"),
-    _row("s3d", "S3D", video(128, 2, 224, KINETICS), S3D_STAGES, "S3D", s3d),
-    _row("swin3d_t", "Swin3D", video(32, 2, 224, IMAGENET), swin_blocks(2, 2, 6, 2), "Swin3D_T"),
-    _row("swin3d_s", "Swin3D", video(32, 2, 224, IMAGENET), swin_blocks(2, 2, 18, 2), "Swin3D_S"),
-    _row("swin3d_b", "Swin3D", video(32, 2, 224, IMAGENET), swin_blocks(2, 2, 18, 2), "Swin3D_B"),
+    _row("mvit_b_16x4", "MViT", MVIT, MVIT_BLOCKS, "MViT_V1_B", "mvit", mvit_v1),
+    _row("mvit_v2_s_16x4", "MViT", MVIT, MVIT_BLOCKS, "MViT_V2_S", "mvit", mvit_v2),
+    _row("r2plus1d_18", "R(2+1)D", RESNET_18, RESNET, "R2Plus1D_18", "resnet"),
+    _row("mc3_18", "MC3", RESNET_18, RESNET, "MC3_18", "resnet"),
+    _row("s3d", "S3D", video(128, 15, (256, 256), 224, KINETICS), S3D_STAGES, "S3D", "s3d", s3d),
+    _row("swin3d_t", "Swin3D", SWIN, swin_blocks(2, 2, 6, 2), "Swin3D_T", SWIN_FILE),
+    _row("swin3d_s", "Swin3D", SWIN, swin_blocks(2, 2, 18, 2), "Swin3D_S", SWIN_FILE),
+    _row("swin3d_b", "Swin3D", SWIN, swin_blocks(2, 2, 18, 2), "Swin3D_B", SWIN_FILE),
 )

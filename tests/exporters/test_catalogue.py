@@ -1,5 +1,5 @@
-import contextlib
 import importlib
+import re
 import sys
 from collections import defaultdict
 
@@ -13,6 +13,7 @@ from sdmetrics.exporters.architectures import torchvision
 from sdmetrics.exporters.catalogue import ARCHITECTURES, build_random, export, export_module, find_architecture
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.probes.feeds import prepare, random_feeds
+from sdmetrics.probes.inputs import check_agreement
 from sdmetrics.probes.metadata import read_metadata
 from sdmetrics.probes.session import fixed_batch
 from tests.helpers.small_catalogue import reduced
@@ -59,8 +60,8 @@ ZOO_PARAMETERS = {
 
 
 def unfilled(row):
-    """Build a row's module without making its numbers; PyTorchVideo's MViT reads some while it is built."""
-    with contextlib.nullcontext() if row.name == "mvit_b_16x4" else torch.device("meta"):
+    """Build a row's module without making its numbers."""
+    with torch.device("meta"):
         return row.build(row.inputs, row.classes)
 
 
@@ -72,6 +73,12 @@ def test_the_catalogue_has_every_architecture_of_the_paper_and_those_beside_it()
         family: sorted(names) for family, names in VARIANTS.items()
     }
     assert all(row.labels or not row.classes for row in ARCHITECTURES.values())
+
+
+@pytest.mark.parametrize("row", ARCHITECTURES.values(), ids=lambda row: row.name)
+def test_a_row_names_the_owners_file_that_says_how_it_is_fed(row):
+    assert re.fullmatch(r"https://github\.com/[\w-]+/[\w-]+/blob/\w+/[\w./-]+\.(yaml|py|sh|ipynb|json)", row.source)
+    check_agreement(row.inputs)
 
 
 def test_an_unknown_architecture_is_answered_with_the_nearest_names():
@@ -99,13 +106,16 @@ def test_a_row_is_fed_as_torchvision_evaluates_its_weights(row):
 
     weights = get_weight(row.weights)
     transforms, (video,) = weights.transforms(), row.inputs
-    assert (video.size, video.mean, video.std) == (
+    resize = transforms.resize_size
+    assert (video.resize, video.size, video.mean, video.std) == (
+        tuple(resize) if len(resize) == 2 else resize[0],
         tuple(transforms.crop_size),
         tuple(transforms.mean),
         tuple(transforms.std),
     )
+    assert (video.sampling, video.stride) == ("window", 1)
     assert f"clip_len={video.frames}" in weights.meta["_docs"]
-    assert f"frame_rate={30 / video.stride:g}`" in weights.meta["_docs"]
+    assert f"frame_rate={video.fps:g}`" in weights.meta["_docs"]
     assert row.classes == len(weights.meta["categories"])
     assert sum(parameter.numel() for parameter in unfilled(row).parameters()) == weights.meta["num_params"]
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from sdmetrics.exporters._weights.checkpoints import open_checkpoint
 from sdmetrics.exporters.architectures import pytorchvideo
 from sdmetrics.exporters.catalogue import ARCHITECTURES, build_random
 from sdmetrics.probes.feeds import prepare, random_feeds
@@ -17,7 +18,7 @@ from tests.helpers.small_catalogue import reduced
 # PyTorchVideo asks for a name of fvcore's that has moved.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
-ROWS = {row.name: row for row in pytorchvideo.ROWS if row.family != "MViT"}
+ROWS = {row.name: row for row in pytorchvideo.ROWS}
 # What PyTorchVideo's networks have: parameters, tensors, and a checksum of the tensors' names and shapes.
 PUBLISHED = {
     "c2d_r50_8x8": (24_327_632, 320, 116310175),
@@ -105,6 +106,20 @@ def test_a_row_gives_the_numbers_of_pytorchvideos_network(name):
 def test_the_head_averages_over_the_windows_of_a_full_crop():
     (clip,) = ROWS["fastonly_r50"].inputs
     check_equal(dataclasses.replace(ROWS["fastonly_r50"], inputs=(dataclasses.replace(clip, frames=2),)))
+
+
+@pytest.mark.usefixtures("library")
+def test_mvit_gives_the_numbers_of_pytorchvideos_from_its_checkpoint(tmp_path):
+    row = reduced(ARCHITECTURES["mvit_b_16x4"], whole=True)
+    own = pytorchvideo_code.mvit(row).eval()
+    own.load_state_dict(random_weights(own))
+    torch.save({"model_state": own.state_dict()}, tmp_path / "mvit.pyth")
+    made, _ = open_checkpoint(row, tmp_path / "mvit.pyth")
+    (clip,) = prepare(random_feeds(row.inputs, 2), row.inputs).values()
+    with torch.no_grad():
+        expected = own(torch.from_numpy(clip))
+        torch.testing.assert_close(made(torch.from_numpy(clip)), expected, rtol=1e-5, atol=1e-5)
+    assert expected.std() > 0.1
 
 
 @pytest.mark.usefixtures("library")
