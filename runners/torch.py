@@ -26,6 +26,7 @@ from sdmetrics.probes.layouts import lay_out
 from sdmetrics.probes.metadata import Layer
 from sdmetrics.probes.placement import place_batch, pool
 from sdmetrics.probes.torch_hooks import (
+    check_module,
     concatenated,
     device_and_dtype,
     evaluating,
@@ -52,9 +53,9 @@ class TorchRunner:
     inputs
         How it is fed.
     layers
-        Names of modules, or `"stages"`, as for `sdmetrics.exporters.torch.export`. A mapping gives their
-        channel axes; without one, tensors of three axes `(N, tokens, C)` have their channels last, all others
-        in axis 1.
+        Names of modules, or `"stages"`, as for `sdmetrics.exporters.torch.export`; empty for the module's own outputs
+        only. A mapping gives their channel axes; without one, or where it is None, tensors of three axes `(N, tokens,
+        C)` have their channels last, all others in axis 1.
     device
         The device to run on; the module is moved there.
 
@@ -66,6 +67,9 @@ class TorchRunner:
         What decides its numbers: the module's class, SHA-256 of its weights, a digest of its answers to example clips
         (which changes with code that the weights do not show), its layers with their axes, precision. Hashed when the
         runner is made.
+    file
+        What `open_model` opens it with again, `FILE.py:FUNCTION`; None for a module that was passed. Recorded in the
+        folders of runs.
 
     Raises
     ------
@@ -87,17 +91,20 @@ class TorchRunner:
     name: str
     identity: Mapping[str, Any]
     circumstance: Mapping[str, Any]
+    file: str | None = None
 
     def __init__(
         self,
         module: nn.Module,
         inputs: Sequence[ModelInput],
-        layers: Sequence[str] | Mapping[str, int] | Literal["stages"],
+        layers: Sequence[str] | Mapping[str, int | None] | Literal["stages"],
         device: str = "cpu",
     ) -> None:
         torch = require("torch", extra="torch")
         check_sources(inputs)
-        self.layers = layer_names(module, layers)
+        check_module(module)
+        none = isinstance(layers, list | tuple | dict) and not layers
+        self.layers = [] if none else layer_names(module, layers)
         self.inputs = tuple(inputs)
         try:
             self._module = module.to(device)
@@ -184,7 +191,7 @@ class TorchRunner:
             values = (values.flip(-1) if item.colours == "bgr" else values) / 255
         return lay_out((values - mean) / std, item.layout).contiguous().to(dtype)
 
-    def _place(self, axes: Mapping[str, int]) -> tuple[dict[str, Layer], str, set[torch.dtype]]:
+    def _place(self, axes: Mapping[str, int | None]) -> tuple[dict[str, Layer], str, set[torch.dtype]]:
         """Return the layers with their axes, verified with two clips, the `answers_digest`, and the layers' types."""
         computed: set[torch.dtype] = set()
         feeds = example_feeds(self.inputs)
@@ -203,11 +210,11 @@ class TorchRunner:
             runs.append({name: _array(concatenated(parts), "float16") for name, parts in values.items()})
         assert len(runs) == 1 + EXAMPLE_CLIPS
         together, *alone = runs
+        usual = {name: usual_axis(values.ndim) for name, values in together.items()}
+        chosen = {**usual, **{name: axis for name, axis in axes.items() if axis is not None}}
         layers = {
             name: place_batch(
-                Layer(name, name, (), axes.get(name, 2 if together[name].ndim == 3 else 1), module=name),
-                together[name],
-                [values[name] for values in alone],
+                Layer(name, name, (), chosen[name], module=name), together[name], [values[name] for values in alone]
             )
             for name in self.layers
         }
@@ -215,6 +222,11 @@ class TorchRunner:
         # What follows the last layer decides the scores of an ablation.
         answers |= {name: _row(values) for name, values in outputs[0].items() if values.size}
         return layers, answers_digest(answers), computed
+
+
+def usual_axis(axes: int) -> int:
+    """Return the channel axis of a tensor with so many axes: the last of `(N, tokens, C)`, else the second."""
+    return 2 if axes == 3 else 1
 
 
 def _pool(tensor: Tensor, layer: Layer, clips: int) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 
 from sdmetrics import _interrupts
 from sdmetrics._text import printable
@@ -35,7 +36,17 @@ def main() -> None:
     except UsageError as error:
         _stop(usage_line(error))
     except (InputError, MissingExtra, OSError) as error:
+        _print_cause(error)
         _stop(str(error))
+
+
+def _print_cause(error: BaseException) -> None:
+    """Print the traceback of the error that was the cause of one, if --verbose is passed."""
+    from sdmetrics.probes.quiet import logs_shown
+
+    if logs_shown() and error.__cause__ is not None:
+        for line in "".join(traceback.format_exception(error.__cause__)).splitlines():
+            print(printable(line), file=sys.stderr)
 
 
 def _stop(message: str) -> None:

@@ -14,6 +14,7 @@ from sdmetrics.cli.app import app, console, print_skipped, resumable
 from sdmetrics.cli.conflicts import check_conflicts
 from sdmetrics.cli.options import (
     CLIPS_HELP,
+    CODE_HELP,
     LABELS,
     LOGITS,
     MODEL_OUTPUT,
@@ -40,7 +41,10 @@ def ablate(
     labels: Annotated[Path | None, LABELS] = None,
     model: Annotated[
         Path | None,
-        typer.Option(help="ONNX file, or a probe with masks. Default: the run's model.", show_default=False),
+        typer.Option(
+            help=f"ONNX file, or a probe with masks; or {CODE_HELP} Default: the run's model, if it is a file.",
+            show_default=False,
+        ),
     ] = None,
     clips: Annotated[
         str | None, typer.Option(help=f"{CLIPS_HELP} Default: the run's clips.", show_default=False)
@@ -84,13 +88,17 @@ def ablate(
     from sdmetrics.evaluation.class_files import read_classes
     from sdmetrics.loading.open import open_model
     from sdmetrics.loading.run_source import RunSource
+    from sdmetrics.loading.user_code import is_code
     from sdmetrics.report import write_report
 
     results = Results.load(run)
     chosen = [row["name"] for row in (map(results.layer, layer) if layer else results.layers[-1:])]
     classes = read_classes(labels) if labels else None
     source = RunSource.load(run, model=model, clips=clips)
-    runner = open_model(str(source.model), layers=chosen, provider=provider, threads=threads, masks=True)
+    # With all layers of the run, the answers of a live module tell whether its code is the run's.
+    opened = [row["name"] for row in results.layers] if is_code(str(source.model)) else chosen
+    axes = {name: _measured_axis(results, name) for name in opened}
+    runner = open_model(str(source.model), layers=axes, provider=provider, threads=threads, masks=True)
     listed = source.open_clips(runner, cache=run / FLOW_FOLDER)
     for text in _notes(source, results, runner.identity, listed if clips is None else None):
         note(text)
@@ -119,6 +127,14 @@ def ablate(
     console.print(f"report: {page}", soft_wrap=True)
 
 
+def _measured_axis(results: Results, layer: str) -> int | None:
+    """Return the channel axis with which a run measured a layer, if it is stored."""
+    layers = results.model.get("layers")
+    axes = layers.get(layer) if isinstance(layers, dict) else None
+    axis = axes.get("channel_axis") if isinstance(axes, dict) else None
+    return axis if isinstance(axis, int) else None
+
+
 def _notes(
     source: RunSource, results: Results, identity: Mapping[str, Any], clips: Sequence[Clip] | None
 ) -> Iterator[str]:
@@ -129,6 +145,9 @@ def _notes(
         yield "the clips are not those that the run measured: files were changed, or source.json is another run's"
     if source.dropped:
         yield f"--clips replaces the run's clips; its {', '.join(source.dropped)} does not apply"
+    changed = [name for name in ("model_sha256", "answers") if results.model.get(name) != identity.get(name)]
+    if changed == ["answers"]:
+        yield "the model answers differently than in the run, with the same weights; was its code changed?"
     for name in ("precision", "tf32"):
         measured, now = results.model.get(name), identity.get(name)
         if measured is not None and measured != now:

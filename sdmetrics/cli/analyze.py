@@ -10,6 +10,7 @@ import typer
 from sdmetrics.cli.app import app, console, print_skipped, resumable
 from sdmetrics.cli.input_option import parse_layers
 from sdmetrics.cli.options import (
+    ANY_MODEL,
     BATCH,
     CLIP_FPS,
     CLIP_SAMPLING,
@@ -18,7 +19,6 @@ from sdmetrics.cli.options import (
     FLOW,
     HALF,
     LAYER,
-    MODEL,
     PER_VIDEO,
     PROVIDER,
     SEED,
@@ -33,7 +33,7 @@ from sdmetrics.cli.tables import results_table
 
 @app.command()
 def analyze(
-    model: Annotated[Path, MODEL],
+    model: Annotated[Path, ANY_MODEL],
     clips: Annotated[Path, CLIPS],
     out: Annotated[
         Path | None,
@@ -73,10 +73,11 @@ def analyze(
     """Measure the static and dynamic biases of a model's layers and units, and write a report."""
     from sdmetrics.clips.styles.networks import open_styles
     from sdmetrics.loading.open import open_clips, open_model
+    from sdmetrics.loading.user_code import model_name
     from sdmetrics.run import FLOW_FOLDER
     from sdmetrics.run import analyze as run_analysis
 
-    out = out or Path("runs") / model.stem
+    out = out or Path("runs") / model_name(model)
     runner = open_model(
         model, layers=parse_layers(layer), provider=provider, threads=threads, half=half, allow_tf32=tf32
     )
@@ -106,6 +107,6 @@ def analyze(
             batch=batch,
             styles=opened,
         )
-    console.print(results_table(results, model.stem))
+    console.print(results_table(results, model_name(model)))
     print_skipped(results.clips["skipped"])
     console.print(f"report: {out / 'report.html'}", soft_wrap=True)

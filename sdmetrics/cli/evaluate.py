@@ -12,6 +12,7 @@ from sdmetrics._files import check_is_file
 from sdmetrics.cli.app import app, console, print_skipped
 from sdmetrics.cli.conflicts import check_conflicts
 from sdmetrics.cli.options import (
+    ANY_MODEL,
     BATCH,
     CLIP_FPS,
     CLIP_SAMPLING,
@@ -22,7 +23,6 @@ from sdmetrics.cli.options import (
     HALF,
     LABELS,
     LOGITS,
-    MODEL,
     MODEL_OUTPUT,
     PROTOCOL,
     PROVIDER,
@@ -45,7 +45,7 @@ SEGMENTATION_ROWS = {"miou": "mean IoU", "success_mean": "success, mean"}
 
 @app.command()
 def evaluate(
-    model: Annotated[Path, MODEL],
+    model: Annotated[Path, ANY_MODEL],
     clips: Annotated[Path, CLIPS],
     labels: Annotated[Path | None, LABELS] = None,
     shuffle: Annotated[
@@ -104,6 +104,7 @@ def evaluate(
     from sdmetrics.evaluation.classification import evaluate as run_evaluation
     from sdmetrics.evaluation.segmentation import evaluate_segmentation
     from sdmetrics.loading.open import open_clips, open_model
+    from sdmetrics.loading.user_code import model_name
 
     if out:
         check_is_file(out)
@@ -149,26 +150,26 @@ def evaluate(
             batch=batch,
         )
         rows = [(_segmentation_row(name), _percent(score)) for name, score in evaluation.scores.items()]
-        _print(model, evaluation, ("score", "%"), rows)
+        _print(model_name(model), evaluation, ("score", "%"), rows)
     else:
         evaluation = run_evaluation(
             runner, listed, classes, shuffle=shuffle, seed=seed, batch=batch, output=model_output
         )
         by_order = [(ROWS[name], *map(_percent, scores.values())) for name, scores in evaluation.scores.items()]
-        _print(model, evaluation, ("frames", "top-1 %", "top-5 %"), by_order)
+        _print(model_name(model), evaluation, ("frames", "top-1 %", "top-5 %"), by_order)
         console.print(_scored(**evaluation.scored), soft_wrap=True)
     if out:
         console.print(f"evaluation: {evaluation.save(out)}", soft_wrap=True)
 
 
 def _print(
-    model: Path,
+    name: str,
     evaluation: Evaluation | SegmentationEvaluation,
     columns: Sequence[str],
     rows: Sequence[Sequence[object]],
 ) -> None:
     """Print the scores and the skipped clips."""
-    title = f"{model.stem}: {len(evaluation.clips)} clips used, {len(evaluation.skipped)} skipped"
+    title = f"{name}: {len(evaluation.clips)} clips used, {len(evaluation.skipped)} skipped"
     table = plain_table(title, columns, rows)
     table.min_width = min(len(title), console.width)
     console.print(table)

@@ -13,6 +13,13 @@ from sdmetrics.errors import InputError
 
 RUN = typer.Argument(help="Folder of a run.", show_default=False)
 MODEL = typer.Argument(help="ONNX file: exported by sdmetrics, a probe, or any other.", show_default=False)
+CODE_HELP = (
+    "FILE.py:FUNCTION or package.module:FUNCTION, your own code: it is run, and the function returns a PyTorch module, "
+    "its inputs and its layers, see docs/own-model.md."
+)
+ANY_MODEL = typer.Argument(
+    help=f"ONNX file: exported by sdmetrics, a probe, or any other. Or {CODE_HELP}", show_default=False
+)
 CLIPS_HELP = (
     "Video, folder of videos, list of videos (CSV, text or JSON) or data set, see docs/clips.md; or world:N or "
     "camouflage:N, N generated clips."

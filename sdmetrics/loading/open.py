@@ -11,12 +11,14 @@ from sdmetrics.clips.generated.names import is_generated
 from sdmetrics.clips.request import ClipRequest
 from sdmetrics.clips.sampling import ClipShape
 from sdmetrics.errors import InputError, note
+from sdmetrics.loading.user_code import is_code
 from sdmetrics.probes.held_inputs import HeldInput
 from sdmetrics.probes.inputs import ModelInput, reads_flow
 
 if TYPE_CHECKING:
     from sdmetrics.runners.onnxruntime import OnnxRunner
     from sdmetrics.runners.protocols import OutputRunner, Runner
+    from sdmetrics.runners.torch import TorchRunner
 
 
 def open_model(
@@ -29,13 +31,15 @@ def open_model(
     half: bool = False,
     allow_tf32: bool = False,
     masks: bool = False,
-) -> OnnxRunner:
-    """Return the runner of an ONNX model. A model that is not a probe yet is turned into one.
+) -> OnnxRunner | TorchRunner:
+    """Return the runner of a model. An ONNX model that is not a probe yet is turned into one.
 
     Parameters
     ----------
     model
-        A probe, a model that an exporter of this package wrote, or any ONNX file with `layers` named.
+        A probe, a model that an exporter of this package wrote, or any ONNX file with `layers` named. Or
+        `FILE.py:FUNCTION` or `package.module:FUNCTION`, your own code: the function takes no arguments and returns
+        `(module, inputs, layers)` as `TorchRunner` takes them, and the module runs live.
     layers
         The layers to measure. Default: those that the file declares; `sdmetrics layers MODEL` lists candidates. Pass an
         empty tuple to open the model without layers, e.g. for `evaluate`. A probe keeps all of its layers and must
@@ -45,11 +49,12 @@ def open_model(
     provider
         `"auto"` (CUDA if it loads, else the CPU), `"cpu"` or `"cuda"`.
     threads
-        Number of threads of the CPU provider. Default: the number of cores that this process may use.
+        Number of threads of the CPU provider. Default: the number of cores that this process may use. For a live module
+        it becomes torch's number for the whole process.
     half
-        Whether the model runs in half precision. This is meant for GPUs; a CPU gains nothing.
+        Whether an ONNX model runs in half precision. This is meant for GPUs; a CPU gains nothing.
     allow_tf32
-        Whether CUDA may multiply in TF32, which has ten bits.
+        Whether CUDA may multiply in TF32, which has ten bits. A live module never does.
     masks
         Whether units can be removed. A probe must have been built with masks.
 
@@ -57,7 +62,7 @@ def open_model(
     ------
     InputError
         If the model, a layer or the provider cannot be used, a probe lacks what is requested, half precision does not
-        hold the model's values, or TF32 is requested on the CPU.
+        hold the model's values, TF32 is requested on the CPU, or your own code fails.
 
     Examples
     --------
@@ -66,6 +71,16 @@ def open_model(
     ...     open_model(path, provider="cpu").inputs[0].frames
     8
     """
+    if threads is not None and threads < 1:
+        raise InputError(f"threads is {threads}; expected at least 1, or None to use all cores")
+    if is_code(model):
+        from sdmetrics.loading.live import open_live
+
+        if half or allow_tf32:
+            option = "half (--half)" if half else "allow_tf32 (--tf32)"
+            raise InputError(f"{option} is for ONNX models; let your function return the module in its precision")
+        return open_live(model, layers=layers, inputs=inputs, provider=provider, threads=threads)
+
     from sdmetrics.exporters.probe import open_probe
     from sdmetrics.probes.model_file import read_model_file
     from sdmetrics.runners.onnxruntime import OnnxRunner

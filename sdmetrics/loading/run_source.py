@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from sdmetrics.clips.generated.names import is_generated
 from sdmetrics.clips.request import ClipRequest
 from sdmetrics.errors import InputError
 from sdmetrics.loading.open import Clips, list_requested
+from sdmetrics.loading.user_code import is_code, split_code
 
 if TYPE_CHECKING:
     from sdmetrics.runners.protocols import Runner
@@ -36,7 +38,7 @@ class RunSource:
     Parameters
     ----------
     model
-        The path of the ONNX file; None where the model is not a file.
+        The path of the ONNX file, or the function that builds the model, see `open_model`; None where it is neither.
     request
         The clips; None where they were not opened from a path.
     dropped
@@ -65,7 +67,7 @@ class RunSource:
         run = Path(run)
         document = {
             "schema": SCHEMA,
-            "model": None if self.model is None else _stored(self.model, run),
+            "model": None if self.model is None else _stored_model(self.model, run),
             "clips": None if self.request is None else _stored_request(self.request, run),
         }
         return write_json(run / FILE_NAME, document)
@@ -84,7 +86,8 @@ class RunSource:
         Raises
         ------
         InputError
-            If there is no such file, it is damaged, or what it names has moved or is not a file.
+            If there is no such file, it is damaged, what it names has moved or is not a file, or the model is code and
+            was not passed.
         """
         path = Path(run) / FILE_NAME
         if model is not None and clips is not None and not path.exists():
@@ -95,6 +98,12 @@ class RunSource:
         elif source.model is None:
             raise InputError(
                 f"{run} was not made from a model file; pass the file with --model FILE, or use sdmetrics.ablate"
+            )
+        elif is_code(source.model):
+            # A folder from a stranger must not decide which code is run.
+            raise InputError(
+                f"{run} was made from the code {printable(source.model)}, which runs only where you name it: pass "
+                f"--model {shlex.quote(printable(source.model))}"
             )
         elif not Path(source.model).is_file():
             raise InputError(f"the model of {run} is no longer at {source.model}; pass its path with --model FILE")
@@ -124,6 +133,14 @@ class RunSource:
         if self.request is None:
             raise InputError("the clips of the run were not opened from a path; pass one with --clips CLIPS")
         return list_requested(self.request, runner, cache)
+
+
+def _stored_model(model: str, run: Path) -> str:
+    """Return what `source.json` holds of a model."""
+    if not is_code(model):
+        return _stored(model, run)
+    place, function = split_code(model)
+    return f"{_stored(place, run) if place.endswith('.py') else place}:{function}"
 
 
 def _stored(path: str | Path, run: Path) -> str:
@@ -163,12 +180,18 @@ def _read(path: Path) -> RunSource:
         if document:
             raise ValueError(f"unknown: {', '.join(document)}")
         return RunSource(
-            model=None if model is None else str(folder / model),
+            model=None if model is None else _found_model(model, folder),
             request=None if clips is None else _request(clips, folder),
         )
     except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
         reason = str(error) if isinstance(error, InputError) else repr(error)
         raise InputError(f"{printable(path)} cannot be read ({printable(reason):.300}); {options}") from None
+
+
+def _found_model(stored: str, folder: Path) -> str:
+    """Return the model of a JSON document."""
+    is_module = is_code(stored) and not split_code(stored)[0].endswith(".py")
+    return stored if is_module else str(folder / stored)
 
 
 def _request(stored: dict[str, object], folder: Path) -> ClipRequest:

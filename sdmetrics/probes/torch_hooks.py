@@ -22,7 +22,7 @@ PER_FRAME = "runs_per_frame"
 """The attribute of a module with the paths of those parts that its forward runs once for every frame."""
 
 
-def layer_names(module: nn.Module, layers: Sequence[str] | Mapping[str, int] | Literal["stages"]) -> list[str]:
+def layer_names(module: nn.Module, layers: Sequence[str] | Mapping[str, int | None] | Literal["stages"]) -> list[str]:
     """Return the names of the modules that are layers.
 
     Raises
