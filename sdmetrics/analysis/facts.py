@@ -40,6 +40,7 @@ def _made(run: Results) -> Facts:
         "estimator": run.estimator,
         "threshold λ": run.threshold,
         "clips used": run.clips["used"],
+        "clips looped": run.clips.get("looped", 0),
         "clips skipped": len(run.clips["skipped"]),
     }
     settings = {key: value for key, value in run.settings.items() if key not in ("model", "layers", *own)}

@@ -25,7 +25,7 @@ Document = dict[str, Any]
 SETTINGS = "settings.json"
 """The file of the identity, beside the shards."""
 
-METHOD = 2
+METHOD = 3
 """Version of how pairs are drawn, frames sampled and shuffled, flow jittered and dead units told; raised when that
 changes a number."""
 

@@ -80,11 +80,12 @@ def measure_biases(
         folder = writable_folder(Path(out) / "shards")
         identity.claim(folder)
     groups: list[LayerMoments] = [{} for _ in range(GROUPS)]
-    used, skipped, passing, circumstances = 0, [], [], []
+    used, looped, skipped, passing, circumstances = 0, 0, [], [], []
     work = _Measurement(runner, seed, batch, styles, identity.digest)
     for piece, shard in resumed(work, pieces, folder, progress=progress):
         _add(groups[piece.group], shard.moments)
         used += shard.used
+        looped += shard.looped
         skipped += shard.skipped
         passing += shard.passing
         circumstances.append(shard.ran_on)
@@ -95,7 +96,7 @@ def measure_biases(
         seed=seed,
         estimator=estimator,
         threshold=threshold,
-        clips={"used": used, "skipped": skipped},
+        clips={"used": used, "looped": looped, "skipped": skipped},
         settings=identity.document(),
         ran_on=ran_on(circumstances),
     )
@@ -157,6 +158,7 @@ class _Measurement:
                 shard.passing += shard.skipped[-1:] if outcome.transient else []
             else:
                 ids.append(clip.id)
+                shard.looped += clip.looped
                 waiting.extend(zip(*outcome, strict=True))
             while len(waiting) >= self.batch:
                 forward(self.batch)

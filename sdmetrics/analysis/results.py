@@ -20,7 +20,7 @@ from sdmetrics.analysis.stored import DamagedError, load_document, save_document
 from sdmetrics.analysis.valid import RESULTS, UNIT, check_results, check_settings
 from sdmetrics.errors import InputError
 
-SCHEMA = 2
+SCHEMA = 3
 AGAIN = "repeat the command `sdmetrics analyze` that wrote it: finished shards are kept, so it takes seconds"
 UNIT_COLUMNS = (
     "layer", "unit", "dynamic", "dynamic_low", "dynamic_high", "static", "static_low", "static_high", "label",
@@ -39,7 +39,8 @@ class Results:
     seed, estimator, threshold
         How pairs were drawn and correlated, and units classified.
     clips
-        `{"used": n, "skipped": [{"id", "reason"}]}`.
+        `{"used": n, "looped": n, "skipped": [{"id", "reason"}]}`: the clips used, how many of them repeat frames since
+        their video is too short, and the others.
     layers
         One row per layer: `name`, `units`, `pairs`, `scores`, `percent`, `ci95`, `counts`. Undefined is `None`.
     units
@@ -51,7 +52,8 @@ class Results:
 
     Examples
     --------
-    >>> results = Results(model={}, seed=0, estimator="pearson", threshold=0.5, clips={"used": 0, "skipped": []})
+    >>> clips = {"used": 0, "looped": 0, "skipped": []}
+    >>> results = Results(model={}, seed=0, estimator="pearson", threshold=0.5, clips=clips)
     >>> results.layers
     []
     """
@@ -151,7 +153,7 @@ class Results:
         Examples
         --------
         >>> layer = {"name": "stage4", "units": 8, "counts": {"dynamic": 2}}
-        >>> run = Results({}, 0, "pearson", 0.5, {"used": 9, "skipped": []}, layers=[layer])
+        >>> run = Results({}, 0, "pearson", 0.5, {"used": 9, "looped": 0, "skipped": []}, layers=[layer])
         >>> run.check("stage4.units.dynamic >= 30")
         (False, 25.0)
         """

@@ -29,7 +29,7 @@ from sdmetrics.metrics.moments import PairMoments
 CLIPS_PER_SHARD = 16
 FILE_NAME = re.compile(r"(\d{2})-(\d{5})\.npz")
 
-SHARD = {"names": [[str]], "used": COUNT, "skipped": SKIPPED, "ran_on": {str: ANYTHING}}
+SHARD = {"names": [[str]], "used": COUNT, "looped": COUNT, "skipped": SKIPPED, "ran_on": {str: ANYTHING}}
 """The shape of what a shard's header says besides its run and its file."""
 
 LayerMoments = dict[str, dict[str, PairMoments]]
@@ -46,6 +46,8 @@ class Shard:
         By layer and factor.
     used, skipped
         How many clips were used, and the others: `{"id", "reason"}` each.
+    looped
+        How many of those used repeat frames, since their video is too short.
     ran_on
         Where and how it was computed.
     passing
@@ -57,6 +59,7 @@ class Shard:
     skipped: list[dict[str, str]] = field(default_factory=list)
     ran_on: Circumstance = field(default_factory=dict)
     passing: list[dict[str, str]] = field(default_factory=list)
+    looped: int = 0
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ def save_shard(shard: Shard, path: Path, identity: str) -> None:
         for number, (layer, factor) in enumerate(names)
         for key, array in shard.moments[layer][factor].to_arrays().items()
     }
-    header = {"names": names, "used": shard.used, "skipped": shard.skipped, "ran_on": shard.ran_on}
+    header = {"names": names, **{name: getattr(shard, name) for name in ("used", "looped", "skipped", "ran_on")}}
     save_part(path, identity, header, arrays)
 
 
@@ -144,7 +147,9 @@ def load_shard(path: Path, identity: str, layers: Sequence[str]) -> Shard | None
     header, arrays = stored
     try:
         check_shape({name: header[name] for name in SHARD}, SHARD, "header")
-        shard = Shard(used=header["used"], skipped=header["skipped"], ran_on=header["ran_on"])
+        shard = Shard(**{name: header[name] for name in ("used", "looped", "skipped", "ran_on")})
+        if shard.looped > shard.used:
+            return None
         names = list(product(layers, FACTORS)) if shard.used else []
         if [tuple(name) for name in header["names"]] != names:
             return None

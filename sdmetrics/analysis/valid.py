@@ -33,7 +33,7 @@ RESULTS: Shape = {
     "seed": SEED,
     "estimator": OneOf(ESTIMATORS),
     "threshold": Number(-1, 1),
-    "clips": {"used": COUNT, "skipped": SKIPPED},
+    "clips": {"used": COUNT, "looped": COUNT, "skipped": SKIPPED},
     "ran_on": [{str: ANYTHING}],
     "layers": [LAYER],
     "identity": str,
@@ -69,6 +69,9 @@ def check_results(document: Mapping[str, Any], units: Sequence[Mapping[str, Any]
         check_shape(model["step"], COUNT, "model.step")
     for row in document["ran_on"]:
         check_shape(row.get("shards"), COUNT, "ran_on.shards")
+    clips = document["clips"]
+    if clips["looped"] > clips["used"]:
+        raise ShapeError(f"{clips['looped']} of {clips['used']} clips are looped")
     layers = document["layers"]
     names = [layer["name"] for layer in layers]
     if len(set(names)) < len(names):

@@ -46,8 +46,10 @@ class Estimate:
 
 def results_table(results: Results, title: str) -> Table:
     """Return a table of a run's layers: percents (Eq. 1) with intervals, and shares of the unit classes (Eq. 3)."""
+    looped = results.clips.get("looped", 0)
     table = Table(
-        title=f"{title}: {results.clips['used']} clips used, {len(results.clips['skipped'])} skipped",
+        title=f"{title}: {results.clips['used']} clips used, {len(results.clips['skipped'])} skipped"
+        + (f", {looped} looped (their videos are shorter than a clip)" if looped else ""),
         caption="layer %: Eq. 1 [95 % interval] · units: share of a class in percent, Eq. 3",
         box=box.SIMPLE_HEAD,
         show_edge=False,

@@ -24,4 +24,4 @@ def example_run() -> Results:
     }
     scores = {"dynamic": 0.9, "dynamic_low": None, "dynamic_high": None, "static": 0.1}
     unit = {"layer": "stage4", "unit": 0, **scores, "static_low": None, "static_high": None, "label": "dynamic"}
-    return Results({"name": "net"}, 0, "pearson", 0.5, {"used": 9, "skipped": []}, [layer], [unit])
+    return Results({"name": "net"}, 0, "pearson", 0.5, {"used": 9, "looped": 0, "skipped": []}, [layer], [unit])

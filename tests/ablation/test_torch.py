@@ -29,7 +29,7 @@ def made_results(identity, layers, units):
         for unit in range(units[layer])
     ]
     named = [{"name": layer, "units": units[layer]} for layer in layers]
-    return Results(dict(identity), 0, "pearson", 0.5, {"used": 9, "skipped": []}, named, rows)
+    return Results(dict(identity), 0, "pearson", 0.5, {"used": 9, "looped": 0, "skipped": []}, named, rows)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -195,5 +195,5 @@ def test_too_little_memory_skips_a_clip_for_now(tmp_path):
     ]
     stored = len(shard_files(tmp_path / "shards"))
     state["fails"] = False
-    assert measure_biases(runner, clips, out=tmp_path, progress=False).clips == {"used": 12, "skipped": []}
+    assert measure_biases(runner, clips, out=tmp_path, progress=False).clips == {"used": 12, "looped": 0, "skipped": []}
     assert len(shard_files(tmp_path / "shards")) == stored + 1

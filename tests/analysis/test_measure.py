@@ -41,7 +41,7 @@ def test_results_count_every_pair_and_unit(results):
         assert row["pairs"] == {"dynamic": 60, "static": 60}
         assert sum(row["counts"][c] for c in ("dynamic", "static", "joint", "residual")) == row["units"]
     assert len(results.units) == sum(row["units"] for row in results.layers)
-    assert results.clips == {"used": 60, "skipped": []}
+    assert results.clips == {"used": 60, "looped": 0, "skipped": []}
 
 
 @pytest.mark.parametrize("batch", [1, 5, 64])

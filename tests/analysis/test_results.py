@@ -43,7 +43,15 @@ LAYER = {
     },
     "counts": {"dynamic": 3, "static": 1, "joint": 1, "residual": 3, "dead": 1},
 }
-RUN = Results({"name": "m"}, 0, "pearson", 0.5, {"used": 40, "skipped": [{"id": "ü", "reason": "<b>"}]}, [LAYER], UNITS)
+RUN = Results(
+    {"name": "m"},
+    0,
+    "pearson",
+    0.5,
+    {"used": 40, "looped": 3, "skipped": [{"id": "ü", "reason": "<b>"}]},
+    [LAYER],
+    UNITS,
+)
 
 
 @pytest.mark.parametrize(
@@ -128,8 +136,8 @@ def test_loading_fails_closed(tmp_path):
     for text, words in [
         (whole[:-20], "is damaged: .*is not JSON"),
         ("[]", "is not a JSON object"),
-        (json.dumps({**json.loads(whole), "schema": 7}), "schema 7; this version reads schema 2"),
-        (json.dumps({"schema": 2}), "is damaged"),
+        (json.dumps({**json.loads(whole), "schema": 7}), "schema 7; this version reads schema 3"),
+        (json.dumps({"schema": 3}), "is damaged"),
     ]:
         path.write_text(text)
         with pytest.raises(InputError, match=words):

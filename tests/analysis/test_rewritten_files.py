@@ -118,7 +118,7 @@ def test_a_file_rewritten_with_equal_size_is_not_taken_for_the_old_one(tmp_path,
         return measure_biases(runner, clips, out=tmp_path / "run", progress=False)
 
     first = analysed()
-    assert first.clips == {"used": 2, "skipped": []}
+    assert first.clips == {"used": 2, "looped": 0, "skipped": []}
     batches = len(runner.batches)
     assert analysed() == first
     assert len(runner.batches) == batches, "files that did not change are not decoded again"
@@ -179,4 +179,4 @@ def test_a_skipped_clip_whose_frame_was_repaired_is_not_taken_for_the_old_one(tm
     path.write_bytes(whole)
     with pytest.raises(InputError, match="a clip's file was changed"):
         measured("run")
-    assert measured("again") == {"used": 4, "skipped": []}
+    assert measured("again") == {"used": 4, "looped": 0, "skipped": []}

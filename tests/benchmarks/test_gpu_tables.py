@@ -40,7 +40,9 @@ def test_a_model_is_compared_in_every_setting_that_loads(tmp_path):
 def results(dynamic, label):
     unit = {"layer": "a", "unit": 0, "dynamic": dynamic, "static": 0.5, "label": label}
     layer = {"name": "a", "scores": {"dynamic": dynamic, "static": 0.5}, "percent": {"dynamic": 30, "static": 30}}
-    made = Results(model={}, seed=0, estimator="pearson", threshold=0.5, clips={"used": 2, "skipped": []}, settings={})
+    made = Results(
+        model={}, seed=0, estimator="pearson", threshold=0.5, clips={"used": 2, "looped": 0, "skipped": []}, settings={}
+    )
     made.layers.append(layer)
     made.units.append(unit)
     return made

@@ -78,7 +78,7 @@ def failed(outcome, *words):
 def test_a_run_holds_results_units_and_report(run_folder):
     results = Results.load(run_folder)
     assert [row["name"] for row in results.layers] == ["stem", "stage1", "stage2", "stage3", "stage4"]
-    assert results.clips == {"used": 12, "skipped": []}
+    assert results.clips == {"used": 12, "looped": 0, "skipped": []}
     assert (run_folder / "report.html").read_text().startswith("<!doctype html>")
 
 

@@ -76,7 +76,15 @@ def results_of(layers=("early", "late"), *, seed=0, **edits):
             for unit in range(UNITS)
         ]
     rows = [{"name": layer, "units": UNITS} for layer in layers]
-    made = Results({"name": Linear.name, **Linear.identity}, 0, "pearson", 0.5, {"used": 9, "skipped": []}, rows, units)
+    made = Results(
+        {"name": Linear.name, **Linear.identity},
+        0,
+        "pearson",
+        0.5,
+        {"used": 9, "looped": 0, "skipped": []},
+        rows,
+        units,
+    )
     return replace(made, **edits)
 
 

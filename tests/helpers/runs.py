@@ -42,7 +42,7 @@ def run(
         seed=seed,
         estimator="pearson",
         threshold=threshold,
-        clips={"used": pairs, "skipped": [{"id": i, "reason": r} for i, r in skipped]},
+        clips={"used": pairs, "looped": 0, "skipped": [{"id": i, "reason": r} for i, r in skipped]},
         settings={
             "inputs": [{"name": "video", "frames": 8, "stride": 8, "size": [224, 224], "layout": "NCTHW"}],
             "seed": seed,
