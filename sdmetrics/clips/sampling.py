@@ -93,8 +93,8 @@ class Window:
         `"window"`, or `"spread"`: the segment is divided into `frames` equal parts, and a frame is read from the middle
         of each; of several clips each reads another place within the parts, evenly.
     fps
-        Frames per second at which the stretch is read: number `i` is the last frame whose time stamp is not after
-        `i / fps` seconds from the first of the segment. Default: the video's own frames.
+        Frames per second at which `stride` counts: at place `i` of the stretch, the last frame is read whose time stamp
+        is not after `i / fps` seconds from the first of the segment. Default: the video's own frames.
     said
         What was printed about videos that are too short; the windows of a data set share it, to print it once. None
         says nothing.
@@ -104,9 +104,9 @@ class Window:
     Notes
     -----
     At a rate, torchvision's `VideoClips` takes frame `floor(i * own / fps)` of a video with its `own` rate, which is
-    the same frame. SlowFast takes `frames` places evenly over `frames * stride * own / fps` frames of the video; they
-    differ by less than one frame of it. `"spread"` takes the frames of TSN's and mmaction2's test; SlowFast's
-    Something-Something loader divides `length - 1` instead of `length` frames and reads at most one frame earlier.
+    the same frame. SlowFast takes `frames` places, rounded down, evenly over `frames * stride * own / fps` frames of
+    the video, which differs by a frame or two. `"spread"` takes the frames of TSN's and mmaction2's test; SlowFast's
+    Something-Something loader divides `length - 1` instead of `length` frames, which differs by one frame at most.
 
     Examples
     --------
@@ -152,7 +152,7 @@ class Window:
         if self.sampling == "spread":
             return first + self._spread(length)
         if self.fps is None:
-            return first + self._stretch(length)
+            return first + self._stretch(length).astype(np.int64)
         # The last frame is shown as long as the others on average.
         rest = seconds[-1] / (len(seconds) - 1) if len(seconds) > 1 else 1 / self.fps
         end = seconds[last] if last < len(seconds) else seconds[-1] + rest
@@ -176,14 +176,14 @@ class Window:
         """Return whether frames had to be repeated where this window was read."""
         return bool(self.looped)
 
-    def _stretch(self, length: int) -> NDArray[np.int64]:
-        """Return the places of a stretch in a segment of `length` frames."""
+    def _stretch(self, length: int) -> NDArray[np.float64]:
+        """Return the places of a stretch in a segment of `length` frames; those between two frames show the first."""
         window = self.frames * self.stride
         self._say_repeats(length, window)
         room = max(length - window, 0)
         begin = room // 2 if self.parts == 1 else room * self.part // (self.parts - 1)
-        places = np.arange(self.frames) * (window - 1) // max(self.frames - 1, 1)
-        return (begin + places) % length
+        places = np.arange(self.frames) * (window - 1) / max(self.frames - 1, 1)
+        return np.asarray((begin + places) % length, np.float64)
 
     def _spread(self, length: int) -> NDArray[np.int64]:
         """Return a place in each of `frames` equal parts of a segment of `length` frames."""

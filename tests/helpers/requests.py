@@ -8,13 +8,15 @@ from sdmetrics.clips.sampling import ClipShape
 from sdmetrics.clips.segmentation import datasets
 
 
-def open_clips(path, *, frames, stride, size, cache=None, reads_flow=False, **request):
-    """Return the clips of whatever `path` is."""
+def open_clips(path, *, frames, stride, size, shape=None, cache=None, reads_flow=False, **request):
+    """Return the clips of whatever `path` is; `shape` holds more fields of a `ClipShape`."""
     kept = None if cache is None else Path(cache)
-    return list_clips(ClipRequest(path, **request), ClipShape(frames, stride, size), kept, reads_flow=reads_flow)
+    read = ClipShape(frames, stride, size, **(shape or {}))
+    return list_clips(ClipRequest(path, **request), read, kept, reads_flow=reads_flow)
 
 
-def open_segmentation(path, *, frames, stride, size, cache=None, **request):
+def open_segmentation(path, *, frames, stride, size, shape=None, cache=None, **request):
     """Return the clips of a data set with masks, or None."""
     kept = None if cache is None else Path(cache)
-    return datasets.open_segmentation(ClipRequest(path, **request), ClipShape(frames, stride, size), kept)
+    read = ClipShape(frames, stride, size, **(shape or {}))
+    return datasets.open_segmentation(ClipRequest(path, **request), read, kept)
