@@ -96,35 +96,70 @@ slowfast_r18_8x8, slowfast_r50_4x16, slowfast_r50_16x8, slowfast_r18_4x16
 
 
 def in_words(architecture: Architecture) -> tuple[str, ...]:
-    """Describe an architecture in words: name, inputs, layers, labels, weights.
+    """Describe an architecture in words: name, how it is fed, layers, labels, who has weights.
 
     Examples
     --------
     >>> in_words(find_architecture("slowfast_r50_8x8"))[1:]
-    ('8×8 + 32×2, 256²', '10: slow.stem … fast.res5', 'Kinetics-400', 'SLOWFAST_8x8_R50.pyth')
-    >>> in_words(find_architecture("rtnet"))[1]
-    'frame + flow, 384×672'
+    ('8×8 + 32×2 at 30 fps, 256²', '10: slow.stem … fast.res5', 'Kinetics-400', 'PyTorchVideo')
     """
-    height, width = architecture.inputs[0].size
-    fed = " + ".join(
-        f"{item.frames}×{item.stride}" if "T" in item.layout else "flow" if item.source in FLOWS else "frame"
-        for item in architecture.inputs
-    )
     first, *_, last = architecture.layers
     return (
         architecture.name,
-        f"{fed}, {height}²" if height == width else f"{fed}, {height}×{width}",
+        fed_in_words(architecture.inputs),
         f"{len(architecture.layers)}: {first} … {last}",
         architecture.labels or "–",
-        _weights_in_words(architecture.weights),
+        _holder_of_weights(architecture.weights),
     )
 
 
-def _weights_in_words(weights: str) -> str:
-    """Return the name of a file in PyTorchVideo's zoo, of torchvision's weights or of a repository."""
+def fed_in_words(inputs: Sequence[ModelInput]) -> str:
+    """Describe how inputs are fed: frames × stride at a rate, or frames spread over the video, and pixels.
+
+    Examples
+    --------
+    >>> for name in ("x3d_m", "r2plus1d_18", "slowfast_r50_16x8", "videomae_b_16x4", "rtnet"):
+    ...     fed_in_words(find_architecture(name).inputs)
+    '16×5 at 30 fps, 256→224²'
+    '16×1 at 15 fps, 128×171→112²'
+    '16 + 64 spread, 256²'
+    '16×4, 224²'
+    'frame + flow, 384×672 stretched'
+    """
+    first = inputs[0]
+    spread = first.sampling == "spread"
+    read = " + ".join(_frames(item) for item in inputs)
+    chosen = " spread" if spread else "" if first.fps is None else f" at {first.fps:g} fps"
+    return f"{read}{chosen}, {_pixels(first)}"
+
+
+def _frames(item: ModelInput) -> str:
+    """Describe how many frames an input reads, and how far apart."""
+    if "T" not in item.layout:
+        return "flow" if item.source in FLOWS else "frame"
+    return str(item.frames) if item.sampling == "spread" else f"{item.frames}×{item.stride}"
+
+
+def _pixels(item: ModelInput) -> str:
+    """Describe what frames are scaled to and cropped to."""
+    cropped, scaled = _sides(item.size), item.resize
+    if scaled is None or scaled == min(item.size):
+        return cropped
+    if scaled == item.size:
+        return f"{cropped} stretched"
+    return f"{_sides(scaled) if isinstance(scaled, tuple) else scaled}→{cropped}"
+
+
+def _sides(size: tuple[int, int]) -> str:
+    height, width = size
+    return f"{height}²" if height == width else f"{height}×{width}"
+
+
+def _holder_of_weights(weights: str) -> str:
+    """Return who has published weights, from the name by which they are found."""
     if "://" in weights:
-        return weights.rpartition("/")[2]
-    return f"torchvision's {weights.partition('_Weights')[0]}" if "_Weights" in weights else weights or "–"
+        return "PyTorchVideo"
+    return "torchvision" if "_Weights" in weights else "Hugging Face" if weights else "–"
 
 
 def build_random(architecture: Architecture) -> nn.Module:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sdmetrics.probes.inputs import LARGEST_SIDE
+
 Size = tuple[int, int]
 """`(height, width)` in pixels."""
 
@@ -37,12 +39,14 @@ def resize_of(processor: Any, size: Size) -> int | Size | None:  # noqa: ANN401 
 def resized_for(resize: int | Size | None, read: Size, size: Size) -> int | Size | None:
     """Return what frames are scaled to for a model that reads `size`, where it is `resize` for one that reads `read`.
 
+    None for a model that reads larger frames than are scaled.
+
     Examples
     --------
     >>> resized_for(292, (256, 256), (384, 384)), resized_for((128, 171), (112, 112), (56, 56))
     (438, (64, 85))
     """
-    if resize is None:
+    if resize is None or max(size) > LARGEST_SIDE:
         return None
     if isinstance(resize, int):
         return max(max(size), resize * size[0] // read[0])

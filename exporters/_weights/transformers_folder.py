@@ -159,7 +159,9 @@ def _read_input(folder: Path, source: TransformersSource, config: Any, usual: Mo
     try:
         processor = kind.from_pretrained(folder, local_files_only=True)
         made = processor([black_and_white], return_tensors="np")
-        black, white = np.asarray(made[processor.model_input_names[0]], np.float64)[0, :, :, 0, 0]
+        values = np.asarray(made[processor.model_input_names[0]], np.float64)[0]
+        # A crop that is larger than the image has a border.
+        black, white = values[..., values.shape[-2] // 2, values.shape[-1] // 2]
         resize = resize_of(processor, size)
     except Exception as error:
         raise InputError(

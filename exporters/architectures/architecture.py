@@ -41,6 +41,8 @@ class Architecture:
         Where its published weights are: a URL of a checkpoint, the name of torchvision's weights
         (`"S3D_Weights.KINETICS400_V1"`) or of a Transformers repository (`"MCG-NJU/videomae-base-finetuned-kinetics"`);
         empty if there are none.
+    source
+        URL of the owner's file, or of one beside it, that says how the owner evaluates it.
     """
 
     name: str
@@ -51,3 +53,4 @@ class Architecture:
     build: Build
     layers: Mapping[str, str]
     weights: str = ""
+    source: str = ""

@@ -6,132 +6,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sdmetrics.errors import InputError, load_library
 from sdmetrics.exporters.architectures.architecture import Architecture
+from sdmetrics.exporters.architectures.transformers_source import TransformersSource, block_layers, build
 from sdmetrics.probes.inputs import ModelInput
-from sdmetrics.probes.torch_hooks import PER_FRAME
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-@dataclass(frozen=True)
-class TransformersSource:
-    """The place of an architecture in Transformers, and the names that Transformers uses.
-
-    Parameters
-    ----------
-    package, model, processor
-        The package, the class of the model, and the class of the processor that prepares its videos.
-    frames, size
-        The fields of its configuration that hold the number of frames and the size; `frames` is empty for a model that
-        reads any number of frames.
-    token
-        Numbers of frames and pixels that one token covers.
-    options
-        Options of the published weights that differ from the configuration's defaults.
-    outputs
-        Names of the outputs that the module returns.
-    time_major
-        Whether the first axis of its outputs is frames x clips, in this order.
-    per_frame
-        For a model that runs its last blocks once for every frame: the list of blocks, and the field with their number.
-    """
-
-    package: str
-    model: str
-    processor: str
-    frames: str = "num_frames"
-    size: str = "image_size"
-    token: tuple[int, int] = (1, 16)
-    options: Mapping[str, Any] = field(default_factory=dict)
-    outputs: tuple[str, ...] = ("logits",)
-    time_major: bool = False
-    per_frame: tuple[str, str] | None = None
-
-    def load(self) -> Any:  # noqa: ANN401 (Transformers is imported late)
-        """Return the model's class, whose `config_class` is the class of its configuration."""
-        return getattr(load_library(f"transformers.models.{self.package}.modeling_{self.package}"), self.model)
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+GITHUB = "https://github.com/"
 
 
-def build(source: TransformersSource, inputs: Sequence[ModelInput], classes: int, **options: object) -> nn.Module:
-    """Build a model with random weights that reads `inputs`. `options` override the published configuration.
-
-    Raises
-    ------
-    InputError
-        If the frames or the size are not a whole number of tokens.
-
-    Examples
-    --------
-    >>> small = dict(num_hidden_layers=1, hidden_size=8, num_attention_heads=1, intermediate_size=8)
-    >>> video = ModelInput("video", frames=2, size=(16, 16), layout="NTCHW")
-    >>> type(build(SOURCES["vivit_b_16x2"], [video], classes=5, **small)).__name__
-    'VivitForVideoClassification'
-    """
-    (video,) = inputs
-    check_tokens(source, video)
-    described = {source.size: video.size[0], **({source.frames: video.frames} if source.frames else {})}
-    labels = {"num_labels": classes} if classes else {}
-    model = source.load()
-    return as_video_model(
-        source, model(model.config_class(**{**source.options, **described, **labels, **options})), video
-    )
-
-
-def check_tokens(source: TransformersSource, video: ModelInput) -> None:
-    """Raise an `InputError` unless a clip can be split into whole tokens."""
-    frames, pixels = source.token
-    height, width = video.size
-    if video.layout != "NTCHW" or height != width or height % pixels or video.frames % frames:
-        raise InputError(
-            f"{source.model} cannot read {video.frames} frames of {height} x {width} in the layout {video.layout}; it "
-            f"reads square frames in the layout NTCHW, their side a multiple of {pixels}, their number of {frames}"
-        )
-
-
-def as_video_model(source: TransformersSource, model: nn.Module, video: ModelInput) -> nn.Module:
-    """Make a model of Transformers read one tensor `(N, T, C, H, W)` and return its main outputs, clips first.
-
-    The model and the names of its parts stay the same, so its published weights fit.
-    """
-    shape = (video.frames, 3, *video.size)
-
-    def check(_model: nn.Module, fed: tuple[Tensor, ...]) -> None:
-        given = tuple(fed[0].shape[1:])
-        if given != shape:
-            raise InputError(
-                f"{source.model} was made for clips of the shape {shape} and got {given}; its position embeddings "
-                "require that number of frames and that size. Feed it such clips"
-            )
-
-    def select(_model: nn.Module, _fed: tuple[Tensor, ...], output: Mapping[str, Tensor]) -> Tensor | dict[str, Tensor]:
-        named = {name: output[name] for name in source.outputs}
-        if source.time_major:
-            named = {
-                name: value.reshape(shape[0], -1, *value.shape[1:]).swapaxes(0, 1) for name, value in named.items()
-            }
-        return named if len(named) > 1 else named.popitem()[1]
-
-    if source.per_frame:
-        path, field_name = source.per_frame
-        blocks = [f"{path}.{name}" for name, _ in model.get_submodule(path).named_children()]
-        setattr(model, PER_FRAME, blocks[-getattr(model.config, field_name) :])
-    model.register_forward_pre_hook(check)
-    model.register_forward_hook(select)
-    return model
-
-
-def _video(frames: int, stride: int, side: int, mean: Sequence[float], std: Sequence[float]) -> tuple[ModelInput, ...]:
+def _video(
+    frames: int,
+    stride: int,
+    side: int,
+    colours: tuple[Sequence[float], Sequence[float]],
+    **chosen: Any,  # noqa: ANN401 (further fields)
+) -> tuple[ModelInput, ...]:
     """Describe the only input."""
-    (m1, m2, m3), (s1, s2, s3) = mean, std
-    return (ModelInput("video", "rgb", frames, stride, (side, side), "NTCHW", (m1, m2, m3), (s1, s2, s3)),)
+    (m1, m2, m3), (s1, s2, s3) = colours
+    return (ModelInput("video", "rgb", frames, stride, (side, side), "NTCHW", (m1, m2, m3), (s1, s2, s3), **chosen),)
 
 
 def _blocks(path: str, count: int, name: str = "block") -> dict[str, str]:
@@ -139,35 +38,53 @@ def _blocks(path: str, count: int, name: str = "block") -> dict[str, str]:
     return {f"{name}{number + 1}": f"{path}.{number}" for number in range(count)}
 
 
+TOKENS = ("last_hidden_state",)
 SOURCES = {
     "timesformer_8x32": TransformersSource(
-        "timesformer", "TimesformerForVideoClassification", "TimesformerVideoProcessor"
+        "timesformer",
+        "TimesformerForVideoClassification",
+        "TimesformerVideoProcessor",
+        blocks={"encoder.layer": "block"},
     ),
     "videomae_b_16x4": TransformersSource(
-        "videomae", "VideoMAEForVideoClassification", "VideoMAEVideoProcessor", token=(2, 16)
+        "videomae", "VideoMAEForVideoClassification", "VideoMAEVideoProcessor", blocks={"encoder.layer": "block"}
     ),
-    "vivit_b_16x2": TransformersSource("vivit", "VivitForVideoClassification", "VivitVideoProcessor", token=(2, 16)),
+    "vivit_b_16x2": TransformersSource(
+        "vivit", "VivitForVideoClassification", "VivitVideoProcessor", blocks={"layers": "block"}
+    ),
     "vjepa2_vitl": TransformersSource(
         "vjepa2",
         "VJEPA2ForVideoClassification",
         "VJEPA2VideoProcessor",
         frames="frames_per_clip",
         size="crop_size",
-        token=(2, 16),
+        # Only the encoder's blocks; those after it are the head that was trained on its frozen tokens.
+        blocks={"encoder.layer": "block"},
+        strides={64: 2},
     ),
     # Its weights are published without a head, so it returns the tokens.
     "videoprism_b": TransformersSource(
         "videoprism",
         "VideoPrismVisionModel",
         "LlavaOnevisionVideoProcessor",
-        token=(1, 18),
-        outputs=("last_hidden_state",),
+        blocks={"spatial_layers": "spatial_block", "temporal_layers": "temporal_block"},
+        outputs=TOKENS,
+    ),
+    # The tower that reads frames. A token of every frame tells the others about it before each block.
+    "xclip_b_32": TransformersSource(
+        "x_clip",
+        "XCLIPVisionModel",
+        "VideoMAEVideoProcessor",
+        blocks={"encoder.layers": "block"},
+        outputs=("pooler_output",),
+        folded=True,
     ),
     "videomt": TransformersSource(
         "videomt",
         "VideomtForUniversalSegmentation",
         "VideomtVideoProcessor",
         frames="",
+        blocks={"layers": "block"},
         options={"hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 6, "num_blocks": 3},
         outputs=("class_queries_logits", "masks_queries_logits"),
         time_major=True,
@@ -176,68 +93,129 @@ SOURCES = {
 }
 """The places in Transformers by the architecture's name."""
 
+WITHOUT_HEAD = {
+    "timesformer_8x32": replace(SOURCES["timesformer_8x32"], model="TimesformerModel", outputs=TOKENS),
+    "videomae_b_16x4": replace(SOURCES["videomae_b_16x4"], model="VideoMAEModel", outputs=TOKENS),
+    "vivit_b_16x2": replace(SOURCES["vivit_b_16x2"], model="VivitModel", outputs=TOKENS),
+    "vjepa2_vitl": replace(
+        SOURCES["vjepa2_vitl"],
+        model="VJEPA2Model",
+        outputs=TOKENS,
+        called={"skip_predictor": True},
+        unused=("predictor",),
+    ),
+}
+"""The places of the encoders alone, which return their tokens."""
+
+VARIANTS = {
+    **{source.model: source for source in WITHOUT_HEAD.values()},
+    "VideoMAEForPreTraining": WITHOUT_HEAD["videomae_b_16x4"],
+    "VideoPrismForVideoClassification": replace(
+        SOURCES["videoprism_b"], model="VideoPrismForVideoClassification", outputs=("logits",)
+    ),
+    "VideoPrismClipModel": replace(
+        SOURCES["videoprism_b"], part="vision_config", renamed={r"^video_model\.vision_model\.": ""}
+    ),
+    "XCLIPModel": replace(SOURCES["xclip_b_32"], part="vision_config", renamed={r"^vision_model\.": ""}),
+}
+"""How other classes are read that a folder may name, by their names in it."""
+
+
+def build_sized(name: str, inputs: Sequence[ModelInput], classes: int, **options: object) -> nn.Module:
+    """Build an architecture of Transformers, or its encoder alone if there are no classes."""
+    return build(SOURCES[name] if classes else WITHOUT_HEAD.get(name, SOURCES[name]), inputs, classes, **options)
+
+
+def layers_of(architecture: Architecture, module: nn.Module) -> Mapping[str, str]:
+    """Return the layers of a module that an architecture built: of models of Transformers as many as it has."""
+    source = SOURCES.get(architecture.name)
+    return block_layers(source, module) if source else architecture.layers
+
+
 ROWS = (
     Architecture(
         name="timesformer_8x32",
         family="TimeSformer",
-        inputs=_video(8, 32, 224, (0.45, 0.45, 0.45), (0.225, 0.225, 0.225)),
+        # Of three crops, as large as the short side, the one in the middle.
+        inputs=_video(8, 32, 224, ((0.45,) * 3, (0.225,) * 3), resize=224, fps=30.0),
         labels="Kinetics-400",
         classes=400,
-        build=partial(build, SOURCES["timesformer_8x32"]),
+        build=partial(build_sized, "timesformer_8x32"),
         layers=_blocks("timesformer.encoder.layer", 12),
         weights="facebook/timesformer-base-finetuned-k400",
+        source=f"{GITHUB}facebookresearch/TimeSformer/blob/main/configs/Kinetics/TimeSformer_divST_8x32_224.yaml",
     ),
     Architecture(
         name="videomae_b_16x4",
         family="VideoMAE",
-        inputs=_video(16, 4, 224, IMAGENET_MEAN, IMAGENET_STD),
+        inputs=_video(16, 4, 224, IMAGENET, resize=224),
         labels="Kinetics-400",
         classes=400,
-        build=partial(build, SOURCES["videomae_b_16x4"]),
+        build=partial(build_sized, "videomae_b_16x4"),
         layers=_blocks("videomae.encoder.layer", 12),
         weights="MCG-NJU/videomae-base-finetuned-kinetics",
+        source=f"{GITHUB}MCG-NJU/VideoMAE/blob/main/scripts/kinetics/"
+        "videomae_vit_base_patch16_224_tubemasking_ratio_0.9_epoch_1600/finetune.sh",
     ),
     Architecture(
         name="vivit_b_16x2",
         family="ViViT",
-        inputs=_video(32, 2, 224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+        # Its authors' Kinetics has 250 frames in ten seconds.
+        inputs=_video(32, 2, 224, ((0.5,) * 3, (0.5,) * 3), resize=256, fps=25.0),
         labels="Kinetics-400",
         classes=400,
-        build=partial(build, SOURCES["vivit_b_16x2"]),
+        build=partial(build_sized, "vivit_b_16x2"),
         layers=_blocks("vivit.layers", 12),
         weights="google/vivit-b-16x2-kinetics400",
+        source=f"{GITHUB}google-research/scenic/blob/main/scenic/projects/vivit/configs/kinetics400/vivit_base_k400.py",
     ),
     Architecture(
         name="vjepa2_vitl",
         family="V-JEPA 2",
-        inputs=_video(16, 4, 256, IMAGENET_MEAN, IMAGENET_STD),
+        inputs=_video(16, 4, 256, IMAGENET, resize=292),
         labels="Something-Something v2",
         classes=174,
-        build=partial(build, SOURCES["vjepa2_vitl"]),
+        build=partial(build_sized, "vjepa2_vitl"),
         # Only the encoder's blocks; the four blocks after it are the head that was trained on its frozen tokens.
         layers=_blocks("vjepa2.encoder.layer", 24),
         weights="facebook/vjepa2-vitl-fpc16-256-ssv2",
+        # For frames and stride; what a single crop is scaled to is in evals/video_classification_frozen/utils.py.
+        source=f"{GITHUB}facebookresearch/vjepa2/blob/main/configs/eval/vitl/ssv2.yaml",
     ),
     Architecture(
         name="videoprism_b",
         family="VideoPrism",
-        # Sixteen frames spread over the whole video, which in Kinetics lasts ten seconds.
-        inputs=_video(16, 16, 288, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+        inputs=_video(16, 16, 288, ((0.0,) * 3, (1.0,) * 3), sampling="spread"),
         labels="",
         classes=0,
-        build=partial(build, SOURCES["videoprism_b"]),
+        build=partial(build_sized, "videoprism_b"),
         layers=_blocks("spatial_layers", 12, "spatial_block") | _blocks("temporal_layers", 4, "temporal_block"),
         weights="google/videoprism-base-f16r288",
+        source=f"{GITHUB}google-deepmind/videoprism/blob/main/videoprism/colabs/videoprism_video_encoder_demo.ipynb",
+    ),
+    Architecture(
+        name="xclip_b_32",
+        family="X-CLIP",
+        # Its authors take a frame from each of eight parts of the video.
+        inputs=_video(8, 8, 224, IMAGENET, resize=224, sampling="spread"),
+        labels="",
+        classes=0,
+        build=partial(build_sized, "xclip_b_32"),
+        layers=_blocks("encoder.layers", 12),
+        weights="microsoft/xclip-base-patch32",
+        source=f"{GITHUB}microsoft/VideoX/blob/master/X-CLIP/configs/k400/32_8.yaml",
     ),
     Architecture(
         name="videomt",
         family="VidEoMT",
-        # The clips that it was trained on: every fifth frame, as YouTube-VIS annotates them.
-        inputs=_video(5, 5, 640, IMAGENET_MEAN, IMAGENET_STD),
+        # As many frames as it was trained on, and those that YouTube-VIS annotates: every fifth of 30 in a second. Its
+        # authors put frames of any shape into the corner of the square, Transformers stretches them.
+        inputs=_video(5, 1, 640, IMAGENET, resize=(640, 640), fps=6.0),
         labels="YouTube-VIS 2019",
         classes=40,
-        build=partial(build, SOURCES["videomt"]),
+        build=partial(build_sized, "videomt"),
         layers=_blocks("layers", 12),
         weights="tue-mps/videomt-dinov2-small-ytvis2019",
+        source=f"{GITHUB}huggingface/transformers/blob/main/src/transformers/models/videomt/video_processing_videomt.py",
     ),
 )

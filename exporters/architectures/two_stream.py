@@ -48,31 +48,36 @@ def _row(
     name: str,
     family: str,
     size: tuple[int, int],
+    source: str,
     fused: Sequence[int] = STAGES,
     **options: Any,  # noqa: ANN401 (of the segmenter)
 ) -> Architecture:
-    """Return the row of a segmenter that reads a frame and its flow, as an image, in one size."""
+    """Return the row of a segmenter that reads a frame and its flow, as an image, both stretched to one size."""
     mean, std = IMAGENET
     streams = [f"{stream}.res{stage}" for stream in ("appearance", "motion") for stage in STAGES]
     return Architecture(
         name=name,
         family=family,
         inputs=tuple(
-            ModelInput(name, source, frames=1, stride=1, size=size, layout="NCHW", mean=mean, std=std)
-            for name, source in (("image", "rgb"), ("flow", "flow"))
+            ModelInput(name, shown, frames=1, stride=1, size=size, layout="NCHW", mean=mean, std=std, resize=size)
+            for name, shown in (("image", "rgb"), ("flow", "flow"))
         ),
         # Its only label: the object that moves.
         labels="DAVIS 2016",
         classes=1,
         build=partial(build, family.lower(), **options),
         layers={layer: layer for layer in (*streams, *(f"fusion.res{stage}" for stage in fused))},
+        source=f"https://github.com/{source}",
     )
 
 
+PAPER = "YorkUCVIL/Static-Dynamic-Interpretability/blob/master/configs/twostreamv3plus_davis.json"
+MATNET = "tfzhou/MATNet/blob/master/test_MATNet.py"
+
 ROWS: tuple[Architecture, ...] = (
-    _row("fusionseg", "FusionSeg", (480, 854), fused=(2, 5)),
+    _row("fusionseg", "FusionSeg", (480, 854), PAPER, fused=(2, 5)),
     # Built as in their authors' code, so that the authors' weights fit.
-    _row("matnet", "MATNet", (473, 473), published=True),
-    _row("matnet_both_ways", "MATNet", (473, 473), cross="both_ways", published=True),
-    _row("rtnet", "RTNet", (384, 672)),
+    _row("matnet", "MATNet", (473, 473), MATNET, published=True),
+    _row("matnet_both_ways", "MATNet", (473, 473), MATNET, cross="both_ways", published=True),
+    _row("rtnet", "RTNet", (384, 672), "OliverRensu/RTNet/blob/master/test.py"),
 )

@@ -75,13 +75,14 @@ def _row(name: str, backbone: str) -> Architecture:
     return Architecture(
         name=name,
         family="VisTR",
-        # Wide frames of 300 rows, every fifth of a video, which are the frames that YouTube-VIS annotates.
-        inputs=(ModelInput("video", "rgb", 36, 5, (300, 533), "NTCHW", MEAN, STD),),
+        # Frames of 300 rows, here of 16:9, and the ones that YouTube-VIS annotates: every fifth of 30 in a second.
+        inputs=(ModelInput("video", "rgb", 36, 1, (300, 533), "NTCHW", MEAN, STD, fps=6.0),),
         labels="YouTube-VIS 2019",
         # Its 40 kinds of objects are numbered from 1. Logit 0 is not used, and the last logit means "no object".
         classes=42,
         build=partial(build, backbone=backbone),
         layers={name: name for part in ("encoder", "decoder") for name in (f"{part}.{n + 1}" for n in range(LAYERS))},
+        source="https://github.com/Epiphqny/VisTR/blob/master/inference.py",
     )
 
 

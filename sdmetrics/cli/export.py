@@ -87,13 +87,14 @@ def export(
     from sdmetrics.exporters.saved_models import export_saved, is_saved
 
     if listed:
-        columns = ("name", "frames × stride, pixels", "layers", "labels", "weights")
+        columns = ("name", "fed", "layers", "labels", "weights")
         rows = [catalogue.in_words(row) for row in catalogue.ARCHITECTURES.values()]
         console.print(plain_table("sdmetrics export NAME", columns, rows))
         console.print(
-            "weights: a file of PyTorchVideo's model zoo or of torchvision, or a repository of the Hugging Face hub; "
-            "--pretrained downloads them"
+            "fed: frames × stride, counted at the rate where there is one, or frames spread over the whole video; then "
+            "what they are scaled to (the shorter side, or height × width) → the centre that is read"
         )
+        console.print("weights: who has published some; --pretrained downloads them")
         return
     if name is None:
         raise InputError("expected an architecture or a saved model; see sdmetrics export --list")

@@ -44,10 +44,12 @@ def test_the_list_names_every_architecture_how_it_is_fed_and_where_its_weights_a
     for name, row in ARCHITECTURES.items():
         assert row.labels in lines[name]
     line = lines["slowfast_r50_8x8"]
-    assert "8×8 + 32×2, 256²" in line
+    assert "8×8 + 32×2 at 30 fps, 256²" in line
     assert "10: slow.stem … fast.res5" in line
     assert "Kinetics-400" in line
-    assert "SLOWFAST_8x8_R50.pyth" in line
+    assert "PyTorchVideo" in line
+    assert "16 + 64 spread, 256²" in lines["slowfast_r50_16x8"]
+    assert "128×171→112²" in lines["mc3_18"]
     assert "--pretrained" in out
 
 

@@ -104,6 +104,28 @@ def test_what_a_model_saves_opens_with_equal_outputs_and_its_own_input(name, tmp
     assert video.std == pytest.approx([std / scale for std in (0.4, 0.5, 0.6)], abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("said", "resize"),
+    [
+        ({}, 64),
+        ({"size": {"shortest_edge": 256}}, 73),
+        ({"size": {"height": 256, "width": 342}}, (73, 97)),
+        ({"size": {"height": 80, "width": 90}, "do_center_crop": False}, (64, 64)),
+        ({"do_resize": False}, None),
+    ],
+)
+def test_frames_are_scaled_and_cropped_as_the_folders_preprocessor_does(saved, folder, said, resize):
+    processor_of(saved.row, **said).save_pretrained(folder)
+    assert open_folder(saved.row, folder)[1][0].resize == resize
+
+
+def test_a_larger_model_without_a_preprocessor_crops_the_same_share(tmp_path):
+    row = small("vjepa2_vitl")
+    build_random(row).save_pretrained(tmp_path)
+    (video,) = open_folder(replace(row, inputs=find_architecture("vjepa2_vitl").inputs), tmp_path)[1]
+    assert (video.size, video.resize) == ((32, 32), 36)
+
+
 def test_without_a_preprocessor_mean_and_deviation_are_the_architectures(saved):
     (video,) = open_folder(saved.row, saved.folder)[1]
     assert video == saved.row.inputs[0]

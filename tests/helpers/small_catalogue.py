@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 
+from sdmetrics.exporters._weights.processor_resize import resized_for
 from sdmetrics.exporters.architectures.architecture import Architecture
 
 SIDE = 64
@@ -40,7 +41,12 @@ def reduced(architecture: Architecture, whole: bool = False) -> Architecture:
     family = architecture.family
     frames, side = FRAMES.get(family, {}), SIDES.get(family, SIDE)
     inputs = tuple(
-        dataclasses.replace(item, frames=frames.get(item.name, 4) if "T" in item.layout else 1, size=(side, side))
+        dataclasses.replace(
+            item,
+            frames=frames.get(item.name, 4) if "T" in item.layout else 1,
+            size=(side, side),
+            resize=resized_for(item.resize, item.size, (side, side)),
+        )
         for item in architecture.inputs
     )
     options = OPTIONS.get(family, {})
