@@ -65,7 +65,7 @@ def layers_of(file: ModelFile, presumed: Presumed) -> list[Layer]:
     """Return what `list_layers` returns, for what `presume` returned."""
     if file.metadata is None:
         return _found_layers(file, presumed)
-    if file.probe is not None:
+    if file.is_probe:
         names = ", ".join(layer.name for layer in file.metadata.layers)
         raise InputError(f"{file.path} is a probe already; its layers are {names}")
     return list(file.metadata.layers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sdmetrics._files import replacing
 from sdmetrics.errors import InputError, note
 from sdmetrics.exporters._assembly.adapt import adapt
 from sdmetrics.exporters._assembly.assemble import assemble
@@ -23,9 +23,10 @@ from sdmetrics.exporters._graph.find_layers import candidates, find_layers
 from sdmetrics.exporters._graph.tensor_shapes import known_shapes
 from sdmetrics.probes.held_inputs import HeldInput, HeldValue
 from sdmetrics.probes.inputs import ModelInput
+from sdmetrics.probes.kept_weights import named_alike
 from sdmetrics.probes.metadata import Layer, Metadata
 from sdmetrics.probes.model_file import ModelFile, read_model_file
-from sdmetrics.probes.onnx_file import check_model
+from sdmetrics.probes.onnx_file import check_model, write_model
 from sdmetrics.probes.session import fixed_batch
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def build_probe(
     model
         An ONNX file, from `sdmetrics.exporters.torch.export` or from any other exporter.
     path
-        Where the probe is written; it holds all weights.
+        Where the probe is written; it holds all weights. Those of a model beyond 2 GiB are written to a second file of
+        this name and `.data`, which has to stay beside it.
     layers
         Names that `list_layers` returns, or tensors of the file. A mapping also specifies their channel axes, for files
         in which they are not certain. Default: all that the model declares. If empty (`[]`), the probe has only the
@@ -94,9 +96,7 @@ def build_probe(
     'probe.onnx'
     """
     probe = make_probe(model, layers=layers, inputs=inputs, masks=masks, half=half)
-    with replacing(Path(path)) as temporary:
-        temporary.write_bytes(probe)
-    return Path(path)
+    return write_model(probe.model, Path(path))
 
 
 def make_probe(
@@ -106,8 +106,8 @@ def make_probe(
     inputs: Sequence[ModelInput | HeldInput] | None = None,
     masks: bool = False,
     half: bool = False,
-) -> bytes:
-    """Return the content of the file that `build_probe` writes, for the same arguments.
+) -> ModelFile:
+    """Return the probe that `build_probe` writes, for the same arguments. Its path is the model's.
 
     A file that is already read can be passed as a `ModelFile`, so that it is not parsed again.
 
@@ -118,7 +118,7 @@ def make_probe(
     """
     file = read_model_file(model)
     loaded, declared = file.model, file.metadata
-    if file.probe is not None:
+    if file.is_probe:
         raise InputError(f"{file.path} is a probe already; use the model that it was made from")
     described = tuple(inputs) if inputs else describe_feeding(file)
     check_inputs(loaded, described)
@@ -157,9 +157,8 @@ def make_probe(
     check_model(probe, file.path.name)
     if half:
         check_half(probe, units, fed)
-    data: bytes = probe.SerializeToString()
-    verify_probe(data, loaded, fed, outputs, units, masks, half)
-    return data
+    verify_probe(probe, loaded, fed, outputs, units, masks, half)
+    return ModelFile(file.path, probe, metadata, hashlib.sha256(named_alike(probe)).hexdigest())
 
 
 def open_probe(
@@ -169,8 +168,8 @@ def open_probe(
     inputs: Sequence[ModelInput | HeldInput] | None = None,
     masks: bool = False,
     half: bool = False,
-) -> bytes:
-    """Return a probe for a file: its own content if it is a probe that has what is requested, else that of a new one.
+) -> ModelFile:
+    """Return a probe for a file: the file if it is a probe that has what is requested, else a new one.
 
     Raises
     ------
@@ -178,13 +177,13 @@ def open_probe(
         If the file is a probe that lacks something requested; otherwise see `build_probe`.
     """
     file = read_model_file(model)
-    if file.probe is None:
+    if not file.is_probe:
         return make_probe(file, layers=layers, inputs=inputs, masks=masks, half=half)
     assert file.metadata is not None
     lacking = _lacking(file.metadata, layers or (), inputs, masks, half)
     if lacking:
         raise InputError(f"{file.path} is a probe {lacking}")
-    return file.probe
+    return file
 
 
 def describe_feeding(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from sdmetrics._files import writable_folder
 from sdmetrics.errors import InputError, one_line, require
 from sdmetrics.exporters._assembly.finish import COMPARED_CLIPS, LAYER, finish_export
 from sdmetrics.exporters._assembly.gates import GATE, close_gates
 from sdmetrics.probes.feeds import Arrays, check_sources, prepare, random_feeds
 from sdmetrics.probes.inputs import ModelInput
-from sdmetrics.probes.onnx_file import OR_TORCH, check_size
+from sdmetrics.probes.kept_weights import exceeds_memory
+from sdmetrics.probes.onnx_file import load_model
 from sdmetrics.probes.quiet import quiet
 from sdmetrics.probes.torch_hooks import (
     concatenated,
@@ -98,9 +101,9 @@ def export(
         return _forward(module, called, arrays)
 
     example = prepare(random_feeds(inputs, COMPARED_CLIPS), inputs)
-    with _computed_precision(module), evaluating(module):
+    with _computed_precision(module), evaluating(module), _room_for_weights(module, Path(path)) as folder:
         outputs = [name for name in forward(example) if not name.startswith(LAYER)]
-        model = _to_onnx(module, called, example, outputs)
+        model = _to_onnx(module, called, example, outputs, folder)
         repeated = runs_per_frame(module)
         close_gates(model, called, several=[name for name, path in called.items() if path in repeated])
         return finish_export(
@@ -155,14 +158,25 @@ def _forward(module: nn.Module, layers: Modules, arrays: Arrays) -> Arrays:
     return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
 
 
-def _to_onnx(module: nn.Module, layers: Modules, arrays: Arrays, outputs: Sequence[str]) -> ModelProto:
+@contextmanager
+def _room_for_weights(module: nn.Module, path: Path) -> Iterator[Path | None]:
+    """Yield a temporary folder on the disk that the file is written to if the weights are too large for a message."""
+    if not exceeds_memory(sum(value.nbytes for value in [*module.parameters(), *module.buffers()])):
+        yield None
+        return
+    with tempfile.TemporaryDirectory(dir=writable_folder(path.parent), prefix=".sdmetrics-") as folder:
+        yield Path(folder)
+
+
+def _to_onnx(
+    module: nn.Module, layers: Modules, arrays: Arrays, outputs: Sequence[str], folder: Path | None
+) -> ModelProto:
     """Run torch's exporter on the module with every layer's consumers behind a gate.
 
-    What follows a layer, including in-place operations, reads the product with the gate and not the layer's tensor.
+    What follows a layer, including in-place operations, reads the product with the gate and not the layer's tensor. If
+    there is a folder, the weights are written to it and stay there.
     """
     import torch
-
-    check_size(sum(value.nbytes for value in [*module.parameters(), *module.buffers()]), "the module", OR_TORCH)
 
     class Gated(torch.nn.Module):
         def __init__(self) -> None:
@@ -205,4 +219,7 @@ def _to_onnx(module: nn.Module, layers: Modules, arrays: Arrays, outputs: Sequen
             "sdmetrics.runners.torch"
         ) from error
     assert program is not None
-    return program.model_proto
+    if folder is None:
+        return program.model_proto
+    program.save(folder / "model.onnx", external_data=True)
+    return load_model(folder / "model.onnx")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import io
 import subprocess
@@ -15,12 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sdmetrics._reading import read_bytes
 from sdmetrics.errors import InputError, require
 from sdmetrics.probes.feeds import check_feeds, check_masks, clips_in, unfold_frames
 from sdmetrics.probes.inputs import ModelInput
-from sdmetrics.probes.onnx_file import LIMIT
-from sdmetrics.probes.probe_file import read_probe
+from sdmetrics.probes.model_file import ModelFile, name_of, read_probe
 from sdmetrics.probes.quiet import silent_stderr
 from sdmetrics.probes.runtime_errors import reason_of
 from sdmetrics.probes.session import (
@@ -34,6 +31,7 @@ from sdmetrics.probes.session import (
 )
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
     from onnxruntime import InferenceSession
 
 PROVIDERS = ("auto", "cpu", "cuda")
@@ -50,7 +48,7 @@ class OnnxRunner:
     Parameters
     ----------
     probe
-        The file that `sdmetrics.exporters.probe.build_probe` writes, or its bytes.
+        The file that `sdmetrics.exporters.probe.build_probe` writes, its bytes, or what `make_probe` returns.
     provider
         `"cpu"`, `"cuda"`, or `"auto"`: CUDA if it loads, else the CPU; `circumstance["provider"]` tells which.
     threads
@@ -95,7 +93,7 @@ class OnnxRunner:
 
     def __init__(
         self,
-        probe: Path | bytes,
+        probe: Path | bytes | ModelFile,
         provider: str = "auto",
         threads: int | None = None,
         allow_tf32: bool = False,
@@ -106,12 +104,13 @@ class OnnxRunner:
             raise InputError(f"provider is {provider!r}; allowed: {', '.join(PROVIDERS)}")
         if threads is not None and threads < 1:
             raise InputError(f"threads is {threads}; expected at least 1, or None to use all cores")
-        data, origin = _read(probe)
+        found = read_probe(probe)
+        assert found.metadata is not None
         threads = threads or available_threads()
         self.file = file
         self.stride_assumed = False
-        self.metadata = read_probe(data, origin)
-        self._session = _open(data, origin, provider, threads, allow_tf32)
+        self.metadata = found.metadata
+        self._session = _open(found.model, name_of(probe), provider, threads, allow_tf32)
         self._options = run_options()
         self.inputs = self.metadata.inputs
         self.layers = [layer.name for layer in self.metadata.layers]
@@ -135,7 +134,7 @@ class OnnxRunner:
             "provider": "cuda" if self._cuda else "cpu",
             "device": _graphics_card() if self._cuda else "cpu",
             "threads": threads,
-            "probe_sha256": hashlib.sha256(data).hexdigest(),
+            "probe_sha256": found.sha256,
         }
 
     def __call__(
@@ -239,7 +238,7 @@ def _loads(provider: str) -> bool:
     try:
         with silent_stderr(), redirect_stdout(io.StringIO()):
             providers = list(dict.fromkeys([provider, CPU]))
-            session = open_session(model.SerializeToString(), providers, threads=1)
+            session = open_session(model, providers, threads=1)
             session.run(None, {"x": np.ones(1, np.float32)})
     # A driver too old, or a processor that the build does not know, shows only when something runs.
     except Exception:
@@ -247,17 +246,17 @@ def _loads(provider: str) -> bool:
     return provider in session.get_providers()
 
 
-def _open(data: bytes, file: str, provider: str, threads: int, allow_tf32: bool) -> InferenceSession:
+def _open(model: ModelProto, file: str, provider: str, threads: int, allow_tf32: bool) -> InferenceSession:
     """Return a session on the requested provider."""
     listed = available_providers()
     try:
         if provider != "cpu" and CUDA in listed:
             with silent_stderr():
-                session = _on_cuda(data, threads, allow_tf32)
+                session = _on_cuda(model, threads, allow_tf32)
             if CUDA in session.get_providers():
                 return session
         if provider != "cuda":
-            return open_session(data, threads=threads)
+            return open_session(model, threads=threads)
     except InputError as error:
         raise InputError(f"{file} cannot be run ({error}); make it again: sdmetrics probe MODEL") from None
     reason = "CUDA, cuDNN or the driver does not load" if CUDA in listed else "it is built without CUDA"
@@ -268,7 +267,7 @@ def _open(data: bytes, file: str, provider: str, threads: int, allow_tf32: bool)
     )
 
 
-def _on_cuda(data: bytes, threads: int, allow_tf32: bool) -> InferenceSession:
+def _on_cuda(model: ModelProto, threads: int, allow_tf32: bool) -> InferenceSession:
     """Return a session that prefers CUDA; ONNX Runtime may fall back to the CPU without an error."""
     ort = runtime()
     if hasattr(ort, "preload_dlls"):
@@ -276,7 +275,7 @@ def _on_cuda(data: bytes, threads: int, allow_tf32: bool) -> InferenceSession:
         with default_logger(ort), redirect_stdout(io.StringIO()):
             ort.preload_dlls()
     options = {**CUDA_OPTIONS, "use_tf32": str(int(allow_tf32))}
-    return open_session(data, [(CUDA, options), CPU], threads, without=NOT_ON_CUDA)
+    return open_session(model, [(CUDA, options), CPU], threads, without=NOT_ON_CUDA)
 
 
 def _graphics_card() -> str:
@@ -298,12 +297,3 @@ def _installed() -> str:
         except importlib.metadata.PackageNotFoundError:
             continue
     return " and ".join(wheels) or "a build of your own"
-
-
-def _read(probe: Path | bytes) -> tuple[bytes, str]:
-    """Return the probe's bytes and its name in messages."""
-    if isinstance(probe, bytes):
-        return probe, "the probe"
-    if Path(probe).is_dir() or not Path(probe).exists():
-        raise InputError(f"probe {probe} does not exist or is not a file; make one: sdmetrics probe MODEL")
-    return read_bytes(probe, LIMIT), f"probe {probe}"

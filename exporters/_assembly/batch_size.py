@@ -30,7 +30,7 @@ def with_working_batch(model: ModelProto, inputs: Sequence[ModelInput]) -> Model
     if any(node.op_type == "DynamicQuantizeLinear" for node in model.graph.node):
         return _with_batch(model, 1)
     outputs = [output.name for output in model.graph.output]
-    trial = open_trial(model.SerializeToString(), values_in_clip(inputs), fold=False)
+    trial = open_trial(model, values_in_clip(inputs), fold=False)
     if _runs(trial, inputs, 1, outputs) and _runs(trial, inputs, MORE, outputs):
         return model
     working = _working(trial, inputs, outputs)

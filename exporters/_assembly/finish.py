@@ -133,7 +133,7 @@ def _located(
 
 def _compare(model: ModelProto, feeds: Arrays, inputs: Sequence[ModelInput], together: Arrays, first: Arrays) -> float:
     """Return the largest relative difference between ONNX model and framework, for one and for several clips."""
-    trial = open_trial(model.SerializeToString(), values_in_clip(inputs))
+    trial = open_trial(model, values_in_clip(inputs))
     worst = 0.0
     for clips, expected in ((1, first), (COMPARED_CLIPS, together)):
         values = run(trial, prepare(select(feeds, slice(clips)), inputs), list(expected))

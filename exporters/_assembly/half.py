@@ -14,6 +14,7 @@ from sdmetrics.exporters._graph.nodes import element_types, fed_inputs
 from sdmetrics.probes.feeds import Arrays, example_feeds
 from sdmetrics.probes.graph_walk import subgraphs
 from sdmetrics.probes.inputs import ModelInput
+from sdmetrics.probes.kept_weights import kept_tensors
 from sdmetrics.probes.onnx_file import set_nodes, sort_nodes
 from sdmetrics.probes.placement import relative_error
 from sdmetrics.probes.session import fixed_batch
@@ -40,11 +41,17 @@ def halve(model: ModelProto, name: str) -> ModelProto:
     Raises
     ------
     InputError
-        If the model does not compute in float32, or one of its operators has no half-precision form.
+        If the model does not compute in float32 or keeps its weights in files, or one of its operators has no
+        half-precision form.
     """
     onnx, _ = require("onnx", extra="cpu"), require("onnxruntime", extra="cpu")
     from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
+    if kept_tensors(model.graph):
+        raise InputError(
+            f"model {name} has more than 2 GiB of weights, which are not converted to half precision here; drop half, "
+            "or convert the model before its export, e.g. with module.half()"
+        )
     if precision(model) != "float32":
         raise InputError(
             f"model {name} computes in {precision(model)}; half precision expects float32. Drop half: the model is "
@@ -80,7 +87,7 @@ def check_half(probe: ModelProto, units: Arrays, inputs: Sequence[ModelInput]) -
     InputError
         If a layer is not finite in half precision, or its units differ by more than 5e-3 of their scale.
     """
-    trial = open_trial(rounded(probe).SerializeToString(), values_in_clip(inputs), batch=fixed_batch(probe))
+    trial = open_trial(rounded(probe), values_in_clip(inputs), batch=fixed_batch(probe))
     results = run(trial, example_feeds(inputs), [f"units/{layer}" for layer in units])
     for layer, expected in units.items():
         values = results[f"units/{layer}"]

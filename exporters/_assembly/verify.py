@@ -103,7 +103,7 @@ def open_tapped(model: ModelProto, layers: Sequence[Layer], inputs: Sequence[Mod
     batch = fixed_batch(model)
     sizes = [[size for size in layer.shape if isinstance(size, int) and size > 0] for layer in layers]
     returned = sum(map(prod, sizes)) // (batch or 1)
-    return open_trial(tapped.SerializeToString(), values_in_clip(inputs), optimise, batch=batch, returned=returned)
+    return open_trial(tapped, values_in_clip(inputs), optimise, batch=batch, returned=returned)
 
 
 def verify_conversion(
@@ -164,7 +164,7 @@ def _raw_feeds(
 
 
 def verify_probe(
-    probe: bytes,
+    probe: ModelProto,
     model: ModelProto,
     inputs: Sequence[ModelInput],
     outputs: Sequence[str],
@@ -183,11 +183,12 @@ def verify_probe(
     """
     feeds, rounding = example_feeds(inputs), max(_rounding(model), tolerance(np.dtype(np.float16)) if half else 0)
     values_in, batch = values_in_clip(inputs), fixed_batch(model)
-    plain = open_trial(model.SerializeToString(), values_in, batch=batch)
+    # The model's session is gone before the probe's needs its memory.
+    plain = run(open_trial(model, values_in, batch=batch), prepare(feeds, inputs), outputs)
+    expected = plain | {f"units/{layer}": units[layer] for layer in units}
     probed = open_trial(probe, values_in, batch=batch)
     names = [f"units/{layer}" for layer in units]
     values = run(probed, feeds, [*names, *outputs])
-    expected = run(plain, prepare(feeds, inputs), outputs) | {f"units/{layer}": units[layer] for layer in units}
     for name, value in floats(values).items():
         error = relative_error(value, expected[name])
         if error > max(tolerance(value.dtype), rounding):

@@ -70,7 +70,7 @@ def frames_in_batch(model: ModelProto, shape: Shape, layout: str) -> tuple[str, 
     tensors = [output for output in model.graph.output if output.type.HasField("tensor_type")]
     outputs = [output.name for output in tensors if output.name not in found]
     fixed = shape[0] if isinstance(shape[0], int) else None
-    trial = open_trial(model.SerializeToString(), prod(map(int, shape[1:])), fold=False, batch=fixed)
+    trial = open_trial(model, prod(map(int, shape[1:])), fold=False, batch=fixed)
     for images in TRIED if fixed is None else (fixed,):
         zeros = np.zeros((images, *map(int, shape[1:])), dtype)
         try:

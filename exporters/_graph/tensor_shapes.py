@@ -75,7 +75,7 @@ def _with_shapes(
     for name, tensor in names.items():
         tapped.graph.node.append(onnx.helper.make_node("Shape", [tensor], [name]))
         tapped.graph.output.add(name=name)
-    return open_trial(tapped.SerializeToString(), values, optimise=False, batch=batch), names
+    return open_trial(tapped, values, optimise=False, batch=batch), names
 
 
 def _joined(sizes: Sequence[tuple[int, ...]], symbol: str) -> Shape:

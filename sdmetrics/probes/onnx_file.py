@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,8 @@ from sdmetrics._reading import read_bytes
 from sdmetrics.errors import InputError, one_line, require
 from sdmetrics.probes.graph_limits import check_graph, open_unknown_sizes
 from sdmetrics.probes.graph_walk import subgraphs
-from sdmetrics.probes.weight_files import external_tensors, weight_files
+from sdmetrics.probes.kept_weights import SUFFIX, kept_tensors, read_weights, without_kept, write_kept
+from sdmetrics.probes.weight_files import add_weights
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
@@ -103,15 +104,7 @@ def complete_model(graph: ModelProto, path: Path) -> ModelProto:
     InputError
         If weights are missing or outside the file's own folder, or the model is not valid.
     """
-    onnx = require("onnx", extra="cpu")
-    weight_files(graph, path)
-    try:
-        onnx.load_external_data_for_model(graph, str(path.parent))
-    except Exception as error:
-        raise InputError(f"model {path} has weights that cannot be read: {one_line(error)}") from None
-    # The runtime would look for what is left in the folder that it runs in.
-    if any(external_tensors(graph)):
-        raise InputError(f"model {path} keeps weights of a function in another file; save it with all weights inside")
+    with_weights(graph, path)
     try:
         inlined: ModelProto = require("onnx.inliner", extra="cpu").inline_local_functions(graph)
         sort_nodes(inlined.graph)
@@ -120,6 +113,24 @@ def complete_model(graph: ModelProto, path: Path) -> ModelProto:
     except Exception as error:
         raise InputError(f"model {path} is not valid ONNX: {one_line(error)}") from None
     return inlined
+
+
+def with_weights(graph: ModelProto, path: Path) -> ModelProto:
+    """Read the weights of a parsed model into it, as `read_weights` does, and return it.
+
+    Raises
+    ------
+    InputError
+        If weights are missing or outside the file's own folder, or more than a file without them can hold.
+    """
+    try:
+        read_weights(graph, path)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"model {path} has weights that cannot be read: {one_line(error)}") from None
+    check_size(graph.ByteSize(), f"model {path}")
+    return graph
 
 
 def save_model(model: ModelProto, path: Path) -> Path:
@@ -131,9 +142,18 @@ def save_model(model: ModelProto, path: Path) -> Path:
         If the model is not valid or larger than one file can be, or the folder cannot be written to.
     """
     check_model(model, path.name)
-    with replacing(Path(path)) as temporary:
+    return write_model(model, Path(path))
+
+
+def write_model(model: ModelProto, path: Path) -> Path:
+    """Write a model to `path`, and the weights that it keeps in files to a file of its own beside it."""
+    with replacing(path) as temporary:
+        if kept_tensors(model.graph):
+            name = path.name + SUFFIX
+            with replacing(path.with_name(name)) as weights:
+                model = write_kept(model, weights, name)
         temporary.write_bytes(model.SerializeToString())
-    return Path(path)
+    return path
 
 
 def check_model(model: ModelProto, name: str) -> None:
@@ -141,7 +161,7 @@ def check_model(model: ModelProto, name: str) -> None:
     onnx = require("onnx", extra="cpu")
     check_size(model.ByteSize(), f"model {name}", OR_TORCH)
     try:
-        onnx.checker.check_model(model, full_check=True)
+        onnx.checker.check_model(without_kept(model), full_check=True)
     except Exception as error:
         raise InputError(f"model {name} is not valid ONNX: {one_line(error)}") from None
 
@@ -157,15 +177,20 @@ def check_size(size: int, owner: str, remedy: str = "") -> None:
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a model's file and of the files that hold its weights."""
-    return hash_files([path, *weight_files(load_graph(path), path)], hashlib.sha256())
+    data = read_model_bytes(path)
+    return hash_model(data, parse_graph(data, path), path)
 
 
-def hash_files(files: Iterable[Path], digest: hashlib._Hash) -> str:
-    """Return the digest in hexadecimal after adding the content of files to it."""
-    for file in files:
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
+def hash_model(data: bytes, graph: ModelProto, path: Path) -> str:
+    """Return the SHA-256 of a file's content and of the files that hold the weights of its graph.
+
+    Raises
+    ------
+    InputError
+        See `add_weights`.
+    """
+    digest = hashlib.sha256(data)
+    add_weights(digest, graph, path)
     return digest.hexdigest()
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError, require
 from sdmetrics.probes.feeds import Arrays
+from sdmetrics.probes.kept_weights import kept_arrays
 from sdmetrics.probes.quiet import logs_shown, silent_stderr
 from sdmetrics.probes.runtime_errors import reason_of
 
@@ -67,7 +68,7 @@ def _severity() -> int:
 
 
 def open_session(
-    model: bytes,
+    model: ModelProto | bytes,
     providers: Sequence[str | tuple[str, dict[str, Any]]] = ("CPUExecutionProvider",),
     threads: int | None = None,
     optimise: bool = True,
@@ -76,6 +77,7 @@ def open_session(
 ) -> InferenceSession:
     """Return a session that uses no more processors than it may, and logs only if logs are shown.
 
+    The session maps the weights that a model in memory keeps in files, and does not copy them.
     `without` names optimisers of the runtime to disable; `memory` is how many bytes the session may take on the CPU.
 
     Raises
@@ -93,15 +95,24 @@ def open_session(
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         # A tensor's shape is taken as soon as the tensor exists, so that it need not stay in memory until then.
         options.execution_order = ort.ExecutionOrder.PRIORITY_BASED
+    weights = {} if isinstance(model, bytes) else kept_arrays(model)
+    values = [ort.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
+    options.add_external_initializers(list(weights), values)
+    data = model if isinstance(model, bytes) else model.SerializeToString()
     if memory is not None:
         options.add_session_config_entry("session.use_env_allocators", "1")
     try:
         with _limit(ort, memory), default_logger(ort):
-            return ort.InferenceSession(model, options, providers=list(providers), disabled_optimizers=set(without))
+            session: InferenceSession = ort.InferenceSession(
+                data, options, providers=list(providers), disabled_optimizers=set(without)
+            )
     except Exception as error:
         raise InputError(
             f"ONNX Runtime {ort.__version__} cannot load the model: {reason_of(error)}. Export it again"
         ) from None
+    # The runtime reads them where they are, and does not keep them alive.
+    vars(session)["weights"] = values
+    return session
 
 
 @contextmanager

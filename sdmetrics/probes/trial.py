@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from sdmetrics.errors import InputError
 from sdmetrics.probes.feeds import Arrays, Feeds, OverBudget, machine_memory
 from sdmetrics.probes.inputs import ModelInput
+from sdmetrics.probes.kept_weights import kept_size
 from sdmetrics.probes.runtime_errors import is_short_of_memory, reason_of
 from sdmetrics.probes.session import in_batches, open_session, run_options, session_batch
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
     from onnxruntime import InferenceSession
 
 CLIPS = 3
@@ -57,7 +59,12 @@ def values_in_clip(inputs: Sequence[ModelInput]) -> int:
 
 
 def open_trial(
-    model: bytes, values: int, optimise: bool = True, fold: bool = True, batch: int | None = None, returned: int = 0
+    model: ModelProto | bytes,
+    values: int,
+    optimise: bool = True,
+    fold: bool = True,
+    batch: int | None = None,
+    returned: int = 0,
 ) -> Trial:
     """Return a trial of a model that reads so many values for one clip.
 
@@ -73,10 +80,11 @@ def open_trial(
         If the runtime cannot load the model.
     """
     clips = max(CLIPS, batch or 0)
-    explained = MEMORY + MEMORY_PER_BYTE * (len(model) + 4 * clips * values) + 4 * clips * returned
+    size = len(model) if isinstance(model, bytes) else model.ByteSize() + kept_size(model)
+    explained = MEMORY + MEMORY_PER_BYTE * (size + 4 * clips * values) + 4 * clips * returned
     memory = int(min(explained, SHARE * machine_memory()))
     without = () if fold else ("ConstantFolding",)
-    return Trial(open_session(model, optimise=optimise, without=without, memory=memory), len(model), memory)
+    return Trial(open_session(model, optimise=optimise, without=without, memory=memory), size, memory)
 
 
 def run(trial: Trial, feeds: Feeds, outputs: Sequence[str]) -> dict[str, NDArray[Any]]:

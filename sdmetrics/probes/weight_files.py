@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,30 +16,59 @@ if TYPE_CHECKING:
     from onnx import ModelProto, TensorProto
 
 
-def weight_files(model: ModelProto, path: Path) -> list[Path]:
-    """Return the files that hold the weights of the model at `path`.
+def weight_files(model: ModelProto, path: Path) -> dict[str, Path]:
+    """Return the files that hold the weights of the model at `path`, by their names in it, in alphabetical order.
 
     Raises
     ------
     InputError
-        If one is missing, outside the model's folder (links are followed first), not an ordinary file, or ends before
-        the weights do.
+        If one is missing, outside the model's folder (links are followed first), not an ordinary file, a hard link, or
+        ends before the weights do.
     """
     root = path.parent.resolve()
     files: dict[str, Path] = {}
     for tensor in external_tensors(model):
-        entries = {entry.key: entry.value for entry in tensor.external_data}
+        entries = entries_of(tensor)
         location = entries.get("location", "")
         if location not in files:
             files[location] = _inside(root, location, path)
         _check_extent(entries, files[location], tensor.name, path)
-    return [files[location] for location in sorted(files)]
+    return {location: files[location] for location in sorted(files)}
+
+
+def add_weights(digest: hashlib._Hash, model: ModelProto, path: Path) -> None:
+    """Add the content of the files that hold the weights of the model at `path` to a digest.
+
+    Raises
+    ------
+    InputError
+        See `weight_files`; or the model states a digest of a file that is not the file's.
+    """
+    stated = {
+        entries.get("location", ""): entries.get("checksum", "") for entries in map(entries_of, external_tensors(model))
+    }
+    for location, file in weight_files(model, path).items():
+        own = hashlib.sha1(usedforsecurity=False)  # what ONNX states
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+                own.update(block)
+        if len(stated[location]) == 2 * own.digest_size and stated[location].lower() != own.hexdigest():
+            raise InputError(
+                f"model {path} was written with other weights than those in {printable(file.name)}; copy both files "
+                "again, or export the model again"
+            )
 
 
 def external_tensors(model: ModelProto) -> Iterator[TensorProto]:
     """Yield the tensors whose values are in other files."""
     external = require("onnx", extra="cpu").TensorProto.EXTERNAL
     return (tensor for tensor in stored_tensors(model) if tensor.data_location == external)
+
+
+def entries_of(tensor: TensorProto) -> dict[str, str]:
+    """Return what a tensor states about where its values are."""
+    return {entry.key: entry.value for entry in tensor.external_data}
 
 
 def _inside(root: Path, location: str, path: Path) -> Path:
@@ -62,7 +92,12 @@ def _inside(root: Path, location: str, path: Path) -> Path:
         raise InputError(
             f"model {path} keeps weights in {printable(found.name)}, which is missing; put it beside the model"
         )
-    return regular_file(root / location)
+    if regular_file(found).stat().st_nlink > 1:
+        raise InputError(
+            f"model {path} keeps weights in {printable(found.name)}, a hard link: the file has another name, perhaps "
+            "outside the model's folder, and is not read; put a copy in its place"
+        )
+    return found
 
 
 def _check_extent(entries: Mapping[str, str], file: Path, tensor: str, path: Path) -> None:

@@ -130,7 +130,7 @@ class NetworkStyle:
         self._file = f"style network {path}"
         model = load_model(Path(path))
         try:
-            self._session = open_session(model.SerializeToString(), threads=1, memory=MEMORY)
+            self._session = open_session(model, threads=1, memory=MEMORY)
         except InputError as error:
             raise InputError(f"{self._file} cannot be used: {error}") from None
         # Failures are reported in the package's own error.
