@@ -197,13 +197,13 @@ ROWS = (
         name="xclip_b_32",
         family="X-CLIP",
         # Its authors take a frame from each of eight parts of the video.
-        inputs=_video(8, 8, 224, IMAGENET, resize=224, sampling="spread"),
+        inputs=_video(8, 8, 224, IMAGENET, resize=256, sampling="spread"),
         labels="",
         classes=0,
         build=partial(build_sized, "xclip_b_32"),
         layers=_blocks("encoder.layers", 12),
         weights="microsoft/xclip-base-patch32",
-        source=f"{GITHUB}microsoft/VideoX/blob/master/X-CLIP/configs/k400/32_8.yaml",
+        source=f"{GITHUB}microsoft/VideoX/blob/master/X-CLIP/datasets/build.py",
     ),
     Architecture(
         name="videomt",
