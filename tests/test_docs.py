@@ -106,6 +106,8 @@ def test_the_examples_of_a_page_run_in_order(page, prepared, tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     for block in todo:
         if block.kind == "python":
+            if file := re.match(r"# (\w+\.py)\n", block.text):
+                (tmp_path / file[1]).write_text(block.text, encoding="utf-8")
             exec(compile(block.text, str(page), "exec"), names)
         elif block.kind == "console":
             for words in commands(block):

@@ -29,7 +29,7 @@ from sdmetrics.cli.options import (
     given_options,
     parse_numbers,
 )
-from sdmetrics.errors import note
+from sdmetrics.errors import InputError, note
 
 
 @app.command(cls=NumbersCommand)
@@ -61,9 +61,12 @@ def probe(
     """
     from sdmetrics.exporters.layers import fed_line
     from sdmetrics.exporters.probe import build_probe, describe_feeding
+    from sdmetrics.loading.user_code import is_code
     from sdmetrics.probes.inputs import ModelInput, reads_flow
     from sdmetrics.probes.model_file import read_model_file
 
+    if is_code(model):
+        raise InputError(f"{model} is code, and probes are made of ONNX files; sdmetrics analyze runs code as it is")
     fields = given_options(layout=layout, frames=frames, stride=stride, colours=colours, sampling=sampling, fps=fps)
     fields |= parse_numbers(size=size, mean=mean, std=std, resize=resize)
     file = read_model_file(model)
