@@ -191,7 +191,9 @@ def _to_onnx(
                 taps[path].append(tensor.clone())
                 return tensor * by_path[path]
 
-            with replacing_outputs(self.model, list(by_path), gate):
+            # The hooks are put on the modules themselves: as it traces, torch hands out stand-ins of them, and classes
+            # that copy what is assigned to them, as Keras's do, do not run the hooks of a stand-in.
+            with replacing_outputs(module, list(by_path), gate):
                 own = self.model(*fed)
             return (*named_tensors(own).values(), *(concatenated(taps[path]) for path in by_path))
 
@@ -215,8 +217,8 @@ def _to_onnx(
         cause = error.__cause__ or error
         raise InputError(
             f"torch {torch.__version__} cannot export {type(module).__name__}: {type(cause).__name__}: "
-            f"{one_line(cause)}. Try torch.export.export on the module for the details, or analyze it with "
-            "sdmetrics.runners.torch"
+            f"{one_line(cause)}. Try torch.export.export on the module for the details, or run it as it "
+            "is: sdmetrics analyze FILE.py:FUNCTION CLIPS"
         ) from error
     assert program is not None
     if folder is None:

@@ -142,8 +142,8 @@ def _compare(model: ModelProto, feeds: Arrays, inputs: Sequence[ModelInput], tog
             if error > tolerance(value.dtype):
                 raise InputError(
                     f"the ONNX model's {name} differs from the framework's by {error:.1e} of its scale for {clips} "
-                    "clip(s); the export is wrong. Name other layers, or analyze a torch module with "
-                    "sdmetrics.runners.torch"
+                    "clip(s); the export is wrong. Name other layers, or run a torch module as it is: "
+                    "sdmetrics analyze FILE.py:FUNCTION CLIPS"
                 )
             worst = max(worst, error)
     return worst
