@@ -62,7 +62,8 @@ class Fit:
     def corner(self, scaled: Size) -> Size:
         """Return the top and left of the centre in an image that was scaled.
 
-        Half a pixel is rounded to the even number, as in torchvision; without `resize`, down.
+        Half a pixel is rounded to the even number, as in torchvision; without `resize`, down. SlowFast rounds up, and
+        Transformers and mmaction2 round down: where the overhang is odd, their crop may be one pixel beside this one.
         """
         top, left = ((long - short) / 2 for long, short in zip(scaled, self.size, strict=True))
         return (int(top), int(left)) if self.resize is None else (round(top), round(left))
