@@ -12,6 +12,7 @@ from sdmetrics._files import writable_folder
 from sdmetrics.errors import InputError, one_line, require
 from sdmetrics.exporters._assembly.finish import COMPARED_CLIPS, LAYER, finish_export
 from sdmetrics.exporters._assembly.gates import GATE, close_gates
+from sdmetrics.exporters._torch.adaptive_pooling import translations
 from sdmetrics.probes.feeds import Arrays, check_sources, prepare, random_feeds
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.kept_weights import exceeds_memory
@@ -211,6 +212,7 @@ def _to_onnx(
                 input_names=[*arrays, *(GATE + name for name in layers)],
                 output_names=[*outputs, *(LAYER + name for name in layers)],
                 dynamic_shapes=(tuple({0: batch} for _ in fed), tuple({} for _ in gates)),
+                custom_translation_table=translations(),
                 verbose=False,
             )
     except Exception as error:

@@ -20,7 +20,7 @@ FLOORS = (
     "clips.upright  runners  torch.classifiers  torch.segmenters",
     "clips.decode  clips.views  clips.prefetch  exporters._graph  exporters._flax  exporters.architectures",
     "clips.flow  exporters._assembly  exporters._weights",
-    "clips.videos  clips.styles  clips.generated  exporters._tensorflow",
+    "clips.videos  clips.styles  clips.generated  exporters._tensorflow  exporters._torch",
     "clips.segmentation  exporters.torch  exporters.tensorflow  exporters.jax  exporters.layers  exporters.probe",
     "clips.render  clips.open  exporters.saved_models  exporters.catalogue",
     "analysis  evaluation",
