@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from sdmetrics._reading import read_json
 from sdmetrics._text import printable
 from sdmetrics.errors import InputError, one_line
+from sdmetrics.exporters.architectures.transformers_source import token_of
 from sdmetrics.probes.quiet import quiet
 
 if TYPE_CHECKING:
-    from sdmetrics.exporters.architectures.transformers import TransformersSource
+    from sdmetrics.exporters.architectures.transformers_source import TransformersSource
     from sdmetrics.probes.inputs import ModelInput
 
 LAYERS = 1000
@@ -46,8 +47,7 @@ def check_config(folder: Path, source: TransformersSource, config: Any, video: M
     for name, value in _numbers(config.to_dict()):
         if ("layers" in name or "depth" in name or "blocks" in name) and value > LAYERS:
             raise InputError(f"{where} has {printable(name)} {value:,}; expected at most {LAYERS:,}. Copy it again")
-    patch = getattr(config, "patch_size", None)
-    pixels = patch if isinstance(patch, int) and patch > 0 else source.token[1]
+    _, pixels = token_of(config)
     tokens = video.frames * prod(max(side // pixels, 1) for side in video.size)
     width = max((value for name, value in _numbers(config.to_dict()) if name == "hidden_size"), default=1)
     if tokens * width > POSITIONS:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sdmetrics._text import printable
 from sdmetrics.errors import InputError, note
 from sdmetrics.exporters._weights.holders import under_best_prefix
 from sdmetrics.exporters._weights.layouts.table import translated
+from sdmetrics.exporters.architectures.transformers import SOURCES
 
 if TYPE_CHECKING:
     from torch import nn
@@ -100,15 +101,25 @@ def build_fitted(architecture: Architecture, state: State, source: str) -> tuple
     InputError
         If they do not fit; see `fit`.
     """
+    import torch
+
+    build: Any = architecture.build
+    # Of models of Transformers, which come in all sizes, only the names are needed.
+    sized = architecture.name in SOURCES
     try:
-        module = architecture.build(architecture.inputs, architecture.classes)
-        whole, state = state, under_best_prefix(state, module.state_dict(), source)
-        # The classifier is the last part of every module in the catalogue.
+        with torch.device("meta" if sized else "cpu"):
+            module = build(architecture.inputs, architecture.classes)
+        expected = module.state_dict()
+        whole, state = state, under_best_prefix(state, expected, source)
+        given, layout = translated(state, expected)
+        options = layout.options(state) if layout else {}
+        # The classifier is the last part of every module in the catalogue that has classes.
         *_, classifier = dict(module.named_parameters())
-        given, layout = translated(state, module.state_dict())
-        head = given.get(classifier)
-        if head is not None and head.ndim == 1 and len(head) not in (0, architecture.classes):
-            module = architecture.build(architecture.inputs, len(head))
+        head = given.get(classifier) if architecture.classes else None
+        found = len(head) if head is not None and head.ndim == 1 and len(head) else architecture.classes
+        classes = options.pop("classes", found)
+        if sized or options or classes != architecture.classes:
+            module = build(architecture.inputs, classes, **options)
         beside = fit(module, state, source)
     except InputError as error:
         raise InputError(f"{architecture.name}: {error}") from None
@@ -118,10 +129,11 @@ def build_fitted(architecture: Architecture, state: State, source: str) -> tuple
             f"{source}: {len(left)} of {len(whole)} tensors are no part of {architecture.name} and are left out: "
             f"{printable(', '.join(left[:SHOWN]))}{', …' if len(left) > SHOWN else ''}"
         )
-    if layout and (said := layout.said(state)):
+    for said in layout.said(state) if layout else ():
         note(f"{source}: {said}")
     fed = layout.fed if layout else {}
-    return module.eval(), tuple(replace(each, **fed) for each in architecture.inputs)
+    fitted: nn.Module = module.eval()
+    return fitted, tuple(replace(each, **fed) for each in architecture.inputs)
 
 
 def _essential(names: Iterable[str]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sdmetrics._reading import read_json
-from sdmetrics.errors import InputError, load_library, one_line
+from sdmetrics._text import printable
+from sdmetrics.errors import InputError, load_library, note, one_line
 from sdmetrics.exporters._weights.config_limits import check_clip, check_config, check_processor
 from sdmetrics.exporters._weights.load_state import listed
 from sdmetrics.exporters._weights.processor_resize import resize_of, resized_for
 from sdmetrics.exporters.architectures.architecture import Architecture
-from sdmetrics.exporters.architectures.transformers import SOURCES, TransformersSource, as_video_model, check_tokens
+from sdmetrics.exporters.architectures.transformers import SOURCES, VARIANTS
+from sdmetrics.exporters.architectures.transformers_source import TransformersSource, as_video_model, check_tokens
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.quiet import quiet
 
@@ -35,6 +36,9 @@ SECONDS = 15
 
 def open_folder(architecture: Architecture, folder: Path | str) -> tuple[nn.Module, tuple[ModelInput, ...]]:
     """Open a folder that `save_pretrained` wrote, or a complete download of a repository.
+
+    The model is the one that the folder names, of any size: one without a head returns its tokens; of a model that was
+    trained with a decoder or with texts it is the part that reads videos.
 
     Frames and size are those of the configuration. What frames are scaled to is that of the folder's preprocessor; mean
     and deviation are measured on its output for a black and a white image. The stride is chosen such that a clip covers
@@ -62,14 +66,17 @@ model.safetensors
         )
     if not folder.is_dir():
         raise InputError(f"{folder} does not exist or is not a folder; pass a folder with {CONFIG} and {WEIGHTS[0]}")
-    source = SOURCES[architecture.name]
-    kind = source.load()
-    config = _read_config(folder, kind, architecture)
+    content = read_config(folder)
+    named = content.get("architectures")
+    written = named[0] if isinstance(named, list) and named and isinstance(named[0], str) else ""
+    source = VARIANTS.get(written, SOURCES[architecture.name])
+    if source.package != SOURCES[architecture.name].package:
+        source = SOURCES[architecture.name]
+    config = _config(folder, content, source, architecture)
     video = _read_input(folder, source, config, architecture.inputs[0])
-    check_tokens(source, video)
+    check_tokens(source, config, video)
     check_config(folder, source, config, video)
-    model = _load(folder, kind, config)
-    _check_blocks(model, architecture, folder)
+    model = _load(folder, source, config, whole=written in ("", source.model))
     return as_video_model(source, model, video), (video,)
 
 
@@ -119,19 +126,32 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _read_config(folder: Path, kind: Any, architecture: Architecture) -> Any:  # noqa: ANN401 (classes of Transformers)
-    """Return the folder's configuration."""
-    config = _read_json(folder / CONFIG)
-    expected = kind.config_class.model_type
-    if config.get("model_type") != expected:
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return the content of a folder's configuration.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it is not a JSON object.
+    """
+    return _read_json(folder / CONFIG)
+
+
+def _config(folder: Path, content: dict[str, Any], source: TransformersSource, architecture: Architecture) -> Any:  # noqa: ANN401
+    """Return the folder's configuration, or that of the part that reads videos."""
+    kind = source.load().config_class
+    inner = content.get(source.part) if source.part else content
+    inner = inner if isinstance(inner, dict) else {}
+    expected, given = kind.model_type, inner.get("model_type", kind.model_type if source.part else None)
+    if given != expected:
         raise InputError(
-            f"{folder} has a model of the type {config.get('model_type')!r}; {architecture.name} expects {expected!r}. "
+            f"{folder} has a model of the type {given!r}; {architecture.name} expects {expected!r}. "
             "Name the right architecture: sdmetrics export --list"
         )
     if not any((folder / name).is_file() for name in WEIGHTS):
         raise InputError(f"{folder} has no weights; put {WEIGHTS[0]} or {WEIGHTS[2]} beside its {CONFIG}")
     try:
-        return kind.config_class.from_dict({key: value for key, value in config.items() if key not in UNWANTED})
+        return kind.from_dict({key: value for key, value in inner.items() if key not in UNWANTED})
     except Exception as error:
         raise InputError(
             f"{folder / CONFIG} does not describe a model of type {expected!r}: {one_line(error)}. Download or copy it "
@@ -144,7 +164,7 @@ def _read_input(folder: Path, source: TransformersSource, config: Any, usual: Mo
     frames, height, width = check_clip(
         folder / CONFIG, getattr(config, source.frames) if source.frames else usual.frames, getattr(config, source.size)
     )
-    stride = max(1, round(usual.frames * usual.stride / frames))
+    stride = source.strides.get(frames, max(1, round(usual.frames * usual.stride / frames)))
     size = height, width
     resize = resized_for(usual.resize, usual.size, size)
     described = dataclasses.replace(usual, frames=frames, stride=stride, size=size, resize=resize)
@@ -173,10 +193,11 @@ def _read_input(folder: Path, source: TransformersSource, config: Any, usual: Mo
     return dataclasses.replace(described, mean=(m1, m2, m3), std=(s1, s2, s3), resize=resize)
 
 
-def _load(folder: Path, kind: Any, config: Any) -> nn.Module:  # noqa: ANN401 (classes of Transformers)
-    """Return the model with all of the folder's weights."""
+def _load(folder: Path, source: TransformersSource, config: Any, *, whole: bool) -> nn.Module:  # noqa: ANN401
+    """Return the model with all of the folder's weights; or those of its part of them, unless it is the `whole`."""
     import torch
 
+    kind = source.load()
     safe = any((folder / name).is_file() for name in SAFE_WEIGHTS)
     try:
         with quiet("transformers"), _without_progress():
@@ -189,36 +210,31 @@ def _load(folder: Path, kind: Any, config: Any) -> nn.Module:  # noqa: ANN401 (c
                 weights_only=True,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,
+                key_mapping=dict(source.renamed) or None,
             )
     except Exception as error:
         raise InputError(f"{folder} cannot be opened: {one_line(error)}. Download or copy it again") from None
+    beside = sorted(report["unexpected_keys"])
     problems = {
         "Of another shape": [
             f"{name} {tuple(given)}, expected {tuple(expected)}"
             for name, given, expected in sorted(report["mismatched_keys"], key=lambda entry: str(entry[0]))
         ],
         "Missing": sorted(report["missing_keys"]),
-        "Unexpected": sorted(report["unexpected_keys"]),
+        "Unexpected": beside if whole else [],
     }
     if any(problems.values()):
         raise InputError(
             f"the weights in {folder} do not fit its {CONFIG}. {listed(problems)}. Pass a folder of a "
             f"{kind.__name__} whose files belong together"
         )
+    if beside:
+        note(
+            f"{folder}: {len(beside)} weights are no part of {kind.__name__}, and are left out: "
+            f"{printable(', '.join(beside[:3]))}{', …' if len(beside) > 3 else ''}"
+        )
     opened: nn.Module = model.eval()
     return opened
-
-
-def _check_blocks(model: nn.Module, architecture: Architecture, folder: Path) -> None:
-    """Raise an `InputError` unless the model has the blocks that the architecture lists."""
-    listed = Counter(path.rpartition(".")[0] for path in architecture.layers.values())
-    for path, count in listed.items():
-        blocks = sum(1 for _ in model.get_submodule(path).children())
-        if blocks != count:
-            raise InputError(
-                f"{folder} has a model with {blocks} blocks in {path}; {architecture.name} has {count}. Pass the "
-                "folder of a model of that size, or export it with sdmetrics.exporters.torch.export"
-            )
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import torch
 from sdmetrics.errors import InputError
 from sdmetrics.exporters._weights import transformers_folder as folders
 from sdmetrics.exporters._weights.transformers_folder import open_folder, open_repository
-from sdmetrics.exporters.architectures.transformers import ROWS, SOURCES
+from sdmetrics.exporters.architectures.transformers import ROWS, SOURCES, layers_of
 from sdmetrics.exporters.catalogue import build_random, find_architecture
 from tests.helpers.small_catalogue import reduced
 
@@ -232,9 +232,16 @@ def test_what_does_not_open_says_why_in_one_line(saved, folder, spoil, message):
     assert "\n" not in str(caught.value)
 
 
-def test_a_folder_of_another_depth_is_another_architecture(saved):
-    with pytest.raises(InputError, match=r"2 blocks in timesformer\.encoder\.layer; timesformer_8x32 has 12"):
-        open_folder(find_architecture("timesformer_8x32"), saved.folder)
+def test_the_layers_are_those_of_the_folder(saved):
+    row = find_architecture("timesformer_8x32")
+    layers = layers_of(row, open_folder(row, saved.folder)[0])
+    assert layers == {"block1": "timesformer.encoder.layer.0", "block2": "timesformer.encoder.layer.1"}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_a_row_lists_the_layers_of_the_size_that_it_builds(row):
+    with torch.device("meta"):
+        assert layers_of(row, row.build(row.inputs, row.classes)) == row.layers
 
 
 def test_a_folder_is_for_models_of_transformers_alone(saved):

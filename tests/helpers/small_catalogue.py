@@ -21,6 +21,7 @@ OPTIONS = {
     "ViViT": SHALLOW,
     "V-JEPA 2": NARROW | PREDICTOR | {"num_hidden_layers": 2, "num_pooler_layers": 1},
     "VideoPrism": NARROW | {"num_spatial_layers": 2, "num_temporal_layers": 2, "intermediate_size": 48},
+    "X-CLIP": SHALLOW,
     "VidEoMT": NARROW | {"num_hidden_layers": 2, "num_blocks": 1, "num_queries": 3},
     "VisTR": {"backbone": "resnet18", "channels": 24, "heads": 2, "hidden": 48, "queries": 3, "layers": (2, 2)},
 }

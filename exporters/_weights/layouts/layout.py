@@ -88,6 +88,11 @@ class Layout:
         Why weights of this layout cannot fit; empty if they can.
     fed
         Fields of `ModelInput` that its owner feeds in another way than the catalogue, such as `mean` and `std`.
+    row, sizes
+        For networks of many sizes: the catalogue's row that builds them, and what returns the options of its builder
+        for given weights, with the number of `classes`, 0 without a head.
+    assumed
+        What is said about such weights after "the weights".
 
     Examples
     --------
@@ -106,6 +111,9 @@ class Layout:
     left_out: tuple[str, str] = ("", "")
     refusal: str = ""
     fed: Mapping[str, Any] = field(default_factory=dict)
+    row: str = ""
+    sizes: Callable[[State], Mapping[str, Any]] | None = None
+    assumed: str = ""
 
     def recognises(self, state: State, names: Collection[str]) -> bool:
         """Return whether the weights are of this layout, and a module with these names is what they become."""
@@ -129,11 +137,18 @@ class Layout:
             found = step.applied(found, names) if isinstance(step, Remake) else _renamed(found, *step)
         return found
 
-    def said(self, state: State) -> str:
-        """Return in words what is left out of these weights, or nothing."""
+    def options(self, state: State) -> dict[str, Any]:
+        """Return the options of the row's builder, or none for weights of other shapes."""
+        try:
+            return dict(self.sizes(state)) if self.sizes else {}
+        except (KeyError, ValueError, TypeError):
+            return {}
+
+    def said(self, state: State) -> list[str]:
+        """Return in words what is left out of these weights, and what is assumed about them."""
         pattern, words = self.left_out
         count = sum(bool(pattern and re.search(pattern, name)) for name in state)
-        return f"the {count} weights {words}" if count else ""
+        return [f"the {count} weights {words}"] * bool(count) + [f"the weights {self.assumed}"] * bool(self.assumed)
 
 
 def _renamed(state: State, pattern: str, replacement: str) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ How to add a layout: write a `Layout` in a file of its owner in this folder, and
   returns a sequence of tensors reshapes. Its first source is matched against whole names.
 * `fed` has the fields of `ModelInput` in which the owner feeds the module otherwise than the catalogue's row:
   `fed={"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}`.
+* For networks of many sizes, `row` and `sizes` tell how one is built for given weights: see VideoMAE's.
 * Layouts are tried from the first to the last, and each that recognises the weights is applied to what the ones before
   made of them. So a layout may end in the names of another that comes after it. The first one is the owner.
 * Prefixes of all names, such as `module.` and `backbone.`, are gone before the table is asked: where only some names
@@ -21,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from sdmetrics.exporters._weights.layouts import segmenters, slowfast
+from sdmetrics.exporters._weights.layouts import segmenters, slowfast, vision_transformers
 from sdmetrics.exporters._weights.layouts.layout import Layout
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from sdmetrics.exporters.architectures.architecture import State
 
-LAYOUTS: tuple[Layout, ...] = (*slowfast.LAYOUTS, *segmenters.LAYOUTS)
+LAYOUTS: tuple[Layout, ...] = (*slowfast.LAYOUTS, *segmenters.LAYOUTS, *vision_transformers.LAYOUTS)
 
 
 def translated(state: State, names: Collection[str]) -> tuple[dict[str, Tensor], Layout | None]:
