@@ -119,6 +119,25 @@ def test_a_sample_is_drawn(command, folder, tmp_path):
     assert (tmp_path / "pairs.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_sample_is_drawn_as_it_is_cut(command, folder, tmp_path):
+    images = []
+    for options in ((), ("--stride", 1), ("--fps", 5), ("--sampling", "spread")):
+        code, _, _ = command("sample", folder, "-o", tmp_path / "p.png", "--size", 32, "--count", 1, *options)
+        assert code == 0
+        images.append((tmp_path / "p.png").read_bytes())
+    assert len(set(images)) == 4
+    for options, reason in (
+        (("--fps", 0), "fps 0.0; expected frames per second"),
+        (("--sampling", "all"), "sampling 'all'; allowed: window, spread"),
+        (("--sampling", "spread", "--fps", 5), "leave fps out"),
+        (("--sampling", "spread", "--stride", 2), "stride is 2, but frames are read from the whole video"),
+    ):
+        code, _, err = command("sample", folder, "-o", tmp_path / "p.png", *options)
+        assert code == 2
+        assert reason in err
+        assert err.count("\n") == 1
+
+
 def test_a_probe_is_built_and_analysed_like_its_model(command, model, folder, run_folder, tmp_path):
     probe = tmp_path / "motion.onnx"
     assert command("probe", model, "-o", probe, "--masks")[0] == 0

@@ -6,6 +6,7 @@ import pytest
 from sdmetrics.cli.input_option import parse_inputs, parse_layers
 from sdmetrics.cli.options import join_numbers, parse_numbers
 from sdmetrics.errors import InputError
+from sdmetrics.probes.model_file import read_model_file
 from tests.helpers.unlike_inputs import save_file
 
 
@@ -96,7 +97,19 @@ def test_numbers_of_the_command(command, tmp_path, monkeypatch):
         assert command("probe", "model.onnx", "-o", "probe.onnx", *passed)[0] == 0
         made.append((tmp_path / "probe.onnx").read_bytes())
     assert made[0] == made[1]
-    for option, value in (("--size", "16"), ("--mean", "a,b,c"), ("--std", "1,2,3,4")):
+    fed = ["--size", "16,16", "--frames", 4, "-l", "act", "--resize", "20", "--fps", 30]
+    code, out, _ = command("probe", "model.onnx", "-o", "fed.onnx", *fed, "--input", "video resize=18,24")
+    assert code == 0
+    assert "scaled to 18 × 24, 30 frames per second" in out
+    (video,) = read_model_file("fed.onnx").metadata.inputs
+    assert (video.resize, video.fps, video.sampling) == ((18, 24), 30, "window")
+    code, out, _ = command("probe", "model.onnx", "-o", "fed.onnx", *fed[:-2], "--sampling", "spread")
+    assert (code, "short side 20, spread over the video" in out) == (0, True)
+    code, _, err = command("probe", "model.onnx", "-o", "p.onnx", *fed[:-4], "--resize", "15")
+    assert code == 2
+    assert "has resize 15 and size (16, 16); expected the shorter side, a whole number of pixels from 16" in err
+    wrong = (("--resize", "1,2,3"), ("--resize", "a"), ("--size", "16"), ("--mean", "a,b,c"), ("--std", "1,2,3,4"))
+    for option, value in wrong:
         code, _, err = command("probe", "model.onnx", "-o", "p.onnx", option, value)
         assert code == 2
         assert f"{option} is '{value}'; expected" in err

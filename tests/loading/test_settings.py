@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,6 +23,7 @@ from tests.helpers.videos import write_video
 VIDEO = SimpleNamespace(inputs=[ModelInput("video", frames=4, stride=2, size=(48, 48))])
 IMAGE = SimpleNamespace(inputs=[ModelInput("image", frames=1, stride=1, size=(48, 48), layout="NCHW")])
 FLOW = SimpleNamespace(inputs=[*IMAGE.inputs, ModelInput("flow", "flow", frames=1, size=(48, 48), layout="NCHW")])
+SPREAD = SimpleNamespace(inputs=[ModelInput("video", frames=4, size=(48, 48), sampling="spread")])
 PLAIN = SimpleNamespace(inputs=VIDEO.inputs, stride_assumed=True)
 
 
@@ -158,11 +161,44 @@ def test_worlds_too_large_to_plan_are_refused(world: str, size: str):
 
 def test_generated_clips_take_nothing_over_from_a_run(tmp_path: Path, data: Path):
     (tmp_path / "model.onnx").touch()
-    RunSource(str(tmp_path / "model.onnx"), ClipRequest(str(data / "videos"), 3, 4)).save(tmp_path)
+    request = ClipRequest(str(data / "videos"), 3, 4, fps=12.5, sampling="window")
+    RunSource(str(tmp_path / "model.onnx"), request).save(tmp_path)
+    assert RunSource.load(tmp_path).request == request
     source = RunSource.load(tmp_path, clips="world:3")
     assert source.request == ClipRequest("world:3")
-    assert source.dropped == ("clips_per_video", "stride")
-    assert RunSource.load(tmp_path, clips=str(data / "frames")).dropped == ()
+    assert source.dropped == ("clips_per_video", "stride", "sampling", "fps")
+    others = RunSource.load(tmp_path, clips=str(data / "frames"))
+    assert (others.request, others.dropped) == (replace(request, path=str(data / "frames")), ())
+
+
+def test_a_request_of_an_earlier_version_has_no_rate(tmp_path: Path, data: Path):
+    (tmp_path / "model.onnx").touch()
+    path = RunSource(str(tmp_path / "model.onnx"), ClipRequest(str(data / "videos"), 3, 4)).save(tmp_path)
+    document = json.loads(path.read_text())
+    for name in ("fps", "sampling"):
+        del document["clips"][name]
+    path.write_text(json.dumps(document))
+    assert RunSource.load(tmp_path).request == ClipRequest(str(data / "videos"), 3, 4)
+    for name, value in (("fps", "30"), ("fps", 0), ("sampling", 3), ("sampling", "all"), ("fps", [30])):
+        path.write_text(json.dumps({**document, "clips": {**document["clips"], name: value}}))
+        with pytest.raises(InputError, match=r"source\.json cannot be read"):
+            RunSource.load(tmp_path)
+
+
+def test_a_model_that_spreads_its_frames(data: Path):
+    """Its stride means nothing, so windows of it need one; and a rate needs windows."""
+    path = data / "videos"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "sampling='spread'" in list_requested(ClipRequest(path), SPREAD)[0].stamp
+        windows = list_requested(ClipRequest(path, stride=2, sampling="window", fps=12), SPREAD)
+        assert "stride=2, part=0, parts=1, start=None, end=None, sampling='window', fps=12" in windows[0].stamp
+    with pytest.warns(Note, match="no stride is specified, and the model spreads its frames, so frames 8 apart"):
+        list_requested(ClipRequest(path, sampling="window"), SPREAD)
+    with pytest.raises(InputError, match="stride is 2, but frames are read from the whole video"):
+        list_requested(ClipRequest(path, stride=2), SPREAD)
+    with pytest.raises(InputError, match="leave fps out, or pass sampling 'window', too"):
+        list_requested(ClipRequest(path, fps=12), SPREAD)
 
 
 @pytest.mark.parametrize(
