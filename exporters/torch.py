@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 OPSET = 20
 COMPUTED = {"float32", "float16"}
+TRIED = (1, 2, 4, 8)
+"""Numbers of clips that are tried on a module that does not read any number of them."""
 USE_RUNNER = "use sdmetrics.runners.torch.TorchRunner"
 
 Modules = Mapping[str, str]
@@ -49,12 +51,13 @@ def export(
     path: Path,
     *,
     names: Mapping[str, str] | None = None,
+    batch: int | None = None,
 ) -> Path:
     """Export a torch module to an ONNX model that declares its layers, for `build_probe`.
 
-    The ONNX model has a dynamic batch, the module's own outputs and one output `layer/<name>` per layer: exactly the
-    tensor that the layer returns (the first if there are several), whatever in-place operation or folding follows. The
-    module is exported in evaluation mode and left unchanged.
+    The ONNX model has a dynamic batch (unless `batch` fixes it), the module's own outputs and one output
+    `layer/<name>` per layer: exactly the tensor that the layer returns (the first if there are several), whatever
+    in-place operation or folding follows. The module is exported in evaluation mode and left unchanged.
 
     Parameters
     ----------
@@ -71,6 +74,9 @@ def export(
         Where the ONNX file is written.
     names
         Optional mapping from module path to layer name. Default: the module paths.
+    batch
+        Number of clips that the model reads at once, for a module that reads no other number. The model is then run
+        that many clips at a time. Default: any number.
 
     Returns
     -------
@@ -82,8 +88,8 @@ def export(
     InputError
         If a layer does not exist, runs more than once or never, or has no certain channel axis; if the module is
         TorchScript, computes in a precision that the runtime does not, or fails; if the framework's exporter cannot
-        convert the model; or if the ONNX model and the module differ by more than 1e-3 of a tensor's
-        scale for one or for three clips.
+        convert the model; if the module reads only some number of clips that `batch` does not name; or if the ONNX
+        model and the module differ by more than 1e-3 of a tensor's scale for one or for three clips.
 
     Examples
     --------
@@ -101,10 +107,20 @@ def export(
     def forward(arrays: Arrays) -> Arrays:
         return _forward(module, called, arrays)
 
-    example = prepare(random_feeds(inputs, COMPARED_CLIPS), inputs)
+    if batch is not None and batch < 1:
+        raise InputError(f"batch is {batch}; expected the number of clips that the module reads at once, 1 or more")
+    example = prepare(random_feeds(inputs, batch or COMPARED_CLIPS), inputs)
     with _computed_precision(module), evaluating(module), _room_for_weights(module, Path(path)) as folder:
-        outputs = [name for name in forward(example) if not name.startswith(LAYER)]
-        model = _to_onnx(module, called, example, outputs, folder)
+        try:
+            outputs = [name for name in forward(example) if not name.startswith(LAYER)]
+        except InputError:
+            if batch is None and (own := _own_batch(forward, inputs)):
+                raise InputError(
+                    f"{type(module).__name__} reads {own} clip(s) at once, and not {COMPARED_CLIPS}; export it with "
+                    f"batch={own}, to be run {own} clip(s) at a time"
+                ) from None
+            raise
+        model = _to_onnx(module, called, example, outputs, folder, dynamic=batch is None)
         repeated = runs_per_frame(module)
         close_gates(model, called, several=[name for name, path in called.items() if path in repeated])
         return finish_export(
@@ -116,7 +132,19 @@ def export(
             forward=forward,
             framework=f"torch {require('torch', extra='torch').__version__}",
             sha256=weights_sha256(module),
+            batch=batch,
         )
+
+
+def _own_batch(forward: Callable[[Arrays], Arrays], inputs: Sequence[ModelInput]) -> int | None:
+    """Return a number of clips for which a module runs, or None."""
+    for clips in TRIED:
+        try:
+            forward(prepare(random_feeds(inputs, clips), inputs))
+        except InputError:
+            continue
+        return clips
+    return None
 
 
 @contextmanager
@@ -170,7 +198,7 @@ def _room_for_weights(module: nn.Module, path: Path) -> Iterator[Path | None]:
 
 
 def _to_onnx(
-    module: nn.Module, layers: Modules, arrays: Arrays, outputs: Sequence[str], folder: Path | None
+    module: nn.Module, layers: Modules, arrays: Arrays, outputs: Sequence[str], folder: Path | None, *, dynamic: bool
 ) -> ModelProto:
     """Run torch's exporter on the module with every layer's consumers behind a gate.
 
@@ -201,7 +229,7 @@ def _to_onnx(
     device, dtype = device_and_dtype(module)
     fed = tuple(torch.as_tensor(array).to(device, dtype) for array in arrays.values())
     gates = tuple(torch.ones((), device=device, dtype=dtype) for _ in layers)
-    batch = torch.export.Dim("batch")
+    sizes = {0: torch.export.Dim("batch")} if dynamic else {}
     try:
         with quiet("torch"):
             program = torch.onnx.export(
@@ -211,7 +239,7 @@ def _to_onnx(
                 opset_version=OPSET,
                 input_names=[*arrays, *(GATE + name for name in layers)],
                 output_names=[*outputs, *(LAYER + name for name in layers)],
-                dynamic_shapes=(tuple({0: batch} for _ in fed), tuple({} for _ in gates)),
+                dynamic_shapes=(tuple(sizes for _ in fed), tuple({} for _ in gates)),
                 custom_translation_table=translations(),
                 verbose=False,
             )
