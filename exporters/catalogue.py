@@ -44,7 +44,8 @@ def export(
     Parameters
     ----------
     name
-        Name of the architecture, a key of `ARCHITECTURES`.
+        Name of the architecture, a key of `ARCHITECTURES`; or weights that tell it: a folder that Transformers saved,
+        the name of a repository on the Hugging Face hub, or a file of VideoMAE or V-JEPA 2.
     path
         Where the ONNX file is written.
     checkpoint
@@ -77,7 +78,10 @@ slowfast_r18_8x8, slowfast_r50_4x16, slowfast_r50_16x8, slowfast_r18_4x16
     """
     from sdmetrics.exporters._weights.checkpoints import open_checkpoint
     from sdmetrics.exporters._weights.pretrained import open_pretrained
+    from sdmetrics.exporters._weights.recognise import recognise
 
+    if checkpoint is None and not pretrained and names_weights(name):
+        name, checkpoint = recognise(name, holder)
     architecture = find_architecture(name)
     if checkpoint is not None and pretrained:
         raise InputError(
@@ -93,6 +97,19 @@ slowfast_r18_8x8, slowfast_r50_4x16, slowfast_r50_16x8, slowfast_r18_4x16
     else:
         module, inputs = build_random(architecture), architecture.inputs
     return export_module(module, architecture, inputs, path)
+
+
+def names_weights(name: str) -> bool:
+    """Return whether this names weights instead of an architecture: a file or folder, or a repository of the hub.
+
+    Examples
+    --------
+    >>> names_weights("facebook/vjepa2-vitl-fpc64-256"), names_weights("vjepa2_vitl")
+    (True, False)
+    """
+    from sdmetrics.exporters._weights import recognise
+
+    return name not in ARCHITECTURES and recognise.names_weights(name)
 
 
 def in_words(architecture: Architecture) -> tuple[str, ...]:
@@ -174,5 +191,5 @@ def export_module(module: nn.Module, architecture: Architecture, inputs: Sequenc
     """Export a module that an architecture built for `inputs`, with the architecture's layers and their names."""
     from sdmetrics.exporters import torch
 
-    names = {module_path: name for name, module_path in architecture.layers.items()}
+    names = {module_path: name for name, module_path in transformers.layers_of(architecture, module).items()}
     return torch.export(module, inputs, list(names), path, names=names)

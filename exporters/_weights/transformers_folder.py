@@ -88,16 +88,25 @@ def open_repository(architecture: Architecture) -> tuple[nn.Module, tuple[ModelI
     InputError
         If they cannot be downloaded or opened.
     """
-    name = architecture.weights
+    return open_folder(architecture, download(architecture.weights))
+
+
+def download(name: str) -> Path:
+    """Return the folder of a repository in the hub's cache, into which it is downloaded if necessary.
+
+    Raises
+    ------
+    InputError
+        If it cannot be downloaded.
+    """
     try:
-        folder = _download(name)
+        return _download(name)
     # The remedy is the same for all errors between here and the hub.
     except Exception as error:
         raise InputError(
             f"{name} cannot be downloaded ({one_line(error)}). Download the repository elsewhere, https://"
             f"huggingface.co/{name}, and pass its folder: --checkpoint FOLDER"
         ) from None
-    return open_folder(architecture, folder)
 
 
 def _download(name: str) -> Path:

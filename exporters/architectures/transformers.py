@@ -121,6 +121,20 @@ VARIANTS = {
 """How other classes are read that a folder may name, by their names in it."""
 
 
+MODEL_TYPES = {
+    "timesformer": "timesformer_8x32",
+    "videomae": "videomae_b_16x4",
+    "videomt": "videomt",
+    "videoprism": "videoprism_b",
+    "videoprism_vision_model": "videoprism_b",
+    "vivit": "vivit_b_16x2",
+    "vjepa2": "vjepa2_vitl",
+    "xclip": "xclip_b_32",
+    "xclip_vision_model": "xclip_b_32",
+}
+"""The architecture that is built and fed alike, by the type of model that a folder's configuration names."""
+
+
 def build_sized(name: str, inputs: Sequence[ModelInput], classes: int, **options: object) -> nn.Module:
     """Build an architecture of Transformers, or its encoder alone if there are no classes."""
     return build(SOURCES[name] if classes else WITHOUT_HEAD.get(name, SOURCES[name]), inputs, classes, **options)

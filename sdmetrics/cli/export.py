@@ -31,7 +31,9 @@ def export(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="Architecture of the catalogue, e.g. slowfast_r50_8x8; Keras file (.keras, .h5); SavedModel folder.",
+            help="Architecture of the catalogue, e.g. slowfast_r50_8x8; Transformers folder or repository of the "
+            "Hugging Face hub, e.g. MCG-NJU/videomae-base; file of VideoMAE or V-JEPA 2; Keras file (.keras, .h5); "
+            "SavedModel folder.",
             show_default=False,
         ),
     ] = None,
@@ -100,8 +102,9 @@ def export(
         raise InputError("expected an architecture or a saved model; see sdmetrics export --list")
     fields = given_options(layout=layout, frames=frames, stride=stride, sampling=sampling, fps=fps)
     fields |= parse_numbers(size=size, mean=mean, std=std, resize=resize)
-    saved = name not in catalogue.ARCHITECTURES and is_saved(Path(name))
-    if saved and (checkpoint or pretrained or holder):
+    weights = catalogue.names_weights(name)
+    saved = not weights and name not in catalogue.ARCHITECTURES and is_saved(Path(name))
+    if (saved and (checkpoint or pretrained or holder)) or (weights and (checkpoint or pretrained)):
         raise InputError(f"{name} contains its own weights; drop --checkpoint, --holder and --pretrained")
     if saved:
         with working(f"exporting {name}"):
@@ -112,7 +115,7 @@ def export(
         passed = [f"--{option}" for option in [*(["layer"] if layer else []), *fields]]
         verb, them = ("requires", "it") if len(passed) == 1 else ("require", "them")
         raise InputError(f"{', '.join(passed)} {verb} a Keras file or SavedModel, got {name}; drop {them}")
-    if checkpoint is None and not pretrained:
+    if checkpoint is None and not pretrained and not weights:
         catalogue.find_architecture(name)
         console.print(
             f"the weights of {name} are random, so its results are not meaningful; pass --checkpoint FILE or "
@@ -122,6 +125,12 @@ def export(
         )
     with working(f"exporting {name}"):
         path = catalogue.export(
-            name, out or Path(f"{name}.onnx"), checkpoint=checkpoint, holder=holder, pretrained=pretrained
+            name, out or _usual_name(name), checkpoint=checkpoint, holder=holder, pretrained=pretrained
         )
     console.print(f"model: {path}", soft_wrap=True)
+
+
+def _usual_name(name: str) -> Path:
+    """Return the ONNX file of an architecture, a folder, a file or a repository."""
+    path = Path(name)
+    return Path(f"{path.stem if path.is_file() else path.resolve().name}.onnx")

@@ -101,3 +101,34 @@ def test_what_cannot_be_done_is_one_line_on_standard_error(command, tmp_path, ar
     assert reason in err
     assert err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_transformers_needs_no_name(command, tmp_path):
+    videomae = pytest.importorskip("transformers.models.videomae.modeling_videomae")
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+    config = videomae.VideoMAEConfig(**sizes, num_frames=2, image_size=16, use_mean_pooling=False)
+    videomae.VideoMAEModel(config).save_pretrained(tmp_path / "mae")
+    code, out, _ = command("export", "mae")
+    assert code == 0
+    assert "model: mae.onnx" in out
+    assert "random" not in out
+    metadata = read_metadata(tmp_path / "mae.onnx")
+    assert [layer.name for layer in metadata.layers] == ["block1"]
+    assert [(item.frames, item.size) for item in metadata.inputs] == [(2, (16, 16))]
+    code, _, err = command("export", "mae", "--pretrained")
+    assert code == 2
+    assert "mae contains its own weights; drop " in err
+
+
+def test_what_is_no_architecture_may_be_a_repository(command, monkeypatch):
+    asked = []
+
+    def offline(name):
+        asked.append(name)
+        raise OSError("no network")
+
+    monkeypatch.setattr("sdmetrics.exporters._weights.transformers_folder._download", offline)
+    code, _, err = command("export", "MCG-NJU/videomae-base")
+    assert code == 2
+    assert "MCG-NJU/videomae-base cannot be downloaded (no network)" in err
+    assert asked == ["MCG-NJU/videomae-base"]
