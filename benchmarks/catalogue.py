@@ -50,7 +50,7 @@ def measure(name: str) -> dict[str, Any]:
         declared = read_metadata(model)
         assert declared is not None
         runner = OnnxRunner(build_probe(model, Path(folder) / "probe.onnx"), provider="cpu")
-        plain = open_session(without_layers(onnx.load(model)).SerializeToString())
+        plain = open_session(without_layers(onnx.load(model)))
         feeds = random_feeds(runner.inputs, clips=1)
         arrays = prepare(feeds, runner.inputs)
         outputs = list(declared.outputs)
@@ -128,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in options.names or catalogue.ARCHITECTURES:
         lines.append(line(name, measured(name)))
         print(lines[-1], flush=True)
-    about = describe_machine("torch", "onnxruntime", "pytorchvideo", "torchvision", "transformers")
+    about = describe_machine("torch", "onnxruntime", "torchvision", "transformers")
     lines.append(f"\nRandom weights, full size; times of one clip, median of {PAIRS} pairs; {about}.")
     if options.write:
         write_between(options.write, "catalogue", "\n".join(lines))
