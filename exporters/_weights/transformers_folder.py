@@ -173,7 +173,7 @@ def _read_input(folder: Path, source: TransformersSource, config: Any, usual: Mo
     frames, height, width = check_clip(
         folder / CONFIG, getattr(config, source.frames) if source.frames else usual.frames, getattr(config, source.size)
     )
-    stride = source.strides.get(frames, max(1, round(usual.frames * usual.stride / frames)))
+    stride = stride_for(source, usual, frames)
     size = height, width
     resize = resized_for(usual.resize, usual.size, size)
     described = dataclasses.replace(usual, frames=frames, stride=stride, size=size, resize=resize)
@@ -200,6 +200,17 @@ def _read_input(folder: Path, source: TransformersSource, config: Any, usual: Mo
     std = 1 / (white - black)
     (m1, m2, m3), (s1, s2, s3) = ((-black * std).round(6) + 0.0).tolist(), std.round(6).tolist()
     return dataclasses.replace(described, mean=(m1, m2, m3), std=(s1, s2, s3), resize=resize)
+
+
+def stride_for(source: TransformersSource, usual: ModelInput, frames: int) -> int:
+    """Return the distance between frames with which clips cover the same time as usual, or that of the authors.
+
+    Examples
+    --------
+    >>> stride_for(SOURCES["videomae_b_16x4"], ModelInput("video", frames=16, stride=4), 32)
+    2
+    """
+    return source.strides.get(frames, max(1, round(usual.frames * usual.stride / frames)))
 
 
 def _load(folder: Path, source: TransformersSource, config: Any, *, whole: bool) -> nn.Module:  # noqa: ANN401

@@ -1,20 +1,17 @@
 """What is particular to the catalogue's rows from Transformers, and folders that Transformers itself wrote."""
 
-import importlib
 import json
 import shutil
 import socket
 import time
-from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from sdmetrics.errors import InputError, Note
+from sdmetrics.errors import InputError
 from sdmetrics.exporters._weights import transformers_folder as folders
-from sdmetrics.exporters._weights.recognise import recognise
 from sdmetrics.exporters._weights.transformers_folder import open_folder, open_repository
 from sdmetrics.exporters.architectures.transformers import ROWS, SOURCES, layers_of
 from sdmetrics.exporters.catalogue import build_random, find_architecture
@@ -233,72 +230,6 @@ def test_what_does_not_open_says_why_in_one_line(saved, folder, spoil, message):
     with pytest.raises(InputError, match=message) as caught:
         open_folder(saved.row, folder)
     assert "\n" not in str(caught.value)
-
-
-SMALL = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
-NARROW = {"pred_hidden_size": 24, "pred_num_attention_heads": 2, "pred_num_hidden_layers": 1, "num_pooler_layers": 1}
-PRISM = SMALL | {"num_spatial_layers": 2, "num_temporal_layers": 1, "num_auxiliary_layers": 1}
-XCLIP = SMALL | {"mit_hidden_size": 16, "mit_intermediate_size": 16, "mit_num_attention_heads": 2}
-TEXTS = SMALL | {"vocab_size": 50}
-ENCODERS = {
-    "TimesformerModel": ("timesformer", SMALL | {"num_frames": 4, "image_size": 32}),
-    "VivitModel": ("vivit", SMALL | {"num_frames": 4, "image_size": 32}),
-    "VideoMAEModel": ("videomae", SMALL | {"num_frames": 4, "image_size": 32}),
-    "VideoMAEForPreTraining": (
-        "videomae",
-        SMALL
-        | {"num_frames": 4, "image_size": 32, "use_mean_pooling": False}
-        | {f"decoder_{name}": value for name, value in SMALL.items()},
-    ),
-    "VJEPA2Model": ("vjepa2", SMALL | NARROW | {"frames_per_clip": 4, "crop_size": 32}),
-    "VideoPrismForVideoClassification": ("videoprism", PRISM | {"num_frames": 4, "image_size": 36, "num_labels": 3}),
-    "VideoPrismClipModel": (
-        "videoprism",
-        {"text_config": TEXTS, "vision_config": PRISM | {"num_frames": 4, "image_size": 36}},
-    ),
-    "XCLIPModel": (
-        "x_clip",
-        {
-            "text_config": TEXTS,
-            "vision_config": XCLIP | {"num_frames": 4, "image_size": 64},
-            **{"projection_dim": 16, "prompt_layers": 1, "prompt_num_attention_heads": 2},
-        },
-    ),
-}
-"""Further classes of video models, with the package and the configuration of a small one."""
-
-
-def own_outputs(name, model, video):
-    """What Transformers itself computes with the part that reads videos."""
-    if name == "VJEPA2Model":
-        return model.get_vision_features(video)
-    if name == "VideoMAEForPreTraining":
-        return model.videomae(video).last_hidden_state
-    if name == "VideoPrismForVideoClassification":
-        return model(video).logits
-    if name == "VideoPrismClipModel":
-        return model.video_model.vision_model(video).last_hidden_state
-    if name == "XCLIPModel":
-        return model.vision_model(video.flatten(0, 1)).pooler_output.unflatten(0, video.shape[:2])
-    return model(video).last_hidden_state
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("name", ENCODERS)
-def test_further_classes_of_video_models_give_their_own_numbers(name, tmp_path):
-    package, options = ENCODERS[name]
-    kind = getattr(importlib.import_module(f"transformers.models.{package}.modeling_{package}"), name)
-    model = kind(kind.config_class(**options)).eval()
-    model.save_pretrained(tmp_path)
-    row = find_architecture(recognise(str(tmp_path))[0])
-    larger = name in ("VideoMAEForPreTraining", "VideoPrismClipModel", "XCLIPModel")
-    with pytest.warns(Note, match="are no part of") if larger else nullcontext():
-        opened, (video,) = open_folder(row, tmp_path)
-    given = clips(replace(row, inputs=(video,)))
-    expected = own_outputs(name, model, given)
-    assert expected.std() > 1e-3
-    torch.testing.assert_close(opened(given), expected, rtol=1e-4, atol=1e-5)
-    assert len(layers_of(row, opened)) == (3 if "Prism" in name else 2)
 
 
 def test_the_layers_are_those_of_the_folder(saved):
