@@ -97,7 +97,8 @@ def open_session(
         options.execution_order = ort.ExecutionOrder.PRIORITY_BASED
     weights = {} if isinstance(model, bytes) else kept_arrays(model)
     values = [ort.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
-    options.add_external_initializers(list(weights), values)
+    if weights:
+        options.add_external_initializers(list(weights), values)
     data = model if isinstance(model, bytes) else model.SerializeToString()
     if memory is not None:
         options.add_session_config_entry("session.use_env_allocators", "1")

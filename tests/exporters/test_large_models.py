@@ -16,6 +16,7 @@ from sdmetrics.ablation.result import Ablation
 from sdmetrics.clips.generated.world import MOTIONS
 from sdmetrics.demo import demo_model
 from sdmetrics.errors import InputError
+from sdmetrics.exporters.layers import list_layers
 from sdmetrics.exporters.probe import build_probe, make_probe
 from sdmetrics.exporters.torch import export
 from sdmetrics.probes import kept_weights
@@ -24,6 +25,7 @@ from sdmetrics.probes.metadata import read_metadata
 from sdmetrics.probes.model_file import read_model_file
 from sdmetrics.probes.onnx_file import file_sha256, load_model
 from sdmetrics.runners.onnxruntime import OnnxRunner
+from tests.helpers.graphs import graph_model
 
 VIDEO = sd.ModelInput("video", frames=2, size=(8, 8))
 QUICK = ("--fraction", 0.5, "--repeats", 2, "--provider", "cpu", "--threads", 1)
@@ -136,6 +138,30 @@ def test_weights_in_many_files_and_not_in_line(whole, expected, tmp_path):
     model.write_bytes(stored.SerializeToString())
     assert_same(outputs_of(build_probe(model, tmp_path / "probe.onnx")), expected)
     assert (tmp_path / "probe.onnx.data").is_file()
+
+
+@pytest.mark.filterwarnings("ignore::sdmetrics.errors.Note")
+@pytest.mark.parametrize("opset", [10, 18])
+def test_a_plain_file_of_any_opset(tmp_path, monkeypatch, opset):
+    rng = np.random.default_rng(0)
+    weights = [("w", rng.normal(size=(384, 3, 2, 4, 4)).astype(np.float32)), ("s", np.array([0, 384]))]
+    weights.append(("v", rng.normal(size=(384, 384)).astype(np.float32)))
+    nodes = [
+        ("Conv", ["x", "w"], ["c"], {}),
+        ("GlobalAveragePool", ["c"], ["p"], {}),
+        ("Reshape", ["p", "s"], ["r"], {}),
+        ("MatMul", ["r", "v"], ["z"], {}),
+    ]
+    plain = graph_model(tmp_path, nodes, ["z"], weights, opset=opset)
+    listed = list_layers(plain)
+    expected = outputs_of(build_probe(plain, tmp_path / "plain.onnx", layers=["c"]))
+    monkeypatch.setattr(kept_weights, "IN_MEMORY", 2**18)
+    model = separate(plain, tmp_path / "apart", location="weights")
+    assert len(kept_weights.kept_tensors(load_model(model).graph)) == 2
+    assert list_layers(model) == listed
+    probe = build_probe(model, tmp_path / "probe.onnx", layers=["c"])
+    assert probe.stat().st_size < 2**16
+    assert_same(outputs_of(probe), expected)
 
 
 def test_a_run_and_its_ablation_are_those_of_one_file(command, tmp_path, monkeypatch):
