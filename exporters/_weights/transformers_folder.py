@@ -83,12 +83,17 @@ model.safetensors
 def open_repository(architecture: Architecture) -> tuple[nn.Module, tuple[ModelInput, ...]]:
     """Open an architecture's published weights from the hub's cache, into which they are downloaded if necessary.
 
+    They are fed as the architecture is, whatever the preprocessor beside them says: whoever converted weights may have
+    written another one than their owner's, as for ViViT.
+
     Raises
     ------
     InputError
         If they cannot be downloaded or opened.
     """
-    return open_folder(architecture, download(architecture.weights))
+    module, inputs = open_folder(architecture, download(architecture.weights))
+    read, own = ([(item.frames, item.size) for item in each] for each in (inputs, architecture.inputs))
+    return module, architecture.inputs if read == own else inputs
 
 
 def download(name: str) -> Path:

@@ -304,6 +304,9 @@ def test_what_was_downloaded_before_opens_without_a_network(saved, offline, weig
     if weights != "model.safetensors":
         (snapshot / "model.safetensors").unlink()
         torch.save(saved.model.state_dict(), snapshot / weights)
-    opened, _ = open_repository(saved.row)
+    # Published weights are fed as the architecture, not as a preprocessor says that came with a conversion.
+    processor_of(saved.row, image_mean=[0.1, 0.2, 0.3], size={"shortest_edge": 300}).save_pretrained(snapshot)
+    opened, inputs = open_repository(saved.row)
+    assert inputs == saved.row.inputs
     with torch.no_grad():
         assert torch.equal(opened(clips(saved.row)), saved.model(clips(saved.row)))
