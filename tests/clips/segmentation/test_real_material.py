@@ -37,7 +37,8 @@ def test_frames_of_something_something(real: Path):
     assert [clip.id for clip in clips] == ["13201", "151201", "2", "22983", "3201", "4", "44862", "57082"]
     assert all(clip.frames.shape == (8, 112, 112, 3) for clip in clips)
     assert not any(clip.looped for clip in clips)
-    looped = open_clips(real / "something", frames=8, stride=8, size=(112, 112))
     with pytest.warns(Note, match="a video of 49 frames is shorter than the 64 frames that a clip spans"):
-        assert len([clip.frames for clip in looped]) == 8
+        looped = open_clips(real / "something", frames=8, stride=8, size=(112, 112))
+    for clip in looped:
+        clip.load()
     assert [clip.looped for clip in looped] == [clip.id != "22983" for clip in looped]
