@@ -62,6 +62,9 @@ def read_weights(model: ModelProto, path: Path) -> None:
         # A location in a file is never absolute.
         if not Path(entries_of(tensor)["location"]).is_absolute():
             load(tensor, str(path.parent))
+            # Older versions of ONNX leave these as they are.
+            tensor.ClearField("data_location")
+            del tensor.external_data[:]
 
 
 def kept_tensors(graph: GraphProto) -> list[TensorProto]:
