@@ -143,7 +143,7 @@ def as_video_model(source: TransformersSource, model: nn.Module, video: ModelInp
     def select(_model: nn.Module, _fed: tuple[Tensor, ...], output: Mapping[str, Tensor]) -> Tensor | dict[str, Tensor]:
         named = {name: output[name] for name in source.outputs}
         if source.folded:
-            named = {name: value.unflatten(0, (-1, shape[0])) for name, value in named.items()}
+            named = {name: value.reshape(-1, shape[0], *value.shape[1:]) for name, value in named.items()}
         if source.time_major:
             named = {
                 name: value.reshape(shape[0], -1, *value.shape[1:]).swapaxes(0, 1) for name, value in named.items()
@@ -172,7 +172,7 @@ def block_layers(source: TransformersSource, model: nn.Module) -> dict[str, str]
     >>> block_layers(source, nn.ModuleDict({"videomae": encoder}))
     {'block1': 'videomae.layer.0', 'block2': 'videomae.layer.1'}
     """
-    layers = {}
+    layers: dict[str, str] = {}
     for ending, name in source.blocks.items():
         paths = [path for path, _ in model.named_modules() if f".{path}".endswith(f".{ending}")]
         # The encoder's own, where a head has blocks too, is the least deep.
