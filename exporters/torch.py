@@ -13,6 +13,7 @@ from sdmetrics.errors import InputError, one_line, require
 from sdmetrics.exporters._assembly.finish import COMPARED_CLIPS, LAYER, finish_export
 from sdmetrics.exporters._assembly.gates import GATE, close_gates
 from sdmetrics.exporters._torch.adaptive_pooling import translations
+from sdmetrics.exporters._torch.indices import widen_indices
 from sdmetrics.probes.feeds import Arrays, check_sources, prepare, random_feeds
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.kept_weights import exceeds_memory
@@ -121,6 +122,7 @@ def export(
                 ) from None
             raise
         model = _to_onnx(module, called, example, outputs, folder, dynamic=batch is None)
+        widen_indices(model)
         repeated = runs_per_frame(module)
         close_gates(model, called, several=[name for name, path in called.items() if path in repeated])
         return finish_export(
