@@ -1,8 +1,9 @@
 """Export models of any framework to ONNX, and turn any ONNX file into a probe.
 
-Seven files are public:
+Eight files are public:
 
 * `torch`, `tensorflow` and `jax` export a model of their framework to an ONNX file that declares its layers and inputs;
+* `anywhere` is copied into old environments, and exports PyTorch models there;
 * `catalogue` exports a named architecture, with random, published or your own weights;
 * `saved_models` opens and exports Keras files and SavedModels;
 * `layers` lists the layers of an ONNX file;

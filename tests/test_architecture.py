@@ -12,7 +12,7 @@ PACKAGES = {"sdmetrics": "sdmetrics", "exporters": "sdmetrics.exporters", "runne
 
 # From the ground up. A room imports from itself and from lower floors only, lazily or for types, too.
 FLOORS = (
-    "errors  _interrupts  _temporary  _version  _text",
+    "errors  _interrupts  _temporary  _version  _text  exporters.anywhere",
     "_files  _progress  _reading",
     "metrics  clips.media",
     "probes  clips.fit  clips.iso_boxes",
@@ -36,6 +36,8 @@ FLOOR = {room: number for number, floor in enumerate(FLOORS) for room in floor.s
 FACES = ("sdmetrics", "sdmetrics.clips", "sdmetrics.torch")
 FILES_PER_FOLDER = 20
 LINES_PER_FILE = 350
+# Copied as one file into environments without this package.
+SELF_CONTAINED = {"sdmetrics.exporters.anywhere": 480}
 
 
 def module_name(path: Path) -> str:
@@ -100,9 +102,9 @@ def test_the_wheel_holds_every_package():
 
 
 def test_no_folder_and_no_file_is_too_large():
-    for path in ALL.values():
+    for name, path in ALL.items():
         lines = len(path.read_text(encoding="utf-8").splitlines())
-        assert lines <= LINES_PER_FILE, f"{path} has {lines} lines"
+        assert lines <= SELF_CONTAINED.get(name, LINES_PER_FILE), f"{path} has {lines} lines"
     folders: dict[Path, int] = {}
     for path in (SOURCES | python_files("benchmarks")).values():
         folders[path.parent] = folders.get(path.parent, 0) + (path.name != "__init__.py")

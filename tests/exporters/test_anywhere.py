@@ -1,0 +1,442 @@
+"""The file that is copied into old environments: what it exports is opened here like an export of this package."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+import sdmetrics as sd
+from sdmetrics.exporters import anywhere
+from sdmetrics.exporters.anywhere import ExportError, ModelInput, export
+from sdmetrics.probes.feeds import example_feeds
+from sdmetrics.probes.metadata import KEY, Layer, Metadata, read_metadata
+from sdmetrics.runners.torch import TorchRunner
+from tests.helpers.exports import check_file, described
+from tests.helpers.torch_models import CASES, exported
+
+FILE = Path(anywhere.__file__)
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ModelInput("video", frames=4, size=(16, 24))
+# The oldest torch of PyPI for each Python, from 1.10 on, and what it works with.
+OLDEST = {"3.8": "1.10.0", "3.9": "1.10.0", "3.10": "1.11.0", "3.11": "2.0.0", "3.12": "2.2.0"}
+
+CODE = """
+import torch
+from torch import nn
+
+from anywhere import ModelInput
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm, self.mix, self.out = nn.LayerNorm(10), nn.Linear(10, 30), nn.Linear(10, 10)
+
+    def forward(self, x):
+        n, length, width = x.shape
+        q, k, v = self.mix(self.norm(x)).reshape(n, length, 3, width).permute(2, 0, 1, 3)
+        return x + self.out((q @ k.transpose(1, 2)).softmax(-1) @ v)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv3d(3, 6, (1, 3, 3), (1, 2, 2), bias=False)
+        self.norm = nn.BatchNorm3d(6)
+        self.act = nn.ReLU(inplace=True)
+        self.embed = nn.Conv3d(6, 10, (2, 3, 3), (2, 3, 3))
+        self.block = Block()
+        self.head = nn.Linear(10, 5)
+
+    def forward(self, x):
+        x = self.embed(self.act(self.norm(self.conv(x))))
+        return {"logits": self.head(self.block(x.flatten(2).transpose(1, 2)).mean(1))}
+
+
+def build():
+    module = Net()
+    with torch.no_grad():
+        for value in module.state_dict().values():
+            if value.is_floating_point():
+                value.copy_(1.1 + torch.cos(torch.arange(value.numel()) * 7.0).reshape(value.shape))
+    video = ModelInput("video", frames=4, stride=2, size=(24, 24), resize=26, sampling="spread", colours="bgr")
+    return module, [video], ["conv", "norm", "act", "embed", "block", "head"]
+"""
+
+
+def described_in(path):
+    """Return the description in a file, as it is there."""
+    return json.loads(next(entry.value for entry in onnx.load(path).metadata_props if entry.key == KEY))
+
+
+def check_units(path, module, inputs, layers):
+    """Check that a probe of the file returns the units and outputs of the live module, also under a mask."""
+    here = [sd.ModelInput(**dataclasses.asdict(item)) for item in inputs]
+    live = TorchRunner(module, here, layers)
+    runner = sd.open_model(path, provider="cpu", threads=1, masks=True)
+    assert list(runner.inputs) == here
+    feeds = example_feeds(here)
+    found, expected = runner(feeds), live(feeds)
+    for name, units in expected.items():
+        np.testing.assert_allclose(found[name], units, rtol=0, atol=1e-5 * max(np.abs(units).max(), 1e-3))
+        mask = {name: np.arange(units.shape[1]) % 2.0}
+        for output, values in live.run(feeds, mask).items():
+            np.testing.assert_allclose(
+                runner.run(feeds, mask)[output], values, rtol=0, atol=1e-4 * np.abs(values).max()
+            )
+    return runner
+
+
+def test_the_file_is_python_3_8_and_stands_alone():
+    tree = ast.parse(FILE.read_text(encoding="utf-8"), feature_version=(3, 8))
+    named = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    named |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    others = {name.partition(".")[0] for name in named} - sys.stdlib_module_names
+    assert others == {"numpy", "onnx", "onnxruntime", "torch"}
+
+
+def test_an_input_is_described_as_here():
+    ours = {field.name: field.default for field in dataclasses.fields(sd.ModelInput)}
+    assert {field.name: field.default for field in dataclasses.fields(ModelInput)} == ours
+    for fields in ({}, {"source": "flow", "frames": 1, "layout": "NHWC"}, {"source": "flow_vectors", "limit": 20.0}):
+        there, here = ModelInput("video", **fields), sd.ModelInput("video", **fields)
+        assert dataclasses.asdict(there) == dataclasses.asdict(here)
+
+
+def test_a_file_holds_what_exports_of_this_package_hold(tmp_path):
+    export(nn.Sequential(nn.Conv3d(3, 5, 1), nn.ReLU()), SMALL, ["0"], tmp_path / "model.onnx")
+    stored = described_in(tmp_path / "model.onnx")
+    assert stored.keys() == {"schema", *(field.name for field in dataclasses.fields(Metadata))}
+    assert stored["layers"][0].keys() == {field.name for field in dataclasses.fields(Layer)}
+    assert stored["schema"] == json.loads(read_metadata(tmp_path / "model.onnx").to_json())["schema"]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_it_exports_what_the_exporter_of_this_package_exports(case, tmp_path):
+    made = CASES[case]
+    layers = dict.fromkeys(made.layers, 1) if case == "resnet" else made.layers  # 8 channels, 8 pixels wide
+    path = export(made.make(), made.inputs, layers, tmp_path / f"{case}.onnx")
+    check_file(path.read_bytes(), made.inputs)
+    ours, theirs = described(exported(case)), described(path.read_bytes())
+    assert (theirs.name, theirs.kind, theirs.inputs, theirs.outputs) == (
+        case,
+        "model",
+        ours.inputs and made.inputs,
+        ours.outputs,
+    )
+    assert (theirs.sha256, theirs.framework) == (ours.sha256, ours.framework)
+    assert theirs.export_error < 1e-5
+    for layer, other in zip(theirs.layers, ours.layers, strict=True):
+        assert layer == dataclasses.replace(other, shape=layer.shape, time_axis=None)
+    check_units(path, made.make(), made.inputs, list(made.layers))
+
+
+class Reads(nn.Module):
+    """Convolves an input of any layout frame by frame; `order` brings it to `(N, T, C, H, W)`."""
+
+    def __init__(self, order, channels=3):
+        super().__init__()
+        self.order = order
+        self.conv = nn.Conv2d(channels, 7, 3)
+
+    def forward(self, x, *more):
+        x = self.order(x)
+        y = self.conv(x.flatten(0, 1)).mean((2, 3)).reshape(x.shape[0], x.shape[1], 7).mean(1)
+        return (y, *(y[:, :1] + other.mean((1, 2, 3))[:, None] for other in more))
+
+
+LAYOUTS = {
+    "NTHWC": lambda x: x.permute(0, 1, 4, 2, 3),
+    "TNCHW": lambda x: x.transpose(0, 1),
+    "NT,C,H,W": lambda x: x.reshape(-1, 4, *x.shape[1:]),
+    "N,TC,H,W": lambda x: x.reshape(-1, 4, 3, *x.shape[2:]),
+    "N1CTHW": lambda x: x[:, 0].transpose(1, 2),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_inputs_are_fed_in_every_layout(layout, tmp_path):
+    video = dataclasses.replace(SMALL, layout=layout, mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7))
+    module = Reads(LAYOUTS[layout])
+    path = export(module, [video], ["conv"], tmp_path / "model.onnx")
+    check_units(path, module, [video], ["conv"])
+
+
+def test_several_inputs_and_flow(tmp_path):
+    video = ModelInput("video", frames=4, size=(16, 24))
+    flow = ModelInput("flow", "flow_vectors", frames=1, size=(16, 24), layout="NCHW", limit=20.0)
+    module = Reads(lambda x: x.transpose(1, 2))
+    path = export(module, [video, flow], ["conv"], tmp_path / "model.onnx")
+    runner = check_units(path, module, [video, flow], ["conv"])
+    assert list(runner.metadata.outputs) == ["output_0", "output_1"]
+
+
+def test_inputs_of_this_package_will_do_and_the_module_is_left_as_it_was(tmp_path):
+    module = nn.Sequential(nn.Conv3d(3, 5, 1), nn.Dropout(), nn.ReLU()).train()
+    video = sd.ModelInput("video", frames=4, size=(16, 24))
+    path = export(module, video, ["0", "2"], str(tmp_path / "model.onnx"))
+    assert module.training
+    assert not any(part._forward_hooks for part in module.modules())
+    assert read_metadata(path).inputs == (video,)
+
+
+class Wraps(nn.Module):
+    """Returns its layer's output in something with a tensor in it."""
+
+    def __init__(self, wrap, unwrap):
+        super().__init__()
+        self.inner = nn.Sequential(nn.Conv3d(3, 5, 3))
+        self.inner.forward = lambda x: wrap(self.inner[0](x))
+        self.unwrap = unwrap
+
+    def forward(self, x):
+        return self.unwrap(self.inner(x)).mean((2, 3, 4))
+
+
+@pytest.mark.parametrize(
+    ("wrap", "unwrap"),
+    [
+        (lambda x: (None, x), lambda found: found[1]),
+        (lambda x: [x, 3], lambda found: found[0]),
+        (lambda x: {"extra": None, "x": x}, lambda found: found["x"]),
+        (lambda x: torch.return_types.max((x, x)), lambda found: found[0]),
+    ],
+)
+def test_layers_may_return_more_than_a_tensor(wrap, unwrap, tmp_path):
+    module = Wraps(wrap, unwrap)
+    check_units(export(module, SMALL, ["inner"], tmp_path / "model.onnx"), module, [SMALL], ["inner"])
+
+
+class Last(nn.Module):
+    """Returns channels last."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.out = nn.Linear(3, width)
+
+    def forward(self, x):
+        return self.out(x.permute(0, 2, 3, 4, 1))
+
+
+class Constant(nn.Module):
+    """Takes the number of clips of the example for a constant."""
+
+    def forward(self, x):
+        return x.reshape(int(x.shape[0]), -1) @ torch.ones(len(x) * 0 + 3 * 4 * 16 * 24, 5) + torch.zeros(len(x), 5)
+
+
+class Shared(nn.Module):
+    """Runs one part twice, another never."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.unused = nn.Conv3d(3, 3, 1), nn.ReLU()
+
+    def forward(self, x):
+        return self.conv(self.conv(x))
+
+
+class Mixing(nn.Module):
+    """What a clip gives depends on the others."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.act = nn.Conv3d(3, 5, 1), nn.ReLU()
+
+    def forward(self, x):
+        return self.act(self.conv(x) - x.mean())
+
+
+WRONG = {
+    "no such layer": (lambda: nn.Sequential(nn.ReLU()), ["1"], r"the layers are '1'; expected .* names from: 0"),
+    "no module": (lambda: "model.pt", ["0"], "the model is a str; expected a torch.nn.Module"),
+    "no layers": (lambda: nn.Sequential(nn.ReLU()), [], r"the layers are \[\]; expected"),
+    "stages": (
+        lambda: nn.Sequential(nn.ReLU()),
+        "stages",
+        r"the layers are 'stages'; expected a list of different names",
+    ),
+    "doubled": (lambda: nn.Sequential(nn.ReLU()), ["0", "0"], r"the layers are \['0', '0'\]"),
+    "twice": (Shared, ["conv"], "'conv' runs more than once in a forward; name the module around it"),
+    "never": (Shared, ["unused"], "'unused' does not run in a forward"),
+    "half": (lambda: nn.Sequential(nn.Conv3d(3, 5, 1)).half(), ["0"], r"not float32; call \.float\(\) on it"),
+    "either axis": (
+        lambda: Last(4),
+        ["out"],
+        r"which axis of layer 'out', \(1, 4, 16, 24, 4\), .*: 1\} or \{'out': 4\}",
+    ),
+    "unknown axis": (
+        lambda: nn.Sequential(nn.ReLU()),
+        ["0"],
+        "holds the channels is not certain; pass the layers as a map",
+    ),
+    "axis of clips": (lambda: nn.Sequential(nn.ReLU()), {"0": 0}, "has its clips in axis 0, not its channels"),
+    "mixing": (Mixing, ["act"], "layer 'act' returns other values for a clip alone than in a batch"),
+    "no tensor": (
+        lambda: nn.Sequential(nn.ReLU(), Wraps(lambda _: 3, lambda x: x)),
+        ["1.inner"],
+        "returns int without a",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_cannot_be_exported_is_one_line(case, tmp_path):
+    make, layers, words = WRONG[case]
+    with pytest.raises(ExportError, match=words) as told:
+        export(make(), SMALL, layers, tmp_path / "model.onnx")
+    assert "\n" not in str(told.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_axes_may_be_given(tmp_path):
+    module = Last(4)
+    path = export(module, SMALL, {"out": -1}, tmp_path / "model.onnx")
+    assert read_metadata(path).layers[0].channel_axis == 4
+
+
+def test_a_batch_that_became_a_constant_is_found(tmp_path):
+    module = nn.Sequential(nn.Conv3d(3, 3, 1), Constant())
+    with pytest.raises(
+        ExportError, match=r"the ONNX model .* 1 clip\(s\); torch's exporter may have taken a number for a constant"
+    ):
+        export(module, SMALL, {"0": 1}, tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("inputs", [[], None, ["video"], [{"name": "video"}]])
+def test_inputs_are_model_inputs(inputs, tmp_path):
+    with pytest.raises(ExportError, match="expected a ModelInput, or a list of them"):
+        export(nn.ReLU(), inputs, ["0"], tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"layout": "NCTHX"}, "the layout 'NCTHX'; expected e.g. NCTHW"),
+        ({"layout": "CTHW"}, "the layout 'CTHW'"),
+        ({"layout": "NCHW"}, "has 8 frames from 'rgb' as NCHW"),
+        ({"source": "sound"}, "from 'sound'"),
+    ],
+)
+def test_an_input_is_checked(fields, words):
+    with pytest.raises(ExportError, match=words):
+        ModelInput("video", **fields)
+
+
+def test_without_onnxruntime_it_says_that_nothing_was_compared(tmp_path, monkeypatch, capsys):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *more: None if name == "onnxruntime" else find(name, *more)
+    )
+    module = nn.Sequential(nn.Conv3d(3, 5, 1), nn.ReLU())
+    path = export(module, SMALL, ["0"], tmp_path / "model.onnx")
+    assert capsys.readouterr().err == (
+        "note: onnxruntime is not installed, so the model was not compared with the module\n"
+    )
+    assert read_metadata(path).export_error is None
+    monkeypatch.undo()
+    check_units(path, module, [SMALL], ["0"])
+
+
+def run_program(python, folder, *arguments):
+    """Run the copied file as a program in its folder; return its exit status, output and errors."""
+    environment = {**os.environ, "PYTHONPATH": "", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [python, "anywhere.py", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A folder with the file and code that builds a model."""
+    shutil.copy(FILE, tmp_path)
+    (tmp_path / "my_code.py").write_text(CODE)
+    return tmp_path
+
+
+def check_copied(folder, monkeypatch):
+    """Check `model.onnx` against the module, built here."""
+    monkeypatch.syspath_prepend(folder)
+    spec = importlib.util.spec_from_file_location("code_to_compare", folder / "my_code.py")
+    code = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "anywhere", anywhere)
+    spec.loader.exec_module(code)
+    module, inputs, layers = code.build()
+    return check_units(folder / "model.onnx", module, inputs, layers)
+
+
+def test_it_is_a_program(copied, monkeypatch):
+    assert run_program(sys.executable, copied, "my_code.py:build", "model.onnx") == (0, "model: model.onnx\n", "")
+    runner = check_copied(copied, monkeypatch)
+    assert runner.identity["framework"] == f"torch {torch.__version__}"
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("none.py:build", "none.py:build is not the FILE.py:FUNCTION of a file that exists"),
+        ("my_code.py", "my_code.py is not the FILE.py:FUNCTION of a file that exists"),
+        ("my_code.py:biuld", "my_code.py has no function 'biuld'"),
+        ("my_code:biuld", "my_code has no function 'biuld'"),
+        ("my_code.py:build", "build of my_code.py returns a NoneType; expected (module, inputs, layers)"),
+    ],
+)
+def test_a_wrong_call_is_one_line(model, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "my_code", raising=False)
+    (tmp_path / "my_code.py").write_text("def build(): ...")
+    with pytest.raises(ExportError, match=f"^{re.escape(words)}$"):
+        anywhere.main(model, "out.onnx")
+    sys.modules.pop("my_code", None)
+
+
+@pytest.fixture(scope="module")
+def old_python():
+    """An interpreter with the oldest torch that it can have, in an environment that is made once."""
+    homes = [Path(home) for home in (os.environ.get("PYENV_ROOT"), Path.home() / ".pyenv") if home]
+    for version, release in OLDEST.items():
+        found = [path for home in homes for path in sorted(home.glob(f"versions/{version}.*/bin/python"))]
+        python = next(iter(found), shutil.which(f"python{version}"))
+        made = ROOT / "build" / f"anywhere-{version}"
+        if python is None or subprocess.run([python, "-c", ""], check=False, capture_output=True).returncode:
+            continue
+        inside = made / "bin" / "python"
+        if not (made / "complete").exists():
+            packages = [f"torch=={release}", "numpy<2", "onnx", "onnxruntime"]
+            subprocess.run([python, "-m", "venv", "--clear", made], check=True)
+            pip = [inside, "-m", "pip", "--quiet", "install", "--only-binary", ":all:", *packages]
+            done = subprocess.run(pip, check=False, capture_output=True, text=True)
+            if done.returncode:
+                pytest.skip(f"torch {release} for Python {version} cannot be installed from the package index")
+            (made / "complete").touch()
+        return inside, release
+    pytest.skip(f"none of Python {', '.join(OLDEST)} is installed")
+
+
+@pytest.mark.all
+def test_it_works_with_the_oldest_torch_that_can_be_had(old_python, copied, monkeypatch):
+    python, release = old_python
+    code, out, err = run_program(python, copied, "my_code.py:build", "model.onnx")
+    assert (code, out, err) == (0, "model: model.onnx\n", "")
+    runner = check_copied(copied, monkeypatch)
+    assert runner.identity["framework"].startswith(f"torch {release}")
+    assert runner.identity["export_error"] < 1e-5
+    results = sd.analyze(runner, sd.open_clips("world:8", runner))
+    assert [layer["units"] for layer in results.layers] == [6, 6, 6, 10, 10, 5]
