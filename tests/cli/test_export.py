@@ -6,9 +6,11 @@ import sys
 
 import pytest
 import torch
+from rich.cells import cell_len
 
+from sdmetrics.cli.app import console
 from sdmetrics.exporters.architectures.architecture import Architecture
-from sdmetrics.exporters.catalogue import ARCHITECTURES, build_random
+from sdmetrics.exporters.catalogue import ARCHITECTURES, build_random, fed_in_words
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.metadata import read_metadata
 from sdmetrics.probes.torch_hooks import weights_sha256
@@ -51,6 +53,14 @@ def test_the_list_names_every_architecture_how_it_is_fed_and_where_its_weights_a
     assert "16 + 64 spread, 256²" in lines["slowfast_r50_16x8"]
     assert "128×171→112²" in lines["mc3_18"]
     assert "--pretrained" in out
+
+
+def test_the_list_is_legible_in_100_columns(command, monkeypatch):
+    monkeypatch.setattr(console, "_width", 100)
+    _, out, _ = command("export", "--list")
+    assert max(cell_len(line) for line in out.splitlines()) <= 100
+    broken = {word for row in ARCHITECTURES.values() for word in fed_in_words(row.inputs).split()} - set(out.split())
+    assert not broken
 
 
 def test_the_list_loads_no_framework():
