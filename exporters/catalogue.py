@@ -81,7 +81,11 @@ slowfast_r18_8x8, slowfast_r50_4x16, slowfast_r50_16x8, slowfast_r18_4x16
     from sdmetrics.exporters._weights.recognise import recognise
 
     if checkpoint is None and not pretrained and names_weights(name):
-        name, checkpoint = recognise(name, holder)
+        published = {row.weights: row.name for row in transformers.ROWS}
+        if name in published and not Path(name).exists():
+            name, pretrained = published[name], True
+        else:
+            name, checkpoint = recognise(name, holder)
     architecture = find_architecture(name)
     if checkpoint is not None and pretrained:
         raise InputError(

@@ -14,7 +14,7 @@ from sdmetrics.errors import InputError
 from sdmetrics.exporters._weights import transformers_folder as folders
 from sdmetrics.exporters._weights.transformers_folder import open_folder, open_repository
 from sdmetrics.exporters.architectures.transformers import ROWS, SOURCES, layers_of
-from sdmetrics.exporters.catalogue import build_random, find_architecture
+from sdmetrics.exporters.catalogue import build_random, export, find_architecture
 from tests.helpers.small_catalogue import reduced
 
 NAMES = [row.name for row in ROWS]
@@ -305,3 +305,16 @@ def test_what_was_downloaded_before_opens_without_a_network(saved, offline, weig
     assert inputs == saved.row.inputs
     with torch.no_grad():
         assert torch.equal(opened(clips(saved.row)), saved.model(clips(saved.row)))
+
+
+def test_the_name_of_published_weights_is_that_of_their_architecture(monkeypatch, tmp_path):
+    asked = []
+
+    def stop(row):
+        asked.append(row.name)
+        raise InputError("no network")
+
+    monkeypatch.setattr("sdmetrics.exporters._weights.pretrained.open_pretrained", stop)
+    with pytest.raises(InputError, match="no network"):
+        export("google/vivit-b-16x2-kinetics400", tmp_path / "model.onnx")
+    assert asked == ["vivit_b_16x2"]
