@@ -45,7 +45,8 @@ class Block(nn.Module):
         q, k, v = self.qkv(self.norm1(x)).reshape(clips, tokens, 3, HEADS, -1).permute(2, 0, 3, 1, 4)
         mixed = nn.functional.scaled_dot_product_attention(q, k, v)
         x = x + self.project(mixed.transpose(1, 2).flatten(2))
-        return x + self.fall(nn.functional.gelu(self.rise(self.norm2(x))))
+        risen: Tensor = x + self.fall(nn.functional.gelu(self.rise(self.norm2(x))))
+        return risen
 
 
 class Encoder(nn.Module):

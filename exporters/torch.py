@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sdmetrics._files import writable_folder
+from sdmetrics._temporary import temporary_beside
 from sdmetrics.errors import InputError, one_line, require
 from sdmetrics.exporters._assembly.finish import COMPARED_CLIPS, LAYER, finish_export
 from sdmetrics.exporters._assembly.gates import GATE, close_gates
@@ -16,7 +16,7 @@ from sdmetrics.exporters._torch.adaptive_pooling import translations
 from sdmetrics.exporters._torch.indices import widen_indices
 from sdmetrics.probes.feeds import Arrays, check_sources, prepare, random_feeds
 from sdmetrics.probes.inputs import ModelInput
-from sdmetrics.probes.kept_weights import exceeds_memory
+from sdmetrics.probes.kept_weights import SUFFIX, exceeds_memory
 from sdmetrics.probes.onnx_file import load_model
 from sdmetrics.probes.quiet import quiet
 from sdmetrics.probes.torch_hooks import (
@@ -111,7 +111,7 @@ def export(
     if batch is not None and batch < 1:
         raise InputError(f"batch is {batch}; expected the number of clips that the module reads at once, 1 or more")
     example = prepare(random_feeds(inputs, batch or COMPARED_CLIPS), inputs)
-    with _computed_precision(module), evaluating(module), _room_for_weights(module, Path(path)) as folder:
+    with _computed_precision(module), evaluating(module), _room_for_weights(module, Path(path)) as room:
         try:
             outputs = [name for name in forward(example) if not name.startswith(LAYER)]
         except InputError:
@@ -121,7 +121,7 @@ def export(
                     f"batch={own}, to be run {own} clip(s) at a time"
                 ) from None
             raise
-        model = _to_onnx(module, called, example, outputs, folder, dynamic=batch is None)
+        model = _to_onnx(module, called, example, outputs, room, dynamic=batch is None)
         widen_indices(model)
         repeated = runs_per_frame(module)
         close_gates(model, called, several=[name for name, path in called.items() if path in repeated])
@@ -190,22 +190,29 @@ def _forward(module: nn.Module, layers: Modules, arrays: Arrays) -> Arrays:
 
 
 @contextmanager
-def _room_for_weights(module: nn.Module, path: Path) -> Iterator[Path | None]:
-    """Yield a temporary folder on the disk that the file is written to if the weights are too large for a message."""
+def _room_for_weights(module: nn.Module, path: Path) -> Iterator[tuple[Path, Path] | None]:
+    """Yield temporary files for graph and weights beside `path` if the weights are too large for one message."""
     if not exceeds_memory(sum(value.nbytes for value in [*module.parameters(), *module.buffers()])):
         yield None
         return
-    with tempfile.TemporaryDirectory(dir=writable_folder(path.parent), prefix=".sdmetrics-") as folder:
-        yield Path(folder)
+    writable_folder(path.parent)
+    with temporary_beside(path) as graph, temporary_beside(path.with_name(path.name + SUFFIX)) as weights:
+        yield graph, weights
 
 
 def _to_onnx(
-    module: nn.Module, layers: Modules, arrays: Arrays, outputs: Sequence[str], folder: Path | None, *, dynamic: bool
+    module: nn.Module,
+    layers: Modules,
+    arrays: Arrays,
+    outputs: Sequence[str],
+    room: tuple[Path, Path] | None,
+    *,
+    dynamic: bool,
 ) -> ModelProto:
     """Run torch's exporter on the module with every layer's consumers behind a gate.
 
     What follows a layer, including in-place operations, reads the product with the gate and not the layer's tensor. If
-    there is a folder, the weights are written to it and stay there.
+    there is room for it, graph and weights are written to two files, and the weights stay there.
     """
     import torch
 
@@ -253,7 +260,13 @@ def _to_onnx(
             "is: sdmetrics analyze FILE.py:FUNCTION CLIPS"
         ) from error
     assert program is not None
-    if folder is None:
+    if room is None:
         return program.model_proto
-    program.save(folder / "model.onnx", external_data=True)
-    return load_model(folder / "model.onnx")
+    graph, weights = room
+    try:
+        require("onnx_ir", extra="torch").save(program.model, graph, external_data=weights.name)
+    except OSError as error:
+        raise InputError(
+            f"cannot write the weights to {graph.parent}: {error.strerror or error}. Make room or write elsewhere"
+        ) from error
+    return load_model(graph)

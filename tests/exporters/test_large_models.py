@@ -268,6 +268,17 @@ def test_half_precision_is_for_smaller_models(apart):
 
 
 @pytest.mark.usefixtures("bound")
+def test_an_export_without_room_leaves_nothing(exports, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("onnx_ir.save", full)
+    with pytest.raises(InputError, match="cannot write the weights to .*: No space left on device. Make room"):
+        export(exports[0], [VIDEO], {"first": -1}, tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("bound")
 def test_a_failed_write_keeps_what_was_there(apart, tmp_path, monkeypatch):
     probe = build_probe(apart, tmp_path / "probe.onnx")
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()}
