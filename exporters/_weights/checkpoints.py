@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,8 @@ from sdmetrics._text import printable
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters._weights.holders import held_weights
 from sdmetrics.exporters._weights.load_state import build_fitted
+from sdmetrics.exporters._weights.mmaction2_config import normalisation
+from sdmetrics.exporters._weights.slowfast_config import fed_as_stated
 from sdmetrics.exporters._weights.torch_files import CLAIMED, SUFFIXES, read_torch
 from sdmetrics.exporters._weights.transformers_folder import open_folder
 
@@ -56,9 +57,9 @@ def open_checkpoint(
     else:
         content = _read(Path(path))
         weights = _weights(content, Path(path), holder)
-        if reads_bgr(content):
-            module, inputs = build_fitted(architecture, weights, str(path))
-            return module, tuple(replace(each, colours="bgr") for each in inputs)
+        module, inputs = build_fitted(architecture, weights, str(path))
+        scaled = normalisation(content)
+        return module, fed_as_stated(content, [replace(each, **scaled) for each in inputs], str(path))
     return build_fitted(architecture, weights, str(path))
 
 
@@ -111,26 +112,6 @@ def _weights(content: object, path: Path, holder: str | None) -> dict[str, Tenso
     weights = held_weights(content, str(path), holder)
     _check_tensors(weights, path, path.stat().st_size)
     return weights
-
-
-def reads_bgr(content: object) -> bool:
-    r"""Return whether the configuration that SlowFast stores beside the weights feeds its network BGR.
-
-    SlowFast reads the frames of Something-Something and Charades with OpenCV, as BGR, and those of videos as RGB;
-    either is turned around under `REVERSE_INPUT_CHANNEL`. All of its own configurations end in RGB.
-
-    Examples
-    --------
-    >>> reads_bgr({"cfg": "DATA:\n  REVERSE_INPUT_CHANNEL: true\nTRAIN:\n  DATASET: ssv2\n"})
-    False
-    >>> reads_bgr({"cfg": "DATA:\n  REVERSE_INPUT_CHANNEL: false\nTRAIN:\n  DATASET: charades\n"})
-    True
-    """
-    config = content.get("cfg") if isinstance(content, Mapping) else None
-    if not isinstance(config, str):
-        return False
-    images = bool(re.search(r"^TRAIN:\n(?: .*\n)*?  DATASET: (ssv2|charades)\s*$", config, re.M))
-    return images != bool(re.search(r"^  REVERSE_INPUT_CHANNEL: true\s*$", config, re.M | re.I))
 
 
 def _check_tensors(weights: Mapping[str, Tensor], path: Path, size: int) -> None:

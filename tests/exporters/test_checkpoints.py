@@ -106,22 +106,6 @@ def test_the_format_of_old_torch(tmp_path: Path) -> None:
     assert same(open_checkpoint(TINY, tmp_path / "old.pth.tar")[0], state)
 
 
-@pytest.mark.parametrize(
-    ("dataset", "reverse", "colours"),
-    [("ssv2", True, "rgb"), ("charades", True, "rgb"), ("kinetics", False, "rgb"),
-     ("ssv2", False, "bgr"), ("charades", False, "bgr"), ("kinetics", True, "bgr")],
-)  # fmt: skip
-def test_the_colours_that_the_configuration_beside_the_weights_feeds(
-    dataset: str, reverse: bool, colours: str, tmp_path: Path
-) -> None:
-    config = f"DATA:\n  REVERSE_INPUT_CHANNEL: {str(reverse).lower()}\nTRAIN:\n  BATCH_SIZE: 8\n  DATASET: {dataset}\n"
-    state = network().state_dict()
-    torch.save({"model_state": state, "cfg": config}, tmp_path / "my.pyth")
-    module, (video,) = open_checkpoint(TINY, tmp_path / "my.pyth")
-    assert same(module, state)
-    assert video.colours == colours
-
-
 # --- what does not open
 
 
