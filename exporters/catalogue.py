@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdmetrics.errors import InputError, require, suggest
-from sdmetrics.exporters.architectures import pytorchvideo, torchvision, transformers, two_stream, vistr
+from sdmetrics.exporters.architectures import mmaction2, pytorchvideo, torchvision, transformers, two_stream, vistr
 from sdmetrics.exporters.architectures.architecture import Architecture
 from sdmetrics.probes.inputs import FLOWS, ModelInput
 
 if TYPE_CHECKING:
     from torch import nn
 
-ROWS = (*pytorchvideo.ROWS, *torchvision.ROWS, *transformers.ROWS, *vistr.ROWS, *two_stream.ROWS)
+ROWS = (*pytorchvideo.ROWS, *mmaction2.ROWS, *torchvision.ROWS, *transformers.ROWS, *vistr.ROWS, *two_stream.ROWS)
 ARCHITECTURES = {row.name: row for row in ROWS}
 
 

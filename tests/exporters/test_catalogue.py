@@ -22,15 +22,20 @@ from tests.helpers.small_catalogue import reduced
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
 VARIANTS = {
-    "C2D": ["c2d_r50_8x8"],
-    "I3D": ["i3d_r18_8x8", "i3d_r50_8x8"],
+    "C2D": ["c2d_r50_8x8", "c2d_r50_8x8x1", "c2d_r50_nopool_8x8x1"],
+    "I3D": ["i3d_r18_8x8", "i3d_r50_8x8", "i3d_r50_32x2x1", "i3d_r50_heavy_32x2x1"],
     "SlowOnly": ["slowonly_r18_8x8", "slowonly_r50_4x16", "slowonly_r50_8x8"],
     "FastOnly": ["fastonly_r50"],
-    "SlowFast": [f"slowfast_r{depth}_{rate}" for depth in (18, 50) for rate in ("4x16", "8x8", "16x8")],
+    "SlowFast": [
+        *(f"slowfast_r{depth}_{rate}" for depth in (18, 50) for rate in ("4x16", "8x8", "16x8")),
+        *("slowfast_r50_4x16x1", "slowfast_r50_8x8x1"),
+    ],
+    "TSN": ["tsn_r50_1x1x8"],
+    "TSM": ["tsm_r50_1x1x8", "tsm_r50_1x1x16"],
     "X3D": ["x3d_xs", "x3d_s", "x3d_m", "x3d_l"],
     "MViT": ["mvit_b_16x4", "mvit_v2_s_16x4"],
     "TimeSformer": ["timesformer_8x32"],
-    "R(2+1)D": ["r2plus1d_18"],
+    "R(2+1)D": ["r2plus1d_18", "r2plus1d_r34_8x8x1", "r2plus1d_r34_32x2x1"],
     "MC3": ["mc3_18"],
     "S3D": ["s3d"],
     "Swin3D": ["swin3d_t", "swin3d_s", "swin3d_b"],
@@ -38,6 +43,7 @@ VARIANTS = {
     "ViViT": ["vivit_b_16x2"],
     "V-JEPA 2": ["vjepa2_vitl"],
     "VideoPrism": ["videoprism_b"],
+    "X-CLIP": ["xclip_b_32"],
     "VidEoMT": ["videomt"],
     "VisTR": ["vistr_r50", "vistr_r101"],
     "FusionSeg": ["fusionseg"],

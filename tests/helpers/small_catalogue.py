@@ -7,10 +7,15 @@ from sdmetrics.exporters._weights.processor_resize import resized_for
 from sdmetrics.exporters.architectures.architecture import Architecture
 
 SIDE = 64
-SIDES = {"VideoPrism": 36, "VidEoMT": 32, "V-JEPA 2": 32, "R(2+1)D": 32, "MC3": 32}
+SIDES = {"VideoPrism": 36, "VidEoMT": 32, "V-JEPA 2": 32, "R(2+1)D": 32, "MC3": 32, "TSN": 32, "TSM": 32}
 """Sides by family, where tokens of 18 pixels, the number of nodes or wide layers ask for another one."""
-FRAMES = {"SlowFast": {"slow": 2, "fast": 8}, "S3D": {"video": 8}, "VidEoMT": {"video": 2}}
-"""Frames by family and input, where four are too few or too many."""
+FRAMES = {
+    "SlowFast": {"slow": 2, "fast": 8},
+    "S3D": {"video": 8},
+    "VidEoMT": {"video": 2},
+    "i3d_r50_32x2x1": {"video": 8},
+}
+"""Frames by family or row and by input, where four are too few or too many."""
 
 NARROW = {"hidden_size": 24, "num_attention_heads": 2}
 SHALLOW = NARROW | {"num_hidden_layers": 2, "intermediate_size": 48}
@@ -40,7 +45,7 @@ SWIN_KEPT = (2, 1, 1, 1)
 def reduced(architecture: Architecture, whole: bool = False) -> Architecture:
     """Return a row that reads few small frames and keeps the first blocks of its stages; or all, with `whole`."""
     family = architecture.family
-    frames, side = FRAMES.get(family, {}), SIDES.get(family, SIDE)
+    frames, side = FRAMES.get(architecture.name, FRAMES.get(family, {})), SIDES.get(family, SIDE)
     inputs = tuple(
         dataclasses.replace(
             item,

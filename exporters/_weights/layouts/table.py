@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from sdmetrics.exporters._weights.layouts import segmenters, slowfast, vision_transformers
+from sdmetrics.exporters._weights.layouts import mmaction2, segmenters, slowfast, vision_transformers
 from sdmetrics.exporters._weights.layouts.layout import Layout
 
 if TYPE_CHECKING:
@@ -30,7 +30,12 @@ if TYPE_CHECKING:
 
     from sdmetrics.exporters.architectures.architecture import State
 
-LAYOUTS: tuple[Layout, ...] = (*slowfast.LAYOUTS, *segmenters.LAYOUTS, *vision_transformers.LAYOUTS)
+LAYOUTS: tuple[Layout, ...] = (
+    *mmaction2.LAYOUTS,
+    *slowfast.LAYOUTS,
+    *segmenters.LAYOUTS,
+    *vision_transformers.LAYOUTS,
+)
 
 
 def translated(state: State, names: Collection[str]) -> tuple[dict[str, Tensor], Layout | None]:
