@@ -3,14 +3,14 @@
     python -m benchmarks.real [--write docs/real_models.md] [--only NAME ...]
 
 Networks and videos that are absent are left out, with the reason. What is made is in build/real: the exported models,
-a run for each network, `report.html` and a page for each comparison.
+a run for each network, `report.html` and a page for each comparison. A run that was interrupted is resumed; delete
+build/real to begin again.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -44,9 +44,10 @@ def main() -> None:
     chosen = [network for network in NETWORKS if not arguments.only or network.name in arguments.only]
     absent = {network.title: why for network in chosen if (why := network.missing())}
     there = [network for network in chosen if network.title not in absent]
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
-    _export(there)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    _export([network for network in there if not _exported(network)])
+    absent |= {network.title: why for network in there if (why := _why_not_exported(network))}
+    there = [network for network in there if network.title not in absent]
     measured = [_measure(network) for network in there]
     live = {network.title: _live(network) for network in there if network.live}
     text = page(measured, live, absent, FOLDER)
@@ -65,6 +66,18 @@ def _export(networks: Sequence[Network]) -> None:
         command = [sys.executable, "-m", "benchmarks.real.exporting", str(FOLDER), *names]
         subprocess.run(command, env=environment, check=True)
         _say(f"exported {', '.join(names)}", started)
+
+
+def _exported(network: Network) -> bool:
+    """Return whether a network's export, and its live run if it has one, are finished."""
+    live = FOLDER / f"{network.name}-live" / "results.json"
+    return (FOLDER / f"{network.name}.onnx").exists() and (live.exists() or not network.live)
+
+
+def _why_not_exported(network: Network) -> str | None:
+    """Return why a network could not be exported, if it could not."""
+    reason = FOLDER / f"{network.name}.txt"
+    return reason.read_text(encoding="utf-8") if reason.exists() else None
 
 
 def _measure(network: Network) -> Measured:

