@@ -133,10 +133,9 @@ def old_python():
         inside = made / "bin" / "python"
         if not (made / "complete").exists():
             packages = [f"torch=={release}", "numpy<2", "onnx", "onnxruntime"]
-            subprocess.run([python, "-m", "venv", "--clear", made], check=True)
+            venv = [python, "-m", "venv", "--clear", made]
             pip = [inside, "-m", "pip", "--quiet", "install", "--only-binary", ":all:", *packages]
-            done = subprocess.run(pip, check=False, capture_output=True, text=True)
-            if done.returncode:
+            if any(subprocess.run(step, check=False, capture_output=True).returncode for step in (venv, pip)):
                 pytest.skip(f"torch {release} for Python {version} cannot be installed from the package index")
             (made / "complete").touch()
         return inside, release
