@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sdmetrics.errors import InputError
@@ -32,7 +33,7 @@ def list_modules(module: nn.Module, inputs: Sequence[ModelInput]) -> list[Layer]
     """
     runner = TorchRunner(module, inputs, ())
     feeds = example_feeds(inputs)
-    one, two = (_shapes(module, lambda n=n: runner.run(select(feeds, slice(n)))) for n in (1, 2))
+    one, two = (_shapes(module, partial(runner.run, select(feeds, slice(n)))) for n in (1, 2))
     layers = []
     for name, shape in one.items():
         twice = two.get(name, ())
