@@ -57,7 +57,7 @@ def is_code(model: str | Path) -> bool:
     place, colon, function = str(model).rpartition(":")
     if place.endswith(".py") or str(model).endswith(".py"):
         return True
-    return bool(colon and DOTTED.fullmatch(place) and function.isidentifier() and not Path(model).exists())
+    return bool(colon and DOTTED.fullmatch(place) and function.isidentifier() and not _exists(Path(model)))
 
 
 def split_code(model: str | Path) -> tuple[str, str]:
@@ -113,7 +113,7 @@ def build_model(model: str | Path) -> Built:
     """
     place, function = split_code(model)
     shown, file = printable(place), Path(place).absolute() if place.endswith(".py") else None
-    if file is not None and not file.exists():
+    if file is not None and not _exists(file):
         raise InputError(f"{shown} does not exist; expected {CALLED}. The function returns {RETURNED}")
     source = b"" if file is None else read_bytes(file, LIMIT)
     with _importing_from(Path.cwd() if file is None else file.parent, program=place):
@@ -126,6 +126,14 @@ def build_model(model: str | Path) -> Built:
         with _explained(place, f"in {function}"):
             built = make()
     return _checked(built, f"{function} of {shown}")
+
+
+def _exists(path: Path) -> bool:
+    """Return whether a path exists; one that is too long does not."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _checked(built: object, origin: str) -> Built:

@@ -190,6 +190,14 @@ def test_what_is_not_there_is_not_what_fails(tmp_path, monkeypatch):
         build_model("half.fails:build")
 
 
+@pytest.mark.parametrize("text", ["a" * 5000 + ":build", "a" * 5000 + ".py:build", "a\0.py:build", "a.b\x1b.py:build"])
+def test_names_that_no_file_has_are_one_line(text):
+    assert is_code(text)
+    with pytest.raises(InputError, match=r"does not exist|there is no module") as told:
+        build_model(text)
+    assert str(told.value).isprintable()
+
+
 def test_the_cause_is_kept_for_python(tmp_path):
     (tmp_path / "code.py").write_text("def build():\n    1 / 0\n")
     with pytest.raises(InputError) as told:
