@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sdmetrics._text import printable
-from sdmetrics.errors import InputError, note
+from sdmetrics.errors import InputError, note, one_line
 from sdmetrics.exporters._weights.holders import under_best_prefix
 from sdmetrics.exporters._weights.layouts.table import translated
 from sdmetrics.exporters.architectures.transformers import SOURCES
@@ -103,12 +103,11 @@ def build_fitted(architecture: Architecture, state: State, source: str) -> tuple
     """
     import torch
 
-    build: Any = architecture.build
     # Of models of Transformers, which come in all sizes, only the names are needed.
     sized = architecture.name in SOURCES
     try:
         with torch.device("meta" if sized else "cpu"):
-            module = build(architecture.inputs, architecture.classes)
+            module = architecture.build(architecture.inputs, architecture.classes)
         expected = module.state_dict()
         whole, state = state, under_best_prefix(state, expected, source)
         given, layout = translated(state, expected)
@@ -119,7 +118,7 @@ def build_fitted(architecture: Architecture, state: State, source: str) -> tuple
         found = len(head) if head is not None and head.ndim == 1 and len(head) else architecture.classes
         classes = options.pop("classes", found)
         if sized or options or classes != architecture.classes:
-            module = build(architecture.inputs, classes, **options)
+            module = _sized(architecture, classes, options, source)
         beside = fit(module, state, source)
     except InputError as error:
         raise InputError(f"{architecture.name}: {error}") from None
@@ -134,6 +133,20 @@ def build_fitted(architecture: Architecture, state: State, source: str) -> tuple
     fed = layout.fed if layout else {}
     fitted: nn.Module = module.eval()
     return fitted, tuple(replace(each, **fed) for each in architecture.inputs)
+
+
+def _sized(architecture: Architecture, classes: int, options: Mapping[str, Any], source: str) -> nn.Module:
+    """Build a module of the sizes that weights have."""
+    build: Any = architecture.build
+    try:
+        module: nn.Module = build(architecture.inputs, classes, **options)
+    except InputError:
+        raise
+    except Exception as error:
+        if not options:
+            raise
+        raise InputError(f"the weights in {source} have sizes of no model: {printable(one_line(error))}") from None
+    return module
 
 
 def _essential(names: Iterable[str]) -> list[str]:

@@ -202,6 +202,8 @@ def test_what_may_be_weights_and_what_may_not(tmp_path: Path, monkeypatch: pytes
         ),
         (lambda s: s.update({"blocks.0.attn.q_bias": torch.ones(())}), "Of another shape"),
         (lambda s: s.update({"patch_embed.proj.weight": torch.ones(2)}), "Of another shape|Missing"),
+        (lambda s: s.update({"patch_embed.proj.weight": torch.ones(WIDTH, 3, 2, 1, 1)}), "Of another shape|Missing"),
+        (lambda s: s.update({"patch_embed.proj.weight": torch.ones(7, 3, 2, 16, 16)}), "have sizes of no model: .*7"),
         (lambda s: s.update({"head.bias": torch.ones(())}), "shape|Missing|Unexpected"),
     ],
 )

@@ -39,7 +39,7 @@ LAYOUTS: tuple[Layout, ...] = (
 
 
 def translated(state: State, names: Collection[str]) -> tuple[dict[str, Tensor], Layout | None]:
-    """Return a checkpoint's weights under a module's names, and their layout. Of an unknown one they keep their names.
+    """Return a checkpoint's weights under a module's names, and their layout; those of an unknown one stay.
 
     Parameters
     ----------

@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any
 from sdmetrics.exporters._weights.layouts.layout import Layout, Remake, Rename, thirds
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from sdmetrics.exporters.architectures.architecture import State
 
 HEADS = {384: 6, 768: 12}
 """Numbers of attention heads by width; wider ones have 16."""
+
+SMALLEST_PATCH = 4
+"""In pixels. Smaller ones would make millions of tokens."""
 
 VIDEOMAE: tuple[Rename | Remake, ...] = (
     # While it is trained without labels, the network is the encoder of two.
@@ -49,7 +54,7 @@ VJEPA2: tuple[Rename | Remake, ...] = (
 def videomae_sizes(state: State) -> Mapping[str, Any]:
     """Return the fields of Transformers' configuration that the shapes of VideoMAE's weights imply."""
     start = "" if "patch_embed.proj.weight" in state else "encoder."
-    width, _, frames, side, _ = state[f"{start}patch_embed.proj.weight"].shape
+    width, frames, side = _patches(state[f"{start}patch_embed.proj.weight"])
     return {
         "classes": len(state["head.bias"]) if "head.bias" in state else 0,
         "hidden_size": width,
@@ -66,7 +71,7 @@ def videomae_sizes(state: State) -> Mapping[str, Any]:
 
 def vjepa2_sizes(state: State) -> Mapping[str, Any]:
     """Return the fields of Transformers' configuration that the shapes of V-JEPA 2's weights imply."""
-    width, _, frames, side, _ = state["patch_embed.proj.weight"].shape
+    width, frames, side = _patches(state["patch_embed.proj.weight"])
     return {
         "classes": 0,
         "hidden_size": width,
@@ -77,6 +82,14 @@ def vjepa2_sizes(state: State) -> Mapping[str, Any]:
         "patch_size": side,
         "tubelet_size": frames,
     }
+
+
+def _patches(weight: Tensor) -> tuple[int, int, int]:
+    """Return the width, and the numbers of frames and pixels that a token covers."""
+    width, _, frames, side, _ = weight.shape
+    if side < SMALLEST_PATCH:
+        raise ValueError(f"patches of {side} pixels")
+    return width, frames, side
 
 
 def _depth(state: State, start: str) -> int:
