@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sdmetrics._reading import regular_file
 from sdmetrics._text import printable
@@ -58,7 +58,7 @@ def open_checkpoint(
         content = _read(Path(path))
         weights = _weights(content, Path(path), holder)
         module, inputs = build_fitted(architecture, weights, str(path))
-        scaled = normalisation(content)
+        scaled: dict[str, Any] = {**normalisation(content)}
         return module, fed_as_stated(content, [replace(each, **scaled) for each in inputs], str(path))
     return build_fitted(architecture, weights, str(path))
 
