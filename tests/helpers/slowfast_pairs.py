@@ -113,7 +113,7 @@ def _weight(name: str, shape: tuple[int, ...]) -> NDArray[np.generic]:
 def record(name: str) -> dict[str, Any]:
     """Return what SlowFast's code gave for a row: the `shapes` of its weights by name, and its `logits`."""
     found = json.loads(RECORD.read_text())[name]
-    return {**found, "shapes": dict(_flat(found["shapes"]))}
+    return {**found, "shapes": dict(flat(found["shapes"]))}
 
 
 def nested(shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
@@ -128,8 +128,8 @@ def nested(shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
     return tree
 
 
-def _flat(tree: Mapping[str, Any], above: str = "") -> list[tuple[str, list[int]]]:
+def flat(tree: Mapping[str, Any], above: str = "") -> list[tuple[str, list[int]]]:
     found: list[tuple[str, list[int]]] = []
     for part, below in tree.items():
-        found += _flat(below, f"{above}{part}.") if isinstance(below, dict) else [(above + part, below)]
+        found += flat(below, f"{above}{part}.") if isinstance(below, dict) else [(above + part, below)]
     return found
