@@ -48,11 +48,11 @@ def r2plus1d(classes: int, *, depth: int = 34, width: int = 64) -> nn.Sequential
 
 def factorized(channels: int, returned: int, kernel: Size, stride: Size, *, rectified: bool = False) -> nn.Sequential:
     """Return a convolution over space and one over time, normalised. It has as many weights as one over both."""
-    (frames, height, width), (stride_t, *strides) = kernel, stride
+    (frames, height, width), (stride_t, stride_h, stride_w) = kernel, stride
     area = height * width
     inner = 3 * channels * returned * area // (channels * area + 3 * returned)
     conv = named(
-        conv_s=convolution(channels, inner, (1, height, width), (1, *strides)),
+        conv_s=convolution(channels, inner, (1, height, width), (1, stride_h, stride_w)),
         bn_s=nn.BatchNorm3d(inner),
         relu=nn.ReLU(),
         conv_t=convolution(inner, returned, (frames, 1, 1), (stride_t, 1, 1)),
