@@ -29,7 +29,7 @@ lint: .venv/for-developers ## style
 
 # exporters/ and runners/ are installed as subpackages, which mypy finds only in an installed copy.
 types: .venv/for-developers ## types
-	rm -rf build/types
+	rm -rf build/types build/lib
 	$(PIP) --no-deps --target build/types .
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p sdmetrics
 
