@@ -5,9 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from sdmetrics.errors import InputError
+
 NUMBERS = r"\b{field}=[\[(]([\d.,\s]+)[\])]"
 CHANNELS = 3
 WHITE = 255
+
+BACKBONES = {"c2d_r50_8x8x1": "C2D", "c2d_r50_nopool_8x8x1": "ResNet", "tsn_r50_1x1x8": "ResNet"}
+"""What mmaction2 calls the backbones of architectures whose weights have the same names and shapes."""
 
 
 def normalisation(content: object) -> dict[str, tuple[float, ...]]:
@@ -21,16 +26,40 @@ def normalisation(content: object) -> dict[str, tuple[float, ...]]:
     >>> normalisation({"meta": {"cfg": config}, "state_dict": {}})
     {'mean': (0.5, 0.5, 0.5), 'std': (0.2, 0.2, 0.2)}
     """
-    meta = content.get("meta") if isinstance(content, Mapping) else None
-    # Its name before version 1.
-    config = (meta.get("cfg") or meta.get("config")) if isinstance(meta, Mapping) else None
-    if not isinstance(config, str):
-        return {}
+    config = _config(content)
     try:
         read = {field: _numbers(config, field) for field in ("mean", "std")}
     except ValueError:
         return {}
     return read if all(map(len, read.values())) and min(read["std"]) > 0 else {}
+
+
+def check_backbone(content: object, name: str) -> None:
+    """Raise an `InputError` if the configuration beside weights of C2D or TSN builds the other one.
+
+    Examples
+    --------
+    >>> check_backbone({"meta": {"cfg": "backbone=dict(depth=50, type='C2D')"}}, "tsn_r50_1x1x8")
+    Traceback (most recent call last):
+    sdmetrics.errors.InputError: the configuration beside the weights has the backbone C2D, and this architecture is \
+mmaction2's ResNet; their weights have the same names and shapes. Choose c2d_r50_8x8x1
+    """
+    config, expected = _config(content), BACKBONES.get(name, "")
+    others = {kind: row for row, kind in BACKBONES.items() if kind != expected and f"type='{kind}'" in config}
+    if expected and others and f"type='{expected}'" not in config:
+        kind, row = others.popitem()
+        raise InputError(
+            f"the configuration beside the weights has the backbone {kind}, and this architecture is mmaction2's "
+            f"{expected}; their weights have the same names and shapes. Choose {row}"
+        )
+
+
+def _config(content: object) -> str:
+    """Return the configuration in a file, or nothing."""
+    meta = content.get("meta") if isinstance(content, Mapping) else None
+    # Its name before version 1.
+    config = (meta.get("cfg") or meta.get("config")) if isinstance(meta, Mapping) else None
+    return config if isinstance(config, str) else ""
 
 
 def _numbers(config: str, field: str) -> tuple[float, ...]:

@@ -158,6 +158,20 @@ def test_weights_are_scaled_as_the_configuration_beside_them_says(tmp_path):
     assert (video.mean, video.std, video.fps) == ((0, 0, 0), (1, 1, 1), None)
 
 
+@pytest.mark.parametrize(
+    ("kind", "architecture", "chosen"),
+    [("C2D", "tsn_r50_1x1x8", "c2d_r50_8x8x1"), ("ResNet", "c2d_r50_8x8x1", "tsn_r50_1x1x8")],
+)
+def test_c2d_is_not_taken_for_tsn_whose_weights_look_alike(kind, architecture, chosen, tmp_path):
+    content = {"meta": {"cfg": f"model=dict(backbone=dict(type='{kind}'))"}, "state_dict": given("c2d_r50_8x8x1")}
+    torch.save(content, tmp_path / "mine.pth")
+    row = replace(BY_NAME["c2d_r50_8x8x1"], name=architecture).row
+    with pytest.raises(InputError, match=f"the backbone {kind}, .* Choose {chosen}"):
+        open_checkpoint(row, tmp_path / "mine.pth")
+    torch.save({**content, "meta": {}}, tmp_path / "bare.pth")
+    open_checkpoint(row, tmp_path / "bare.pth")
+
+
 # --- against mmaction2 itself
 
 
