@@ -39,10 +39,14 @@ def _averaged(self: Any, output_size: Sequence[int]) -> Any:  # noqa: ANN401 (va
 
     op: Any = opset18
     sizes = [int(size) for size in self.shape[-len(output_size) :]]
-    kernel = [size // count if size % count == 0 else 1 for size, count in zip(sizes, output_size, strict=True)]
+    # Without an axis of clips there is no operator that pools.
+    whole = len(self.shape) == len(sizes) + 2
+    kernel = [
+        size // count if whole and size % count == 0 else 1 for size, count in zip(sizes, output_size, strict=True)
+    ]
     pooled = op.AveragePool(self, kernel_shape=kernel, strides=kernel) if max(kernel) > 1 else self
-    for axis, (size, count) in enumerate(zip(sizes, output_size, strict=True), start=-len(sizes)):
-        if size % count:
+    for axis, (size, count, step) in enumerate(zip(sizes, output_size, kernel, strict=True), start=-len(sizes)):
+        if size != count * step:
             slices = [op.Slice(pooled, [start], [end], [axis]) for start, end in windows(size, count)]
             pooled = op.Concat(*(op.ReduceMean(part, [axis]) for part in slices), axis=axis)
     return pooled

@@ -23,6 +23,8 @@ LAYERS = 1000
 POSITIONS = 2**26
 """Numbers in a table of positions: patches of all frames × width. The largest model of the catalogue has 5.2e7."""
 
+LABELS = 100_000
+
 SMALL = 2**24
 """Numbers of a model that is built whatever the size of the weights, which then tell what is wrong with them."""
 
@@ -67,6 +69,20 @@ def check_config(folder: Path, source: TransformersSource, config: Any, video: M
             f"{where} describes a model of {numbers:,} numbers, and the folder's weights have {size:,} bytes, so they "
             "do not belong together. Copy the folder again"
         )
+
+
+def check_labels(where: Path, content: dict[str, Any]) -> None:
+    """Raise an `InputError` for more labels than any model has: Transformers would write a name for each.
+
+    Examples
+    --------
+    >>> check_labels(Path("config.json"), {"num_labels": 10**9})
+    Traceback (most recent call last):
+    sdmetrics.errors.InputError: config.json has num_labels 1,000,000,000; expected at most 100,000. Copy it again
+    """
+    for name, value in _numbers(content):
+        if name == "num_labels" and value > LABELS:
+            raise InputError(f"{where} has {name} {value:,}; expected at most {LABELS:,}. Copy it again")
 
 
 def check_clip(where: Path, frames: object, side: object) -> tuple[int, int, int]:

@@ -21,12 +21,15 @@ TRAINING = re.compile(
 )
 """Entries that training code stores beside the weights."""
 
-WRAPPERS = ("module.", "model.", "_orig_mod.", "backbone.")
-"""Prefixes that wrappers add to all names: DataParallel; SlowFast around PyTorchVideo, and Lightning; torch.compile;
-V-JEPA 2 around its encoder."""
+WRAPPERS = ("module.", "model.", "backbone.")
+"""Prefixes that wrappers add to all names: DataParallel; SlowFast around PyTorchVideo, and Lightning; V-JEPA 2
+around its encoder."""
 
 EVALUATED = {"encoder": ("target_encoder", "ema_encoder")}
 """Moving averages that the authors themselves evaluate, by the entry beside them: those of V-JEPA 2."""
+
+INSIDE = re.compile(r"(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+"""What torch adds anywhere in names, around parts that are compiled, sharded or computed twice."""
 
 DEPTH = 3
 """How deep entries are looked for: `{"ema": {"module": {...}}}` is two deep."""
@@ -163,7 +166,7 @@ def _below_named(found: Sequence[tuple[str, object]], holder: str, source: str) 
     states = [{name: value for name, value in pool.items() if isinstance(value, Tensor)} for pool in pools]
     below = [inner for state in states if (inner := _below(state, f"{holder}."))]
     if len(below) == 1:
-        return below[0]
+        return _unwrapped(below[0])
     known = [
         *(name for name, _ in found if name),
         *dict.fromkeys(prefix[:-1] for state in states for name in state for prefix in _prefixes(name)[:1]),
@@ -175,7 +178,9 @@ def _below_named(found: Sequence[tuple[str, object]], holder: str, source: str) 
 
 
 def _unwrapped(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return weights without the prefixes that wrappers add to all names."""
+    """Return weights without what wrappers add to names."""
+    bare = {INSIDE.sub("", name): tensor for name, tensor in weights.items()}
+    weights = bare if len(bare) == len(weights) else weights
     while wrapper := next((w for w in WRAPPERS if all(name.startswith(w) for name in weights)), None):
         weights = _below(weights, wrapper)
     return weights

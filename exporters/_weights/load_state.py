@@ -39,8 +39,9 @@ def fit(module: nn.Module, state: State, source: str) -> list[str]:
     Raises
     ------
     InputError
-        If a parameter is missing, unexpected in a part that the module has, or of another shape; the message names
-        each, with the shapes. Further parts, such as a loss with weights, are left out only if everything else fits.
+        If a parameter is missing, unexpected in a part that the module has, of another shape, or of whole numbers; the
+        message names each, with the shapes. Further parts, such as a loss with weights, are left out only if everything
+        else fits.
 
     Examples
     --------
@@ -59,12 +60,17 @@ def fit(module: nn.Module, state: State, source: str) -> list[str]:
             for name in expected
             if name in shared and given[name].shape != expected[name].shape
         ],
+        "Whole numbers, as of quantised weights": [
+            f"{name} {str(given[name].dtype).removeprefix('torch.')}"
+            for name in expected
+            if name in shared and expected[name].is_floating_point() and not given[name].is_floating_point()
+        ],
         "Missing": [f"{name} {_shape(expected, name)}" for name in _essential(expected) if name not in shared],
         "Unexpected": [f"{name} {_shape(given, name)}" for name in _essential(given) if name not in shared],
     }
     parts = {name.partition(".")[0] for name in expected}
     beside = [name for name in _essential(given) if name.partition(".")[0] not in parts]
-    if any(problems.values()) and (len(problems["Unexpected"]) > len(beside) or any([*problems.values()][:2])):
+    if any(problems.values()) and (len(problems["Unexpected"]) > len(beside) or any([*problems.values()][:3])):
         raise InputError(
             f"{source} does not fit the architecture. {listed(problems)}. Choose the architecture that these weights "
             "were trained as: sdmetrics export --list"

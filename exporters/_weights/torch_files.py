@@ -7,6 +7,7 @@ import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 
 from sdmetrics._text import printable
 from sdmetrics.errors import InputError, note, require
@@ -16,6 +17,8 @@ CLAIMED = 16
 """How many times its own size a file may claim in tensors: it may store one that several names share."""
 
 SHOWN = 3
+ONE_AT_A_TIME = Lock()
+"""What torch may open is set for the whole process."""
 
 
 class Unopened:
@@ -56,7 +59,8 @@ def read_torch(path: Path) -> object:
     try:
         _check_archive(path)
         # torchvision's training script stores its command line beside the weights, as a Namespace, which has no code.
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        plain = {argparse.Namespace}.difference(torch.serialization.get_safe_globals())
+        with ONE_AT_A_TIME, torch.serialization.safe_globals([*plain]):
             if zipfile.is_zipfile(path):
                 unknown = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
             with torch.serialization.safe_globals([(Unopened, name) for name in unknown]):

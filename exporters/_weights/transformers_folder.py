@@ -13,7 +13,7 @@ import numpy as np
 from sdmetrics._reading import read_json
 from sdmetrics._text import printable
 from sdmetrics.errors import InputError, load_library, note, one_line
-from sdmetrics.exporters._weights.config_limits import check_clip, check_config, check_processor
+from sdmetrics.exporters._weights.config_limits import check_clip, check_config, check_labels, check_processor
 from sdmetrics.exporters._weights.load_state import listed
 from sdmetrics.exporters._weights.processor_resize import resize_of, resized_for
 from sdmetrics.exporters.architectures.architecture import Architecture
@@ -164,6 +164,7 @@ def _config(folder: Path, content: dict[str, Any], source: TransformersSource, a
         )
     if not any((folder / name).is_file() for name in WEIGHTS):
         raise InputError(f"{folder} has no weights; put {WEIGHTS[0]} or {WEIGHTS[2]} beside its {CONFIG}")
+    check_labels(folder / CONFIG, inner)
     try:
         return kind.from_dict({key: value for key, value in inner.items() if key not in UNWANTED})
     except Exception as error:

@@ -45,6 +45,7 @@ SOURCES = {
         "TimesformerForVideoClassification",
         "TimesformerVideoProcessor",
         blocks={"encoder.layer": "block"},
+        strides={96: 4},
     ),
     "videomae_b_16x4": TransformersSource(
         "videomae", "VideoMAEForVideoClassification", "VideoMAEVideoProcessor", blocks={"encoder.layer": "block"}

@@ -45,6 +45,24 @@ def test_pooling_to_any_size_is_exported_with_its_channel_axis(tmp_path: Path) -
     assert [tuple(layer.shape[2:]) for layer in metadata.layers[3:7]] == [(3, 2, 7), (3, 1, 1), (3, 1, 1), (4, 7)]
 
 
+class OneClip(nn.Module):
+    """Pools a clip without the axis of clips."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv3d(3, 4, 3, padding=1)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        return functional.adaptive_avg_pool3d(self.stem(clip)[0], (3, 2, 6)).flatten()[None]
+
+
+def test_a_single_clip_is_pooled_too(tmp_path: Path) -> None:
+    video = ModelInput("video", frames=5, size=(10, 12))
+    metadata = read_metadata(export(OneClip().eval(), [video], ["stem"], tmp_path / "model.onnx", batch=1))
+    assert metadata is not None
+    assert metadata.export_error < 1e-5
+
+
 @pytest.mark.parametrize("size", range(1, 12))
 def test_windows_are_torchs(size: int) -> None:
     values = torch.rand(1, 1, size, dtype=torch.float64)

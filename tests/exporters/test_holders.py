@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import sys
@@ -51,6 +52,9 @@ def opened(content: object, folder: Path, holder: str | None = None) -> torch.nn
         {"state_dict": under("model.net.backbone."), "optimizer_states": [{"state": {}}], "hyper_parameters": {}},
         {"model": STATE, "optimizer": {"0.weight": torch.ones(3), "4.bias": torch.ones(3)}, "scaler": STATE},
         under("a.very.long."),
+        {name.replace(".", "._orig_mod.", 1): tensor for name, tensor in under("model.").items()},
+        under("_fsdp_wrapped_module._checkpoint_wrapped_module."),
+        {name.replace(".", "._fsdp_wrapped_module.", 1): tensor for name, tensor in STATE.items()},
     ],
 )  # fmt: skip
 def test_weights_are_found_in_any_entry_and_below_any_prefix(content: dict[str, Any], tmp_path: Path) -> None:
@@ -72,6 +76,11 @@ def test_small_entries_beside_the_weights_are_named(tmp_path: Path) -> None:
     with pytest.warns(Note, match=r"the weights are those of model; left out: statistics, tensors beside it"):
         found = opened({"model": STATE, "statistics": {"mean": torch.ones(3)}, "best": torch.ones(())}, tmp_path)
     assert same(found, STATE)
+
+
+def test_whole_numbers_are_no_weights(tmp_path: Path) -> None:
+    packed = STATE | {"0.weight": (100 * STATE["0.weight"]).to(torch.int8)}
+    assert "Whole numbers, as of quantised weights: 0.weight int8." in message(lambda: opened(packed, tmp_path))
 
 
 def test_a_part_that_the_architecture_has_is_never_left_out(tmp_path: Path) -> None:
@@ -158,6 +167,14 @@ def test_mmengines_training_files_open_without_opening_what_is_beside_the_weight
     assert same(found, STATE)
     assert set(torch.serialization.get_safe_globals()) == before
     assert "mmengine" not in sys.modules
+
+
+def test_what_others_allow_torch_to_open_stays_allowed(tmp_path: Path) -> None:
+    torch.save({"state_dict": STATE, "args": argparse.Namespace(lr=1)}, tmp_path / "my.pth")
+    with torch.serialization.safe_globals([argparse.Namespace]):
+        read_checkpoint(tmp_path / "my.pth")
+        assert argparse.Namespace in torch.serialization.get_safe_globals()
+    assert argparse.Namespace not in torch.serialization.get_safe_globals()
 
 
 def test_the_stand_in_keeps_nothing() -> None:

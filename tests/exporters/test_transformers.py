@@ -217,6 +217,7 @@ def lacks(folder, name):
             lambda f: rewrite(f, num_frames=10**9),
             r"clips of 1000000000 frames .*; expected whole numbers from 1 to 10,000",
         ),
+        (lambda f: rewrite(f, num_labels=10**9), r"has num_labels 1,000,000,000; expected at most 100,000"),
         (lambda f: rewrite(f, num_frames=0), r"clips of 0 frames"),
         (lambda f: rewrite(f, image_size=8192, patch_size=1), r"268,435,456 patches of 24 numbers; expected at most"),
         (lambda f: rewrite(f, image_size=[64]), r"config\.json "),

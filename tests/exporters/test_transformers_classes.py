@@ -97,7 +97,7 @@ def test_a_repository_with_code_of_its_own_is_read_by_the_names_of_its_weights(t
 
 @pytest.mark.parametrize(
     ("row", "frames", "stride"),
-    [("vjepa2_vitl", 64, 2), ("vjepa2_vitl", 32, 2), ("videomae_b_16x4", 8, 8)],
+    [("vjepa2_vitl", 64, 2), ("vjepa2_vitl", 32, 2), ("videomae_b_16x4", 8, 8), ("timesformer_8x32", 96, 4)],
 )
 def test_the_stride_for_other_numbers_of_frames(row, frames, stride):
     assert stride_for(SOURCES[row], find_architecture(row).inputs[0], frames) == stride

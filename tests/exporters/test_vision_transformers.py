@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from sdmetrics.errors import InputError, Note
 from sdmetrics.exporters._weights.checkpoints import open_checkpoint
+from sdmetrics.exporters._weights.layouts.vision_transformers import vjepa2_sizes
 from sdmetrics.exporters._weights.recognise import names_weights, recognise
 from sdmetrics.exporters.architectures.architecture import Architecture
 from sdmetrics.exporters.architectures.transformers import layers_of
@@ -170,6 +171,27 @@ def test_vjepa2s_own_file_gives_its_encoders_tokens(tmp_path: Path) -> None:
     torch.testing.assert_close(model(clips()), norm(state, "norm", tokens), rtol=1e-3, atol=1e-3)
     assert not any(name.startswith("predictor") for name in model.state_dict())
     assert len(layers_of(row("vjepa2_vitl"), model)) == DEPTH
+
+
+def test_files_of_the_first_vjepa_are_refused(tmp_path: Path) -> None:
+    state = blocks(joint_bias=True) | layer("norm") | {"pos_embed": torch.zeros(1, 8 * 14 * 14, WIDTH)}
+    path = tmp_path / "vitl16.pth.tar"
+    torch.save({"target_encoder": state}, path)
+    said = "these are weights of the first V-JEPA, which adds a table of positions"
+    with pytest.raises(InputError, match=said):
+        open_checkpoint(row("vjepa2_vitl"), path)
+    with pytest.raises(InputError, match=said):
+        recognise(str(path))
+
+
+@pytest.mark.parametrize(("width", "heads"), [(192, 3), (384, 6), (768, 12), (1024, 16), (1280, 16), (1408, 22)])
+def test_vjepa2s_heads_are_those_of_its_width(width: int, heads: int) -> None:
+    state = {
+        "patch_embed.proj.weight": torch.zeros(width, 3, 2, 16, 16),
+        "blocks.0.mlp.fc1.bias": torch.zeros(4 * width),
+        "blocks.0.norm1.weight": torch.zeros(width),
+    }
+    assert vjepa2_sizes(state)["num_attention_heads"] == heads
 
 
 def test_these_files_tell_their_architecture(tmp_path: Path) -> None:

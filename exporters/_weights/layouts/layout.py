@@ -138,9 +138,17 @@ class Layout:
         return found
 
     def options(self, state: State) -> dict[str, Any]:
-        """Return the options of the row's builder, or none for weights of other shapes."""
+        """Return the options of the row's builder, or none for weights of other shapes.
+
+        Raises
+        ------
+        InputError
+            If they are known not to fit.
+        """
         try:
             return dict(self.sizes(state)) if self.sizes else {}
+        except InputError:
+            raise
         except (KeyError, ValueError, TypeError):
             return {}
 

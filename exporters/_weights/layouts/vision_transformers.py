@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from sdmetrics.errors import InputError
 from sdmetrics.exporters._weights.layouts.layout import Layout, Remake, Rename, thirds
 
 if TYPE_CHECKING:
@@ -12,8 +13,13 @@ if TYPE_CHECKING:
 
     from sdmetrics.exporters.architectures.architecture import State
 
-HEADS = {384: 6, 768: 12}
+HEADS = {192: 3, 384: 6, 768: 12}
 """Numbers of attention heads by width; wider ones have 16."""
+
+VJEPA2_HEADS = HEADS | {1408: 22, 1664: 26}
+
+FIRST_VJEPA = (8 * 14 * 14, 8 * 24 * 24)
+"""Numbers of patches in the positions of the first V-JEPA. Files of the second may have positions, too, of others."""
 
 SMALLEST_PATCH = 4
 """In pixels. Smaller ones would make millions of tokens."""
@@ -70,13 +76,24 @@ def videomae_sizes(state: State) -> Mapping[str, Any]:
 
 
 def vjepa2_sizes(state: State) -> Mapping[str, Any]:
-    """Return the fields of Transformers' configuration that the shapes of V-JEPA 2's weights imply."""
+    """Return the fields of Transformers' configuration that the shapes of V-JEPA 2's weights imply.
+
+    Raises
+    ------
+    InputError
+        If they are of the first V-JEPA, which names them alike.
+    """
+    if "pos_embed" in state and state["pos_embed"].shape[1:2].numel() in FIRST_VJEPA:
+        raise InputError(
+            "these are weights of the first V-JEPA, which adds a table of positions; V-JEPA 2 has none, and computes "
+            "something else with them. Run its own code: sdmetrics analyze FILE.py:FUNCTION CLIPS"
+        )
     width, frames, side = _patches(state["patch_embed.proj.weight"])
     return {
         "classes": 0,
         "hidden_size": width,
         "num_hidden_layers": _depth(state, ""),
-        "num_attention_heads": 22 if width == 1408 else 16,
+        "num_attention_heads": VJEPA2_HEADS.get(width, 16),
         # Rounded down again where it is multiplied by the width.
         "mlp_ratio": (len(state["blocks.0.mlp.fc1.bias"]) + 0.5) / width,
         "patch_size": side,
