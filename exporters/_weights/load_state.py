@@ -11,6 +11,7 @@ from sdmetrics.errors import InputError, note, one_line
 from sdmetrics.exporters._weights.holders import under_best_prefix
 from sdmetrics.exporters._weights.layouts.table import translated
 from sdmetrics.exporters.architectures.transformers import SOURCES
+from sdmetrics.exporters.architectures.transformers_source import fed_for
 
 if TYPE_CHECKING:
     from torch import nn
@@ -138,7 +139,10 @@ def build_fitted(architecture: Architecture, state: State, source: str) -> tuple
         note(f"{source}: {said}")
     fed = layout.fed if layout else {}
     fitted: nn.Module = module.eval()
-    return fitted, tuple(replace(each, **fed) for each in architecture.inputs)
+    inputs = tuple(replace(each, **fed) for each in architecture.inputs)
+    if sized:
+        inputs = tuple(fed_for(SOURCES[architecture.name], each, classes, source) for each in inputs)
+    return fitted, inputs
 
 
 def _sized(architecture: Architecture, classes: int, options: Mapping[str, Any], source: str) -> nn.Module:

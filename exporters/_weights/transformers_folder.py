@@ -18,7 +18,12 @@ from sdmetrics.exporters._weights.load_state import listed
 from sdmetrics.exporters._weights.processor_resize import resize_of, resized_for
 from sdmetrics.exporters.architectures.architecture import Architecture
 from sdmetrics.exporters.architectures.transformers import SOURCES, VARIANTS
-from sdmetrics.exporters.architectures.transformers_source import TransformersSource, as_video_model, check_tokens
+from sdmetrics.exporters.architectures.transformers_source import (
+    TransformersSource,
+    as_video_model,
+    check_tokens,
+    fed_for,
+)
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.quiet import quiet
 
@@ -77,6 +82,8 @@ model.safetensors
     check_tokens(source, config, video)
     check_config(folder, source, config, video)
     model = _load(folder, source, config, whole=written in ("", source.model))
+    if source is SOURCES[architecture.name]:
+        video = fed_for(source, video, config.num_labels, folder)
     return as_video_model(source, model, video), (video,)
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 GITHUB = "https://github.com/"
+SOMETHING = 174
+"""Classes of Something-Something."""
 
 
 def _video(
@@ -46,9 +48,14 @@ SOURCES = {
         "TimesformerVideoProcessor",
         blocks={"encoder.layer": "block"},
         strides={96: 4},
+        spread=SOMETHING,
     ),
     "videomae_b_16x4": TransformersSource(
-        "videomae", "VideoMAEForVideoClassification", "VideoMAEVideoProcessor", blocks={"encoder.layer": "block"}
+        "videomae",
+        "VideoMAEForVideoClassification",
+        "VideoMAEVideoProcessor",
+        blocks={"encoder.layer": "block"},
+        spread=SOMETHING,
     ),
     "vivit_b_16x2": TransformersSource(
         "vivit", "VivitForVideoClassification", "VivitVideoProcessor", blocks={"layers": "block"}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from sdmetrics.errors import InputError, load_library
+from sdmetrics.errors import InputError, load_library, note
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.torch_hooks import PER_FRAME
 
@@ -47,6 +47,8 @@ class TransformersSource:
     strides
         The distance between frames by the number of frames, where its authors evaluate models that read different
         numbers and do not cover the same time.
+    spread
+        Number of classes of the data set for which its authors spread the frames over the whole video.
     """
 
     package: str
@@ -65,6 +67,7 @@ class TransformersSource:
     part: str = ""
     renamed: Mapping[str, str] = field(default_factory=dict)
     strides: Mapping[int, int] = field(default_factory=dict)
+    spread: int = 0
 
     def load(self) -> Any:  # noqa: ANN401 (Transformers is imported late)
         """Return the model's class, whose `config_class` is the class of its configuration."""
@@ -94,6 +97,29 @@ def build(source: TransformersSource, inputs: Sequence[ModelInput], classes: int
     config = model.config_class(**{**source.options, **described, **labels, **options})
     check_tokens(source, config, video)
     return as_video_model(source, model(config), video)
+
+
+def fed_for(source: TransformersSource, video: ModelInput, classes: int, where: object) -> ModelInput:
+    """Return how a model with so many classes is fed.
+
+    Warns
+    -----
+    UserWarning
+        If its classes are those for which its authors spread the frames over the whole video.
+
+    Examples
+    --------
+    >>> videomae = TransformersSource("videomae", "VideoMAEModel", "VideoMAEVideoProcessor", spread=174)
+    >>> fed_for(videomae, ModelInput("video"), 400, "folder").sampling
+    'window'
+    """
+    if not classes or classes != source.spread:
+        return video
+    note(
+        f"{where}: its {classes} classes are those of Something-Something, for which its authors spread frames over "
+        "the whole video; if they are not, use --sampling window"
+    )
+    return replace(video, sampling="spread", fps=None)
 
 
 def token_of(config: Any) -> tuple[int, int]:  # noqa: ANN401 (classes of Transformers)

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 
 import pytest
 import torch
+from transformers import TimesformerConfig, TimesformerForVideoClassification
 
 from sdmetrics.errors import InputError, Note
 from sdmetrics.exporters._weights.recognise import recognise
@@ -93,6 +94,16 @@ def test_a_repository_with_code_of_its_own_is_read_by_the_names_of_its_weights(t
     (tmp_path / "config.json").write_text('{"model_type": "VideoMAEv2_Base", "auto_map": {"AutoModel": "code.Model"}}')
     save_file({f"model.{name}": tensor for name, tensor in finetuned().items()}, tmp_path / "model.safetensors")
     assert recognise(str(tmp_path)) == ("videomae_b_16x4", tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize(("classes", "sampling", "fps"), [(174, "spread", None), (5, "window", 30.0)])
+def test_models_of_something_something_read_frames_of_the_whole_video(classes, sampling, fps, tmp_path):
+    small = TimesformerConfig(**SMALL, num_frames=4, image_size=32, num_labels=classes)
+    TimesformerForVideoClassification(small).save_pretrained(tmp_path)
+    said = "174 classes are those of Something-Something"
+    with pytest.warns(Note, match=said) if sampling == "spread" else nullcontext():
+        _, (video,) = open_folder(find_architecture("timesformer_8x32"), tmp_path)
+    assert (video.sampling, video.fps) == (sampling, fps)
 
 
 @pytest.mark.parametrize(

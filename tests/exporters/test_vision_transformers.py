@@ -173,6 +173,14 @@ def test_vjepa2s_own_file_gives_its_encoders_tokens(tmp_path: Path) -> None:
     assert len(layers_of(row("vjepa2_vitl"), model)) == DEPTH
 
 
+def test_videomaes_file_for_something_something_reads_frames_of_the_whole_video(tmp_path: Path) -> None:
+    head = drawn({"head.weight": (174, WIDTH), "head.bias": (174,)})
+    torch.save({"module": finetuned() | head}, tmp_path / "ssv2.pth")
+    with pytest.warns(Note, match="174 classes are those of Something-Something"):
+        _, (video,) = open_checkpoint(row("videomae_b_16x4"), tmp_path / "ssv2.pth")
+    assert video.sampling == "spread"
+
+
 def test_files_of_the_first_vjepa_are_refused(tmp_path: Path) -> None:
     state = blocks(joint_bias=True) | layer("norm") | {"pos_embed": torch.zeros(1, 8 * 14 * 14, WIDTH)}
     path = tmp_path / "vitl16.pth.tar"
