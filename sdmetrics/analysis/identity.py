@@ -109,7 +109,7 @@ class Identity:
         before = _stored(path)
         changes = [] if before is None else json_differences(before, self.document())
         if changes:
-            hint = " (a clip's file was changed, or copied without its time of modification)"
+            hint = " (clips are cut otherwise, or a file was changed, or copied without its time of modification)"
             changed = hint if any(change.startswith("clips.sha256") for change in changes) else ""
             if any(change.startswith("method ") for change in changes):
                 raise InputError(

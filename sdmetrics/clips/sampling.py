@@ -67,7 +67,9 @@ class ClipShape:
                 "or pass sampling 'window', too"
             )
         check_sampling(chosen, fps, "the clips have")
-        rate = None if chosen == "spread" else fps or widest.fps
+        # A rate of 30 is the same as 30.0, also where clips are identified by it.
+        rate = widest.fps if fps is None else float(fps)
+        rate = None if chosen == "spread" else rate
         return cls(widest.frames, stride or widest.stride, widest.size, widest.resize, chosen, rate)
 
     @property

@@ -177,6 +177,6 @@ def test_a_skipped_clip_whose_frame_was_repaired_is_not_taken_for_the_old_one(tm
     clips = measured("run")
     assert (clips["used"], [row["id"] for row in clips["skipped"]]) == (3, ["1"])
     path.write_bytes(whole)
-    with pytest.raises(InputError, match="a clip's file was changed"):
+    with pytest.raises(InputError, match="or a file was changed"):
         measured("run")
     assert measured("again") == {"used": 4, "looped": 0, "skipped": []}

@@ -181,6 +181,8 @@ def test_what_a_model_reads_can_be_replaced():
     assert ClipShape.read_by(model, sampling="spread") == ClipShape(8, 8, (224, 224), 256, "spread", None)
     spread = [ModelInput("video", sampling="spread")]
     assert ClipShape.read_by(spread, sampling="window", fps=12).fps == 12
+    whole, decimal = (spread_windows(ClipShape.read_by(model, fps=fps), 1) for fps in (15, 15.0))
+    assert repr(whole) == repr(decimal), "clips are identified by the words of their windows"
     with pytest.raises(InputError, match="fps is 12, but the model reads frames from the whole video"):
         ClipShape.read_by(spread, fps=12)
     with pytest.raises(InputError, match="the clips have fps 12 and sampling 'spread'"):
