@@ -69,7 +69,9 @@ def _export(networks: Sequence[Network]) -> None:
 
 
 def _exported(network: Network) -> bool:
-    """Return whether a network's export, and its live run if it has one, are finished."""
+    """Return whether a network's export, and its live run if it has one, are finished, or it cannot be exported."""
+    if _why_not_exported(network):
+        return True
     live = FOLDER / f"{network.name}-live" / "results.json"
     return (FOLDER / f"{network.name}.onnx").exists() and (live.exists() or not network.live)
 

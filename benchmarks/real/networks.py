@@ -83,7 +83,7 @@ QUESTIONS: dict[str, tuple[tuple[str, str], ...]] = {
         ("TS-CAN (Keras), PURE", "TS-CAN (Keras), RLAP"),
     ),
     "Does the same architecture agree across frameworks?": (("PhysNet, PURE", "PhysNet (Keras), PURE"),),
-    "Is a network with random weights told from a trained one?": (
+    "Does a network with random weights differ from a trained one?": (
         ("PhysNet (Keras), PURE", "PhysNet (Keras), random 0"),
         ("PhysNet (Keras), random 0", "PhysNet (Keras), random 1"),
         ("TS-CAN (Keras), PURE", "TS-CAN (Keras), random 0"),
