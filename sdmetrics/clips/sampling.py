@@ -18,6 +18,9 @@ from sdmetrics.probes.inputs import ModelInput, check_agreement, check_sampling
 SLACK = 1e-3
 """Seconds by which a time stamp may be late and still count as shown: Matroska and FLV round to milliseconds."""
 
+SLOW = 0.95
+"""Share of the model's rate below which a video is called slow: 29.97 is as good as 30."""
+
 LONGEST = 2**40
 """Frames of a video at a rate; time stamps that mean more are wrong."""
 
@@ -158,7 +161,9 @@ class Window:
         # The last frame is shown as long as the others on average.
         rest = seconds[-1] / (len(seconds) - 1) if len(seconds) > 1 else 1 / self.fps
         end = seconds[last] if last < len(seconds) else seconds[-1] + rest
-        length = min(max(1, int((end - seconds[first] + SLACK) * self.fps)), LONGEST)
+        duration = end - seconds[first]
+        self._say_slow(length / max(duration, SLACK), self.fps)
+        length = min(max(1, int((duration + SLACK) * self.fps)), LONGEST)
         times = self._stretch(length) / self.fps
         shown_at = np.searchsorted(seconds[first:last] - seconds[first], times + SLACK, side="right")
         return first + np.maximum(shown_at.astype(np.int64) - 1, 0)
@@ -192,6 +197,15 @@ class Window:
         self._say_repeats(length, self.frames)
         steps = 2 * self.parts
         return (np.arange(self.frames, dtype=np.int64) * steps + 2 * self.part + 1) * length // (steps * self.frames)
+
+    def _say_slow(self, own: float, fps: float) -> None:
+        """Say, once for all videos, that one has so few frames per second that some are read twice in a row."""
+        if self.said is not None and self.frames > 1 and own * self.stride < SLOW * fps and "slow" not in self.said:
+            self.said.add("slow")
+            note(
+                f"a video of {own:.4g} frames per second is read at {fps / self.stride:.4g}, so some of its frames are "
+                "read twice in a row; those of other slow videos are, too. A lower --fps (in Python, fps) avoids it"
+            )
 
     def _say_repeats(self, length: int, window: int) -> None:
         """Say, once for all videos, that one is too short for its clips to show different frames."""

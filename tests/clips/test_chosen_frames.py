@@ -219,3 +219,15 @@ def test_generated_clips_span_themselves():
     read = list_clips(ClipRequest("world:2"), replace(shape, resize=64, fps=30))
     assert not read[0].looped
     np.testing.assert_array_equal(list_clips(ClipRequest("world:2"), shape)[0].frames, read[0].frames)
+
+
+def test_a_video_of_fewer_frames_per_second_than_are_read_is_pointed_out():
+    stamps = np.arange(40) / 10
+    window = Window(8, 1, fps=15)
+    with pytest.warns(
+        Note, match=r"a video of 10 frames per second is read at 15, so some of its frames are read twice"
+    ):
+        assert (np.diff(window.indices(stamps)) == 0).any()
+    window.indices(stamps)  # once for all videos
+    Window(8, 2, fps=15).indices(stamps)
+    Window(8, 1, fps=30).indices(np.arange(60) / 29.97)
