@@ -180,6 +180,8 @@ def test_what_others_allow_torch_to_open_stays_allowed(tmp_path: Path) -> None:
 def test_the_stand_in_keeps_nothing() -> None:
     stand_in = Unopened("a", [1, 2])
     stand_in.__setstate__({"weights": [3]})
+    stand_in["weights"] = 3
+    assert not isinstance(stand_in, dict)
     assert not hasattr(stand_in, "__dict__")
     with pytest.raises(AttributeError):
         stand_in.weights = 3  # type: ignore[attr-defined]
