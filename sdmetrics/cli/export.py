@@ -87,6 +87,7 @@ def export(
     """
     from sdmetrics.exporters import catalogue
     from sdmetrics.exporters.saved_models import export_saved, is_saved
+    from sdmetrics.loading.user_code import is_code
 
     if listed:
         columns = ("name", "fed", "layers", "labels", "weights")
@@ -100,6 +101,11 @@ def export(
         return
     if name is None:
         raise InputError("expected an architecture or a saved model; see sdmetrics export --list")
+    if is_code(name):
+        raise InputError(
+            f"{name} is code, which sdmetrics analyze runs as it is; to export its module, call "
+            "sdmetrics.exporters.torch.export"
+        )
     fields = given_options(layout=layout, frames=frames, stride=stride, sampling=sampling, fps=fps)
     fields |= parse_numbers(size=size, mean=mean, std=std, resize=resize)
     weights = catalogue.names_weights(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import sys
 import traceback
@@ -30,6 +31,9 @@ LIMIT = 16 * 2**20
 
 _brought: set[str] = set()
 """Modules that the last model imported from its folder. Another folder may have others of the same names."""
+
+_searched: list[str] = []
+"""The folder of the last model: what it imports only as it runs is found there, after everything else."""
 
 
 class NoSuchModule(InputError):
@@ -103,7 +107,8 @@ def build_model(model: str | Path) -> Built:
     """Import the user's code, call the function, and return what it returned.
 
     While that happens, imports look into the folder of the file first (for a module: into the current folder), and the
-    program has no arguments, as if Python had been started with the file.
+    program has no arguments, as if Python had been started with the file. Afterwards they look there last, and the
+    current folder is what it was.
 
     Raises
     ------
@@ -125,7 +130,7 @@ def build_model(model: str | Path) -> Built:
             raise InputError(f"{shown} has no function {function!r}. {suggest(function, offered or ['none'])}")
         with _explained(place, f"in {function}"):
             built = make()
-    return _checked(built, f"{function} of {shown}")
+        return _checked(built, f"{function} of {shown}")
 
 
 def _exists(path: Path) -> bool:
@@ -145,7 +150,14 @@ def _checked(built: object, origin: str) -> Built:
     listed = [inputs] if isinstance(inputs, ModelInput) else inputs
     if not isinstance(listed, Sequence) or not listed or not all(isinstance(item, ModelInput) for item in listed):
         raise InputError(f"{origin} returns {printable(f'{inputs!r:.60}')} as the inputs; expected {RETURNED}")
-    return Built(module, tuple(listed), layers)
+    if isinstance(layers, Mapping):
+        for name, axis in layers.items():
+            if not isinstance(axis, int | None):
+                raise InputError(
+                    f"{origin} returns the axis {printable(f'{axis!r:.60}')} for layer {printable(name)!r}; expected a "
+                    "whole number, e.g. 1, or None"
+                )
+    return Built(module, tuple(listed), sorted(layers) if isinstance(layers, set | frozenset) else layers)
 
 
 def _executed(source: bytes, file: Path) -> ModuleType:
@@ -177,14 +189,20 @@ def _importing_from(folder: Path, program: str) -> Iterator[None]:
     for name in _brought:
         sys.modules.pop(name, None)
     _brought.clear()
-    before, path, arguments = set(sys.modules), [*sys.path], sys.argv
-    sys.path.insert(0, str(folder))
+    path = [place for place in sys.path if place not in _searched]
+    before, arguments, current = set(sys.modules), sys.argv, Path.cwd()
+    _searched.clear()
+    sys.path[:] = [str(folder), *path]
     sys.argv = [program]
     importlib.invalidate_caches()
     try:
         yield
+        if str(folder) not in path:
+            _searched.append(str(folder))
     finally:
-        sys.path[:], sys.argv = path, arguments
+        # Paths of the command, e.g. of clips, are relative to where it was called.
+        os.chdir(current)
+        sys.path[:], sys.argv = [*path, *_searched], arguments
         _brought.update(name for name in sys.modules.keys() - before if _is_in(folder, name.partition(".")[0]))
 
 

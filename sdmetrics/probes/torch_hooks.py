@@ -71,7 +71,7 @@ def explained(module: nn.Module) -> Iterator[None]:
         yield
     except (InputError, MissingExtra):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         types = sorted({str(value.dtype).removeprefix("torch.") for value in module.parameters()})
         mixed = f"; its weights are {' and '.join(types)}, bring them to one type" if len(types) > 1 else ""
         memory = ". Use a smaller batch" if "out of memory" in str(error) else ""

@@ -44,6 +44,36 @@ def test_the_module_runs_as_it_is_where_an_export_fails(code, tmp_path):
     assert runner.circumstance["provider"] == "cpu"
 
 
+LATE = """
+import sys
+import torch
+import sdmetrics as sd
+
+
+class Late(torch.nn.Conv3d):
+    def forward(self, x):
+        {first}
+        return super().forward(x)
+
+
+def build():
+    return torch.nn.Sequential(Late(3, 4, 1)), sd.ModelInput("v", frames=2, size=(8, 8)), ["0"]
+"""
+
+
+def test_code_that_imports_a_neighbour_only_as_it_runs_finds_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "late_neighbour.py").touch()
+    (tmp_path / "code.py").write_text(LATE.format(first="import late_neighbour"))
+    assert sd.open_model(f"{tmp_path / 'code.py'}:build", provider="cpu").layers == ["0"]
+
+
+def test_code_that_exits_as_it_runs_is_one_line(tmp_path):
+    (tmp_path / "code.py").write_text(LATE.format(first="sys.exit('no data')"))
+    with pytest.raises(InputError, match="Sequential fails in its forward: SystemExit: no data"):
+        sd.open_model(f"{tmp_path / 'code.py'}:build", provider="cpu")
+
+
 def test_layers_and_inputs_can_be_others(code):
     video = ModelInput("video", frames=6, stride=2, size=(16, 16))
     runner = sd.open_model(code, layers={"act": None, "tokens": 2}, inputs=[video], provider="cpu")

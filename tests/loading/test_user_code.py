@@ -53,14 +53,15 @@ def test_a_function_is_named(text):
         build_model(text)
 
 
-def test_a_file_imports_from_its_own_folder_and_nothing_stays_changed(tmp_path, monkeypatch):
+def test_a_file_imports_from_its_own_folder_first_and_then_last(tmp_path, monkeypatch):
     monkeypatch.chdir("/")
     path, arguments = [*sys.path], [*sys.argv]
     code = write_code(tmp_path / "mine", width=5)
     module, (video,), layers = build_model(f"{code}:build")
     assert module.stem.out_channels == 5
     assert (video.frames, layers) == (4, ["stem", "tokens"])
-    assert (sys.path, sys.argv) == (path, arguments)
+    assert sys.path[-1] == str(tmp_path / "mine")
+    assert (sys.path[:-1], sys.argv) == ([place for place in path if place in sys.path[:-1]], arguments)
     assert not (tmp_path / "mine" / "__pycache__" / "my_code.pyc").exists()
 
 
@@ -99,6 +100,23 @@ def test_arguments_of_the_command_are_not_those_of_the_code(tmp_path, monkeypatc
     with pytest.raises(InputError, match=r"build of .*train\.py returns \{\} as the inputs"):
         build_model(f"{tmp_path / 'train.py'}:build")
     assert sys.argv[1] == "analyze"
+
+
+def test_the_current_folder_is_what_it_was(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "moves.py").write_text(
+        "import os, sdmetrics as sd\ndef build():\n    os.chdir('elsewhere')\n    return 1, sd.ModelInput('v'), ['a']\n"
+    )
+    build_model("moves.py:build")
+    assert Path.cwd() == tmp_path
+
+
+def test_the_layers_of_a_set_have_one_order(tmp_path):
+    (tmp_path / "code.py").write_text(
+        "import sdmetrics as sd\ndef build(): return 1, sd.ModelInput('v'), {'d', 'b', 'a', 'c'}\n"
+    )
+    assert build_model(f"{tmp_path / 'code.py'}:build").layers == ["a", "b", "c", "d"]
 
 
 def test_a_guard_for_programs_holds_and_classes_are_found_by_their_module(tmp_path):
@@ -154,6 +172,10 @@ FAILS = {
     ),
     "returns two": ("def build(): return 1, 2", r"returns a tuple of 2; expected"),
     "returns other inputs": ("def build(): return 1, ['video'], []", r"returns \['video'\] as the inputs; expected"),
+    "returns other axes": (
+        "import sdmetrics as sd\ndef build(): return 1, sd.ModelInput('v'), {'stem': 'C'}",
+        r"build of .*code\.py returns the axis 'C' for layer 'stem'; expected a whole number, e\.g\. 1, or None",
+    ),
     "returns no inputs": ("def build(): return 1, [], []", r"returns \[\] as the inputs; expected"),
 }
 
