@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from sdmetrics.errors import InputError, Note
 from sdmetrics.exporters._weights.checkpoints import open_checkpoint
-from sdmetrics.exporters._weights.layouts.vision_transformers import vjepa2_sizes
+from sdmetrics.exporters._weights.layouts.vision_transformers import LAYOUTS, vjepa2_sizes
 from sdmetrics.exporters._weights.recognise import names_weights, recognise
 from sdmetrics.exporters.architectures.architecture import Architecture
 from sdmetrics.exporters.architectures.transformers import layers_of
@@ -23,6 +23,8 @@ WIDTH, HEADS, DEPTH, CLASSES = 96, 16, 2, 5
 FRAMES, SIDE = 4, 32
 
 State = Mapping[str, Tensor]
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*heads are assumed")
 
 
 def row(name: str) -> Architecture:
@@ -200,6 +202,22 @@ def test_vjepa2s_heads_are_those_of_its_width(width: int, heads: int) -> None:
         "blocks.0.norm1.weight": torch.zeros(width),
     }
     assert vjepa2_sizes(state)["num_attention_heads"] == heads
+
+
+@pytest.mark.filterwarnings("ignore:.*how many frames")
+@pytest.mark.parametrize("name", ["videomae_b_16x4", "vjepa2_vitl"])
+def test_heads_that_no_width_tells_are_said(name: str, tmp_path: Path) -> None:
+    state = finetuned() if name == "videomae_b_16x4" else blocks(joint_bias=True) | layer("norm")
+    torch.save({"module" if name == "videomae_b_16x4" else "encoder": state}, tmp_path / "my.pth")
+    with pytest.warns(Note, match=r"my\.pth: .* their width, 96, is of no known one; 16 heads are assumed"):
+        open_checkpoint(row(name), tmp_path / "my.pth")
+
+
+def test_heads_of_a_known_width_are_not_assumed() -> None:
+    for layout in LAYOUTS:
+        for width in (192, 1408):
+            state = blocks(joint_bias=True) | {"patch_embed.proj.weight": torch.zeros(width, 3, 2, 16, 16)}
+            assert not any("heads" in said for said in layout.said(state))
 
 
 def test_these_files_tell_their_architecture(tmp_path: Path) -> None:

@@ -91,6 +91,8 @@ class Layout:
     row, sizes
         For networks of many sizes: the catalogue's row that builds them, and what returns the options of its builder
         for given weights, with the number of `classes`, 0 without a head.
+    widths
+        For transformers: the widths whose number of attention heads is known. No shape tells it.
     assumed
         What is said about such weights after "the weights".
 
@@ -113,6 +115,7 @@ class Layout:
     fed: Mapping[str, Any] = field(default_factory=dict)
     row: str = ""
     sizes: Callable[[State], Mapping[str, Any]] | None = None
+    widths: Collection[int] = ()
     assumed: str = ""
 
     def recognises(self, state: State, names: Collection[str]) -> bool:
@@ -156,7 +159,14 @@ class Layout:
         """Return in words what is left out of these weights, and what is assumed about them."""
         pattern, words = self.left_out
         count = sum(bool(pattern and re.search(pattern, name)) for name in state)
-        return [f"the {count} weights {words}"] * bool(count) + [f"the weights {self.assumed}"] * bool(self.assumed)
+        said = [f"the {count} weights {words}"] * bool(count) + [f"the weights {self.assumed}"] * bool(self.assumed)
+        options = self.options(state) if self.widths else {}
+        if options and options["hidden_size"] not in self.widths:
+            said.append(
+                f"the weights do not say how many attention heads their network has, and their width, "
+                f"{options['hidden_size']}, is of no known one; {options['num_attention_heads']} heads are assumed"
+            )
+        return said
 
 
 def _renamed(state: State, pattern: str, replacement: str) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdmetrics.exporters._weights.layouts.layout import Layout, Remake, Rename
 from sdmetrics.exporters._weights.layouts.slowfast import SHORTCUT
-from sdmetrics.exporters._weights.layouts.vision_transformers import videomae_sizes
+from sdmetrics.exporters._weights.layouts.vision_transformers import HEADS, videomae_sizes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -211,5 +211,6 @@ LAYOUTS: tuple[Layout, ...] = (
         fed=IMAGENET | {"resize": 224},
         row="videomae_b_16x4",
         sizes=_videomae_sizes,
+        widths=HEADS,
     ),
 )

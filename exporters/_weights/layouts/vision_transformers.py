@@ -13,10 +13,13 @@ if TYPE_CHECKING:
 
     from sdmetrics.exporters.architectures.architecture import State
 
-HEADS = {192: 3, 384: 6, 768: 12}
-"""Numbers of attention heads by width; wider ones have 16."""
+HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16, 1408: 16}
+"""Numbers of attention heads by width, in networks that their authors trained."""
 
 VJEPA2_HEADS = HEADS | {1408: 22, 1664: 26}
+
+ASSUMED_HEADS = 16
+"""Of networks of other widths."""
 
 FIRST_VJEPA = (8 * 14 * 14, 8 * 24 * 24)
 """Numbers of patches in the positions of the first V-JEPA. Files of the second may have positions, too, of others."""
@@ -65,7 +68,7 @@ def videomae_sizes(state: State) -> Mapping[str, Any]:
         "classes": len(state["head.bias"]) if "head.bias" in state else 0,
         "hidden_size": width,
         "num_hidden_layers": _depth(state, start),
-        "num_attention_heads": HEADS.get(width, 16),
+        "num_attention_heads": HEADS.get(width, ASSUMED_HEADS),
         "intermediate_size": len(state[f"{start}blocks.0.mlp.fc1.bias"]),
         "patch_size": side,
         "tubelet_size": frames,
@@ -93,7 +96,7 @@ def vjepa2_sizes(state: State) -> Mapping[str, Any]:
         "classes": 0,
         "hidden_size": width,
         "num_hidden_layers": _depth(state, ""),
-        "num_attention_heads": VJEPA2_HEADS.get(width, 16),
+        "num_attention_heads": VJEPA2_HEADS.get(width, ASSUMED_HEADS),
         # Rounded down again where it is multiplied by the width.
         "mlp_ratio": (len(state["blocks.0.mlp.fc1.bias"]) + 0.5) / width,
         "patch_size": side,
@@ -122,6 +125,7 @@ LAYOUTS: tuple[Layout, ...] = (
         (*VIDEOMAE, (r"^(embeddings|encoder|layernorm)\.", r"videomae.\1.")),
         row="videomae_b_16x4",
         sizes=videomae_sizes,
+        widths=HEADS,
     ),
     # Its encoder alone, from training without labels.
     Layout(
@@ -132,6 +136,7 @@ LAYOUTS: tuple[Layout, ...] = (
         left_out=(r"^(decoder\.|encoder_to_decoder\.|mask_token$)", "of VideoMAE's decoder are left out"),
         row="videomae_b_16x4",
         sizes=videomae_sizes,
+        widths=HEADS,
     ),
     Layout(
         "V-JEPA 2",
@@ -142,6 +147,7 @@ LAYOUTS: tuple[Layout, ...] = (
         unused=r"^pos_embed$",
         row="vjepa2_vitl",
         sizes=vjepa2_sizes,
+        widths=VJEPA2_HEADS,
         assumed="do not say how many frames of which size their network reads; it is fed as the catalogue's",
     ),
 )
