@@ -12,7 +12,7 @@ from sdmetrics._text import printable
 from sdmetrics.errors import InputError, require
 from sdmetrics.exporters._weights.holders import held_weights
 from sdmetrics.exporters._weights.load_state import build_fitted
-from sdmetrics.exporters._weights.mmaction2_config import check_backbone, normalisation
+from sdmetrics.exporters._weights.mmaction2_config import check_backbone, normalisation, note_alike
 from sdmetrics.exporters._weights.slowfast_config import fed_as_stated
 from sdmetrics.exporters._weights.torch_files import CLAIMED, SUFFIXES, read_torch
 from sdmetrics.exporters._weights.transformers_folder import open_folder
@@ -59,6 +59,7 @@ def open_checkpoint(
         weights = _weights(content, Path(path), holder)
         check_backbone(content, architecture.name)
         module, inputs = build_fitted(architecture, weights, str(path))
+        note_alike(content, architecture.name, str(path))
         scaled: dict[str, Any] = {**normalisation(content)}
         return module, fed_as_stated(content, [replace(each, **scaled) for each in inputs], str(path))
     return build_fitted(architecture, weights, str(path))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from sdmetrics.errors import InputError
+from sdmetrics.errors import InputError, note
 
 NUMBERS = r"\b{field}=[\[(]([\d.,\s]+)[\])]"
 CHANNELS = 3
@@ -51,6 +51,21 @@ mmaction2's ResNet; their weights have the same names and shapes. Choose c2d_r50
         raise InputError(
             f"the configuration beside the weights has the backbone {kind}, and this architecture is mmaction2's "
             f"{expected}; their weights have the same names and shapes. Choose {row}"
+        )
+
+
+def note_alike(content: object, name: str, source: str) -> None:
+    """Tell that a file was opened as the architecture `name`, where nothing in it says which of several it is.
+
+    Examples
+    --------
+    >>> note_alike({"meta": {"cfg": "backbone=dict(depth=50, type='C2D')"}}, "c2d_r50_8x8x1", "my.pth")
+    """
+    expected = BACKBONES.get(name)
+    if expected and f"type='{expected}'" not in _config(content):
+        note(
+            f"{source}: opened as {name}; weights of {', '.join(BACKBONES)} have the same names and shapes, and the "
+            "file does not tell which of them it is"
         )
 
 
