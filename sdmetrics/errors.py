@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 import warnings
 from collections.abc import Iterable
 from types import ModuleType
+
+STYLED = re.compile(r"\x1b\[[0-9;]*m")
+"""Sequences by which a terminal shows text in bold or colour."""
 
 
 class InputError(ValueError):
@@ -63,8 +67,14 @@ def require(module: str, extra: str) -> ModuleType:
 
 
 def one_line(error: BaseException) -> str:
-    """Return the first line of an error's message, to quote it in another."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    r"""Return the first line of an error's message, to quote it in another, without bold and colour.
+
+    Examples
+    --------
+    >>> one_line(ValueError("\x1b[1mno such file\x1b[0m\n(1) Look for it"))
+    'no such file'
+    """
+    lines = [line.strip() for line in STYLED.sub("", str(error)).splitlines() if line.strip()]
     return lines[0][:300] if lines else type(error).__name__
 
 

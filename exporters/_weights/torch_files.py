@@ -111,7 +111,7 @@ def read_torch(path: Path) -> object:
 def _load(path: Path, unknown: Sequence[str]) -> object:
     """Return the content of a file, with stand-ins for objects of unknown classes."""
     torch = require("torch", extra="torch")
-    stand_ins: dict[str, type] = {name: type(Unopened)(name, (Unopened,), {"__slots__": ()}) for name in unknown}
+    stand_ins: dict[str, type] = {name: _FilledLikeDict(name, (Unopened,), {"__slots__": ()}) for name in unknown}
     while True:
         try:
             allowed = torch.serialization.safe_globals([(stand_in, name) for name, stand_in in stand_ins.items()])

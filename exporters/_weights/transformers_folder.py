@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -210,7 +212,14 @@ def _read_input(folder: Path, source: TransformersSource, config: Any, usual: Mo
             f"{folder} has a preprocessor configuration that {source.processor} does not understand: "
             f"{one_line(error)}. Without that file, the mean and deviation of the architecture are used"
         ) from None
-    std = 1 / (white - black)
+    with np.errstate(invalid="ignore"):
+        scale = white - black
+    if not (np.isfinite(scale) & (scale != 0)).all():
+        raise InputError(
+            f"{folder} has a preprocessor configuration with the std {printable(processor.image_std)} and the rescale "
+            f"factor {printable(processor.rescale_factor)}; expected numbers other than 0. Download or copy it again"
+        )
+    std = 1 / scale
     (m1, m2, m3), (s1, s2, s3) = ((-black * std).round(6) + 0.0).tolist(), std.round(6).tolist()
     return dataclasses.replace(described, mean=(m1, m2, m3), std=(s1, s2, s3), resize=resize)
 
@@ -245,6 +254,13 @@ def _load(folder: Path, source: TransformersSource, config: Any, *, whole: bool)
                 ignore_mismatched_sizes=True,
                 key_mapping=dict(source.renamed) or None,
             )
+    except UnpicklingError as error:
+        named = re.search(r"GLOBAL (\S+)", str(error))
+        what = f" (an object of {printable(named[1])})" if named else ""
+        raise InputError(
+            f"{folder} has weights that torch does not open without running what they may contain{what}. If you trust "
+            "them, open them with Transformers and save them again: model.save_pretrained(FOLDER)"
+        ) from None
     except Exception as error:
         raise InputError(f"{folder} cannot be opened: {one_line(error)}. Download or copy it again") from None
     beside = sorted(report["unexpected_keys"])

@@ -178,8 +178,9 @@ def test_code_in_a_folder_does_not_run(saved, folder):
     assert not (folder / "ran").exists()
 
 
-def lacks(folder, name):
+def lacks(folder, name, instead=""):
     (folder / name).unlink()
+    return instead
 
 
 @pytest.mark.parametrize(
@@ -225,13 +226,22 @@ def lacks(folder, name):
             lambda f: (f / "preprocessor_config.json").write_text('{"size": {"shortest_edge": 1000000}}'),
             r"has shortest_edge 1,000,000; expected at most 10,000",
         ),
+        (
+            lambda f: (f / "preprocessor_config.json").write_text('{"image_std": [0.2, 0, 0.2]}'),
+            r"with the std .*0\.2, 0, 0\.2\) and the .*; expected numbers other than 0",
+        ),
+        (
+            lambda f: torch.save({"a": Spy(f / "ran")}, f / lacks(f, "model.safetensors", "pytorch_model.bin")),
+            r"\(an object of \S+\)\. If",
+        ),
     ],
 )
 def test_what_does_not_open_says_why_in_one_line(saved, folder, spoil, message):
     spoil(folder)
     with pytest.raises(InputError, match=message) as caught:
         open_folder(saved.row, folder)
-    assert "\n" not in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert not (folder / "ran").exists()
 
 
 def test_the_layers_are_those_of_the_folder(saved):
