@@ -14,6 +14,7 @@ from sdmetrics.exporters._assembly.finish import COMPARED_CLIPS, LAYER, finish_e
 from sdmetrics.exporters._assembly.gates import GATE, close_gates
 from sdmetrics.exporters._torch.adaptive_pooling import translations
 from sdmetrics.exporters._torch.indices import widen_indices
+from sdmetrics.metrics._arguments import whole
 from sdmetrics.probes.feeds import Arrays, check_sources, prepare, random_feeds
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.kept_weights import SUFFIX, exceeds_memory
@@ -108,8 +109,8 @@ def export(
     def forward(arrays: Arrays) -> Arrays:
         return _forward(module, called, arrays)
 
-    if batch is not None and batch < 1:
-        raise InputError(f"batch is {batch}; expected the number of clips that the module reads at once, 1 or more")
+    if batch is not None:
+        batch = whole("batch", batch, least=1)
     example = prepare(random_feeds(inputs, batch or COMPARED_CLIPS), inputs)
     with _computed_precision(module), evaluating(module), _room_for_weights(module, Path(path)) as room:
         try:

@@ -100,5 +100,9 @@ def test_clips_that_are_counted_in_python_are_exported_one_by_one(tmp_path: Path
 def test_another_batch_than_the_modules_own_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Baked fails in its forward"):
         export(Baked(2), [VIDEO], ["features"], tmp_path / "model.onnx", batch=1)
-    with pytest.raises(InputError, match="batch is 0; expected the number of clips"):
-        export(Baked(2), [VIDEO], ["features"], tmp_path / "model.onnx", batch=0)
+
+
+@pytest.mark.parametrize("batch", [0, 1.5, True, "1"])
+def test_a_batch_that_is_no_number_of_clips_is_an_error(batch: int, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=rf"batch is {batch!r}; expected .*at least 1"):
+        export(Baked(2), [VIDEO], ["features"], tmp_path / "model.onnx", batch=batch)
