@@ -42,8 +42,12 @@ CLIPS = 3
 """Number of the random clips that the model is traced and compared with."""
 GRAIN = 8
 TOLERANCE = 1e-3
+LARGEST = 2**31 - 2**24
+"""Bytes of weights; one ONNX file holds less than 2 GiB, and this file writes no others."""
 GATE, LAYER, MASK = "gate/", "layer/", "sdmetrics/mask/"
 CONSTANT = "; torch's exporter may have taken a number for a constant that depends on the clips, as len(tensor) does"
+VALUES = ("Python boolean", "Python float", "Python number")
+"""What the tracer warns of where the code asks for a tensor's value; most integers are shapes."""
 SIZES = ("out_channels", "out_features", "num_features", "num_channels", "embedding_dim")
 """Where torch's modules hold how many channels they return."""
 
@@ -76,9 +80,46 @@ class ModelInput:
             raise ExportError(f"input {self.name!r} has the layout {self.layout!r}; expected e.g. NCTHW or 'NT,C,H,W'")
         if self.source not in CHANNELS or ("T" not in letters and self.frames != 1):
             raise ExportError(f"input {self.name!r} has {self.frames} frames from {self.source!r} as {self.layout}")
+        channels = CHANNELS[self.source]
         usual = (0.0, 1.0) if self.source == "flow_vectors" else (0.45, 0.225)
-        self.mean = tuple(self.mean) or (usual[0],) * CHANNELS[self.source]
-        self.std = tuple(self.std) or (usual[1],) * CHANNELS[self.source]
+        self.size = _several(self.size)
+        self.mean = _several(self.mean) or (usual[0],) * channels
+        self.std = _several(self.std) or (usual[1],) * channels
+        resize = self.size if self.resize is None else _several(self.resize)
+        rules = {
+            "frames": (_are_positive([self.frames], int), "a whole number from 1"),
+            "stride": (_are_positive([self.stride], int), "a whole number from 1"),
+            "size": (len(self.size) == 2 and _are_positive(self.size, int), "(height, width) in pixels"),
+            "mean": (len(self.mean) == channels and _are_numbers(self.mean), f"{channels} numbers"),
+            "std": (len(self.std) == channels and _are_positive(self.std), f"{channels} numbers above 0"),
+            "colours": (self.colours in ("rgb", "bgr"), "rgb or bgr"),
+            "limit": (self.limit is None or _are_positive([self.limit]), "a number of pixels above 0"),
+            "resize": (_are_positive(resize, int) and len(resize) < 3, "the shorter side, or (height, width)"),
+            "sampling": (self.sampling in ("window", "spread"), "window or spread"),
+            "fps": (
+                self.fps is None or (self.sampling == "window" and _are_positive([self.fps])),
+                "a number above 0, and none where frames are spread",
+            ),
+        }
+        for field, (is_right, expected) in rules.items():
+            if not is_right:
+                raise ExportError(f"input {self.name!r} has the {field} {getattr(self, field)!r}; expected {expected}")
+
+
+def _several(value: Any) -> tuple[Any, ...]:  # noqa: ANN401 (what a user passes)
+    """Return the items of a sequence or an array as Python's own numbers; one number is a sequence of itself."""
+    found = value.tolist() if hasattr(value, "tolist") else value
+    return tuple(found) if isinstance(found, (list, tuple)) else (found,)
+
+
+def _are_numbers(values: Sequence[Any], kind: Any = (int, float)) -> bool:  # noqa: ANN401 (as isinstance)
+    """Return whether all are finite numbers of a kind."""
+    return all(isinstance(value, kind) and not isinstance(value, bool) and np.isfinite(value) for value in values)
+
+
+def _are_positive(values: Sequence[Any], kind: Any = (int, float)) -> bool:  # noqa: ANN401 (as isinstance)
+    """Return whether all are finite numbers of a kind, above 0."""
+    return _are_numbers(values, kind) and min(values) > 0
 
 
 def export(
@@ -117,6 +158,11 @@ def export(
     listed: list[Any] = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
     if not listed or not all(dataclasses.is_dataclass(item) for item in listed):
         raise ExportError(f"the inputs are {inputs!r}; expected a ModelInput, or a list of them")
+    if len({item.name for item in listed}) < len(listed):
+        raise ExportError(f"the inputs are {[item.name for item in listed]}; give each a name of its own")
+    path = Path(path)
+    if path.is_dir() or not path.parent.is_dir():
+        raise ExportError(f"{path} cannot be written; pass a file's name in a folder that exists")
     names = _checked(module, layers)
     given = dict(layers) if isinstance(layers, Mapping) else {}
     fed = _fed(listed, range(CLIPS))
@@ -129,7 +175,9 @@ def export(
             together = _forward(module, names, fed, sizes)
             alone = [_forward(module, names, _fed(listed, [clip]), {}) for clip in range(CLIPS)]
             placed = [_placed(name, together, alone, given.get(name), sizes.get(name)) for name in names]
-            model = _to_onnx(module, names, listed, fed, together, alone[0])
+            # Traced with other clips than those that are compared, so that what is true of these alone shows.
+            traced = _fed(listed, range(CLIPS), seed=1)
+            model = _to_onnx(module, names, listed, traced, together, alone[0])
     finally:
         for part in training:
             part.training = True
@@ -139,7 +187,7 @@ def export(
     described = {
         "schema": 2,
         "kind": "model",
-        "name": Path(path).stem,
+        "name": path.stem,
         "inputs": [dataclasses.asdict(item) for item in listed],
         "layers": placed,
         "outputs": [name for name in together if not name.startswith(LAYER)],
@@ -151,8 +199,15 @@ def export(
         "held": [],
     }
     model.metadata_props.add(key="sdmetrics", value=json.dumps(described, sort_keys=True))
-    onnx.save(model, str(path))
-    return Path(path)
+    # Whoever reads sees the whole file or none.
+    part = path.with_name(f"{path.stem}.part{path.suffix}")
+    try:
+        onnx.save(model, str(part))
+        part.replace(path)
+    finally:
+        if part.exists():
+            part.unlink()
+    return path
 
 
 def axes_of(layout: str) -> list[str]:
@@ -173,12 +228,18 @@ def _checked(module: nn.Module, layers: Sequence[str] | Mapping[str, int]) -> li
         raise ExportError(f"the layers are {wrong!r}; expected a list of different names from: {', '.join(known)}")
     if {value.dtype for value in module.parameters() if value.is_floating_point()} - {torch.float32}:
         raise ExportError("the module is not float32; call .float() on it")
+    size = sum(value.numel() * value.element_size() for value in [*module.parameters(), *module.buffers()])
+    if size > LARGEST:
+        raise ExportError(
+            f"the module has {size / 2**30:.1f} GiB of weights; this file writes models of less than 2 GiB. Use "
+            "sdmetrics.exporters.torch.export, or run it as it is: sdmetrics analyze FILE.py:FUNCTION CLIPS"
+        )
     return names
 
 
-def _fed(inputs: Sequence[ModelInput], clips: Sequence[int]) -> dict[str, NDArray[Any]]:
+def _fed(inputs: Sequence[ModelInput], clips: Sequence[int], seed: int = 0) -> dict[str, NDArray[Any]]:
     """Return some of the random clips as the model reads them: patches of one colour, or of one motion."""
-    rng = np.random.RandomState(0)
+    rng = np.random.RandomState(seed)
     fed = {}
     for item in inputs:
         height, width = item.size
@@ -269,9 +330,22 @@ def _forward(
     with ExitStack() as hooks:
         for part in module.modules():
             hooks.callback(part.register_forward_hook(count).remove)
-        with _tapped(module, names, tap):
-            own = module(*(torch.from_numpy(values).to(_device(module)) for values in fed.values()))
-    tensors = {**_named(own), **{LAYER + name: taps[name] for name in names}}
+        try:
+            with _tapped(module, names, tap):
+                own = module(*(torch.from_numpy(values).to(_device(module)) for values in fed.values()))
+        except ExportError:
+            raise
+        except Exception as error:
+            shapes = ", ".join(str(values.shape) for values in fed.values())
+            raise ExportError(
+                f"{type(module).__name__} fails in its forward on {shapes}: {type(error).__name__}: {_line(error)}; "
+                "check how it is fed"
+            ) from error
+    outputs = _named(own)
+    taken = next((name for name in outputs if name in fed or name.startswith((LAYER, GATE))), None)
+    if taken is not None:
+        raise ExportError(f"the model returns {taken!r}, the name of an input or a layer; wrap it and rename that")
+    tensors = {**outputs, **{LAYER + name: taps[name] for name in names}}
     return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
 
 
@@ -308,6 +382,8 @@ def _placed(
             f"which axis of layer {name!r}, {shape}, holds the channels is not certain; pass the layers as a mapping "
             f"with their axes, e.g. {{{name!r}: 1}} or {{{name!r}: {last}}}"
         )
+    if channel is not None and not (isinstance(channel, int) and -len(shape) <= channel <= last):
+        raise ExportError(f"layer {name!r}, {shape}, has no axis {channel!r}; pass one from 0 to {last}")
     channel = certain[0] if channel is None else channel % len(shape)
     if channel == axis:
         raise ExportError(f"layer {name!r}, {shape}, has its clips in axis {axis}, not its channels; pass another one")
@@ -377,17 +453,51 @@ def _to_onnx(
     if "dynamo" in inspect.signature(torch.onnx.export).parameters:
         options["dynamo"] = False
     try:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, _traceable(), warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", torch.jit.TracerWarning)
             written = str(Path(folder) / "model.onnx")
             torch.onnx.export(Gated().eval(), (*given, *gates), written, **options)
-            return onnx.load(written)
+            model = onnx.load(written)
     except ExportError:
         raise
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [""])[0]
         raise ExportError(
-            f"torch {torch.__version__} cannot export {type(module).__name__}: {type(error).__name__}: {reason}"
+            f"torch {torch.__version__} cannot export {type(module).__name__}: {type(error).__name__}: {_line(error)}"
         ) from error
+    own = str(Path(torch.__file__).parent)  # torch's own code only asks for shapes
+    places = sorted(
+        f"{one.filename}:{one.lineno}"
+        for one in told
+        if any(kind in str(one.message) for kind in VALUES) and not one.filename.startswith(own)
+    )
+    if places:
+        print(
+            f"note: the path of the code was fixed as for random clips at {places[0]}; if it depends on what clips "
+            "show, and not only on their shape, the model is wrong for other clips",
+            file=sys.stderr,
+        )
+    return model
+
+
+@contextmanager
+def _traceable() -> Iterator[None]:
+    """While the block runs, let attention compute step by step; its fast path in evaluation cannot be exported."""
+    mha = getattr(torch.backends, "mha", None)
+    if mha is None:
+        yield
+        return
+    before = mha.get_fastpath_enabled()
+    mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        mha.set_fastpath_enabled(before)
+
+
+def _line(error: Exception) -> str:
+    """Return the first line of an error."""
+    return (str(error).strip().splitlines() or [""])[0]
 
 
 def _close_gates(model: onnx.ModelProto, names: Sequence[str]) -> None:
@@ -463,6 +573,8 @@ def main(model: str, path: str) -> None:
 
 
 if __name__ == "__main__":
+    # The code that is exported imports this file by its name, and shall get these classes.
+    sys.modules[Path(__file__).stem] = sys.modules["__main__"]
     if len(sys.argv) != 3:
         sys.exit("usage: python anywhere.py FILE.py:FUNCTION OUT.onnx")
     try:

@@ -200,6 +200,17 @@ class Shared(nn.Module):
         return self.conv(self.conv(x))
 
 
+class Named(nn.Module):
+    """Returns its input under a name."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+
+    def forward(self, x):
+        return {self.name: x * 2}
+
+
 class Mixing(nn.Module):
     """What a clip gives depends on the others."""
 
@@ -234,6 +245,18 @@ WRONG = {
         ["0"],
         "holds the channels is not certain; pass the layers as a map",
     ),
+    "no such axis": (lambda: nn.Sequential(nn.ReLU()), {"0": 9}, "has no axis 9; pass one from 0 to 4"),
+    "axis in words": (lambda: nn.Sequential(nn.ReLU()), {"0": "C"}, "has no axis 'C'; pass one from 0 to 4"),
+    "fails": (
+        lambda: nn.Sequential(nn.Linear(3, 3)),
+        ["0"],
+        r"Sequential fails in its forward on \(3, 3, 4, 16, 24\): RuntimeError:",
+    ),
+    "name of an input": (
+        lambda: nn.Sequential(nn.ReLU(), Named("video")),
+        ["0"],
+        "the model returns 'video', the name of an input or a layer; wrap it and rename that",
+    ),
     "axis of clips": (lambda: nn.Sequential(nn.ReLU()), {"0": 0}, "has its clips in axis 0, not its channels"),
     "mixing": (Mixing, ["act"], "layer 'act' returns other values for a clip alone than in a batch"),
     "no tensor": (
@@ -251,6 +274,53 @@ def test_what_cannot_be_exported_is_one_line(case, tmp_path):
         export(make(), SMALL, layers, tmp_path / "model.onnx")
     assert "\n" not in str(told.value)
     assert not list(tmp_path.iterdir())
+
+
+class Branching(nn.Module):
+    """Takes a path that depends on what it is shown: dark clips are answered otherwise."""
+
+    def __init__(self, at):
+        super().__init__()
+        self.conv, self.at = nn.Conv3d(3, 5, 1), at
+
+    def forward(self, x):
+        return {"answer": self.conv(x) * 2 if x.mean() > self.at else self.conv(x)}
+
+
+def test_a_path_that_depends_on_the_clips_is_said(tmp_path, capsys):
+    export(Branching(-1e9), SMALL, ["conv"], tmp_path / "model.onnx")
+    line = Branching.forward.__code__.co_firstlineno + 1
+    assert f"note: the path of the code was fixed as for random clips at {__file__}:{line}" in capsys.readouterr().err
+
+
+def test_a_path_that_random_clips_take_differently_is_found(tmp_path):
+    means = [float(next(iter(anywhere._fed([SMALL], range(3), seed).values())).mean()) for seed in (0, 1)]
+    with pytest.raises(ExportError, match="the ONNX model's answer differs from the module's"):
+        export(Branching(sum(means) / 2), SMALL, ["conv"], tmp_path / "model.onnx")
+
+
+def test_attention_of_torch_is_exported(tmp_path):
+    module = nn.Sequential(
+        nn.Flatten(2), nn.Linear(16 * 24 * 4, 8), nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    )
+    check_units(export(module, SMALL, ["1", "2"], tmp_path / "model.onnx"), module, [SMALL], ["1", "2"])
+
+
+@pytest.mark.parametrize("path", ["nowhere/model.onnx", "."])
+def test_a_path_that_cannot_be_written_is_told_first(path, tmp_path):
+    with pytest.raises(ExportError, match="cannot be written; pass a file's name in a folder that exists"):
+        export(nn.Sequential(nn.Conv3d(3, 5, 1)), SMALL, ["0"], tmp_path / path)
+
+
+def test_weights_beyond_one_file_are_told_first(tmp_path):
+    module = nn.Sequential(nn.Linear(2**15, 2**14, device="meta"))
+    with pytest.raises(ExportError, match=r"has 2\.0 GiB of weights; this file writes models of less than 2 GiB"):
+        export(module, SMALL, ["0"], tmp_path / "model.onnx")
+
+
+def test_inputs_have_different_names(tmp_path):
+    with pytest.raises(ExportError, match=r"the inputs are \['video', 'video'\]; give each a name of its own"):
+        export(nn.Sequential(nn.Conv3d(3, 5, 1)), [SMALL, SMALL], ["0"], tmp_path / "model.onnx")
 
 
 def test_axes_may_be_given(tmp_path):
@@ -281,6 +351,15 @@ def test_inputs_are_model_inputs(inputs, tmp_path):
         ({"layout": "CTHW"}, "the layout 'CTHW'"),
         ({"layout": "NCHW"}, "has 8 frames from 'rgb' as NCHW"),
         ({"source": "sound"}, "from 'sound'"),
+        ({"frames": 0}, "the frames 0; expected a whole number from 1"),
+        ({"stride": 1.5}, r"the stride 1\.5; expected a whole number"),
+        ({"size": 224}, r"the size \(224,\); expected \(height, width\)"),
+        ({"mean": 0.5}, r"the mean \(0\.5,\); expected 3 numbers"),
+        ({"std": (1, 0, 1)}, r"the std \(1, 0, 1\); expected 3 numbers above 0"),
+        ({"colours": "BGR"}, "the colours 'BGR'; expected rgb or bgr"),
+        ({"resize": "256"}, "the resize '256'; expected the shorter side, or"),
+        ({"sampling": "sparse"}, "the sampling 'sparse'; expected window or spread"),
+        ({"sampling": "spread", "fps": 15}, "the fps 15; expected a number above 0, and none where frames are spread"),
     ],
 )
 def test_an_input_is_checked(fields, words):

@@ -100,6 +100,12 @@ def test_it_is_a_program(copied, monkeypatch):
     assert runner.identity["framework"] == f"torch {torch.__version__}"
 
 
+def test_a_wrong_input_in_the_code_is_one_line(copied):
+    (copied / "my_code.py").write_text("import anywhere\ndef build():\n    anywhere.ModelInput('v', frames=0)\n")
+    code, out, err = run_program(sys.executable, copied, "my_code.py:build", "model.onnx")
+    assert (code, out, err) == (1, "", "error: input 'v' has the frames 0; expected a whole number from 1\n")
+
+
 @pytest.mark.parametrize(
     ("model", "words"),
     [
