@@ -152,8 +152,9 @@ def test_weights_that_torch_wrote_open_and_programs_among_them_do_not_run(saved,
     with torch.no_grad():
         assert torch.equal(open_folder(saved.row, folder)[0](clips(saved.row)), saved.model(clips(saved.row)))
     torch.save({"classifier.weight": Spy(folder / "ran")}, folder / "pytorch_model.bin")
-    with pytest.raises(InputError, match="cannot be opened"):
+    with pytest.raises(InputError, match=r"\(an object of \S+\)\. If you trust them, .*save_pretrained") as caught:
         open_folder(saved.row, folder)
+    assert str(caught.value).isprintable()
     assert not (folder / "ran").exists()
 
 
@@ -178,9 +179,8 @@ def test_code_in_a_folder_does_not_run(saved, folder):
     assert not (folder / "ran").exists()
 
 
-def lacks(folder, name, instead=""):
+def lacks(folder, name):
     (folder / name).unlink()
-    return instead
 
 
 @pytest.mark.parametrize(
@@ -230,10 +230,6 @@ def lacks(folder, name, instead=""):
             lambda f: (f / "preprocessor_config.json").write_text('{"image_std": [0.2, 0, 0.2]}'),
             r"with the std .*0\.2, 0, 0\.2\) and the .*; expected numbers other than 0",
         ),
-        (
-            lambda f: torch.save({"a": Spy(f / "ran")}, f / lacks(f, "model.safetensors", "pytorch_model.bin")),
-            r"\(an object of \S+\)\. If",
-        ),
     ],
 )
 def test_what_does_not_open_says_why_in_one_line(saved, folder, spoil, message):
@@ -241,7 +237,6 @@ def test_what_does_not_open_says_why_in_one_line(saved, folder, spoil, message):
     with pytest.raises(InputError, match=message) as caught:
         open_folder(saved.row, folder)
     assert str(caught.value).isprintable()
-    assert not (folder / "ran").exists()
 
 
 def test_the_layers_are_those_of_the_folder(saved):
