@@ -44,9 +44,6 @@ def written_page(runs: Mapping[str, sd.Results], path: Path, **_: object) -> Non
         temporary.write_text(str(runs))
 
 
-sdmetrics.run.write_report = written_page
-
-
 def analyze(folder: Path) -> None:
     """Analyze a few clips."""
     sd.analyze(NumpyRunner({"colours": colours, "changes": changes}), CLIPS, out=folder, progress=False)
@@ -218,6 +215,7 @@ def campaign(root: Path, verb: str, points: int) -> dict[str, object]:
 
 
 if __name__ == "__main__":
+    sdmetrics.run.write_report = written_page
     torch.set_num_threads(1)
     sd.PairMoments.from_arrays(np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32))  # compiled once
     wanted = (argument.split("=") for argument in sys.argv[2:])
