@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sdmetrics._text import printable
 from sdmetrics.errors import InputError, require
 from sdmetrics.probes.weight_files import entries_of, external_tensors, weight_files
 
@@ -57,14 +58,11 @@ def read_weights(model: ModelProto, path: Path) -> None:
             file = files[entries_of(tensor).get("location", "")]
             if _size(tensor, file) >= SMALL and _dtype(tensor) is not None:
                 _keep(tensor, file, path)
-    load = require("onnx.external_data_helper", extra="cpu").load_external_data_for_tensor
     for tensor in external_tensors(model):
+        location = entries_of(tensor).get("location", "")
         # A location in a file is never absolute.
-        if not Path(entries_of(tensor)["location"]).is_absolute():
-            load(tensor, str(path.parent))
-            # Older versions of ONNX leave these as they are.
-            tensor.ClearField("data_location")
-            del tensor.external_data[:]
+        if not Path(location).is_absolute():
+            _load(tensor, files[location], path)
 
 
 def kept_tensors(graph: GraphProto) -> list[TensorProto]:
@@ -167,14 +165,29 @@ def _dtype(tensor: TensorProto) -> np.dtype[Any] | None:
 
 def _keep(tensor: TensorProto, file: Path, path: Path) -> None:
     """Let a weight stay in its file."""
+    start, size = _extent(tensor, file, path)
+    _state(tensor, location=file, offset=start, length=size)
+
+
+def _load(tensor: TensorProto, file: Path, path: Path) -> None:
+    """Read a weight from its file."""
+    start, size = _extent(tensor, file, path)
+    with file.open("rb") as stream:
+        stream.seek(start)
+        tensor.raw_data = stream.read(size)
+    tensor.ClearField("data_location")
+    del tensor.external_data[:]
+
+
+def _extent(tensor: TensorProto, file: Path, path: Path) -> tuple[int, int]:
+    """Return where a weight begins in its file and how many bytes it has: those that its shape needs."""
     dtype, size = _dtype(tensor), _size(tensor, file)
-    assert dtype is not None
-    if prod(tensor.dims) * dtype.itemsize != size:
+    if dtype is not None and prod(tensor.dims) * dtype.itemsize != size:
         raise InputError(
-            f"model {path} has weights that cannot be read: {tensor.name!r} has the shape {tuple(tensor.dims)} and "
-            f"{size:,} bytes; export it again"
+            f"model {printable(path)} has weights that cannot be read: {printable(repr(tensor.name))} has the shape "
+            f"{tuple(tensor.dims)} and {size:,} bytes; export it again"
         )
-    _state(tensor, location=file, offset=int(entries_of(tensor).get("offset") or 0), length=size)
+    return int(entries_of(tensor).get("offset") or 0), size
 
 
 def _state(tensor: TensorProto, **entries: object) -> None:

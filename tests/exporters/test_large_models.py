@@ -243,8 +243,19 @@ def test_weights_that_are_not_read(apart, monkeypatch, kind, spoil, message):
         assert "\n" not in str(caught.value)
 
 
-@pytest.mark.usefixtures("bound")
-def test_weights_of_another_shape(apart):
+@pytest.mark.parametrize("kept", [2**18, 2**31])
+def test_a_link_inside_the_folder_is_followed(apart, expected, tmp_path, monkeypatch, kept):
+    monkeypatch.setattr(kept_weights, "IN_MEMORY", kept)
+    data = apart.with_name("model.onnx.data")
+    (apart.parent / "weights").mkdir()
+    data.rename(apart.parent / "weights" / "real")
+    data.symlink_to("weights/real")
+    assert_same(outputs_of(build_probe(apart, tmp_path / "probe.onnx", masks=True)), expected)
+
+
+@pytest.mark.parametrize("kept", [2**18, 2**31])
+def test_weights_of_another_shape(apart, monkeypatch, kept):
+    monkeypatch.setattr(kept_weights, "IN_MEMORY", kept)
     stored = onnx.load(apart, load_external_data=False)
     large = next(tensor for tensor in stored.graph.initializer if tensor.external_data)
     large.dims[0] += 1
