@@ -228,7 +228,8 @@ def _checked(module: nn.Module, layers: Sequence[str] | Mapping[str, int]) -> li
         raise ExportError(f"the layers are {wrong!r}; expected a list of different names from: {', '.join(known)}")
     if {value.dtype for value in module.parameters() if value.is_floating_point()} - {torch.float32}:
         raise ExportError("the module is not float32; call .float() on it")
-    size = sum(value.numel() * value.element_size() for value in [*module.parameters(), *module.buffers()])
+    made = [value for value in [*module.parameters(), *module.buffers()] if not nn.parameter.is_lazy(value)]
+    size = sum(value.numel() * value.element_size() for value in made)
     if size > LARGEST:
         raise ExportError(
             f"the module has {size / 2**30:.1f} GiB of weights; this file writes models of less than 2 GiB. Use "
