@@ -200,13 +200,13 @@ def export(
     }
     model.metadata_props.add(key="sdmetrics", value=json.dumps(described, sort_keys=True))
     # Whoever reads sees the whole file or none.
-    part = path.with_name(f"{path.stem}.part{path.suffix}")
+    unfinished = path.with_name(f"{path.stem}.part{path.suffix}")
     try:
-        onnx.save(model, str(part))
-        part.replace(path)
+        onnx.save(model, str(unfinished))
+        unfinished.replace(path)
     finally:
-        if part.exists():
-            part.unlink()
+        if unfinished.exists():
+            unfinished.unlink()
     return path
 
 
@@ -456,7 +456,7 @@ def _to_onnx(
     try:
         with tempfile.TemporaryDirectory() as folder, _traceable(), warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("ignore")
-            warnings.simplefilter("always", torch.jit.TracerWarning)
+            warnings.simplefilter("always", torch.jit.TracerWarning)  # type: ignore[attr-defined]
             written = str(Path(folder) / "model.onnx")
             torch.onnx.export(Gated().eval(), (*given, *gates), written, **options)
             model = onnx.load(written)
