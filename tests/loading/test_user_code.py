@@ -160,8 +160,8 @@ FAILS = {
     ),
     "arguments": ("def build(weights): ...", r"code\.py fails in build: TypeError: build\(\) missing 1 required"),
     "control": (
-        "def build():\n    raise ValueError('\\x1b[31m')",
-        r"code\.py:2 fails in build: ValueError: \\x1b\[31m",
+        "def build():\n    raise ValueError('\\x1b[31mred\\x07')",
+        r"code\.py:2 fails in build: ValueError: red\\x07\. For",
     ),
     "none": ("def biuld(): ...", r"code\.py has no function 'build'\. The nearest names: biuld"),
     "empty": ("", r"code\.py has no function 'build'\. The names: none"),
