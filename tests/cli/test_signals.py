@@ -17,7 +17,12 @@ TERMINATED = "Terminated. What was finished is kept.\n"
 
 def started(*arguments, launcher=(sys.executable, "-m", "sdmetrics")):
     return subprocess.Popen(
-        [*launcher, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*launcher, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that runs the tests in the background lets them, and what they start, ignore the signal.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

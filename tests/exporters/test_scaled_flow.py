@@ -103,9 +103,13 @@ def test_every_field_is_applied():
     """Each field of the option is a field of the description, so none is accepted and dropped."""
     texts = {
         "source": "flow_vectors", "layout": "NTHWC", "frames": "3", "stride": "2", "size": "6,7", "mean": "1,2",
-        "std": "3,4", "limit": "20",
+        "std": "3,4", "limit": "20", "resize": "9,11", "fps": "12.5",
     }  # fmt: skip
-    assert {*texts, "colours"} == set(VIDEO)
+    assert {*texts, "colours", "sampling"} == set(VIDEO)  # flow vectors have no colours; a rate needs a window
     described = ModelInput("x", **parse_inputs(["x " + " ".join(f"{k}={v}" for k, v in texts.items())])["x"])
-    assert described == ModelInput("x", "flow_vectors", 3, 2, (6, 7), "NTHWC", (1, 2), (3, 4), "rgb", 20)
+    assert described == ModelInput(
+        "x", "flow_vectors", 3, 2, (6, 7), "NTHWC", (1, 2), (3, 4), "rgb", 20, (9, 11), "window", 12.5
+    )
+    spread = ModelInput("y", colours="bgr", sampling="spread")
+    assert ModelInput("y", **parse_inputs(["y colours=bgr sampling=spread"])["y"]) == spread
     assert ModelInput("x", **parse_inputs(["x colours=bgr"])["x"]).colours == "bgr"
