@@ -109,9 +109,10 @@ class Window:
     Notes
     -----
     At a rate, torchvision's `VideoClips` takes frame `floor(i * own / fps)` of a video with its `own` rate, which is
-    the same frame. SlowFast takes `frames` places, rounded down, evenly over `frames * stride * own / fps` frames of
-    the video, which differs by a frame or two. `"spread"` takes the frames of TSN's and mmaction2's test; SlowFast's
-    Something-Something loader divides `length - 1` instead of `length` frames, which differs by one frame at most.
+    the same frame, unless the next one comes within a millisecond. SlowFast takes `frames` places, rounded down, evenly
+    over `frames * stride * own / fps` frames of the video, which differs by a frame or two. `"spread"` takes the frames
+    of TSN's and mmaction2's test; SlowFast's Something-Something loader divides `length - 1` instead of `length`
+    frames, which differs by one frame at most.
 
     Examples
     --------
