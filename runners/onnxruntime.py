@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import io
-import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict
@@ -29,6 +28,7 @@ from sdmetrics.probes.session import (
     runtime,
     session_batch,
 )
+from sdmetrics.runners.cards import card_names, card_number, check_device
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -57,6 +57,9 @@ class OnnxRunner:
         Whether CUDA may multiply in TF32, which has ten bits (faster, less precise).
     file
         The model's file, if it is in one: recorded in the folders of runs, so that later commands find it.
+    device
+        The graphics card: `"cuda:1"` is the second, and fails where CUDA does not load; `"auto"` is that of this
+        process on its machine (LOCAL_RANK, else SLURM_LOCALID, else 0). Default: the first.
 
     Attributes
     ----------
@@ -76,7 +79,7 @@ class OnnxRunner:
     Raises
     ------
     InputError
-        If the file is not a probe, `"cuda"` is requested and does not load, or TF32 is requested on the CPU.
+        If the file is not a probe, `"cuda"` or a card is requested and does not load, or TF32 is requested on the CPU.
 
     Examples
     --------
@@ -98,10 +101,12 @@ class OnnxRunner:
         threads: int | None = None,
         allow_tf32: bool = False,
         file: Path | None = None,
+        device: str | None = None,
     ) -> None:
         ort = runtime()
         if provider not in PROVIDERS:
             raise InputError(f"provider is {provider!r}; allowed: {', '.join(PROVIDERS)}")
+        provider = check_device(device, provider)
         if threads is not None and threads < 1:
             raise InputError(f"threads is {threads}; expected at least 1, or None to use all cores")
         found = read_probe(probe)
@@ -110,7 +115,9 @@ class OnnxRunner:
         self.file = file
         self.stride_assumed = False
         self.metadata = found.metadata
-        self._session = _open(found.model, name_of(probe), provider, threads, allow_tf32)
+        cards = card_names() if provider != "cpu" and CUDA in available_providers() else []
+        card = card_number(device, len(cards))
+        self._session = _open(found.model, name_of(probe), provider, threads, allow_tf32, card)
         self._options = run_options()
         self.inputs = self.metadata.inputs
         self.layers = [layer.name for layer in self.metadata.layers]
@@ -132,7 +139,7 @@ class OnnxRunner:
         self.circumstance = {
             "runtime": f"onnxruntime {ort.__version__}",
             "provider": "cuda" if self._cuda else "cpu",
-            "device": _graphics_card() if self._cuda else "cpu",
+            "device": "cpu" if not self._cuda else cards[card] if cards else "unknown",
             "threads": threads,
             "probe_sha256": found.sha256,
         }
@@ -246,13 +253,13 @@ def _loads(provider: str) -> bool:
     return provider in session.get_providers()
 
 
-def _open(model: ModelProto, file: str, provider: str, threads: int, allow_tf32: bool) -> InferenceSession:
+def _open(model: ModelProto, file: str, provider: str, threads: int, allow_tf32: bool, card: int) -> InferenceSession:
     """Return a session on the requested provider."""
     listed = available_providers()
     try:
         if provider != "cpu" and CUDA in listed:
             with silent_stderr():
-                session = _on_cuda(model, threads, allow_tf32)
+                session = _on_cuda(model, threads, allow_tf32, card)
             if CUDA in session.get_providers():
                 return session
         if provider != "cuda":
@@ -267,25 +274,15 @@ def _open(model: ModelProto, file: str, provider: str, threads: int, allow_tf32:
     )
 
 
-def _on_cuda(model: ModelProto, threads: int, allow_tf32: bool) -> InferenceSession:
+def _on_cuda(model: ModelProto, threads: int, allow_tf32: bool, card: int) -> InferenceSession:
     """Return a session that prefers CUDA; ONNX Runtime may fall back to the CPU without an error."""
     ort = runtime()
     if hasattr(ort, "preload_dlls"):
         # Finds CUDA's libraries where pip installed them, and prints what it does not find.
         with default_logger(ort), redirect_stdout(io.StringIO()):
             ort.preload_dlls()
-    options = {**CUDA_OPTIONS, "use_tf32": str(int(allow_tf32))}
+    options = {**CUDA_OPTIONS, "device_id": str(card), "use_tf32": str(int(allow_tf32))}
     return open_session(model, [(CUDA, options), CPU], threads, without=NOT_ON_CUDA)
-
-
-def _graphics_card() -> str:
-    """Return the name of the first graphics card, as the driver's own tool prints it."""
-    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-    try:
-        listed = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout.splitlines()
-    except (OSError, subprocess.SubprocessError):
-        listed = []
-    return listed[0].strip() if listed else "unknown"
 
 
 def _installed() -> str:

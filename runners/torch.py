@@ -36,6 +36,7 @@ from sdmetrics.probes.torch_hooks import (
     replacing_outputs,
     weights_sha256,
 )
+from sdmetrics.runners.cards import card_number
 from sdmetrics.runners.torch_precision import autocast_of, coarsest, computing
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class TorchRunner:
         only. A mapping gives their channel axes; without one, or where it is None, tensors of three axes `(N, tokens,
         C)` have their channels last, all others in axis 1.
     device
-        The device to run on; the module is moved there.
+        The device to run on; the module is moved there. `"auto"` is the graphics card of this process on its machine
+        (LOCAL_RANK, else SLURM_LOCALID, else 0), or the CPU where there is none.
 
     Attributes
     ----------
@@ -101,6 +103,9 @@ class TorchRunner:
         device: str = "cpu",
     ) -> None:
         torch = require("torch", extra="torch")
+        if device == "auto":
+            cards = torch.cuda.device_count()
+            device = f"cuda:{card_number(device, cards)}" if cards else "cpu"
         check_sources(inputs)
         check_module(module)
         none = isinstance(layers, list | tuple | dict) and not layers

@@ -15,6 +15,7 @@ from sdmetrics.cli.conflicts import check_conflicts
 from sdmetrics.cli.options import (
     CLIPS_HELP,
     CODE_HELP,
+    DEVICE,
     LABELS,
     LOGITS,
     MODEL_OUTPUT,
@@ -73,6 +74,7 @@ def ablate(
     protocol: Annotated[str | None, PROTOCOL] = None,
     logits: Annotated[bool | None, LOGITS] = None,
     provider: Annotated[str, PROVIDER] = "auto",
+    device: Annotated[str | None, DEVICE] = None,
     threads: Annotated[int | None, THREADS] = None,
     batch: Annotated[int, typer.Option(min=1, help="Batch size, in clips.")] = 16,
 ) -> None:
@@ -98,7 +100,7 @@ def ablate(
     # With all layers of the run, the answers of a live module tell whether its code is the run's.
     opened = [row["name"] for row in results.layers] if is_code(str(source.model)) else chosen
     axes = {name: _measured_axis(results, name) for name in opened}
-    runner = open_model(str(source.model), layers=axes, provider=provider, threads=threads, masks=True)
+    runner = open_model(str(source.model), layers=axes, provider=provider, threads=threads, masks=True, device=device)
     listed = source.open_clips(runner, cache=run / FLOW_FOLDER)
     for text in _notes(source, results, runner.identity, listed if clips is None else None):
         note(text)

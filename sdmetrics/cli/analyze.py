@@ -16,6 +16,7 @@ from sdmetrics.cli.options import (
     CLIP_SAMPLING,
     CLIP_STRIDE,
     CLIPS,
+    DEVICE,
     FLOW,
     HALF,
     LAYER,
@@ -55,6 +56,7 @@ def analyze(
     split: Annotated[str | None, SPLIT] = None,
     flow: Annotated[Path | None, FLOW] = None,
     provider: Annotated[str, PROVIDER] = "auto",
+    device: Annotated[str | None, DEVICE] = None,
     threads: Annotated[int | None, THREADS] = None,
     half: Annotated[bool, HALF] = False,
     tf32: Annotated[bool, TF32] = False,
@@ -79,7 +81,7 @@ def analyze(
 
     out = out or Path("runs") / model_name(model)
     runner = open_model(
-        model, layers=parse_layers(layer), provider=provider, threads=threads, half=half, allow_tf32=tf32
+        model, layers=parse_layers(layer), provider=provider, threads=threads, half=half, allow_tf32=tf32, device=device
     )
     described = {**runner.identity, **runner.circumstance}
     console.print("running on {provider} in {precision}, {threads} threads, {runtime}".format(**described))

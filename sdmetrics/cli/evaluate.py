@@ -19,6 +19,7 @@ from sdmetrics.cli.options import (
     CLIP_STRIDE,
     CLIPS,
     CLIPS_PER_VIDEO_HELP,
+    DEVICE,
     FLOW,
     HALF,
     LABELS,
@@ -81,6 +82,7 @@ def evaluate(
     flow: Annotated[Path | None, FLOW] = None,
     model_output: Annotated[str | None, MODEL_OUTPUT] = None,
     provider: Annotated[str, PROVIDER] = "auto",
+    device: Annotated[str | None, DEVICE] = None,
     threads: Annotated[int | None, THREADS] = None,
     half: Annotated[bool, HALF] = False,
     tf32: Annotated[bool, TF32] = False,
@@ -109,7 +111,7 @@ def evaluate(
     if out:
         check_is_file(out)
     classes = read_classes(labels) if labels else None
-    runner = open_model(model, layers=(), provider=provider, threads=threads, half=half, allow_tf32=tf32)
+    runner = open_model(model, layers=(), provider=provider, threads=threads, half=half, allow_tf32=tf32, device=device)
 
     listed = open_clips(
         clips,

@@ -98,6 +98,11 @@ FLOW = typer.Option(
 PROVIDER = typer.Option(
     help="Execution provider: auto, cpu or cuda. With cuda, fail instead of falling back to the CPU."
 )
+DEVICE = typer.Option(
+    help="Graphics card: cuda:1 for the second; auto for that of this process on its machine (LOCAL_RANK, else "
+    "SLURM_LOCALID, else 0). Default: the first.",
+    show_default=False,
+)
 THREADS = typer.Option(min=1, help="Number of CPU threads for the model. Default: the cores this process may use.")
 TF32 = typer.Option("--tf32", help="Allow TF32 matrix multiplication on CUDA (faster, less precise).")
 BATCH = typer.Option(min=1, help="Batch size, in views.")

@@ -10,6 +10,7 @@ from sdmetrics.loading.user_code import Built, build_model, model_name, split_co
 from sdmetrics.probes.held_inputs import HeldInput
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.quiet import quiet
+from sdmetrics.runners.cards import card_number, check_device
 from sdmetrics.runners.onnxruntime import PROVIDERS
 from sdmetrics.runners.torch import TorchRunner
 
@@ -21,10 +22,11 @@ def open_live(
     inputs: Sequence[ModelInput | HeldInput] | None,
     provider: str,
     threads: int | None,
+    device: str | None = None,
 ) -> TorchRunner:
     """Return the runner of a model in the user's code, see `open_model`."""
     torch = require("torch", extra="torch")
-    device = torch_device(provider)
+    place = torch_device(provider, device)
     if threads is not None:
         torch.set_num_threads(threads)
     built = build_model(model)
@@ -33,10 +35,10 @@ def open_live(
         raise InputError(
             "inputs has a HeldInput, which is for ONNX models; wrap the module so that it only reads video"
         )
-    runner = TorchRunner(built.module, video, _with_axes(built, layers), device)
-    place, function = split_code(model)
+    runner = TorchRunner(built.module, video, _with_axes(built, layers), place)
+    file, function = split_code(model)
     runner.name = model_name(model)
-    runner.file = f"{Path(place).resolve() if place.endswith('.py') else place}:{function}"
+    runner.file = f"{Path(file).resolve() if file.endswith('.py') else file}:{function}"
     return runner
 
 
@@ -51,13 +53,13 @@ def _with_axes(
     return {name: own.get(name) if axis is None else axis for name, axis in asked.items()}
 
 
-def torch_device(provider: str) -> str:
-    """Return the device of torch for a provider: CUDA for `"auto"` if it works.
+def torch_device(provider: str, device: str | None = None) -> str:
+    """Return torch's name of the device for a provider: CUDA for `"auto"` if it works; `device` chooses the card.
 
     Raises
     ------
     InputError
-        If CUDA is requested and does not work.
+        If CUDA is requested and does not work, or there is no such card.
 
     Examples
     --------
@@ -67,13 +69,15 @@ def torch_device(provider: str) -> str:
     torch = require("torch", extra="torch")
     if provider not in PROVIDERS:
         raise InputError(f"provider is {provider!r}; allowed: {', '.join(PROVIDERS)}")
+    provider = check_device(device, provider)
     if provider == "cpu":
         return provider
+    card = "cuda" if device is None else f"cuda:{card_number(device, torch.cuda.device_count())}"
     try:
         with quiet("torch"):
             # What a driver or a build lacks shows only when something runs.
-            torch.zeros(1, device="cuda").add(1).cpu()
-        return "cuda"
+            torch.zeros(1, device=card).add(1).cpu()
+        return card
     except Exception as error:
         if provider == "auto":
             return "cpu"

@@ -31,6 +31,7 @@ def open_model(
     half: bool = False,
     allow_tf32: bool = False,
     masks: bool = False,
+    device: str | None = None,
 ) -> OnnxRunner | TorchRunner:
     """Return the runner of a model. An ONNX model that is not a probe yet is turned into one.
 
@@ -57,12 +58,15 @@ def open_model(
         Whether CUDA may multiply in TF32, which has ten bits. A live module never does.
     masks
         Whether units can be removed. A probe must have been built with masks.
+    device
+        The graphics card: `"cuda:1"` is the second, and fails where CUDA does not load; `"auto"` is that of this
+        process on its machine (LOCAL_RANK, else SLURM_LOCALID, else 0). Default: the first.
 
     Raises
     ------
     InputError
-        If the model, a layer or the provider cannot be used, a probe lacks what is requested, half precision does not
-        hold the model's values, TF32 is requested on the CPU, or your own code fails.
+        If the model, a layer, the provider or the device cannot be used, a probe lacks what is requested, half
+        precision does not hold the model's values, TF32 is requested on the CPU, or your own code fails.
 
     Examples
     --------
@@ -79,7 +83,7 @@ def open_model(
         if half or allow_tf32:
             option = "half (--half)" if half else "allow_tf32 (--tf32)"
             raise InputError(f"{option} is for ONNX models; let your function return the module in its precision")
-        return open_live(model, layers=layers, inputs=inputs, provider=provider, threads=threads)
+        return open_live(model, layers=layers, inputs=inputs, provider=provider, threads=threads, device=device)
 
     from sdmetrics.exporters.probe import open_probe
     from sdmetrics.probes.model_file import read_model_file
@@ -87,7 +91,9 @@ def open_model(
 
     file = read_model_file(model)
     probe = open_probe(file, layers=layers, inputs=inputs, masks=masks, half=half)
-    runner = OnnxRunner(probe, provider=provider, threads=threads, allow_tf32=allow_tf32, file=Path(model))
+    runner = OnnxRunner(
+        probe, provider=provider, threads=threads, allow_tf32=allow_tf32, file=Path(model), device=device
+    )
     runner.stride_assumed = file.metadata is None and not inputs
     return runner
 
