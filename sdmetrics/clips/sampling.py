@@ -244,6 +244,11 @@ class Neighbours(Window):
     [0, 1, 6, 7]
     """
 
+    @classmethod
+    def of(cls, window: Window) -> Neighbours:
+        """Return those of a window."""
+        return cls(**vars(window))
+
     def indices(self, seconds: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return the indices to read, `(2 * frames,)`; see `Window.indices`.
 

@@ -53,6 +53,15 @@ class FlowImages:
         """Return the images of both parts of a flow."""
         return cls({_number(file): file for file in x}, {_number(file): file for file in y})
 
+    @property
+    def source(self) -> str:
+        """What the files are, for stamps."""
+        return "images"
+
+    def files_of(self, images: Sequence[Path], chosen: Sequence[int]) -> list[Path]:
+        """Return the images of the flow of some frames."""
+        return [file for index in chosen for file in self.of_frame(images, index)]
+
     def of_frame(self, images: Sequence[Path], index: int) -> list[Path]:
         """Return the two images of a frame; of the last frame, if it has none, those that led to it.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def by_folder(root: Path, suffixes: Sequence[str]) -> dict[Path, list[Path]]:
 def paired(
     images_root: Path,
     notes: Mapping[Path, Mapping[str, Any]],
-    reader: Callable[[Path, Sequence[str]], Callable[[int, tuple[int, int]], Mask]],
+    read: Callable[[Sequence[Any], int, tuple[int, int]], Mask],
     labels: Mapping[str, str | None] | None = None,
     file: Path | None = None,
 ) -> list[AnnotatedVideo]:
@@ -133,8 +134,9 @@ def paired(
     notes
         The annotations by folder and by the image's name without its suffix: their files, or anything where `file` is
         given.
-    reader
-        Returns the `read_mask` of a folder whose images have these names.
+    read
+        Returns the mask of an annotated image, given the annotations of all images of its video (None where there is
+        none), its index and its `(height, width)`.
     labels
         Category by video, where it is known.
     file
@@ -155,5 +157,6 @@ def paired(
         annotated = tuple(index for index, stem in enumerate(stems) if stem in noted)
         label = (labels or {}).get(as_id(folder))
         held = (file,) if file else tuple(noted[stems[index]] for index in annotated)
-        videos.append(AnnotatedVideo(folder, tuple(files), annotated, reader(folder, stems), held, label, problem))
+        read_mask = partial(read, [noted.get(stem) for stem in stems])
+        videos.append(AnnotatedVideo(folder, tuple(files), annotated, read_mask, held, label, problem))
     return videos

@@ -86,7 +86,7 @@ def open_segmentation(request: ClipRequest, shape: ClipShape, cache: Path | None
             else annotated_stretches(len(video.images), video.annotated, shape, per_video)
         )
         short += per_video is not None and len(stretches) < per_video
-        repeated += any(stretch.looped for stretch in stretches)
+        repeated += any(stretch.is_looped() for stretch in stretches)
         for number, stretch in enumerate(stretches):
             clip_id = f"{video.name}#{number}" if len(stretches) > 1 else video.name
             clips.append(_clip(clip_id, video, stretch, Fit(shape.size, shape.resize or shape.size), flow, cache))
@@ -130,7 +130,7 @@ def _clip(
         mask_stamp="" if video.problem else f"{content_stamp(video.annotations_of(chosen))}; scored {scored}",
         mask_ends=stretch.ends,
         files=() if video.problem else tuple(video.images),
-        is_looped=lambda: stretch.looped,
+        is_looped=stretch.is_looped,
     )
 
 

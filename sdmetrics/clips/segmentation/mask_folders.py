@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,15 +47,13 @@ def read_mask_folders(root: Path) -> list[AnnotatedVideo] | None:
         images_root, masks_root = (folder / inner for folder in roots)
         if images_root.is_dir() and masks_root.is_dir() and (files := by_folder(masks_root, [".png"])):
             notes = {folder: {mask.stem: mask for mask in found} for folder, found in files.items()}
-            return paired(images_root, notes, _masks_of(notes), _categories(root / "meta.json"))
+            return paired(images_root, notes, _mask, _categories(root / "meta.json"))
     return None
 
 
-def _masks_of(
-    notes: Mapping[Path, Mapping[str, Path]],
-) -> Callable[[Path, Sequence[str]], Callable[[int, tuple[int, int]], Mask]]:
-    """Return a function that returns the reader of the PNG masks of a folder."""
-    return lambda folder, stems: lambda index, _: read_mask(notes[folder][stems[index]])
+def _mask(files: Sequence[Path], index: int, _: tuple[int, int]) -> Mask:
+    """Return the PNG mask of an image of a video whose masks are in these files."""
+    return read_mask(files[index])
 
 
 def _categories(meta: Path) -> dict[str, str | None]:
@@ -108,17 +106,14 @@ def read_imagenet_vid(root: Path) -> list[AnnotatedVideo] | None:
     if not images_root.is_dir() or not boxes_root.is_dir() or not (files := by_folder(boxes_root, [".xml"])):
         return None
     notes = {folder: {boxes.stem: boxes for boxes in found} for folder, found in files.items()}
-    return paired(
-        images_root,
-        notes,
-        lambda folder, stems: lambda index, size: _filled_boxes(notes[folder][stems[index]], size),
-    )
+    return paired(images_root, notes, _filled_boxes)
 
 
-def _filled_boxes(path: Path, size: tuple[int, int]) -> Mask:
+def _filled_boxes(files: Sequence[Path], index: int, size: tuple[int, int]) -> Mask:
     """Return the filled boxes of one frame; the annotation must have the size of the image, `size`."""
     from xml.etree import ElementTree
 
+    path = files[index]
     try:
         frame = ElementTree.parse(path).getroot()
     except (OSError, ElementTree.ParseError, ValueError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from sdmetrics.clips.segmentation.annotated_video import AnnotatedVideo, paired
@@ -81,7 +81,7 @@ def read_moca_list(path: Path, root: Path | None = None) -> list[AnnotatedVideo]
             boxes.setdefault(Path(image.parent), {}).setdefault(image.stem, []).append((where, values))
     if not boxes:
         raise InputError(f"{path} lists no box; copy it again")
-    return paired(images_root, boxes, lambda folder, stems: _filled(boxes[folder], stems), file=path)
+    return paired(images_root, boxes, _filled, file=path)
 
 
 def _lines(path: Path) -> list[tuple[str, str, str]] | None:
@@ -136,15 +136,11 @@ def _values(shape: str, where: str) -> tuple[float, float, float, float] | None:
     )
 
 
-def _filled(boxes: Mapping[str, Sequence[Box]], stems: Sequence[str]) -> Callable[[int, tuple[int, int]], Mask]:
-    """Return a function that reads the mask of an image: its boxes, filled."""
-
-    def read(index: int, size: tuple[int, int]) -> Mask:
-        regions = []
-        for where, (left, top, width, height) in boxes[stems[index]]:
-            if width <= 0 or height <= 0:
-                raise InputError(f"{where} has a box of {width:g} × {height:g} pixels; correct or remove the line")
-            regions.append(fill_box((left, top, left + width, top + height), size))
-        return painted(regions, size, boxes[stems[index]][0][0])
-
-    return read
+def _filled(boxes: Sequence[Sequence[Box]], index: int, size: tuple[int, int]) -> Mask:
+    """Return the mask of an image of a video with these boxes: its own, filled."""
+    regions = []
+    for where, (left, top, width, height) in boxes[index]:
+        if width <= 0 or height <= 0:
+            raise InputError(f"{where} has a box of {width:g} × {height:g} pixels; correct or remove the line")
+        regions.append(fill_box((left, top, left + width, top + height), size))
+    return painted(regions, size, boxes[index][0][0])

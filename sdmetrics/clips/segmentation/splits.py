@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from sdmetrics.clips.segmentation.annotated_video import AnnotatedVideo
@@ -85,7 +86,9 @@ def _missing(name: str, where: str, root: Path) -> AnnotatedVideo:
     """Return a placeholder for a video that is missing."""
     problem = f"{where} lists {name}, which is not an annotated video below {root}; add it or remove the line"
 
-    def read_mask(index: int, size: tuple[int, int]) -> Mask:  # noqa: ARG001 (the signature of all readers)
-        raise InputError(problem)
+    return AnnotatedVideo(Path(name), (), (), partial(_fail, problem), (), problem=problem)
 
-    return AnnotatedVideo(Path(name), (), (), read_mask, (), problem=problem)
+
+def _fail(problem: str, index: int, size: tuple[int, int]) -> Mask:  # noqa: ARG001 (the signature of all readers)
+    """Raise what is wrong with a video."""
+    raise InputError(problem)

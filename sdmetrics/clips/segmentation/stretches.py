@@ -30,9 +30,8 @@ class Stretch:
     scored: tuple[int, ...] = ()
     ends: tuple[int, ...] = ()
 
-    @property
-    def looped(self) -> bool:
-        """Whether images are repeated, since the video is too short for the clip."""
+    def is_looped(self) -> bool:
+        """Return whether images are repeated, since the video is too short for the clip."""
         return any(later <= image for image, later in pairwise(self.images))
 
 

@@ -128,6 +128,7 @@ class NetworkStyle:
             raise InputError(f"values is {values!r}; allowed: {', '.join(VALUES)}, or None to measure the range")
         ort = require("onnxruntime", extra="cpu")
         self._file = f"style network {path}"
+        self._path, self._threads = Path(path), threads
         model = load_model(Path(path))
         try:
             self._session = open_session(model, threads=1, memory=MEMORY)
@@ -145,6 +146,10 @@ class NetworkStyle:
             "values": self._values,
             "runtime": f"onnxruntime {ort.__version__}",
         }
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the style as its file and range: another process opens it there."""
+        return _opened_again, (self._path.absolute(), self._values, self._threads, self.identity["sha256"])
 
     def __call__(self, frames: Frames) -> Frames:
         """Restyle frames, uint8 `(T, H, W, 3)`, to the same shape."""
@@ -246,6 +251,14 @@ class NetworkStyle:
                 f"allowed: 1 pixel to {LARGER} times as many. Use a network that keeps the size"
             )
         return np.asarray(answer[0], np.float32)
+
+
+def _opened_again(path: Path, values: str, threads: int | None, sha256: str) -> NetworkStyle:
+    """Open the network of a pickled style, if it is still the same."""
+    style = NetworkStyle(path, values=values, threads=threads)
+    if style.identity["sha256"] != sha256:
+        raise InputError(f"style network {path} was changed while it was used; keep it as it is until the run ends")
+    return style
 
 
 def _is_image(answer: Plane) -> bool:

@@ -3,31 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass
 
-from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.clip import Clip, Flow, Frames
 from sdmetrics.clips.sampling import Window
 from sdmetrics.clips.videos.footage import Footage
+
+
+@dataclass(slots=True, eq=False)
+class Cut:
+    """What one clip shows of a video."""
+
+    video: Footage
+    window: Window
+    looped: bool = False
+
+    def frames(self) -> Frames:
+        """Return the frames, and note whether some had to be repeated."""
+        window = self.window.own()
+        frames = self.video.read(window)
+        self.looped = window.is_looped()
+        return frames
+
+    def flow(self) -> Flow:
+        """Return the optical flow of the frames."""
+        return self.video.flow(self.window.own())
+
+    def is_looped(self) -> bool:
+        """Return whether frames were repeated, since the video is too short for the clip."""
+        return self.looped
 
 
 def cut(video: Footage, name: str, windows: Sequence[Window], label: str | None = None) -> list[Clip]:
     """Return a clip per window of one video."""
     clips = []
-    for window in (shared.own() for shared in windows):
+    for window in windows:
         segment = ""
         if window.start is not None or window.end is not None:
             segment = f"@{_exact(window.start or 0)}-{'' if window.end is None else _exact(window.end)}"
-        clip_id = name + segment + number(window)
+        clip_id, shown = name + segment + number(window), Cut(video, window)
         clips.append(
             Clip(
                 clip_id,
-                video.loader(window),
+                shown.frames,
                 video=name,
                 label=label,
                 stamp=video.stamp(window),
-                load_flow=partial(video.flow, window),
+                load_flow=shown.flow,
                 files=video.files,
-                is_looped=window.is_looped,
+                is_looped=shown.is_looped,
             )
         )
     return clips

@@ -47,7 +47,7 @@ def open_folder(root: Path, request: ClipRequest, shape: ClipShape, *, reads_flo
     names = {path: Path(*path.parts[1:]) if in_styles else path for path in videos}
     if flow is not None:
         flow = flow_root(flow, {video.images[0].parent for video in videos.values() if video.images})
-        videos = {path: video.with_flow(flow, names[path], fit) for path, video in videos.items()}
+        videos = {path: video.with_flow(flow, names[path]) for path, video in videos.items()}
     if not in_styles:
         return [
             clip

@@ -1,11 +1,15 @@
-"""Footage: a video file or a folder of frames, read by windows; and its optical flow."""
+"""Footage: a video file or a folder of frames, read by windows; and its optical flow.
+
+Clips are sent to other processes with their footage, so it holds data only; and lists name a million videos, so each
+holds little of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -22,45 +26,103 @@ from sdmetrics.clips.videos.animations import check_readable, check_still
 from sdmetrics.clips.videos.listing import in_order
 from sdmetrics.errors import InputError
 
+UNUSABLE = "unusable: "
+"""What the stamp of a video that cannot be read begins with."""
+
+
+class GivenFlow(Protocol):
+    """Optical flow that is read from files, one or more for each image, instead of being estimated."""
+
+    @property
+    def source(self) -> str:
+        """What the files are, for stamps."""
+
+    def files_of(self, images: Sequence[Path], chosen: Sequence[int]) -> list[Path]:
+        """Return the files with the flow of the chosen images."""
+
+    def read(self, images: Sequence[Path], chosen: Sequence[int], fit: Fit) -> Flow:
+        """Return the flow of the chosen images, scaled and cropped as they are."""
+
 
 @dataclass(frozen=True)
+class _FlowFolder:
+    """Flow in the folder `name` below `root`, which has a file for every image."""
+
+    root: Path
+    name: Path
+
+    @property
+    def source(self) -> str:
+        return self.root.name
+
+    def files_of(self, images: Sequence[Path], chosen: Sequence[int]) -> list[Path]:
+        return flow_files(self.root / self.name, [images[index] for index in chosen])
+
+    def read(self, images: Sequence[Path], chosen: Sequence[int], fit: Fit) -> Flow:
+        return flow_of_images(self.root / self.name, [images[index] for index in chosen], fit)
+
+
+@dataclass(frozen=True, slots=True)
 class Footage:
     """A video file or a folder of frames.
 
     Parameters
     ----------
-    read
-        Returns the frames of a window.
-    stamp
-        Returns what identifies the content that a window reads.
+    fit
+        How frames are scaled and cropped.
+    file
+        The video file, if it is one.
+    state
+        What identified the content of the file when it was listed.
     images
         The files of a folder of frames, in order.
     given_flow
-        Returns the optical flow of a window. Default: it is estimated.
+        The optical flow of the images. Default: it is estimated.
     beside
         The grey images of flow among the images, if there are any; they are the flow only of `with_images`.
     problem
         Why it cannot be read, if that is known.
-    file
-        The video file, if it is one.
     """
 
-    read: Callable[[Window], Frames]
-    stamp: Callable[[Window], str]
+    fit: Fit
+    file: Path | None = None
+    state: str = ""
     images: tuple[Path, ...] = ()
-    given_flow: Callable[[Window], Flow] | None = None
+    given_flow: GivenFlow | None = None
     beside: FlowImages | None = None
     problem: str = ""
-    file: Path | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:
         """What the video is read from."""
         return self.images if self.file is None else (self.file,)
 
-    def loader(self, window: Window) -> Callable[[], Frames]:
-        """Return a function that reads the frames of one window."""
-        return lambda: self.read(window)
+    def read(self, window: Window) -> Frames:
+        """Return the frames of a window.
+
+        Raises
+        ------
+        InputError
+            If the video cannot be read.
+        """
+        if self.problem:
+            raise InputError(self.problem)
+        if self.file is None:
+            return _read_images(self.images, self.fit, window)
+        check_readable(self.file)
+        return read_video(self.file, window, self.fit)
+
+    def stamp(self, window: Window) -> str:
+        """Return what identifies the content that a window reads."""
+        if self.problem:
+            return f"{UNUSABLE}{self.problem}"
+        if self.file is not None:
+            return f"{self.state}; {window}"
+        stamp = _images_stamp(self.images, window)
+        if self.given_flow is None or stamp.startswith(UNUSABLE):
+            return stamp
+        files = self.given_flow.files_of(self.images, _indices(window, self.images))
+        return f"{stamp}; flow from {self.given_flow.source}: {content_stamp(files)}"
 
     def length(self) -> int:
         """Return the number of frames; those of a video file are counted, whatever its header says."""
@@ -68,12 +130,12 @@ class Footage:
 
     def flow(self, window: Window) -> Flow:
         """Return the optical flow of the frames of a window, each to the next of the video."""
-        if self.given_flow:
-            return self.given_flow(window)
-        frames = self.read(Neighbours(**vars(window)))
+        if self.given_flow is not None:
+            return self.given_flow.read(self.images, _indices(window, self.images), self.fit)
+        frames = self.read(Neighbours.of(window))
         return estimate_flow(frames[::2], frames[1::2])
 
-    def with_flow(self, root: Path, name: Path, fit: Fit) -> Footage:
+    def with_flow(self, root: Path, name: Path) -> Footage:
         """Return the video with flow from the folder `name` below `root`, which has a file for every image."""
         if self.problem:
             return self
@@ -82,59 +144,26 @@ class Footage:
                 f"flow is given image by image, and {printable(name)} is a video file; use folders of frames, or leave "
                 "flow out to estimate it"
             )
-        folder = root / name
+        return replace(self, given_flow=_FlowFolder(root, name))
 
-        def files(chosen: Sequence[int]) -> Sequence[Path]:
-            return flow_files(folder, [self.images[index] for index in chosen])
-
-        def flow(chosen: Sequence[int]) -> Flow:
-            return flow_of_images(folder, [self.images[index] for index in chosen], fit)
-
-        return self._with_given(root.name, files, flow)
-
-    def with_images(self, images: FlowImages, fit: Fit) -> Footage:
+    def with_images(self, images: FlowImages) -> Footage:
         """Return the video with the flow that grey images show."""
-
-        def files(chosen: Sequence[int]) -> Sequence[Path]:
-            return [file for index in chosen for file in images.of_frame(self.images, index)]
-
-        return self._with_given("images", files, lambda chosen: images.read(self.images, chosen, fit))
-
-    def _with_given(
-        self, source: str, files: Callable[[Sequence[int]], Sequence[Path]], flow: Callable[[Sequence[int]], Flow]
-    ) -> Footage:
-        """Return the video with flow that is read from files instead of being estimated, both by indices of images."""
-
-        def stamp(window: Window) -> str:
-            return f"{self.stamp(window)}; flow from {source}: {content_stamp(files(_indices(window, self.images)))}"
-
-        return replace(self, stamp=stamp, given_flow=lambda window: flow(_indices(window, self.images)))
+        return replace(self, given_flow=images)
 
 
 def video_file(path: Path, fit: Fit) -> Footage:
     """Return a video file."""
-    stamp = content_stamp([path])
-
-    def read(window: Window) -> Frames:
-        check_readable(path)
-        return read_video(path, window, fit)
-
-    return Footage(read, lambda window: f"{stamp}; {window}", file=path)
+    return Footage(fit, path, content_stamp([path]))
 
 
 def frame_folder(images: Sequence[Path], fit: Fit, beside: FlowImages | None = None) -> Footage:
     """Return the images of one folder, in natural order, as a video; `beside` is the flow among them."""
-    images = tuple(sorted(images, key=in_order))
-    return Footage(partial(_read_images, images, fit), partial(_images_stamp, images), images, beside=beside)
+    return Footage(fit, images=tuple(sorted(images, key=in_order)), beside=beside)
 
 
 def unusable(problem: str) -> Footage:
     """Return a video that cannot be read; reading it raises an `InputError` with the problem."""
-
-    def fail(_: Window) -> Frames:
-        raise InputError(problem)
-
-    return Footage(fail, lambda _: f"unusable: {problem}", problem=problem)
+    return Footage(Fit((1, 1)), problem=problem)
 
 
 def _read_images(images: Sequence[Path], fit: Fit, window: Window) -> Frames:
@@ -151,7 +180,7 @@ def _images_stamp(images: Sequence[Path], window: Window) -> str:
     try:
         chosen = _indices(window, images)
     except InputError as error:  # raised again, and reported, when the clip is loaded
-        return f"unusable: {error}"
+        return f"{UNUSABLE}{error}"
     read = sorted({*chosen, *following(chosen, len(images)).tolist()})
     return f"{content_stamp([images[index] for index in read if index >= 0])}; {window}"
 

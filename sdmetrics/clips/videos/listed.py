@@ -124,7 +124,7 @@ class _ListedClips:
         if video.beside is None:
             return video
         self._count(FLOW if self._reads_flow else UNREAD_FLOW)
-        return video.with_images(video.beside, self._fit) if self._reads_flow else video
+        return video.with_images(video.beside) if self._reads_flow else video
 
     def _count(self, kind: str) -> None:
         """Count an entry of a kind."""

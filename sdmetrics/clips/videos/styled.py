@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -31,10 +31,10 @@ def styled_clips(root: Path, by_style: dict[str, dict[str, Footage]], windows: S
         clips += [
             Clip(
                 name + number(window),
-                same.loader(first, window),
+                partial(same.read, first, window),
                 video=name,
                 label=folder_label(name),
-                styled={style: same.loader(video, window) for style, video in videos.items()},
+                styled={style: partial(same.read, video, window) for style, video in videos.items()},
                 stamp="; ".join(video.stamp(window) for video in stamped),
                 load_flow=partial(first.flow, window) if has_flow else None,
                 files=tuple(file for video in stamped for file in video.files),
@@ -68,15 +68,11 @@ class _SameLength:
     name: str
     videos: Mapping[str, Footage]
 
-    def loader(self, video: Footage, window: Window) -> Callable[[], Frames]:
-        """Return a function that reads the frames of one window of one of the videos."""
-
-        def load() -> Frames:
-            if self.problem:
-                raise InputError(self.problem)
-            return video.read(window)
-
-        return load
+    def read(self, video: Footage, window: Window) -> Frames:
+        """Return the frames of one window of one of the videos."""
+        if self.problem:
+            raise InputError(self.problem)
+        return video.read(window)
 
     @cached_property
     def problem(self) -> str:

@@ -75,7 +75,7 @@ def videos_below(
     found = {}
     for folder, images in frames.items():
         video = unusable(images.problem) if images.problem else frame_folder(images.frames, fit)
-        found[folder] = video.with_images(flow[folder], fit) if reads_flow and folder in flow else video
+        found[folder] = video.with_images(flow[folder]) if reads_flow and folder in flow else video
     _say_flow(root, flow, len(frames), reads_flow)
     return _named(root, found)
 
