@@ -7,17 +7,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sdmetrics._progress import progress_bar
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.stamps import MISSING
 from sdmetrics.errors import InputError, MissingExtra, one_line
+from sdmetrics.probes.session import available_threads
 
 Rendered = TypeVar("Rendered")
 
-THREADS = 2
-"""Decoding and styling take a few per cent of a model's time; two threads keep ahead of it."""
+LEAST = 2
+"""Threads beside a model that computes on all cores: decoding and styling take a few per cent of its time."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,28 @@ class Unusable:
     transient: bool = False
 
 
+def decoding_threads(circumstance: Mapping[str, Any]) -> int:
+    """Return in how many threads clips are decoded and styled beside a model: on the cores that it leaves free.
+
+    `circumstance` is its runner's. A model on a graphics card needs one core, one on the CPU its `threads`.
+
+    Examples
+    --------
+    >>> decoding_threads({"provider": "cpu", "threads": available_threads()})
+    2
+    """
+    cores = available_threads()
+    taken = 1 if circumstance.get("provider") == "cuda" else int(circumstance.get("threads") or cores)
+    return max(cores - taken, LEAST)
+
+
 @contextmanager
 def rendered_ahead(
-    render: Callable[[Clip], Rendered], clips: Iterable[Clip]
+    render: Callable[[Clip], Rendered], clips: Iterable[Clip], threads: int = LEAST
 ) -> Iterator[Iterator[tuple[Clip, Rendered | Unusable]]]:
     """Yield every clip, in order, with what `render` makes of it, or with the reason why it fails.
+
+    At most two clips per thread wait to be read, so that memory does not grow with the number of clips.
 
     Examples
     --------
@@ -41,13 +59,13 @@ def rendered_ahead(
     ...     [(clip.id, shape) for clip, shape in rendered]
     [('world-000000', (8, 40, 40, 3)), ('world-000001', (8, 40, 40, 3))]
     """
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="render") as pool:
+    with ThreadPoolExecutor(threads, thread_name_prefix="render") as pool:
 
         def in_order() -> Iterator[tuple[Clip, Rendered | Unusable]]:
             ahead: deque[tuple[Clip, Future[Rendered | Unusable]]] = deque()
             for clip in clips:
                 ahead.append((clip, pool.submit(_attempt, render, clip)))
-                if len(ahead) > 2 * THREADS:
+                if len(ahead) > 2 * threads:
                     first, future = ahead.popleft()
                     yield first, future.result()
             while ahead:
@@ -62,7 +80,11 @@ def rendered_ahead(
 
 @contextmanager
 def usable_clips(
-    render: Callable[[Clip], Rendered], clips: Sequence[Clip], skipped: list[dict[str, str]], progress: bool = True
+    render: Callable[[Clip], Rendered],
+    clips: Sequence[Clip],
+    skipped: list[dict[str, str]],
+    progress: bool = True,
+    threads: int = LEAST,
 ) -> Iterator[Iterator[tuple[Clip, Rendered]]]:
     """Yield the clips that can be used, in order, each with its rendering; the others go to `skipped`.
 
@@ -76,7 +98,10 @@ def usable_clips(
     ...     print(list(usable), [row["id"] for row in skipped])
     [] ['world-000000']
     """
-    with rendered_ahead(render, clips) as rendered, progress_bar("clips", len(clips), shown=progress) as advance:
+    with (
+        rendered_ahead(render, clips, threads) as rendered,
+        progress_bar("clips", len(clips), shown=progress) as advance,
+    ):
 
         def usable() -> Iterator[tuple[Clip, Rendered]]:
             for clip, outcome in rendered:

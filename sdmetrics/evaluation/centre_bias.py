@@ -18,6 +18,7 @@ from sdmetrics.evaluation.overlap import foreground
 from sdmetrics.metrics.arrays import Floats
 from sdmetrics.metrics.groups import GROUPS, group_of
 from sdmetrics.metrics.intervals import with_interval
+from sdmetrics.probes.session import available_threads
 
 SCHEMA = 1
 SIZE = (54, 96)
@@ -114,7 +115,7 @@ def centre_bias(clips: Iterable[Clip], size: tuple[int, int] = SIZE, *, progress
         masks = clip.masks
         return _seen(masks, size), int((masks != VOID).any(axis=(1, 2)).sum())
 
-    with usable_clips(add_up, clips, skipped, progress) as usable:
+    with usable_clips(add_up, clips, skipped, progress, available_threads()) as usable:
         for clip, (of_clip, annotated) in usable:
             frames += annotated
             sums[group_of(clip.content)] += of_clip

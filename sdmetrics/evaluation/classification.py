@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sdmetrics._files import write_json
 from sdmetrics.clips.clip import Clip, listed_clips
-from sdmetrics.clips.prefetch import check_any_usable, usable_clips
+from sdmetrics.clips.prefetch import check_any_usable, decoding_threads, usable_clips
 from sdmetrics.clips.render import Shown, feeds, plain, reordered
 from sdmetrics.clips.views import View
 from sdmetrics.errors import InputError
@@ -146,7 +146,8 @@ def evaluate(
         view = plain(decoded, runner.inputs)
         return [view, reordered(decoded, seed, runner.inputs)] if shuffle else [view]
 
-    with usable_clips(render, clips, evaluation.skipped, progress) as usable:
+    threads = decoding_threads(evaluation.ran_on)
+    with usable_clips(render, clips, evaluation.skipped, progress, threads) as usable:
 
         def views() -> Iterator[tuple[Clip, View, Shown]]:
             for clip, rendered in usable:

@@ -12,7 +12,7 @@ import numpy as np
 
 from sdmetrics._files import write_json
 from sdmetrics.clips.clip import VOID, Clip, Masks, listed_clips
-from sdmetrics.clips.prefetch import check_any_usable, usable_clips
+from sdmetrics.clips.prefetch import check_any_usable, decoding_threads, usable_clips
 from sdmetrics.clips.render import Feeds, Shown, feeds, plain
 from sdmetrics.clips.views import View
 from sdmetrics.errors import InputError, note
@@ -154,7 +154,8 @@ def evaluate_segmentation(
         return *plain(clip, runner.inputs), clip.masks
 
     annotated: dict[str, list[int]] = {}
-    with usable_clips(render, clips, evaluation.skipped, progress) as usable:
+    threads = decoding_threads(evaluation.ran_on)
+    with usable_clips(render, clips, evaluation.skipped, progress, threads) as usable:
         while chunk := list(islice(usable, batch)):
             of_batch = [clip for clip, _ in chunk]
             views, shown, truths = zip(*(rendered for _, rendered in chunk), strict=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +28,25 @@ if TYPE_CHECKING:
 WARNINGS, NOTHING = 2, 4
 """Severities from which the runtime logs. What fails is an exception as well."""
 
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
+"""Microseconds of computing in each of so many microseconds; `max` where there is no quota."""
+
 _opening = threading.Lock()
 
 
 def available_threads() -> int:
-    """Return the number of processors that this process may use: its affinity, if the system has that."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the number of processors that this process may use: its affinity and its container's quota, if any."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(processors, _quota())
+
+
+def _quota() -> int:
+    """Return how many processors' time Linux grants the container, rounded up; a huge number without a quota."""
+    try:
+        granted, period = map(float, QUOTA.read_text().split())
+        return max(math.ceil(granted / period), 1)
+    except (OSError, ValueError):
+        return sys.maxsize
 
 
 def runtime() -> ModuleType:
