@@ -131,7 +131,10 @@ def ablate(
         identity.claim(folder)
     work = Scoring(runner, plan, scores, batch, identity.digest)
     steps = len(plan.masks)
-    parts = [part for _, part in resumed(work, pieces, folder, title="clips × masks", steps=steps, progress=progress)]
+    scored = resumed(work, pieces, folder, title="clips × masks", steps=steps, progress=progress)
+    # The order of sums is that of the groups: where a part ends depends on clips that may turn out to be damaged.
+    by_group = sorted(scored, key=lambda item: (item[0].group, item[0].index))
+    parts = [part for _, part in by_group]
     values = np.concatenate([part.values for part in parts])
     skipped = [clip for part in parts for clip in part.skipped]
     check_any_usable(len(values), len(clips), skipped)
@@ -153,7 +156,7 @@ def ablate(
         ],
         ran_on=ran_on(part.ran_on for part in parts),
     )
-    groups = np.repeat([piece.group for piece in pieces], [len(part.values) for part in parts])
+    groups = np.repeat([piece.group for piece, _ in by_group], [len(part.values) for part in parts])
     ablation.add(plan, values, groups)
     if out is not None:
         ablation.save(out)

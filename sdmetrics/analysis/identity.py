@@ -12,7 +12,7 @@ from typing import Any
 from sdmetrics._files import write_json
 from sdmetrics._reading import UnreadableError, read_json
 from sdmetrics._temporary import remove_leftovers
-from sdmetrics.analysis.shards import check_parts
+from sdmetrics.analysis.shards import check_parts, group_sizes
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.flow.estimate import estimator
 from sdmetrics.clips.styles.built_in import STYLES, Style, style_identity
@@ -25,9 +25,9 @@ Document = dict[str, Any]
 SETTINGS = "settings.json"
 """The file of the identity, beside the shards."""
 
-METHOD = 3
-"""Version of how pairs are drawn, frames sampled and shuffled, flow jittered and dead units told; raised when that
-changes a number."""
+METHOD = 4
+"""Version of how clips are cut into shards, pairs drawn, frames sampled and shuffled, flow jittered and dead units
+told; raised when that changes a number."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Identity:
     inputs
         How the model is fed.
     clips
-        Number, first and SHA-256 of the clips, by id, video and content stamp.
+        Number, numbers by group, first and SHA-256 of the clips, by id, video and content stamp.
     extra
         What else decides: styles and seed of an analysis; masks, scores and labels of an ablation; the estimator of
         optical flow where it is read; the version of the method.
@@ -79,7 +79,12 @@ class Identity:
             model=dict(runner.identity),
             layers=tuple(runner.layers),
             inputs=tuple(item.document() for item in runner.inputs),
-            clips={"count": len(clips), "first": f"{first.id}: {first.stamp}", "sha256": clips_digest(clips)},
+            clips={
+                "count": len(clips),
+                "groups": group_sizes(clips),
+                "first": f"{first.id}: {first.stamp}",
+                "sha256": clips_digest(clips),
+            },
             extra={**extra, **flow, "method": METHOD},
         )
 

@@ -1,16 +1,22 @@
 """Shards: fixed slices of the clip list, the unit of work, of resume and of distribution.
 
 Clips are divided by the hash of their *video*, one name for those of one content, into 20 groups (what the jackknife
-leaves out), and a group's clips into slices. A shard's file holds the moments of its pairs, the identity of its run and
-where it was computed, and nothing else, so the parts of a run add up to the whole.
+leaves out), and a group's clips, in the order of their own hashes, into slices. A shard's file holds the moments of its
+pairs, the ids of its clips, the identity of its run and where it was computed, so the parts of a run add up to the
+whole.
+
+The first slices are small and the later ones grow. The slices of one index are a *round*, which has clips of every
+group, so that a run may stop after any round with clips that the names of files did not choose.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise, product
+from itertools import accumulate, pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +33,17 @@ from sdmetrics.metrics.groups import GROUPS, group_of
 from sdmetrics.metrics.moments import PairMoments
 
 CLIPS_PER_SHARD = 16
+"""The most clips of a shard."""
+
+GROWTH = 4
+"""A shard has this part of the clips that its group has before it: a round adds a quarter of what there is."""
+
 FILE_NAME = re.compile(r"(\d{2})-(\d{5})\.npz")
 
-SHARD = {"names": [[str]], "used": COUNT, "looped": COUNT, "skipped": SKIPPED, "ran_on": {str: ANYTHING}}
+SHARD = {"names": [[str]], "ids": [str], "looped": COUNT, "skipped": SKIPPED, "ran_on": {str: ANYTHING}}
 """The shape of what a shard's header says besides its run and its file."""
+
+STORED = ("ids", "looped", "skipped", "ran_on")
 
 LayerMoments = dict[str, dict[str, PairMoments]]
 """For each layer and factor the moments of the pairs."""
@@ -44,8 +57,8 @@ class Shard:
     ----------
     moments
         By layer and factor.
-    used, skipped
-        How many clips were used, and the others: `{"id", "reason"}` each.
+    ids, skipped
+        The clips that were used, and the others: `{"id", "reason"}` each.
     looped
         How many of those used repeat frames, since their video is too short.
     ran_on
@@ -55,11 +68,16 @@ class Shard:
     """
 
     moments: LayerMoments = field(default_factory=dict)
-    used: int = 0
+    ids: list[str] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
     ran_on: Circumstance = field(default_factory=dict)
     passing: list[dict[str, str]] = field(default_factory=list)
     looped: int = 0
+
+    @property
+    def used(self) -> int:
+        """The number of clips that were used."""
+        return len(self.ids)
 
 
 @dataclass(frozen=True)
@@ -73,29 +91,60 @@ class Slice:
     @property
     def file_name(self) -> str:
         """The name of the file that the shard is stored in."""
-        return f"{self.group:02d}-{self.index:05d}.npz"
+        return shard_name(self.group, self.index)
 
 
 def slices(clips: Sequence[Clip]) -> list[Slice]:
-    """Return the fixed slices of the clips; the order of `clips` does not matter.
+    """Return the fixed slices of the clips, round by round; the order of `clips` does not matter.
 
     Raises
     ------
     InputError
         If two clips have the same id.
     """
-    groups: list[list[Clip]] = [[] for _ in range(GROUPS)]
-    ordered = sorted(clips, key=lambda clip: clip.id)
-    for clip, following in pairwise(ordered):
+    for clip, following in pairwise(sorted(clips, key=lambda clip: clip.id)):
         if clip.id == following.id:
             raise InputError(f"two clips have the id {clip.id!r}; every clip needs a unique id")
-    for clip in ordered:
+    groups: list[list[Clip]] = [[] for _ in range(GROUPS)]
+    for clip in sorted(clips, key=_hash):
         groups[group_of(clip.content)].append(clip)
-    return [
-        Slice(number, start // CLIPS_PER_SHARD, tuple(group[start : start + CLIPS_PER_SHARD]))
-        for number, group in enumerate(groups)
-        for start in range(0, len(group), CLIPS_PER_SHARD)
-    ]
+    cut: list[Slice] = []
+    for number, group in enumerate(groups):
+        ends = [0, *accumulate(shard_sizes(len(group)))]
+        cut += [Slice(number, i, tuple(group[start:end])) for i, (start, end) in enumerate(pairwise(ends))]
+    return sorted(cut, key=lambda piece: (piece.index, piece.group))
+
+
+def shard_sizes(clips: int) -> list[int]:
+    """Return how many clips the shards of a group of `clips` clips have, in order.
+
+    Examples
+    --------
+    >>> shard_sizes(20)
+    [1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 2]
+    """
+    sizes: list[int] = []
+    done = 0
+    while done < clips:
+        sizes.append(min(max(1, done // GROWTH), CLIPS_PER_SHARD, clips - done))
+        done += sizes[-1]
+    return sizes
+
+
+def shard_name(group: int, index: int) -> str:
+    """Return the name of a shard's file."""
+    return f"{group:02d}-{index:05d}.npz"
+
+
+def group_sizes(clips: Iterable[Clip]) -> list[int]:
+    """Return the number of clips of every group, which tells the files of all shards, see `shard_sizes`."""
+    counts = Counter(group_of(clip.content) for clip in clips)
+    return [counts[group] for group in range(GROUPS)]
+
+
+def _hash(clip: Clip) -> bytes:
+    """Return what decides the place of a clip in its group."""
+    return hashlib.sha256(clip.id.encode(errors="surrogatepass")).digest()
 
 
 def shard_files(folder: Path) -> list[tuple[int, Path]]:
@@ -122,7 +171,7 @@ def save_shard(shard: Shard, path: Path, identity: str) -> None:
         for number, (layer, factor) in enumerate(names)
         for key, array in shard.moments[layer][factor].to_arrays().items()
     }
-    header = {"names": names, **{name: getattr(shard, name) for name in ("used", "looped", "skipped", "ran_on")}}
+    header = {"names": names, **{name: getattr(shard, name) for name in STORED}}
     save_part(path, identity, header, arrays)
 
 
@@ -147,7 +196,7 @@ def load_shard(path: Path, identity: str, layers: Sequence[str]) -> Shard | None
     header, arrays = stored
     try:
         check_shape({name: header[name] for name in SHARD}, SHARD, "header")
-        shard = Shard(**{name: header[name] for name in ("used", "looped", "skipped", "ran_on")})
+        shard = Shard(**{name: header[name] for name in STORED})
         if shard.looped > shard.used:
             return None
         names = list(product(layers, FACTORS)) if shard.used else []

@@ -31,6 +31,10 @@ def without_a_factor(header, arrays):
     return {**header, "names": header["names"][1:]}, arrays
 
 
+def twice(header, arrays):
+    return {**header, "ids": [*header["ids"], *header["ids"]]}, arrays
+
+
 def of_fewer_pairs(header, arrays):
     return header, {**arrays, "0/n": arrays["0/n"] - 1}
 
@@ -42,11 +46,11 @@ def without_moments(header, arrays):
 @pytest.mark.parametrize(
     "damage",
     [
-        pytest.param(with_header(used=-5), id="used -5"),
-        pytest.param(with_header(used=10**9), id="used 1e9"),
-        pytest.param(with_header(used="5"), id="used is text"),
-        pytest.param(with_header(used=True), id="used is true"),
-        pytest.param(with_header(used=0), id="used 0"),
+        pytest.param(with_header(ids=-5), id="ids -5"),
+        pytest.param(with_header(ids=["a clip of another run"]), id="another clip used"),
+        pytest.param(with_header(ids=[5]), id="ids are numbers"),
+        pytest.param(with_header(ids=[]), id="no ids"),
+        pytest.param(twice, id="a clip used twice"),
         pytest.param(with_header(names=[]), id="no names"),
         pytest.param(with_header(names=[["colours", "static"]]), id="one name"),
         pytest.param(with_header(names=5), id="names are a number"),
@@ -68,7 +72,7 @@ def test_a_shard_that_does_not_add_up_is_computed_again(finished, run, damage):
     save_npz(path, *damage(header, arrays))
     runner = NumpyRunner({"colours": colours, "changes": changes})
     analysed(run, runner)
-    assert sum(runner.batches) == 3 * header["used"]
+    assert sum(runner.batches) == 3 * len(header["ids"])
     assert files(run) == files(finished)
 
 

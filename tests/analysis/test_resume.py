@@ -185,7 +185,7 @@ def test_a_saved_shard_is_loaded_as_it_was(run, tmp_path):
     shard.ran_on = {"provider": "cuda"}
     save_shard(shard, tmp_path / "00-00000.npz", "this run")
     again = load_shard(tmp_path / "00-00000.npz", "this run", LAYERS)
-    assert (again.used, again.skipped, again.ran_on) == (shard.used, shard.skipped, shard.ran_on)
+    assert (again.ids, again.skipped, again.ran_on) == (shard.ids, shard.skipped, shard.ran_on)
     with pytest.raises(InputError, match=r"identity this run…, expected that run…"):
         load_shard(tmp_path / "00-00000.npz", "that run", LAYERS)
 

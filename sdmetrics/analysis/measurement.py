@@ -1,0 +1,113 @@
+"""Measurement: how one shard of a run is computed from its clips, stored and loaded."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sdmetrics.analysis.circumstance import circumstance
+from sdmetrics.analysis.shards import Shard, Slice, load_shard, save_shard
+from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.prefetch import Unusable
+from sdmetrics.clips.render import Shown, feeds, render
+from sdmetrics.clips.styles.built_in import Style
+from sdmetrics.clips.views import PAIRS, VIEWS_PER_CLIP, View
+from sdmetrics.errors import InputError
+from sdmetrics.metrics.moments import PairMoments
+from sdmetrics.runners.protocols import Runner, rounding_of
+
+Rendered = tuple[tuple[View, ...], list[Shown]]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """How the shards of a run are computed and stored.
+
+    Parameters
+    ----------
+    runner
+        Runs the model.
+    seed, styles, batch
+        How clips are rendered, and the batch size, in views; see `sdmetrics.analyze`.
+    identity
+        The digest of the run's identity.
+    """
+
+    runner: Runner
+    seed: int
+    batch: int
+    styles: Mapping[str, Style] | None
+    identity: str
+
+    def render(self, clip: Clip) -> Rendered:
+        """Return the views of a clip."""
+        return render(clip, self.seed, self.runner.inputs, self.styles)
+
+    def make(
+        self, rendered: Iterator[tuple[Clip, Rendered | Unusable]], clips: int, advance: Callable[[int], None]
+    ) -> Shard:
+        """Run the views of one shard, in batches that hold no other shard's, and take the moments of its pairs."""
+        shard = Shard(ran_on=circumstance(self.runner, self.batch))
+        ids = shard.ids
+        waiting: deque[tuple[View, Shown]] = deque()
+        units: dict[str, list[NDArray[np.floating[Any]]]] = {layer: [] for layer in self.runner.layers}
+
+        def forward(count: int) -> None:
+            views, shown = zip(*(waiting.popleft() for _ in range(count)), strict=True)
+            for layer, values in self.runner(feeds(views, shown)).items():
+                _check_finite(values, layer, sum(map(len, units[layer])), ids)
+                units[layer].append(values)
+
+        for clip, outcome in rendered:
+            if isinstance(outcome, Unusable):
+                shard.skipped.append({"id": clip.id, "reason": outcome.reason})
+                shard.passing += shard.skipped[-1:] if outcome.transient else []
+            else:
+                ids.append(clip.id)
+                shard.looped += clip.looped
+                waiting.extend(zip(*outcome, strict=True))
+            while len(waiting) >= self.batch:
+                forward(self.batch)
+            advance(1)
+        if waiting:
+            forward(len(waiting))
+        if len(ids) + len(shard.skipped) != clips:
+            raise AssertionError(f"{len(ids)} used and {len(shard.skipped)} skipped clips do not add up to {clips}")
+        eps = rounding_of(self.runner)
+        for layer, parts in units.items():
+            if parts:
+                by_clip = np.concatenate(parts).reshape(len(ids), VIEWS_PER_CLIP, -1)
+                shard.moments[layer] = {
+                    factor: PairMoments.from_arrays(by_clip[:, i], by_clip[:, j], eps)
+                    for factor, (i, j) in PAIRS.items()
+                }
+        return shard
+
+    def load(self, path: Path, piece: Slice) -> Shard | None:
+        """Read a shard of this run."""
+        shard = load_shard(path, self.identity, self.runner.layers)
+        known = [clip.id for clip in piece.clips]
+        return shard if shard and sorted([*shard.ids, *(row["id"] for row in shard.skipped)]) == sorted(known) else None
+
+    def save(self, shard: Shard, path: Path) -> None:
+        """Store a shard of this run, unless a clip is to be tried again."""
+        if not shard.passing:
+            save_shard(shard, path, self.identity)
+
+
+def _check_finite(values: NDArray[np.floating[Any]], layer: str, first_view: int, ids: Sequence[str]) -> None:
+    """Raise an `InputError` that names layer, unit and clip if an activation is NaN or infinite."""
+    bad = np.argwhere(~np.isfinite(values))
+    if len(bad):
+        row, unit = bad[0]
+        clip = ids[(first_view + row) // VIEWS_PER_CLIP]
+        raise InputError(
+            f"layer {layer!r}, unit {unit}, clip {clip!r}: the activation is {values[row, unit]}; correlations need "
+            "finite numbers. Check the model's weights and its input's mean and std (half precision may overflow)"
+        )
