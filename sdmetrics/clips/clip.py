@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,15 @@ VOID = 255
 """Value of void (unlabelled) pixels in segmentation masks."""
 
 
-@dataclass(frozen=True)
+_NO_STYLES: Mapping[str, Callable[[], Frames]] = {}
+
+
+def _no_styles() -> Mapping[str, Callable[[], Frames]]:
+    """Return the one empty mapping that clips without styles share: there may be a million."""
+    return _NO_STYLES
+
+
+@dataclass(frozen=True, slots=True)
 class Clip:
     """One sampled stretch of video, decoded only when its frames are read.
 
@@ -36,7 +44,8 @@ class Clip:
     id
         Names the clip in reports; unique within a run. It seeds the clip's views.
     load
-        Returns the frames, uint8 `(T, H, W, 3)`, RGB. Raises `InputError` if the clip cannot be decoded.
+        Returns the frames, uint8 `(T, H, W, 3)`, RGB. Raises `InputError` if the clip cannot be decoded. It may have
+        the attributes `looped` and `files`, see below.
     video
         The video it was cut from; all clips of a video belong to the same group of the jackknife. Default: `id`.
     label
@@ -55,11 +64,6 @@ class Clip:
     mask_ends
         The places in the clip of the video's first and last annotated frame, where they are known: `()` if it has
         neither.
-    files
-        What the video is read from: the file, or its frames in order. Videos whose files have the same content are in
-        one group when clips are listed.
-    is_looped
-        Returns, once the frames are loaded, whether some are repeated since the video is too short for the clip.
     same_as
         The video whose content its own has, too: both belong to one group of the jackknife. Default: `video`.
 
@@ -75,15 +79,13 @@ class Clip:
     load: Callable[[], Frames]
     video: str = ""
     label: str | None = None
-    styled: Mapping[str, Callable[[], Frames]] = field(default_factory=dict)
+    styled: Mapping[str, Callable[[], Frames]] = field(default_factory=_no_styles)
     stamp: str = ""
     load_flow: Callable[[], Flow] | None = None
     load_masks: Callable[[], Masks] | None = None
     mask_stamp: str = ""
     mask_ends: tuple[int, ...] | None = None
-    files: tuple[Path, ...] = ()
     same_as: str = ""
-    is_looped: Callable[[], bool] | None = None
 
     def __post_init__(self) -> None:
         if not self.id:
@@ -99,7 +101,16 @@ class Clip:
     @property
     def looped(self) -> bool:
         """Whether frames are repeated since the video is too short; known once the frames are loaded."""
-        return self.is_looped is not None and self.is_looped()
+        return bool(getattr(self.load, "looped", False))
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """What the video is read from, if that is known: the file, or its frames in order.
+
+        Videos whose files have the same content are in one group when clips are listed.
+        """
+        files: Sequence[Path] = getattr(self.load, "files", ())
+        return files
 
     @property
     def frames(self) -> Frames:

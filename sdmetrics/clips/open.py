@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,9 +96,25 @@ def _listed(request: ClipRequest, shape: ClipShape, cache: Path | None, reads_fl
     return [_with_cached_flow(clip, cache, shape.fit) for clip in clips]
 
 
+class _Files(Mapping[str, Sequence[Path]]):
+    """The files of videos by name; their paths are made when they are asked for, since there may be a million."""
+
+    def __init__(self, clips: dict[str, Clip]) -> None:
+        self._clips = clips
+
+    def __getitem__(self, video: str) -> Sequence[Path]:
+        return self._clips[video].files
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._clips)
+
+    def __len__(self) -> int:
+        return len(self._clips)
+
+
 def _one_group_per_content(clips: list[Clip]) -> list[Clip]:
     """Return clips of which those of one content are in one group of the jackknife, that of the first video by name."""
-    first = first_of_same_content({clip.video: clip.files for clip in clips if clip.files})
+    first = first_of_same_content(_Files({clip.video: clip for clip in clips if clip.files}))
     again = [(name, other) for name, other in first.items() if name != other]
     if again:
         note(

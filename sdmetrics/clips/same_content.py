@@ -8,8 +8,13 @@ import stat
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 
-END = 64 * 1024
-"""Bytes at either end of a video that are compared before all of it is read."""
+import numpy as np
+
+TAIL, END = 4 * 1024, 64 * 1024
+"""Bytes at the end of a video that are compared first, and at either end before all of it is read."""
+
+UNKNOWN = -1
+"""The size of what cannot be compared; no hash is -1."""
 
 Files = Sequence[Path]
 
@@ -17,8 +22,8 @@ Files = Sequence[Path]
 def first_of_same_content(videos: Mapping[str, Files]) -> dict[str, str]:
     """Return for every video the first name, in alphabetical order, of a video with the same content.
 
-    The ends of files of equal size are compared; where these are equal, too, links to one file need no more, and all
-    bytes of others are compared, so that hardly anything but copies is read. What cannot be read is itself.
+    Of files of equal size, links to one file need no more; the ends of others are compared, and where these are equal,
+    too, all bytes, so that hardly anything but copies is read. What cannot be read is itself.
 
     Parameters
     ----------
@@ -36,8 +41,8 @@ def first_of_same_content(videos: Mapping[str, Files]) -> dict[str, str]:
     {'a.mp4': 'a.mp4', 'b.mp4': 'b.mp4', 'c.mp4': 'a.mp4'}
     """
     first = {name: name for name in videos}
-    alike = [sorted(videos)]
-    for key, proves in ((_sizes, False), (_ends, False), (_inodes, True), (_all_bytes, True)):
+    alike = _of_one_size(sorted(videos), videos)
+    for key, proves in ((_inodes, True), (_tail, False), (_ends, False), (_all_bytes, True)):
         parted = [part for group in alike for part in _parted(group, videos, key)]
         if not proves:
             alike = [part for part in parted if len(part) > 1]
@@ -45,7 +50,20 @@ def first_of_same_content(videos: Mapping[str, Files]) -> dict[str, str]:
         for part in parted:
             first |= dict.fromkeys(part[1:], part[0])
         alike = [[name for name in group if first[name] == name] for group in alike]
+    for name, other in first.items():
+        first[name] = first[other]  # of a link to a copy it is known only of what it is a link
     return first
+
+
+def _of_one_size(names: Sequence[str], videos: Mapping[str, Files]) -> list[list[str]]:
+    """Return groups of names whose files are of equal sizes, and few others; names that are alone are left out.
+
+    There may be a million, of which numbers take the least memory.
+    """
+    sizes = np.fromiter((_size(videos[name]) for name in names), np.int64, len(names))
+    order = np.argsort(sizes, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(sizes[order])) + 1)
+    return [[names[place] for place in group] for group in groups if len(group) > 1 and sizes[group[0]] != UNKNOWN]
 
 
 def _parted(names: Sequence[str], videos: Mapping[str, Files], key: Callable[[Files], Hashable]) -> list[list[str]]:
@@ -54,17 +72,20 @@ def _parted(names: Sequence[str], videos: Mapping[str, Files], key: Callable[[Fi
     for name in names if len(names) > 1 else ():
         try:
             parts.setdefault(key(videos[name]), []).append(name)
-        except (OSError, ValueError):  # ValueError: a null byte in a path
+        except OSError:
             parts[object()] = [name]
     return list(parts.values())
 
 
-def _sizes(files: Files) -> Hashable:
-    """Return the number of files and the sizes of the first and the last."""
-    states = [file.stat() for file in dict.fromkeys((*files[:1], *files[-1:]))]
+def _size(files: Files) -> int:
+    """Return a number that tells the number of files and the sizes of the first and the last."""
+    try:
+        states = [*map(os.stat, dict.fromkeys((*files[:1], *files[-1:])))]
+    except (OSError, ValueError):  # ValueError: a null byte in a path
+        return UNKNOWN
     if not states or not all(stat.S_ISREG(state.st_mode) and state.st_size for state in states):
-        raise OSError("nothing to compare")
-    return len(files), *(state.st_size for state in states)
+        return UNKNOWN
+    return hash((len(files), *(state.st_size for state in states)))
 
 
 def _inodes(files: Files) -> Hashable:
@@ -72,16 +93,23 @@ def _inodes(files: Files) -> Hashable:
     return tuple((state.st_dev, state.st_ino) for state in map(os.stat, files))
 
 
+def _tail(files: Files) -> Hashable:
+    """Return the last bytes of the last file, which tell most videos of one size apart."""
+    with files[-1].open("rb") as end:
+        end.seek(max(end.seek(0, os.SEEK_END) - TAIL, 0))
+        return hash(end.read())
+
+
 def _ends(files: Files) -> Hashable:
     """Return the beginning of the first file and the end of the last."""
     with files[0].open("rb") as begin, files[-1].open("rb") as end:
-        end.seek(max(files[-1].stat().st_size - END, 0))
+        end.seek(max(end.seek(0, os.SEEK_END) - END, 0))
         return hashlib.sha256(begin.read(END)).digest(), hashlib.sha256(end.read()).digest()
 
 
 def _all_bytes(files: Files) -> Hashable:
     """Return the hash of every file."""
-    if not all(stat.S_ISREG(file.stat().st_mode) for file in files):
+    if not all(stat.S_ISREG(state.st_mode) for state in map(os.stat, files)):
         raise OSError("not a file")
     return tuple(_hash(file) for file in files)
 

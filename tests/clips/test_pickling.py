@@ -167,7 +167,7 @@ def test_every_kind_shows_the_same(kind: Callable[[Path], list[Clip]], tmp_path:
     assert clips
     for clip, other in zip(clips, again(clips), strict=True):
         assert shown(clip) == shown(other)
-        fields = {"load": None, "load_flow": None, "load_masks": None, "styled": {}, "is_looped": None}
+        fields = {"load": None, "load_flow": None, "load_masks": None, "styled": {}}
         assert replace(clip, **fields) == replace(other, **fields)
 
 

@@ -6,6 +6,7 @@ Opening lists files and reads lists; what is wrong with one video is reported wh
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ def open_segmentation(request: ClipRequest, shape: ClipShape, cache: Path | None
             else annotated_stretches(len(video.images), video.annotated, shape, per_video)
         )
         short += per_video is not None and len(stretches) < per_video
-        repeated += any(stretch.is_looped() for stretch in stretches)
+        repeated += any(stretch.looped for stretch in stretches)
         for number, stretch in enumerate(stretches):
             clip_id = f"{video.name}#{number}" if len(stretches) > 1 else video.name
             clips.append(_clip(clip_id, video, stretch, Fit(shape.size, shape.resize or shape.size), flow, cache))
@@ -102,6 +103,26 @@ def open_segmentation(request: ClipRequest, shape: ClipShape, cache: Path | None
             f"frames{apart}, so images are repeated in it"
         )
     return clips
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What one clip shows of a video: the loader of its frames."""
+
+    video: AnnotatedVideo
+    stretch: Stretch
+    fit: Fit
+
+    def __call__(self) -> Frames:
+        return _load(_frames, self.video, self.stretch.images, self.fit)
+
+    @property
+    def looped(self) -> bool:
+        return self.stretch.looped
+
+    @property
+    def files(self) -> Sequence[Path]:
+        return () if self.video.problem else self.video.images
 
 
 def _clip(
@@ -121,7 +142,7 @@ def _clip(
         load_flow = cached(load_flow, cache, clip_id, stamp, str(fit), estimator())
     return Clip(
         clip_id,
-        partial(_load, _frames, video, chosen, fit),
+        _Shown(video, stretch, fit),
         video=video.name,
         label=video.label,
         stamp=stamp,
@@ -129,8 +150,6 @@ def _clip(
         load_masks=partial(_load, partial(_masks, scored), video, chosen, fit),
         mask_stamp="" if video.problem else f"{content_stamp(video.annotations_of(chosen))}; scored {scored}",
         mask_ends=stretch.ends,
-        files=() if video.problem else tuple(video.images),
-        is_looped=stretch.is_looped,
     )
 
 

@@ -30,8 +30,9 @@ class Stretch:
     scored: tuple[int, ...] = ()
     ends: tuple[int, ...] = ()
 
-    def is_looped(self) -> bool:
-        """Return whether images are repeated, since the video is too short for the clip."""
+    @property
+    def looped(self) -> bool:
+        """Whether images are repeated, since the video is too short for the clip."""
         return any(later <= image for image, later in pairwise(self.images))
 
 

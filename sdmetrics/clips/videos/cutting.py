@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from sdmetrics.clips.clip import Clip, Flow, Frames
 from sdmetrics.clips.sampling import Window
@@ -12,14 +13,14 @@ from sdmetrics.clips.videos.footage import Footage
 
 @dataclass(slots=True, eq=False)
 class Cut:
-    """What one clip shows of a video."""
+    """What one clip shows of a video: the loader of its frames, which notes whether some had to be repeated."""
 
     video: Footage
     window: Window
     looped: bool = False
 
-    def frames(self) -> Frames:
-        """Return the frames, and note whether some had to be repeated."""
+    def __call__(self) -> Frames:
+        """Return the frames."""
         window = self.window.own()
         frames = self.video.read(window)
         self.looped = window.is_looped()
@@ -29,9 +30,10 @@ class Cut:
         """Return the optical flow of the frames."""
         return self.video.flow(self.window.own())
 
-    def is_looped(self) -> bool:
-        """Return whether frames were repeated, since the video is too short for the clip."""
-        return self.looped
+    @property
+    def files(self) -> Sequence[Path]:
+        """What the video is read from."""
+        return self.video.files
 
 
 def cut(video: Footage, name: str, windows: Sequence[Window], label: str | None = None) -> list[Clip]:
@@ -41,17 +43,15 @@ def cut(video: Footage, name: str, windows: Sequence[Window], label: str | None 
         segment = ""
         if window.start is not None or window.end is not None:
             segment = f"@{_exact(window.start or 0)}-{'' if window.end is None else _exact(window.end)}"
-        clip_id, shown = name + segment + number(window), Cut(video, window)
+        own, shown = segment + number(window), Cut(video, window)
         clips.append(
             Clip(
-                clip_id,
-                shown.frames,
+                name + own if own else name,
+                shown,
                 video=name,
                 label=label,
                 stamp=video.stamp(window),
                 load_flow=shown.flow,
-                files=video.files,
-                is_looped=shown.is_looped,
             )
         )
     return clips

@@ -27,7 +27,11 @@ STYLE_FOLDER = re.compile("style", re.IGNORECASE)
 
 def open_video(path: Path, request: ClipRequest, shape: ClipShape) -> list[Clip]:
     """Return the clips of one video."""
-    return cut(video_file(path, shape.fit), as_id(Path(path.name)), spread_windows(shape, request.clips_per_video))
+    return cut(
+        video_file(path.parent, path.name, shape.fit),
+        as_id(Path(path.name)),
+        spread_windows(shape, request.clips_per_video),
+    )
 
 
 def open_folder(root: Path, request: ClipRequest, shape: ClipShape, *, reads_flow: bool = False) -> list[Clip]:

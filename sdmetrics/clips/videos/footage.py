@@ -70,10 +70,8 @@ class Footage:
     ----------
     fit
         How frames are scaled and cropped.
-    file
-        The video file, if it is one.
-    state
-        What identified the content of the file when it was listed.
+    name, root
+        The path of the video file, if it is one, and the folder that it is relative to.
     images
         The files of a folder of frames, in order.
     given_flow
@@ -85,17 +83,22 @@ class Footage:
     """
 
     fit: Fit
-    file: Path | None = None
-    state: str = ""
+    name: str = ""
+    root: Path = Path()
     images: tuple[Path, ...] = ()
     given_flow: GivenFlow | None = None
     beside: FlowImages | None = None
     problem: str = ""
 
     @property
-    def files(self) -> tuple[Path, ...]:
+    def file(self) -> Path:
+        """The path of the video file."""
+        return self.root / self.name
+
+    @property
+    def files(self) -> Sequence[Path]:
         """What the video is read from."""
-        return self.images if self.file is None else (self.file,)
+        return [self.file] if self.name else self.images
 
     def read(self, window: Window) -> Frames:
         """Return the frames of a window.
@@ -107,7 +110,7 @@ class Footage:
         """
         if self.problem:
             raise InputError(self.problem)
-        if self.file is None:
+        if not self.name:
             return _read_images(self.images, self.fit, window)
         check_readable(self.file)
         return read_video(self.file, window, self.fit)
@@ -116,8 +119,8 @@ class Footage:
         """Return what identifies the content that a window reads."""
         if self.problem:
             return f"{UNUSABLE}{self.problem}"
-        if self.file is not None:
-            return f"{self.state}; {window}"
+        if self.name:
+            return f"{content_stamp([self.file])}; {window}"
         stamp = _images_stamp(self.images, window)
         if self.given_flow is None or stamp.startswith(UNUSABLE):
             return stamp
@@ -126,7 +129,7 @@ class Footage:
 
     def length(self) -> int:
         """Return the number of frames; those of a video file are counted, whatever its header says."""
-        return len(self.images) if self.file is None else frame_count(self.file)
+        return frame_count(self.file) if self.name else len(self.images)
 
     def flow(self, window: Window) -> Flow:
         """Return the optical flow of the frames of a window, each to the next of the video."""
@@ -151,9 +154,9 @@ class Footage:
         return replace(self, given_flow=images)
 
 
-def video_file(path: Path, fit: Fit) -> Footage:
-    """Return a video file."""
-    return Footage(fit, path, content_stamp([path]))
+def video_file(root: Path, name: str, fit: Fit) -> Footage:
+    """Return a video file, whose path `name` is absolute or relative to the folder `root`."""
+    return Footage(fit, name, root)
 
 
 def frame_folder(images: Sequence[Path], fit: Fit, beside: FlowImages | None = None) -> Footage:

@@ -139,9 +139,11 @@ class _ListedClips:
 
 def _manifest(path: Path, listing: _ListedClips, windows: Sequence[Window], fit: Fit) -> list[Clip]:
     """Return the clips that a manifest lists."""
+    root = path.parent
+    labels: dict[str, str] = {}
     for row in read_manifest(path):
-        place = path.parent / row.path
-        segments = [replace(window, start=row.start, end=row.end) for window in windows]
+        place = root / row.path
+        segments = _segments(windows, row.start, row.end)
         kind = ""
         if not exists(place):
             video, kind = unusable(f"{printable(place)} does not exist; add it or correct the manifest"), MISSING
@@ -154,9 +156,19 @@ def _manifest(path: Path, listing: _ListedClips, windows: Sequence[Window], fit:
                 )
             video = listing.frames(frames)
         else:
-            video = video_file(place, fit)
-        listing.add(row.where, cut(video, as_id(Path(row.path)), segments, row.label), kind)
+            video = video_file(root, row.path, fit)
+        name = as_id(Path(row.path))
+        # A million names and labels are kept once each.
+        label = None if row.label is None else labels.setdefault(row.label, row.label)
+        listing.add(row.where, cut(video, row.path if name == row.path else name, segments, label), kind)
     return listing.done()
+
+
+def _segments(windows: Sequence[Window], start: float | None, end: float | None) -> Sequence[Window]:
+    """Return the windows of a segment; all whole videos share theirs."""
+    if start is None and end is None:
+        return windows
+    return [replace(window, start=start, end=end) for window in windows]
 
 
 def _entries(
@@ -184,10 +196,10 @@ def _entries(
         elif frames is not None:
             video, kind = unusable(_unextracted(found[0], frames)), UNEXTRACTED
         else:
-            video = video_file(found[0], fit)
+            video = video_file(lookup.root, str(found[0].relative_to(lookup.root)), fit)
         label = entry.label if entry.label is not None else folder_label(name)
         clips = cut(video, name + segment, windows, label)
-        listing.add(entry.where, [replace(clip, video=name) for clip in clips], kind)
+        listing.add(entry.where, [replace(clip, video=name) for clip in clips] if segment else clips, kind)
     return listing.done()
 
 
@@ -231,7 +243,7 @@ def _annotated(
             places = f"{printable(candidates[0])} or {printable(candidates[1])}"
             video = unusable(f"{printable(source.name)} could be {places}; keep one of them below {printable(root)}")
         else:
-            video = video_file(candidates[0], fit)
-        segments = [replace(window, start=source.start, end=source.end) for window in windows]
+            video = video_file(root, str(candidates[0].relative_to(root)), fit)
+        segments = _segments(windows, source.start, source.end)
         listing.add(annotation.where, cut(video, as_id(name), segments, annotation.label), kind)
     return listing.done()

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -55,8 +55,8 @@ def names_columns(text: str, exists: Callable[[str], bool]) -> bool:
     return bool(HEADS & {*heads}) or not any(exists(line[: end.start()]) for end in ends)
 
 
-def read_manifest(path: Path) -> list[Row]:
-    """Read a list whose first line names its columns, separated by commas or tabs.
+def read_manifest(path: Path) -> Iterator[Row]:
+    """Yield the lines of a list whose first line names its columns, separated by commas or tabs.
 
     `path` and, optionally, `label`, `start`, `end`.
 
@@ -68,19 +68,23 @@ def read_manifest(path: Path) -> list[Row]:
     text, shown = read_text(path), printable(path)
     separator = "\t" if "\t" in text.partition("\n")[0] else ","
     try:
-        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
+        # A StringIO would take four bytes a character.
+        lines = io.TextIOWrapper(io.BytesIO(text.encode()), "utf-8", newline="")
+        reader = csv.DictReader(lines, delimiter=separator, skipinitialspace=True, strict=True)
         columns = list(reader.fieldnames or [])
         if "path" not in columns or not set(columns) <= set(COLUMNS) or len(set(columns)) < len(columns):
             raise InputError(
                 f"{shown} has the columns {printable(', '.join(columns)) or 'none'}; "
                 f"allowed: {', '.join(COLUMNS)}, of which path is required. Correct the first line"
             )
-        rows = [_row(values, f"{shown}, line {reader.line_num},") for values in reader]
+        empty = True
+        for values in reader:
+            empty = False
+            yield _row(values, f"{shown}, line {reader.line_num},")
     except csv.Error as error:
         raise InputError(f"{shown} cannot be read as a CSV manifest ({error}); correct the quotes") from error
-    if not rows:
+    if empty:
         raise InputError(f"{shown} lists no video; add lines with the columns {', '.join(COLUMNS)}")
-    return rows
 
 
 def _row(values: dict[str, str | None], where: str) -> Row:

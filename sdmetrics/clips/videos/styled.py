@@ -31,14 +31,12 @@ def styled_clips(root: Path, by_style: dict[str, dict[str, Footage]], windows: S
         clips += [
             Clip(
                 name + number(window),
-                partial(same.read, first, window),
+                _Rendering(same, first, window),
                 video=name,
                 label=folder_label(name),
-                styled={style: partial(same.read, video, window) for style, video in videos.items()},
+                styled={style: _Rendering(same, video, window) for style, video in videos.items()},
                 stamp="; ".join(video.stamp(window) for video in stamped),
                 load_flow=partial(first.flow, window) if has_flow else None,
-                files=tuple(file for video in stamped for file in video.files),
-                is_looped=window.is_looped,
             )
             for window in (shared.own() for shared in windows)
         ]
@@ -68,17 +66,33 @@ class _SameLength:
     name: str
     videos: Mapping[str, Footage]
 
-    def read(self, video: Footage, window: Window) -> Frames:
-        """Return the frames of one window of one of the videos."""
-        if self.problem:
-            raise InputError(self.problem)
-        return video.read(window)
-
     @cached_property
     def problem(self) -> str:
         """What is wrong with the lengths, if anything. Frames are counted, since what headers say may be wrong."""
         lengths = {style: video.length() for style, video in self.videos.items()}
         return _unequal(self.name, lengths) if len(set(lengths.values())) > 1 else ""
+
+
+@dataclass(frozen=True)
+class _Rendering:
+    """What one clip shows in one style: the loader of its frames."""
+
+    same: _SameLength
+    video: Footage
+    window: Window
+
+    def __call__(self) -> Frames:
+        if self.same.problem:
+            raise InputError(self.same.problem)
+        return self.video.read(self.window)
+
+    @property
+    def looped(self) -> bool:
+        return self.window.is_looped()
+
+    @property
+    def files(self) -> Sequence[Path]:
+        return [file for video in self.same.videos.values() for file in video.files]
 
 
 def _unequal(name: str, lengths: Mapping[str, int]) -> str:

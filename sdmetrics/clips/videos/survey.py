@@ -50,7 +50,7 @@ def videos_below(
     listed = _Files.of(root, without)
     if listed.videos:
         listed.say(listed.images, f"left out (beside {counted(len(listed.videos), 'video')})")
-        return {path: video_file(root / path, fit) for path in listed.videos}
+        return {path: video_file(root, str(path), fit) for path in listed.videos}
     beside = companions(listed.images.keys())
     alone = [folder for pair in beside.alone for folder in pair]
     in_flow = {folder for pair in beside.flow.values() for folder in pair}
