@@ -10,8 +10,9 @@ from typing import Protocol, TypeVar
 from sdmetrics._progress import progress_bar
 from sdmetrics.analysis.shards import Slice
 from sdmetrics.clips.clip import Clip
-from sdmetrics.clips.prefetch import Unusable, rendered_ahead
+from sdmetrics.clips.prefetch import Unusable, decoding_threads, rendered_ahead
 from sdmetrics.errors import note
+from sdmetrics.runners.protocols import Runner, circumstance_of
 
 Part = TypeVar("Part")
 Rendered = TypeVar("Rendered")
@@ -19,6 +20,10 @@ Rendered = TypeVar("Rendered")
 
 class Work(Protocol[Rendered, Part]):
     """How a part is computed from a slice of the clips, and stored."""
+
+    @property
+    def runner(self) -> Runner:
+        """What runs the model: clips are rendered on the cores that it leaves free."""
 
     def render(self, clip: Clip) -> Rendered:
         """Return what the model is fed with for a clip. Runs in threads, ahead of `make`."""
@@ -66,9 +71,10 @@ def resumed(
     stored = [path is not None and path.exists() for path in paths]
     counts = [len(piece.clips) for piece in pieces]
     todo = (clip for piece, is_stored in zip(pieces, stored, strict=True) if not is_stored for clip in piece.clips)
+    threads = decoding_threads(circumstance_of(work.runner))
     done = steps * sum(count for count, is_stored in zip(counts, stored, strict=True) if is_stored)
     with (
-        rendered_ahead(work.render, todo) as ahead,
+        rendered_ahead(work.render, todo, threads) as ahead,
         progress_bar(title, steps * sum(counts), done, progress) as advance,
     ):
         for piece, path, count, is_stored in zip(pieces, paths, counts, stored, strict=True):
@@ -76,7 +82,7 @@ def resumed(
             if part is None:
                 if is_stored:
                     advance(-steps * count)
-                    with rendered_ahead(work.render, piece.clips) as own:
+                    with rendered_ahead(work.render, piece.clips, threads) as own:
                         part = work.make(own, count, advance)
                 else:
                     part = work.make(islice(ahead, count), count, advance)

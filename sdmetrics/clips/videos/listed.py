@@ -86,12 +86,16 @@ def open_list(path: Path, request: ClipRequest, shape: ClipShape, *, reads_flow:
 
 
 class _ListedClips:
-    """The clips of a list: an entry that is listed again with the same label is left out, and counted."""
+    """The clips of a list: an entry that is listed again with the same label is left out, and counted.
+
+    Where each was listed is kept as bytes, which for a million take a quarter of the memory of texts.
+    """
 
     def __init__(self, path: Path, fit: Fit, reads_flow: bool) -> None:
         self.clips: list[Clip] = []
         self._path, self._fit, self._reads_flow = printable(path), fit, reads_flow
-        self._listed: dict[str, tuple[str, str | None]] = {}
+        self._labels: dict[str, str | None] = {}
+        self._places = bytearray()
         self._entries = 0
         self._kinds: dict[str, int] = {}
 
@@ -104,15 +108,18 @@ class _ListedClips:
             If an earlier entry has the same clips with another label.
         """
         self._entries += 1
-        first, label = self._listed.setdefault(clips[0].id, (where, clips[0].label))
-        if first == where:
+        name, label = clips[0].id, clips[0].label
+        if name not in self._labels:
+            self._labels[name] = label
+            self._places += f"{where}\n".encode(errors="backslashreplace")
             self.clips += clips
-        elif label == clips[0].label:
+        elif self._labels[name] == label:
             kind = AGAIN
         else:
+            first = self._places.splitlines()[[*self._labels].index(name)].decode().rstrip(",")
             raise InputError(
-                f"{where} lists {printable(clips[0].id)} again with the label {clips[0].label!r}, after "
-                f"{first.rstrip(',')} with {label!r}; remove one"
+                f"{where} lists {printable(name)} again with the label {label!r}, after {first} with "
+                f"{self._labels[name]!r}; remove one"
             )
         if kind:
             self._count(kind)
