@@ -5,6 +5,9 @@ RUNTIME := $(if $(shell nvidia-smi -L 2>/dev/null),gpu,cpu)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
+# Files of tests side by side, a thread of torch each.
+PYTEST := -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+
 # See tests/helpers/torchvision_operators.py.
 define let_torchvision_load
 	packages=$$($(1)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
@@ -34,10 +37,10 @@ types: .venv/for-developers ## types
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p sdmetrics
 
 pytest: .venv/for-developers ## tests and the examples in the docstrings
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST)
 
 test-all: .venv-all/for-all ## the same with every row of the catalogue, TensorFlow and JAX, in .venv-all
-	.venv-all/bin/python -m pytest --all
+	OMP_NUM_THREADS=1 .venv-all/bin/python $(PYTEST) --all
 
 check-demo: demo ## gate the demo's runs as a release is gated
 	$(BIN)/sdmetrics check demo/motion --require 'stage4.units.dynamic >= 30'
@@ -71,7 +74,7 @@ test-oldest: ## tests with the oldest packages that pyproject.toml allows, in .v
 	.venv-oldest/bin/python -m pip install --quiet --constraint constraints.txt --requirement build/oldest.txt \
 		--editable '.[cpu,catalogue,dev]'
 	$(call let_torchvision_load,.venv-oldest)
-	.venv-oldest/bin/python -m pytest
+	OMP_NUM_THREADS=1 .venv-oldest/bin/python $(PYTEST)
 
 picture: demo .venv/for-developers ## take the README's image of the demo's report (needs Chromium)
 	$(BIN)/python docs/picture.py

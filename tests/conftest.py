@@ -16,6 +16,10 @@ from tests.helpers.skips import skips_by_reason
 settings.register_profile("everywhere", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("everywhere")
 
+# A process that runs a part of the tests is told the width of a terminal, which would wrap what commands print.
+os.environ.pop("COLUMNS", None)
+os.environ.pop("LINES", None)
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
