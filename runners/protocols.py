@@ -23,7 +23,7 @@ TF32 = 2.0**-10
 """Machine epsilon of TF32, in which a GPU may multiply float32."""
 
 
-class _ModelRunner(Protocol):
+class ModelRunner(Protocol):
     """What all runners have in common.
 
     A runner may also have a `name`, what reports call its model, and a `circumstance`: where and how it runs (provider,
@@ -39,7 +39,7 @@ class _ModelRunner(Protocol):
         """All about the model that decides its numbers: its content, its layers with their axes, its precision."""
 
 
-class Runner(_ModelRunner, Protocol):
+class Runner(ModelRunner, Protocol):
     """Runs a probe."""
 
     @property
@@ -50,7 +50,7 @@ class Runner(_ModelRunner, Protocol):
         """Return for each layer the pooled units `(N, units)` of `N` views."""
 
 
-class OutputRunner(_ModelRunner, Protocol):
+class OutputRunner(ModelRunner, Protocol):
     """Runs a model for its own outputs: class scores, or maps of the foreground."""
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> Outputs:
@@ -64,7 +64,7 @@ class MaskedRunner(Runner, Protocol):
         """Return the model's own outputs; a layer's mask `(units,)` multiplies what the layer's consumers read."""
 
 
-def model_description(runner: _ModelRunner) -> dict[str, Any]:
+def model_description(runner: ModelRunner) -> dict[str, Any]:
     """Return what results record of a runner's model: its name and its identity.
 
     Examples
@@ -76,7 +76,7 @@ def model_description(runner: _ModelRunner) -> dict[str, Any]:
     return {"name": str(getattr(runner, "name", type(runner).__name__)), **runner.identity}
 
 
-def rounding_of(runner: _ModelRunner) -> float:
+def rounding_of(runner: ModelRunner) -> float:
     """Return the machine epsilon of the precision that a runner's model computes in; 0 if it is at least float32.
 
     Units come out as float32, which does not tell.
@@ -90,6 +90,6 @@ def rounding_of(runner: _ModelRunner) -> float:
     return max(COARSE.get(str(runner.identity.get("precision")), 0.0), TF32 if runner.identity.get("tf32") else 0.0)
 
 
-def circumstance_of(runner: _ModelRunner) -> dict[str, Any]:
+def circumstance_of(runner: ModelRunner) -> dict[str, Any]:
     """Return where and how a runner runs, as far as it describes it."""
     return dict(getattr(runner, "circumstance", {}))

@@ -14,6 +14,7 @@ from sdmetrics.errors import InputError, MissingExtra, note
 from sdmetrics.loading.open import Clips, open_clips, open_model
 from sdmetrics.loading.run_source import RunSource
 from sdmetrics.report.page import write_report
+from sdmetrics.runners.batch_size import BatchSize
 from sdmetrics.runners.opened import check_runner
 from sdmetrics.runners.protocols import Runner, model_description
 
@@ -29,7 +30,7 @@ def analyze(
     out: str | Path | None = None,
     estimator: str = "pearson",
     threshold: float = 0.5,
-    batch: int = 6,
+    batch: BatchSize = "auto",
     styles: Mapping[str, Style] | None = None,
     progress: bool = True,
 ) -> Results:
@@ -53,7 +54,8 @@ def analyze(
     threshold
         A unit encodes a factor if its score is above the threshold (λ of Eq. 3).
     batch
-        Batch size, in views.
+        Batch size, in views; `"auto"`: 6 on the CPU, where more are not faster; on a graphics card as many as make it
+        faster and fit its memory, at most 48. It may change the last bits of a number.
     styles
         At least two by name, each a deterministic function of frames, uint8 `(T, H, W, 3)`, to the same shape, see
         `open_styles`. Other callables are identified by name only. Default: the styles that the clips come in, else the

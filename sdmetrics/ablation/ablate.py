@@ -18,7 +18,7 @@ from sdmetrics.analysis.circumstance import ran_on
 from sdmetrics.analysis.identity import Document, Identity, input_differences, sha256_of
 from sdmetrics.analysis.results import Results
 from sdmetrics.analysis.resume import resumed, say_passing
-from sdmetrics.analysis.shards import slices
+from sdmetrics.analysis.shards import CLIPS_PER_SHARD, slices
 from sdmetrics.clips.clip import Clip, listed_clips
 from sdmetrics.clips.prefetch import check_any_usable
 from sdmetrics.errors import InputError
@@ -29,6 +29,7 @@ from sdmetrics.metrics._arguments import between, whole
 from sdmetrics.metrics.bias import UnitBias
 from sdmetrics.metrics.classes import FACTORS
 from sdmetrics.metrics.removal_mask import dominant_factor
+from sdmetrics.runners.batch_size import BatchSize, batch_size
 from sdmetrics.runners.opened import check_runner
 from sdmetrics.runners.protocols import MaskedRunner, Outputs, model_description
 
@@ -49,7 +50,7 @@ def ablate(
     repeats: int = 5,
     by: str = "softmax",
     seed: int = 0,
-    batch: int = 16,
+    batch: BatchSize = "auto",
     out: str | Path | None = None,
     progress: bool = True,
 ) -> Ablation:
@@ -86,7 +87,7 @@ def ablate(
     by
         Ranking criterion: the `"softmax"` over a unit's factors, as the authors do, or the `"score"`.
     batch
-        Maximum batch size, in clips.
+        Maximum batch size, in clips; `"auto"`: 16, all those of a shard.
     out
         The folder of the run, for `ablation.json` and `ablation.csv`. Finished slices of the clips are stored in its
         folder `ablation/`; calling again with the same arguments resumes. Custom scores are identified by name and,
@@ -118,7 +119,8 @@ def ablate(
     check_runner(runner)
     clips = listed_clips(clips)
     pieces = slices(clips)
-    repeats, seed, batch = whole("repeats", repeats, 1), whole("seed", seed, 0), whole("batch", batch, 1)
+    repeats, seed = whole("repeats", repeats, 1), whole("seed", seed, 0)
+    batch = batch_size(batch, runner, runner.run, least=CLIPS_PER_SHARD, most=CLIPS_PER_SHARD)
     _validate(runner, clips, results, factors, fractions)
     ranked = _ranked(runner, results, layers)
     fractions = sorted({0.0, *map(float, fractions)})

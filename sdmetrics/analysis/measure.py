@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sdmetrics._files import writable_folder
+from sdmetrics.analysis.batch import batch_of_run
 from sdmetrics.analysis.identity import Identity
 from sdmetrics.analysis.measurement import Measurement
 from sdmetrics.analysis.results import Results
@@ -22,6 +23,7 @@ from sdmetrics.metrics._arguments import whole
 from sdmetrics.metrics.bias import unit_bias
 from sdmetrics.metrics.moments import PairMoments
 from sdmetrics.probes.inputs import to_shuffle
+from sdmetrics.runners.batch_size import BatchSize
 from sdmetrics.runners.protocols import Runner, model_description
 
 
@@ -33,7 +35,7 @@ def measure_biases(
     out: str | Path | None = None,
     estimator: str = "pearson",
     threshold: float = 0.5,
-    batch: int = 6,
+    batch: BatchSize = "auto",
     styles: Mapping[str, Style] | None = None,
     progress: bool = True,
 ) -> Results:
@@ -92,7 +94,7 @@ def prepare(
     *,
     seed: int = 0,
     out: str | Path | None = None,
-    batch: int = 6,
+    batch: BatchSize = "auto",
     styles: Mapping[str, Style] | None = None,
 ) -> Prepared:
     """Validate the arguments of `measure_biases`, cut the clips into shards and claim the folder of the run.
@@ -104,7 +106,7 @@ def prepare(
     """
     clips = list(clips)
     pieces = slices(clips)
-    seed, batch = whole("seed", seed, 0), whole("batch", batch, 1)
+    seed = whole("seed", seed, 0)
     _validate(runner, clips)
     if styles is not None:
         check_styles(styles, clips, runner.inputs)
@@ -113,7 +115,8 @@ def prepare(
     if out is not None:
         folder = writable_folder(Path(out) / "shards")
         identity.claim(folder)
-    work = Measurement(runner, seed, batch, styles, identity.digest)
+    views = batch_of_run(batch, runner, pieces, folder)
+    work = Measurement(runner, seed, views, styles, identity.digest)
     return Prepared(work, pieces, identity, folder, len(clips))
 
 

@@ -13,6 +13,7 @@ from sdmetrics.analysis.results import Results
 from sdmetrics.cli.app import app, console, print_skipped, resumable
 from sdmetrics.cli.conflicts import check_conflicts
 from sdmetrics.cli.options import (
+    BATCH,
     CLIPS_HELP,
     CODE_HELP,
     DEVICE,
@@ -76,7 +77,7 @@ def ablate(
     provider: Annotated[str, PROVIDER] = "auto",
     device: Annotated[str | None, DEVICE] = None,
     threads: Annotated[int | None, THREADS] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Batch size, in clips.")] = 16,
+    batch: Annotated[Any, BATCH] = "auto",  # noqa: ANN401 (a number or auto)
 ) -> None:
     """Remove the most dynamic, the most static and random units, and measure how far the score drops.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -60,7 +60,7 @@ def analyze(
     threads: Annotated[int | None, THREADS] = None,
     half: Annotated[bool, HALF] = False,
     tf32: Annotated[bool, TF32] = False,
-    batch: Annotated[int, BATCH] = 6,
+    batch: Annotated[Any, BATCH] = "auto",  # noqa: ANN401 (a number or auto)
     estimator: Annotated[
         str,
         typer.Option(

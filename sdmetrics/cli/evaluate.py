@@ -86,7 +86,7 @@ def evaluate(
     threads: Annotated[int | None, THREADS] = None,
     half: Annotated[bool, HALF] = False,
     tf32: Annotated[bool, TF32] = False,
-    batch: Annotated[int, BATCH] = 6,
+    batch: Annotated[Any, BATCH] = "auto",  # noqa: ANN401 (a number or auto)
     out: Annotated[
         Path | None,
         typer.Option(

@@ -10,6 +10,7 @@ from typer.core import TyperCommand
 
 from sdmetrics.cli.input_option import NUMBERS, numbers
 from sdmetrics.errors import InputError
+from sdmetrics.runners.batch_size import AUTO
 
 RUN = typer.Argument(help="Folder of a run.", show_default=False)
 MODEL = typer.Argument(help="ONNX file: exported by sdmetrics, a probe, or any other.", show_default=False)
@@ -105,7 +106,22 @@ DEVICE = typer.Option(
 )
 THREADS = typer.Option(min=1, help="Number of CPU threads for the model. Default: the cores this process may use.")
 TF32 = typer.Option("--tf32", help="Allow TF32 matrix multiplication on CUDA (faster, less precise).")
-BATCH = typer.Option(min=1, help="Batch size, in views.")
+
+
+def batch_size(text: str) -> int | str:
+    """Return a batch size; `auto` is chosen where the model runs."""
+    if text != AUTO and not (text.isdecimal() and int(text)):
+        raise typer.BadParameter(f"{text!r} is neither a whole number, at least 1, nor {AUTO}.")
+    return text if text == AUTO else int(text)
+
+
+BATCH = typer.Option(
+    help="Batch size, in views, for ablate in clips; auto: 6, for ablate 16; on CUDA as many as make it faster and fit "
+    "its memory, at most 48. Default: auto.",
+    metavar="NUMBER|auto",
+    parser=batch_size,
+    show_default=False,
+)
 LABELS = typer.Option(
     help="File with the model's classes: one name per line in the order of the outputs, UCF101's classInd.txt, "
     "Kinetics' CSV (id,name), JSON (a list of names, or names and indices) or a config.json of Transformers. Default: "

@@ -22,8 +22,8 @@ Files = Sequence[Path]
 def first_of_same_content(videos: Mapping[str, Files]) -> dict[str, str]:
     """Return for every video the first name, in alphabetical order, of a video with the same content.
 
-    Of files of equal size, links to one file need no more; the ends of others are compared, and where these are equal,
-    too, all bytes, so that hardly anything but copies is read. What cannot be read is itself.
+    If files have the same size, links to one file need no more; the ends of others are compared, and where these are
+    equal, too, all bytes, so that hardly anything but copies is read. What cannot be read is itself.
 
     Parameters
     ----------

@@ -22,6 +22,7 @@ from sdmetrics.evaluation.labels import class_indices
 from sdmetrics.metrics._arguments import whole
 from sdmetrics.metrics.groups import group_of
 from sdmetrics.metrics.intervals import mean_replicates, with_interval
+from sdmetrics.runners.batch_size import WORTH, BatchSize, batch_size
 from sdmetrics.runners.opened import check_runner
 from sdmetrics.runners.protocols import OutputRunner, circumstance_of, model_description
 
@@ -74,7 +75,7 @@ def evaluate(
     *,
     shuffle: bool = False,
     seed: int = 0,
-    batch: int = 6,
+    batch: BatchSize = "auto",
     output: str | None = None,
     progress: bool = True,
 ) -> Evaluation:
@@ -98,7 +99,7 @@ def evaluate(
     seed
         Random seed of the shuffles. The same seed and clip give the same shuffle.
     batch
-        Batch size, in views.
+        Batch size, in views; `"auto"` as in `sdmetrics.analyze`.
     output
         Name of the model output that holds the class scores, `(N, classes)`, `(N, classes, 1, 1, 1)` or, as the mean
         over frames, `(N, frames, classes)`. Default: the only one with two axes, else the only one of the other shapes.
@@ -132,11 +133,14 @@ def evaluate(
     check_runner(runner)
     clips = listed_clips(clips)
     labels = class_indices(clips, classes)
-    seed, batch = whole("seed", seed, 0), whole("batch", batch, 1)
+    seed = whole("seed", seed, 0)
     _validate(runner, clips, shuffle)
+    batch = batch_size(batch, runner, runner.run, most=len(clips) // WORTH)
     label_of = dict(zip(map(id, clips), labels.tolist(), strict=True))
     read = ScoreReader(output, classes, {model_input.frames for model_input in runner.inputs})
-    evaluation = Evaluation(model_description(runner), seed if shuffle else None, ran_on=circumstance_of(runner))
+    evaluation = Evaluation(
+        model_description(runner), seed if shuffle else None, ran_on=circumstance_of(runner) | {"batch": batch}
+    )
     used: list[Clip] = []
     right: list[NDArray[np.bool_]] = []
 

@@ -22,6 +22,7 @@ from sdmetrics.evaluation.protocols import PROTOCOLS
 from sdmetrics.metrics.arrays import Floats
 from sdmetrics.metrics.groups import group_of
 from sdmetrics.metrics.intervals import mean_replicates, with_interval
+from sdmetrics.runners.batch_size import WORTH, BatchSize, batch_size
 from sdmetrics.runners.opened import check_runner
 from sdmetrics.runners.protocols import OutputRunner, circumstance_of, model_description
 
@@ -71,7 +72,7 @@ def evaluate_segmentation(
     skip_ends: bool = False,
     output: str | None = None,
     logits: bool | None = None,
-    batch: int = 6,
+    batch: BatchSize = "auto",
     progress: bool = True,
 ) -> SegmentationEvaluation:
     """Compare the foreground that a model predicts with the annotation, frame by frame.
@@ -102,7 +103,7 @@ def evaluate_segmentation(
     logits
         Whether the output is logits. Default: detected from the first batch, by whether a value is outside 0 to 1.
     batch
-        Batch size, in clips.
+        Batch size, in clips; `"auto"` as in `sdmetrics.analyze`.
     progress
         Show a progress bar if standard error is a terminal.
 
@@ -135,11 +136,14 @@ def evaluate_segmentation(
     """
     check_runner(runner)
     clips = listed_clips(clips)
-    _validate(clips, protocol, threshold, batch)
+    _validate(clips, protocol, threshold)
+    batch = batch_size(batch, runner, runner.run, most=len(clips) // WORTH)
     how = PROTOCOLS[protocol]
     above = how.threshold if threshold is None else threshold
     settings = {"protocol": protocol, "threshold": above, "flip": flip, "skip_ends": skip_ends}
-    evaluation = SegmentationEvaluation(model_description(runner), settings, ran_on=circumstance_of(runner))
+    evaluation = SegmentationEvaluation(
+        model_description(runner), settings, ran_on=circumstance_of(runner) | {"batch": batch}
+    )
     read = MapReader(output, logits)
     used: list[Clip] = []
     overlaps: list[Floats] = []
@@ -197,7 +201,7 @@ def mirrored(fed: Feeds) -> Feeds:
     return turned
 
 
-def _validate(clips: Sequence[Clip], protocol: str, threshold: float | None, batch: int) -> None:
+def _validate(clips: Sequence[Clip], protocol: str, threshold: float | None) -> None:
     """Validate the arguments early, before anything is computed."""
     if not clips:
         raise InputError("there are no clips; pass at least one")
@@ -205,8 +209,6 @@ def _validate(clips: Sequence[Clip], protocol: str, threshold: float | None, bat
         raise InputError(f"protocol is {protocol!r}; allowed: {', '.join(PROTOCOLS)}")
     if threshold is not None and not 0 <= threshold < 1:
         raise InputError(f"threshold is {threshold}; expected at least 0 and below 1, which no probability exceeds")
-    if batch < 1:
-        raise InputError(f"batch is {batch}; expected at least 1 clip")
 
 
 def _ends(clips: Sequence[Clip], annotated: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
