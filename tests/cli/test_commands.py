@@ -86,7 +86,7 @@ def test_an_interrupted_run_prints_how_to_resume(command, model, folder, tmp_pat
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sdmetrics.analysis.measure.save_shard", interrupt)
+    monkeypatch.setattr("sdmetrics.analysis.measurement.save_shard", interrupt)
     code, out, _ = command("analyze", model, folder, "-o", tmp_path / "run")
     assert code == 130
     assert "Interrupted. Run the same command again to resume." in out
