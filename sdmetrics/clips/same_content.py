@@ -62,8 +62,14 @@ def _of_one_size(names: Sequence[str], videos: Mapping[str, Files]) -> list[list
     """
     sizes = np.fromiter((_size(videos[name]) for name in names), np.int64, len(names))
     order = np.argsort(sizes, kind="stable")
-    groups = np.split(order, np.flatnonzero(np.diff(sizes[order])) + 1)
-    return [[names[place] for place in group] for group in groups if len(group) > 1 and sizes[group[0]] != UNKNOWN]
+    sizes = sizes[order]
+    ends = np.flatnonzero(np.diff(sizes, append=UNKNOWN - 1)) + 1
+    starts = ends - np.diff(ends, prepend=0)
+    several = (ends - starts > 1) & (sizes[starts] != UNKNOWN)
+    return [
+        [names[place] for place in order[start:end]]
+        for start, end in zip(starts[several].tolist(), ends[several].tolist(), strict=True)
+    ]
 
 
 def _parted(names: Sequence[str], videos: Mapping[str, Files], key: Callable[[Files], Hashable]) -> list[list[str]]:

@@ -6,7 +6,7 @@ The paper samples a window of the video evenly (Sec. 4.1). For annotated images 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -175,6 +175,11 @@ class Window:
             self.said.add("fps")
             say_no_rate(self.fps)
         return replace(self, fps=None).indices(np.arange(count, dtype=np.float64))
+
+    def __str__(self) -> str:
+        """Name what is not the default, for stamps: a million of them are kept."""
+        values = ((item, getattr(self, item.name)) for item in fields(self) if item.compare)
+        return f"Window({', '.join(f'{item.name}={value!r}' for item, value in values if value != item.default)})"
 
     def own(self) -> Window:
         """Return the same window for one video, with a record of its own of whether frames had to be repeated."""

@@ -192,7 +192,7 @@ def test_a_model_that_spreads_its_frames(data: Path):
         warnings.simplefilter("error")
         assert "sampling='spread'" in list_requested(ClipRequest(path), SPREAD)[0].stamp
         windows = list_requested(ClipRequest(path, stride=2, sampling="window", fps=12), SPREAD)
-        assert "stride=2, part=0, parts=1, start=None, end=None, sampling='window', fps=12" in windows[0].stamp
+        assert "stride=2, fps=12" in windows[0].stamp
     with pytest.warns(Note, match="no stride is specified, and the model spreads its frames, so frames 8 apart"):
         list_requested(ClipRequest(path, sampling="window"), SPREAD)
     with pytest.raises(InputError, match="stride is 2, but frames are read from the whole video"):
