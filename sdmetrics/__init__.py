@@ -13,6 +13,7 @@ from sdmetrics.evaluation.centre_bias import CentreBias, centre_bias
 from sdmetrics.evaluation.class_files import read_classes
 from sdmetrics.evaluation.classification import Evaluation, evaluate
 from sdmetrics.evaluation.segmentation import SegmentationEvaluation, evaluate_segmentation
+from sdmetrics.loading.model_source import ModelSource
 from sdmetrics.loading.open import open_clips, open_model
 from sdmetrics.metrics.bias import LayerBias, UnitBias, layer_bias, unit_bias
 from sdmetrics.metrics.moments import PairMoments
@@ -34,6 +35,7 @@ __all__ = [
     "LayerBias",
     "MissingExtra",
     "ModelInput",
+    "ModelSource",
     "PairMoments",
     "Results",
     "Runner",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from sdmetrics.ablation.result import Ablation
+from sdmetrics.analysis.executors import RemoteModel
 from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips.clip import Clip, listed_clips
 from sdmetrics.clips.styles.built_in import Style
 from sdmetrics.errors import InputError, MissingExtra, note
+from sdmetrics.loading.model_source import ModelSource
 from sdmetrics.loading.open import Clips, open_clips, open_model
 from sdmetrics.loading.run_source import RunSource
 from sdmetrics.report.page import write_report
@@ -23,7 +26,7 @@ FLOW_FOLDER = "flow"
 
 
 def analyze(
-    runner: Runner | str | Path,
+    runner: Runner | ModelSource | str | Path,
     clips: Iterable[Clip] | str | Path,
     *,
     seed: int = 0,
@@ -32,6 +35,7 @@ def analyze(
     threshold: float = 0.5,
     batch: BatchSize = "auto",
     styles: Mapping[str, Style] | None = None,
+    executor: Any = None,  # noqa: ANN401  Dask's client is optional
     progress: bool = True,
 ) -> Results:
     """Measure the static and dynamic bias of every layer and unit of a model (paper, Sec. 3).
@@ -39,7 +43,7 @@ def analyze(
     Parameters
     ----------
     runner
-        Runs the model, see `open_model`; or the path of a model to open.
+        Runs the model, see `open_model`; or the path of a model to open, or a `ModelSource`.
     clips
         The clips, see `open_clips`; or a path of clips to open. A clip that cannot be decoded is skipped, and listed in
         the results with the reason.
@@ -60,6 +64,10 @@ def analyze(
         At least two by name, each a deterministic function of frames, uint8 `(T, H, W, 3)`, to the same shape, see
         `open_styles`. Other callables are identified by name only. Default: the styles that the clips come in, else the
         four built-in ones.
+    executor
+        Where the shards are measured: an executor of processes, e.g. `concurrent.futures.ProcessPoolExecutor`, of loky
+        or of MPI, or a client of Dask. Each worker opens the model, so `runner` is a `ModelSource` or a path. The
+        results are the same, bit for bit, for the same batch size, threads and versions.
     progress
         Show a progress bar if standard error is a terminal.
 
@@ -67,7 +75,8 @@ def analyze(
     ------
     InputError
         If fewer than two clips can be used, an activation is not finite, `styles` are passed for clips that come in
-        styles, or `out` cannot be written to or contains a run with different settings. Finished shards are kept.
+        styles, or `out` cannot be written to or contains a run with different settings; if a worker opened another
+        model or ended. Finished shards are kept.
 
     Examples
     --------
@@ -78,8 +87,7 @@ def analyze(
     >>> results.layer("stage4")["counts"]["static"] > results.layer("stage4")["counts"]["dynamic"]
     True
     """
-    opened = open_model(runner) if isinstance(runner, str | Path) else runner
-    check_runner(opened)
+    opened = _opened(runner, executor)
     if isinstance(clips, str | Path):
         clips = open_clips(clips, opened, cache=None if out is None else Path(out) / FLOW_FOLDER)
     listed = clips if isinstance(clips, Clips) else listed_clips(clips)
@@ -105,6 +113,23 @@ def analyze(
         except MissingExtra as error:
             note(f"the run has no report.html: {error}")
     return results
+
+
+def _opened(runner: Runner | ModelSource | str | Path, executor: Any) -> Runner:  # noqa: ANN401
+    """Return what runs the model: here, or in the workers of an executor."""
+    if executor is None:
+        opened = open_model(runner) if isinstance(runner, str | Path) else runner
+        if isinstance(opened, ModelSource):
+            opened = opened.open()
+        check_runner(opened)
+        return opened
+    source = ModelSource(runner) if isinstance(runner, str | Path) else runner
+    if not isinstance(source, ModelSource):
+        raise InputError(
+            f"runner is a {type(runner).__name__}, which is open in this process only, and every worker of an executor "
+            'opens the model itself; pass ModelSource("model.onnx") in its place'
+        )
+    return RemoteModel(source, executor)
 
 
 def _kept_ablation(run: str | Path, results: Results) -> Ablation | None:

@@ -28,7 +28,9 @@ def batch_of_run(batch: object, runner: Runner, pieces: Sequence[Slice], folder:
     if batch == AUTO and folder is not None and (before := _before(folder, runner)):
         return before
     most = VIEWS_PER_CLIP * max((len(piece.clips) for piece in pieces), default=1)
-    return batch_size(batch, runner, runner, most=most)
+    # A model that other processes run is tried there.
+    there = getattr(runner, "batch_size", None)
+    return int(there(batch, most)) if there else batch_size(batch, runner, runner, most=most)
 
 
 def _before(folder: Path, runner: Runner) -> int | None:

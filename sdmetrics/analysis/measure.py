@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sdmetrics._files import writable_folder
 from sdmetrics.analysis.batch import batch_of_run
+from sdmetrics.analysis.executors import RemoteModel, spread
 from sdmetrics.analysis.identity import Identity
 from sdmetrics.analysis.measurement import Measurement
 from sdmetrics.analysis.results import Results
@@ -63,7 +64,8 @@ def measure_biases(
     threshold = unit_bias({"static": PairMoments(1)}, threshold=threshold, estimator=estimator).threshold
     prepared = prepare(runner, clips, seed=seed, out=out, batch=batch, styles=styles)
     total = Total()
-    for piece, shard in resumed(prepared.work, prepared.pieces, prepared.folder, progress=progress):
+    shards = spread if isinstance(runner, RemoteModel) else resumed
+    for piece, shard in shards(prepared.work, prepared.pieces, prepared.folder, progress=progress):
         total.add(piece.group, shard)
     check_any_usable(total.used, prepared.clips, total.skipped, least=2)
     say_passing(total.passing, stored=out is not None)

@@ -1,0 +1,229 @@
+"""spread(): the shards of a run are measured by the workers of an executor, and stored and added in order here.
+
+A worker is sent a slice of the clips and answers with the shard, which is small. Since shards are added in their order,
+the bits of the results do not depend on who measured what.
+"""
+
+from __future__ import annotations
+
+import pickle
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future, wait
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from sdmetrics._progress import progress_bar
+from sdmetrics.analysis.measurement import Measurement
+from sdmetrics.analysis.shards import Shard, Slice
+from sdmetrics.analysis.worker import Job, Source, batch_here, deciding, described, measured, views_run
+from sdmetrics.errors import InputError, note, one_line
+from sdmetrics.runners.batch_size import BatchSize
+
+IN_FLIGHT = 256
+"""Shards that are handed out and not yet added: enough for that many workers, and little memory."""
+
+CRASHED = "it crashed its worker"
+"""How the reason begins for which such a clip is skipped."""
+
+Waiting = deque[tuple[Slice, "Future[Shard]"]]
+
+
+class RemoteModel:
+    """A model that the workers of an executor open, each once; here is only its description.
+
+    Parameters
+    ----------
+    source
+        Describes the model, e.g. a `sdmetrics.ModelSource`.
+    executor
+        Any executor of `concurrent.futures`' kind, or a client of Dask.
+
+    Raises
+    ------
+    InputError
+        If a worker cannot open the model.
+
+    Examples
+    --------
+    >>> from concurrent.futures import ThreadPoolExecutor
+    >>> from sdmetrics.demo import demo_model
+    >>> from sdmetrics.loading.model_source import ModelSource
+    >>> with demo_model("motion") as path, ThreadPoolExecutor(1) as executor:
+    ...     RemoteModel(ModelSource(path, provider="cpu"), executor).layers[0]
+    'stem'
+    """
+
+    def __init__(self, source: Source, executor: Any) -> None:  # noqa: ANN401  Dask's client is optional
+        self.source = source
+        self._client = executor if hasattr(executor, "get_executor") else None
+        self.executor: Executor = executor.get_executor() if self._client else executor
+        if not callable(getattr(self.executor, "submit", None)):
+            raise InputError(
+                f"executor is a {type(executor).__name__}; pass an executor, e.g. of concurrent.futures, or a client "
+                "of Dask"
+            )
+        self._run = uuid.uuid4().hex
+        self._packed = _packed(source)
+        about = self._ask(described)
+        self.name, self.inputs, self.layers = about.name, about.inputs, about.layers
+        self.identity, self.circumstance = about.identity, about.circumstance
+        self.file, self.stride_assumed = about.file, about.stride_assumed
+        for text in about.notes:
+            note(text)
+
+    def __call__(self, feeds: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        """Return the units of some views, which a worker runs."""
+        units: Mapping[str, NDArray[Any]] = self._ask(views_run, feeds)
+        return units
+
+    def batch_size(self, batch: BatchSize, most: int) -> int:
+        """Return how many views at once are meant by an argument `batch` where the model runs."""
+        return int(self._ask(batch_here, batch, most))
+
+    def measuring(self, work: Measurement) -> Callable[[Slice], Future[Shard]]:
+        """Return a function that lets a worker measure a slice."""
+        packed = _packed(Job(self.source, work.seed, work.batch, work.styles, work.identity, deciding(self)))
+        # With Dask it is sent to each worker once, and sent again where a worker was lost.
+        sent = packed if self._client is None else self._client.submit(_same, packed, pure=False)
+        return lambda piece: self.executor.submit(measured, self._run, sent, piece)
+
+    def _ask(self, question: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401  what it returns
+        """Return what a worker answers."""
+        return _answer(self.executor.submit(question, self._run, self._packed, *arguments))
+
+
+def spread(
+    work: Measurement, pieces: Sequence[Slice], folder: Path | None, *, progress: bool = True
+) -> Iterator[tuple[Slice, Shard]]:
+    """Yield every shard in order, as `resumed` does; the workers of the executor measure those that are missing.
+
+    `work.runner` is a `RemoteModel`. At most `IN_FLIGHT` shards are handed out at once. Where the run ends early, those
+    that wait are cancelled, and those that are finished are stored.
+
+    Raises
+    ------
+    InputError
+        What a worker raises; if a worker ended, unless Dask can start another.
+    """
+    assert isinstance(work.runner, RemoteModel)
+    measure = work.runner.measuring(work)
+    paths = [folder / piece.file_name if folder else None for piece in pieces]
+    stored = [path is not None and path.exists() for path in paths]
+    done = sum(len(piece.clips) for piece, is_stored in zip(pieces, stored, strict=True) if is_stored)
+    waiting: Waiting = deque()
+    missing = _in_order(
+        measure, waiting, (piece for piece, is_stored in zip(pieces, stored, strict=True) if not is_stored)
+    )
+    try:
+        with progress_bar("clips", sum(len(piece.clips) for piece in pieces), done, progress) as advance:
+            for piece, path, is_stored in zip(pieces, paths, stored, strict=True):
+                shard = work.load(path, piece) if path is not None and is_stored else None
+                if shard is None:
+                    if is_stored:
+                        advance(-len(piece.clips))
+                        shard = next(_in_order(measure, deque(), iter([piece])))
+                    else:
+                        shard = next(missing)
+                    if path is not None:
+                        work.save(shard, path)
+                    advance(len(piece.clips))
+                yield piece, shard
+    except Exception:
+        _keep(work, waiting, folder)
+        raise
+    finally:
+        for _, future in waiting:
+            future.cancel()
+
+
+def _in_order(measure: Callable[[Slice], Future[Shard]], waiting: Waiting, pieces: Iterator[Slice]) -> Iterator[Shard]:
+    """Yield the shards of slices in order; `waiting` holds those that are handed out."""
+    for piece in pieces:
+        waiting.append((piece, measure(piece)))
+        if len(waiting) >= IN_FLIGHT:
+            yield _next(measure, waiting)
+    while waiting:
+        yield _next(measure, waiting)
+
+
+def _next(measure: Callable[[Slice], Future[Shard]], waiting: Waiting) -> Shard:
+    """Return the next shard. If its workers died, find the clips that are the cause, and measure it without them."""
+    piece, future = waiting.popleft()
+    deaths = _deaths(future)
+    if not deaths:
+        return _answer(future)
+    # Whoever runs beside a clip that kills workers is suspected, too: each is tried with nothing beside it.
+    wait([other for _, other in waiting])
+    fatal: dict[str, int] = {}
+    for clip in piece.clips:
+        if died := _deaths(measure(replace(piece, clips=(clip,)))):
+            fatal[clip.id] = died
+    rest = measure(replace(piece, clips=tuple(clip for clip in piece.clips if clip.id not in fatal)))
+    if _deaths(rest):
+        raise InputError(
+            f"clips from {piece.clips[0].id!r} on crash their worker together, though none does alone; give the "
+            "workers more memory, or use a smaller batch. Finished shards are kept: run the same again"
+        )
+    shard: Shard = _answer(rest)
+    rows = {row["id"]: row for row in shard.skipped}
+    rows |= {name: {"id": name, "reason": f"{CRASHED} {died} times"} for name, died in fatal.items()}
+    shard.skipped = [rows[clip.id] for clip in piece.clips if clip.id in rows]
+    return shard
+
+
+def _deaths(future: Future[Shard]) -> int:
+    """Return how many workers died over a task, if Dask gave it up for that."""
+    error = future.exception()
+    return 1 + int(getattr(error, "allowed_failures", 0)) if type(error).__name__ == "KilledWorker" else 0
+
+
+def _answer(future: Future[Any]) -> Any:  # noqa: ANN401  whatever was asked for
+    """Return what a worker answers, or raise in one line what went wrong."""
+    try:
+        return future.result()
+    except BrokenExecutor as error:
+        raise InputError(
+            f"a worker ended while it computed ({one_line(error)}): it was killed, memory was short, or a clip crashed "
+            "it. Finished shards are kept: make a new executor and run the same again to resume. With Dask (--dask) "
+            "the others go on, and the clip is named"
+        ) from None
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        if "pickle" not in str(error):
+            raise
+        raise InputError(
+            f"a clip cannot be sent to another process ({one_line(error)}); let its load be a function of a module, or "
+            "an object of a class of one"
+        ) from None
+
+
+def _keep(work: Measurement, waiting: Waiting, folder: Path | None) -> None:
+    """Store the shards that are finished and not yet added."""
+    for piece, future in waiting if folder else ():
+        if future.done() and not future.cancelled() and not future.exception():
+            assert folder is not None
+            work.save(future.result(), folder / piece.file_name)
+
+
+def _packed(value: object) -> bytes:
+    """Return a value as bytes. Functions of a notebook are sent where cloudpickle is, which Dask and loky bring."""
+    try:
+        from cloudpickle import dumps
+    except ImportError:
+        dumps = pickle.dumps
+    try:
+        packed: bytes = dumps(value)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise InputError(
+            f"the model or a style cannot be sent to another process ({one_line(error)}); define it in a module"
+        ) from None
+    return packed
+
+
+def _same(packed: bytes) -> bytes:
+    """Return what was sent; Dask keeps it where it is needed."""
+    return packed
