@@ -177,19 +177,20 @@ class TorchRunner:
         device, _ = device_and_dtype(self._module)
         running = replacing_outputs(self._module, self.layers, tap)
         with computing(device, self._autocast), evaluating(self._module), explained(self._module), running:
-            own = self._module(*(self._prepare(feeds, item) for item in self.inputs))
+            # Inputs that read the same frames share one copy of them.
+            copied = {name: copy_to(array, device) for name, array in feeds.items()}
+            own = self._module(*(self._prepare(copied, item) for item in self.inputs))
         return {name: _array(tensor, "float32") for name, tensor in named_tensors(own).items()}
 
-    def _prepare(self, feeds: Mapping[str, NDArray[Any]], item: ModelInput) -> Tensor:
+    def _prepare(self, feeds: Mapping[str, Tensor], item: ModelInput) -> Tensor:
         """Return what one model input reads: frames in order, scaled, shifted and laid out."""
         import torch
 
         device, dtype = device_and_dtype(self._module)
-        frames = torch.from_numpy(feeds[item.source]).to(device)
-        order = torch.from_numpy(feeds[order_name(item)]).to(device)
+        frames, order = feeds[item.source], feeds[order_name(item)]
         clips = torch.arange(len(frames), device=device)[:, None]
         values = frames[clips, order]
-        mean, std = (torch.tensor(value, device=device) for value in (item.mean, item.std))
+        mean, std = (copy_to(np.asarray(value, np.float32), device) for value in (item.mean, item.std))
         if item.limit is not None:
             values = values.clamp(-item.limit, item.limit) / item.limit
         elif item.source != "flow_vectors":
@@ -227,6 +228,17 @@ class TorchRunner:
         # What follows the last layer decides the scores of an ablation.
         answers |= {name: _row(values) for name, values in outputs[0].items() if values.size}
         return layers, answers_digest(answers), computed
+
+
+def copy_to(array: NDArray[Any], device: torch.device) -> Tensor:
+    """Return an array as a tensor on a device. A graphics card copies from pinned memory while the CPU goes on.
+
+    torch keeps the pinned memory until the copy is done, and the card begins nothing before that.
+    """
+    import torch
+
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def usual_axis(axes: int) -> int:

@@ -56,6 +56,9 @@ def computing(device: torch.device, autocast: torch.dtype | None) -> Iterator[No
         for holder, name, exact in _switches():
             stack.callback(setattr, holder, name, getattr(holder, name))
             setattr(holder, name, exact)
+        if device.type == "cuda":
+            # Kernels of Triton start on the current card, wherever their tensors are.
+            stack.enter_context(torch.cuda.device(device))
         stack.enter_context(torch.autocast(device.type, autocast, enabled=autocast is not None))
         yield
 

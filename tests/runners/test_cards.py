@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 
+import numpy as np
 import onnxruntime
 import pytest
 import torch
@@ -11,11 +12,14 @@ import torch
 import sdmetrics as sd
 from sdmetrics.errors import InputError
 from sdmetrics.loading import live
+from sdmetrics.probes.feeds import example_feeds
+from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.runners import cards
 from sdmetrics.runners import onnxruntime as module
+from sdmetrics.runners import torch as torch_runner
 from sdmetrics.runners.cards import LOCAL_NUMBERS, card_names, card_number
 from sdmetrics.runners.onnxruntime import CPU, CUDA, OnnxRunner
-from sdmetrics.runners.torch import TorchRunner
+from sdmetrics.runners.torch import TorchRunner, copy_to
 from tests.helpers.torch_models import probed
 from tests.helpers.user_code import write_code
 from tests.runners.test_runners import GOOD, VIDEO
@@ -204,3 +208,44 @@ def test_the_commands_take_a_card(command, tmp_path):
         code, _, error = command("ablate", tmp_path / "run", "--device", "cuda:x")
         assert code == 2
         assert "device is 'cuda:x'; allowed" in error
+
+
+def test_a_card_copies_from_pinned_memory_and_only_a_card(monkeypatch):
+    told = []
+
+    class Pinned:
+        def to(self, device, non_blocking):
+            told.append((str(device), non_blocking))
+            return self
+
+    class Tensor:
+        def pin_memory(self):
+            return Pinned()
+
+        def to(self, device):
+            told.append(str(device))
+            return self
+
+    monkeypatch.setattr(torch, "from_numpy", lambda _array: Tensor())
+    assert isinstance(copy_to(np.zeros(2), torch.device("cuda:1")), Pinned)
+    assert isinstance(copy_to(np.zeros(2), torch.device("cpu")), Tensor)
+    assert told == [("cuda:1", True), "cpu"]
+
+
+def test_inputs_that_read_the_same_frames_share_one_copy(monkeypatch):
+    copied = []
+    monkeypatch.setattr(torch_runner, "copy_to", lambda array, device: copied.append(array) or copy_to(array, device))
+    pathways = [ModelInput(name, frames=2, stride=1, size=(8, 8)) for name in ("slow", "fast")]
+
+    class Two(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = torch.nn.Conv3d(3, 4, 1)
+
+        def forward(self, slow, fast):
+            return self.conv(slow + fast)
+
+    runner = TorchRunner(Two(), pathways, ["conv"])
+    copied.clear()
+    runner(example_feeds(pathways))
+    assert sum(array.dtype == np.uint8 for array in copied) == 1
