@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -57,10 +58,17 @@ def _raise(number: int, _: FrameType | None) -> None:
 
 
 def _is_command() -> bool:
-    """Return whether this process runs the command `sdmetrics`, or `python -m sdmetrics`."""
-    program = Path(sys.argv[0]).name if sys.argv else ""
+    """Return whether this process runs the command `sdmetrics`, or `python -m sdmetrics`, or is a process of one."""
+    path = Path(sys.argv[0]) if sys.argv else Path()
+    program = path.name
+    # Processes that the second form starts are told the file that it runs.
+    if path.parts[-2:] == ("sdmetrics", "__main__.py"):
+        return True
     return program in ("sdmetrics", "sdmetrics.exe") or (program == "-m" and "sdmetrics" in sys.orig_argv)
 
 
-if _is_command():
+if _is_command() and multiprocessing.parent_process() is not None:
+    # The command ends its workers; what each would print of Ctrl-C helps nobody.
+    _handle(signal.SIGINT, signal.SIG_IGN)
+elif _is_command():
     leave_at_once()

@@ -32,6 +32,7 @@ PREPARED = {
     "README.md": "videos demo",
     "acting.md": "demo",
     "cli.md": "model.onnx",
+    "cluster.md": "model.onnx",
     "clips.md": "videos DAVIS model.onnx",
     "lists.md": "videos model.onnx",
     "own-model.md": "plain.onnx",

@@ -166,8 +166,8 @@ def _next(measure: Callable[[Slice], Future[Shard]], waiting: Waiting) -> Shard:
     rest = measure(replace(piece, clips=tuple(clip for clip in piece.clips if clip.id not in fatal)))
     if _deaths(rest):
         raise InputError(
-            f"clips from {piece.clips[0].id!r} on crash their worker together, though none does alone; give the "
-            "workers more memory, or use a smaller batch. Finished shards are kept: run the same again"
+            f"clips from {piece.clips[0].id!r} on crash their worker together, though none does alone; use "
+            "workers with more memory, or a smaller batch. Finished shards are kept: run the same again"
         )
     shard: Shard = _answer(rest)
     rows = {row["id"]: row for row in shard.skipped}
@@ -190,7 +190,7 @@ def _answer(future: Future[Any]) -> Any:  # noqa: ANN401  whatever was asked for
         raise InputError(
             f"a worker ended while it computed ({one_line(error)}): it was killed, memory was short, or a clip crashed "
             "it. Finished shards are kept: make a new executor and run the same again to resume. With Dask (--dask) "
-            "the others go on, and the clip is named"
+            "the others continue, and the clip is named"
         ) from None
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         if "pickle" not in str(error):

@@ -150,8 +150,8 @@ def _check_same(decided: Document, runner: Runner) -> None:
     changes = json_differences(decided, deciding(runner))
     if changes:
         raise InputError(
-            f"the worker on {platform.node()} opened another model than the run began with: {'; '.join(changes)}. Give "
-            "every worker the same file, versions and options; finished shards are kept"
+            f"the worker on {platform.node()} opened another model than the run began with: {'; '.join(changes)}. Use "
+            "the same file, versions and options for all workers; finished shards are kept"
         )
 
 

@@ -16,6 +16,7 @@ from sdmetrics.cli.options import (
     CLIP_SAMPLING,
     CLIP_STRIDE,
     CLIPS,
+    DASK,
     DEVICE,
     FLOW,
     HALF,
@@ -34,6 +35,7 @@ from sdmetrics.cli.tables import results_table
 
 @app.command()
 def analyze(
+    context: typer.Context,
     model: Annotated[Path, ANY_MODEL],
     clips: Annotated[Path, CLIPS],
     out: Annotated[
@@ -60,6 +62,7 @@ def analyze(
     threads: Annotated[int | None, THREADS] = None,
     half: Annotated[bool, HALF] = False,
     tf32: Annotated[bool, TF32] = False,
+    dask: Annotated[str | None, DASK] = None,
     batch: Annotated[Any, BATCH] = "auto",  # noqa: ANN401 (a number or auto)
     estimator: Annotated[
         str,
@@ -72,17 +75,24 @@ def analyze(
         float, typer.Option(min=0, max=1, help="Score above which a unit encodes a factor (λ of Eq. 3).")
     ] = 0.5,
 ) -> None:
-    """Measure the static and dynamic biases of a model's layers and units, and write a report."""
+    """Measure the static and dynamic biases of a model's layers and units, and write a report.
+
+    Exits with status 3 if clips were skipped since they crashed their workers (--dask).
+    """
+    from sdmetrics.analysis.executors import CRASHED
     from sdmetrics.clips.styles.networks import open_styles
-    from sdmetrics.loading.open import open_clips, open_model
+    from sdmetrics.loading.dask_cluster import opened
+    from sdmetrics.loading.model_source import ModelSource
+    from sdmetrics.loading.open import open_clips
     from sdmetrics.loading.user_code import model_name
     from sdmetrics.run import FLOW_FOLDER
     from sdmetrics.run import analyze as run_analysis
 
     out = out or Path("runs") / model_name(model)
-    runner = open_model(
+    source = ModelSource(
         model, layers=parse_layers(layer), provider=provider, threads=threads, half=half, allow_tf32=tf32, device=device
     )
+    runner = context.with_resource(opened(source, dask))
     described = {**runner.identity, **runner.circumstance}
     console.print("running on {provider} in {precision}, {threads} threads, {runtime}".format(**described))
     listed = open_clips(
@@ -97,7 +107,6 @@ def analyze(
         flow=flow,
         cache=out / FLOW_FOLDER,
     )
-    opened = open_styles(styles, threads=threads) if styles else None
     with resumable():
         results = run_analysis(
             runner,
@@ -107,8 +116,10 @@ def analyze(
             estimator=estimator,
             threshold=threshold,
             batch=batch,
-            styles=opened,
+            styles=open_styles(styles, threads=threads) if styles else None,
         )
     console.print(results_table(results, model_name(model)))
     print_skipped(results.clips["skipped"])
     console.print(f"report: {out / 'report.html'}", soft_wrap=True)
+    if any(row["reason"].startswith(CRASHED) for row in results.clips["skipped"]):
+        raise typer.Exit(3)

@@ -24,6 +24,7 @@ PACKAGES = (
     "vl-convert-python",
     "torch",
     "onnxscript",
+    "distributed",
 )
 
 

@@ -105,6 +105,11 @@ DEVICE = typer.Option(
     show_default=False,
 )
 THREADS = typer.Option(min=1, help="Number of CPU threads for the model. Default: the cores this process may use.")
+DASK = typer.Option(
+    help="Dask cluster that measures the shards: the address of its scheduler, e.g. tcp://HOST:8786; or local:N, N "
+    "processes on this machine, which share its cores. Default: this process.",
+    show_default=False,
+)
 TF32 = typer.Option("--tf32", help="Allow TF32 matrix multiplication on CUDA (faster, less precise).")
 
 

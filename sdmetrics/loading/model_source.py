@@ -94,7 +94,7 @@ class ModelSource:
                 runner = self._opened(f"{path}:{function}" if function else path)
             except InputError as error:
                 raise InputError(f"{str(error).replace(str(path), place)} (the file was sent alone)") from error
-        runner.file = self.model if function else Path(self.model)  # type: ignore[assignment]
+        runner.file = self.model if function else Path(self.model)
         return runner
 
     def _opened(self, model: str | Path) -> OnnxRunner | TorchRunner:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -15,12 +16,13 @@ INTERRUPTED = "Interrupted.\n"
 TERMINATED = "Terminated. What was finished is kept.\n"
 
 
-def started(*arguments, launcher=(sys.executable, "-m", "sdmetrics")):
+def started(*arguments, launcher=(sys.executable, "-m", "sdmetrics"), own_group=False):
     return subprocess.Popen(
         [*launcher, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=own_group,
         # A shell that runs the tests in the background lets them, and what they start, ignore the signal.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
@@ -90,3 +92,16 @@ def test_a_library_leaves_the_handlers_of_its_program_alone():
         "import sdmetrics; print(before == handlers())"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "True\n"
+
+
+def test_workers_of_a_cluster_print_nothing_of_an_interrupt(demo_model_file, tmp_path):
+    pytest.importorskip("distributed", reason="distributed is not installed: runs on a Dask cluster are not tested")
+    run = tmp_path / "run"
+    options = ("-o", run, "--provider", "cpu", "--dask", "local:2")
+    process = started("analyze", demo_model_file, "world:6000", *options, own_group=True)
+    while not list(run.glob("shards/[0-9]*.npz")) and process.poll() is None:
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "")
+    assert "Interrupted. Run the same command again to resume." in out
