@@ -16,7 +16,7 @@ define let_torchvision_load
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-oldest lint types pytest check-demo ratios bench hostile real studies studies-quick picture clean
+.PHONY: help demo test test-all test-oldest lint types pytest check-demo check-gpu ratios bench hostile real studies studies-quick picture clean
 
 help: ## list targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -52,6 +52,10 @@ ratios: .venv/for-developers ## quick form of the benchmarks; fails if a ratio m
 bench: .venv/for-developers ## the benchmarks; writes the tables of docs/coverage.md and docs/speed.md
 	$(BIN)/python -m benchmarks.coverage --write docs/coverage.md
 	$(BIN)/python -m benchmarks.ratios --write docs/speed.md
+
+# Installs nothing: `make check-gpu BIN=/usr/bin` takes the Python of that folder, and without .venv the caller's.
+check-gpu: ## what needs an NVIDIA card, in six minutes; writes the tables of CUDA in docs/parity.md and docs/speed.md
+	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m benchmarks.gpu
 
 hostile: .venv/for-developers ## thousands of mutated inputs, each in a process of its own; writes the table of SECURITY.md
 	$(BIN)/python -m benchmarks.hostile --write SECURITY.md

@@ -19,6 +19,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from benchmarks.gpu.parity_row import HEAD, Row
 from benchmarks.machine import describe_machine
 from benchmarks.readme import add_write_option, write_between
 from sdmetrics.analysis.measure import measure_biases
@@ -31,34 +32,6 @@ from sdmetrics.exporters.catalogue import build_random, export_module, find_arch
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.metrics.classes import FACTORS
 from sdmetrics.runners.onnxruntime import CUDA, OnnxRunner, loadable_providers
-
-HEAD = (
-    "| model | measured with | units: largest difference | units: median | layer score | layer percent | unit score "
-    "| units in another class | units dead on one side |\n|---|---|---|---|---|---|---|---|---|"
-)
-
-
-@dataclass(frozen=True)
-class Row:
-    """Differences from the CPU's float32; those between units are relative to the largest unit of their layer."""
-
-    model: str
-    setting: str
-    largest: float
-    median: float
-    layer_score: float
-    layer_percent: float
-    unit_score: float
-    moved: int
-    dead: int
-    units: int
-
-    def __str__(self) -> str:
-        return (
-            f"| {self.model} | {self.setting} | {self.largest:.1e} | {self.median:.1e} | {self.layer_score:.1e} "
-            f"| {self.layer_percent:.1e} | {self.unit_score:.1e} | {self.moved} of {self.units} "
-            f"| {self.dead} |"
-        )
 
 
 @dataclass

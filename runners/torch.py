@@ -231,7 +231,7 @@ class TorchRunner:
 
 
 def copy_to(array: NDArray[Any], device: torch.device) -> Tensor:
-    """Return an array as a tensor on a device. A graphics card copies from pinned memory while the CPU goes on.
+    """Return an array as a tensor on a device. A graphics card copies from pinned memory while the CPU continues.
 
     torch keeps the pinned memory until the copy is done, and the card begins nothing before that.
     """
