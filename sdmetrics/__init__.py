@@ -21,7 +21,7 @@ from sdmetrics.metrics.removal_mask import removal_mask
 from sdmetrics.probes.held_inputs import HeldInput
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.report.page import write_report
-from sdmetrics.run import analyze
+from sdmetrics.run import analyze, analyze_part, merge
 from sdmetrics.runners.protocols import Runner
 
 __all__ = [
@@ -44,11 +44,13 @@ __all__ = [
     "__version__",
     "ablate",
     "analyze",
+    "analyze_part",
     "centre_bias",
     "compare",
     "evaluate",
     "evaluate_segmentation",
     "layer_bias",
+    "merge",
     "open_clips",
     "open_model",
     "open_styles",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sdmetrics.ablation.result import Ablation
 from sdmetrics.analysis.executors import RemoteModel
-from sdmetrics.analysis.measure import measure_biases
+from sdmetrics.analysis.measure import measure_biases, measure_part
+from sdmetrics.analysis.merge import merge_runs
+from sdmetrics.analysis.parts import Part
 from sdmetrics.analysis.results import Results
+from sdmetrics.analysis.total import Total
 from sdmetrics.clips.clip import Clip, listed_clips
 from sdmetrics.clips.styles.built_in import Style
 from sdmetrics.errors import InputError, MissingExtra, note
@@ -19,7 +22,7 @@ from sdmetrics.loading.run_source import RunSource
 from sdmetrics.report.page import write_report
 from sdmetrics.runners.batch_size import BatchSize
 from sdmetrics.runners.opened import check_runner
-from sdmetrics.runners.protocols import Runner, model_description
+from sdmetrics.runners.protocols import Runner
 
 FLOW_FOLDER = "flow"
 """Subfolder of a run for the estimated optical flow."""
@@ -88,9 +91,7 @@ def analyze(
     True
     """
     opened = _opened(runner, executor)
-    if isinstance(clips, str | Path):
-        clips = open_clips(clips, opened, cache=None if out is None else Path(out) / FLOW_FOLDER)
-    listed = clips if isinstance(clips, Clips) else listed_clips(clips)
+    listed = _listed(clips, opened, out)
     results = measure_biases(
         opened,
         listed,
@@ -103,15 +104,8 @@ def analyze(
         progress=progress,
     )
     if out is not None:
-        file = getattr(opened, "file", None)
-        request = listed.request if isinstance(listed, Clips) else None
-        RunSource(None if file is None else str(file), request).save(out)
-        name = model_description(opened)["name"]
-        ablation = _kept_ablation(out, results)
-        try:
-            write_report({name: results}, Path(out) / "report.html", ablations={name: ablation} if ablation else None)
-        except MissingExtra as error:
-            note(f"the run has no report.html: {error}")
+        _save_source(opened, listed, out)
+        _write_report(out, results)
     return results
 
 
@@ -130,6 +124,115 @@ def _opened(runner: Runner | ModelSource | str | Path, executor: Any) -> Runner:
             'opens the model itself; pass ModelSource("model.onnx") in its place'
         )
     return RemoteModel(source, executor)
+
+
+def analyze_part(
+    runner: Runner | str | Path,
+    clips: Iterable[Clip] | str | Path,
+    part: str | Part,
+    *,
+    out: str | Path,
+    seed: int = 0,
+    batch: BatchSize = "auto",
+    styles: Mapping[str, Style] | None = None,
+    progress: bool = True,
+) -> Total:
+    """Measure one part of a run, as one of several processes, on one machine or on many that share the folder `out`.
+
+    Only finished shards and `source.json` are written. Once all parts are there, `analyze` with the same arguments, or
+    `merge`, computes the results, equal to those of an undivided run.
+
+    Parameters
+    ----------
+    part
+        `"3/8"`, the third of eight parts; or `"auto"`, the part that a scheduler gave this process: Slurm, torchrun
+        or an indexed Kubernetes job, see `sdmetrics.analysis.parts.Part.parse`.
+    runner, clips, out, seed, batch, styles, progress
+        See `analyze`.
+
+    Returns
+    -------
+    Total
+        `used`, `looped` and `skipped` of the part's clips.
+
+    Raises
+    ------
+    InputError
+        As `analyze`, or if the part is not allowed or not known.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import sdmetrics as sd
+    >>> from sdmetrics.demo import demo_model
+    >>> with demo_model("appearance") as path, tempfile.TemporaryDirectory() as run:
+    ...     used = [sd.analyze_part(path, "world:40", f"{i}/2", out=run).used for i in (1, 2)]
+    ...     results = sd.merge([run])
+    >>> sum(used), results.clips["used"]
+    (40, 40)
+    """
+    share = Part.parse(part)
+    opened = _opened(runner, None)
+    listed = _listed(clips, opened, out)
+    _save_source(opened, listed, out)
+    return measure_part(opened, listed, share, out=out, seed=seed, batch=batch, styles=styles, progress=progress)
+
+
+def merge(
+    runs: Sequence[str | Path], *, out: str | Path | None = None, estimator: str = "pearson", threshold: float = 0.5
+) -> Results:
+    """Compute the results of a run whose parts are all there, or add runs of one model over different clips.
+
+    Neither the model nor the clips are needed. Results, report and shards are written as by `analyze`.
+
+    Parameters
+    ----------
+    runs
+        Folders of runs. Several may be parts of one run that were measured on machines that share no disk, and runs of
+        one model, seed and feeding over different clips. Their order does not matter.
+    out
+        The folder of the sum. Default: the folder, where there is one only.
+    estimator, threshold
+        See `analyze`.
+
+    Raises
+    ------
+    InputError
+        If shards are missing (they are named), the runs differ in more than their clips, or a clip is in two of them.
+    """
+    folders = [Path(run) for run in runs]
+    if len(folders) == 1:
+        target = folders[0] if out is None else Path(out)
+    elif out is None:
+        raise InputError(f"{len(folders)} runs are to be merged; pass out (--out), the folder of their sum")
+    else:
+        target = Path(out)
+    results = merge_runs(folders, target, estimator=estimator, threshold=threshold)
+    _write_report(target, results)
+    return results
+
+
+def _listed(clips: Iterable[Clip] | str | Path, runner: Runner, out: str | Path | None) -> list[Clip]:
+    """Open the clips where they are a path."""
+    if isinstance(clips, str | Path):
+        clips = open_clips(clips, runner, cache=None if out is None else Path(out) / FLOW_FOLDER)
+    return clips if isinstance(clips, Clips) else listed_clips(clips)
+
+
+def _save_source(runner: Runner, clips: Sequence[Clip], out: str | Path) -> None:
+    """Write which model and clips a run is made from, into its folder."""
+    file = getattr(runner, "file", None)
+    RunSource(None if file is None else str(file), clips.request if isinstance(clips, Clips) else None).save(out)
+
+
+def _write_report(run: str | Path, results: Results) -> None:
+    """Write the report of a run, with the curves of its ablation where there is one of the same results."""
+    name = results.model["name"]
+    ablation = _kept_ablation(run, results)
+    try:
+        write_report({name: results}, Path(run) / "report.html", ablations={name: ablation} if ablation else None)
+    except MissingExtra as error:
+        note(f"the run has no report.html: {error}")
 
 
 def _kept_ablation(run: str | Path, results: Results) -> Ablation | None:

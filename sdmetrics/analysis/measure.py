@@ -11,6 +11,7 @@ from sdmetrics.analysis.batch import batch_of_run
 from sdmetrics.analysis.executors import RemoteModel, spread
 from sdmetrics.analysis.identity import Identity
 from sdmetrics.analysis.measurement import Measurement
+from sdmetrics.analysis.parts import Part
 from sdmetrics.analysis.results import Results
 from sdmetrics.analysis.resume import resumed, say_passing
 from sdmetrics.analysis.shards import Slice, slices
@@ -74,6 +75,34 @@ def measure_biases(
     if out is not None:
         results.save(out)
     return results
+
+
+def measure_part(
+    runner: Runner,
+    clips: Iterable[Clip],
+    part: Part,
+    *,
+    out: str | Path,
+    seed: int = 0,
+    batch: BatchSize = "auto",
+    styles: Mapping[str, Style] | None = None,
+    progress: bool = True,
+) -> Total:
+    """Measure one part of a run: write its shards into the folder `out`, and nothing else; return their sum.
+
+    The other arguments are those of `measure_biases`, which finishes the run once all parts are there.
+
+    Raises
+    ------
+    InputError
+        See `sdmetrics.analyze`. Finished shards are kept.
+    """
+    prepared = prepare(runner, clips, seed=seed, out=out, batch=batch, styles=styles)
+    total = Total()
+    for piece, shard in resumed(prepared.work, part.of(prepared.pieces), prepared.folder, progress=progress):
+        total.add(piece.group, shard)
+    say_passing(total.passing, stored=True)
+    return total
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from sdmetrics.clips.styles.built_in import Style
 from sdmetrics.clips.views import PAIRS, VIEWS_PER_CLIP, View
 from sdmetrics.errors import InputError
 from sdmetrics.metrics.moments import PairMoments
-from sdmetrics.runners.protocols import Runner, rounding_of
+from sdmetrics.runners.protocols import Runner, model_description, rounding_of
 
 Rendered = tuple[tuple[View, ...], list[Shown]]
 
@@ -53,7 +53,7 @@ class Measurement:
         self, rendered: Iterator[tuple[Clip, Rendered | Unusable]], clips: int, advance: Callable[[int], None]
     ) -> Shard:
         """Run the views of one shard, in batches that hold no other shard's, and take the moments of its pairs."""
-        shard = Shard(ran_on=circumstance(self.runner, self.batch))
+        shard = Shard(ran_on=circumstance(self.runner, self.batch), model=model_description(self.runner)["name"])
         ids = shard.ids
         waiting: deque[tuple[View, Shown]] = deque()
         units: dict[str, list[NDArray[np.floating[Any]]]] = {layer: [] for layer in self.runner.layers}

@@ -40,10 +40,10 @@ GROWTH = 4
 
 FILE_NAME = re.compile(r"(\d{2})-(\d{5})\.npz")
 
-SHARD = {"names": [[str]], "ids": [str], "looped": COUNT, "skipped": SKIPPED, "ran_on": {str: ANYTHING}}
+SHARD = {"names": [[str]], "model": str, "ids": [str], "looped": COUNT, "skipped": SKIPPED, "ran_on": {str: ANYTHING}}
 """The shape of what a shard's header says besides its run and its file."""
 
-STORED = ("ids", "looped", "skipped", "ran_on")
+STORED = ("model", "ids", "looped", "skipped", "ran_on")
 
 LayerMoments = dict[str, dict[str, PairMoments]]
 """For each layer and factor the moments of the pairs."""
@@ -65,6 +65,8 @@ class Shard:
         Where and how it was computed.
     passing
         The skipped clips that may be readable another time; a shard with any is not stored.
+    model
+        The name of the model, which is no part of its identity.
     """
 
     moments: LayerMoments = field(default_factory=dict)
@@ -73,6 +75,7 @@ class Shard:
     ran_on: Circumstance = field(default_factory=dict)
     passing: list[dict[str, str]] = field(default_factory=list)
     looped: int = 0
+    model: str = ""
 
     @property
     def used(self) -> int:

@@ -1,0 +1,224 @@
+"""merge_runs(): the results of shards that several processes measured, of one run or of runs over different clips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from sdmetrics._files import write_json, writable_folder
+from sdmetrics._reading import read_json
+from sdmetrics._text import printable
+from sdmetrics.analysis.identity import SETTINGS, json_differences, sha256_of
+from sdmetrics.analysis.results import Results
+from sdmetrics.analysis.shape import ANYTHING, COUNT, SEED, Shape, ShapeError, check_shape
+from sdmetrics.analysis.shards import Shard, load_shard, save_shard, shard_files, shard_name, shard_sizes
+from sdmetrics.analysis.total import Total
+from sdmetrics.analysis.valid import check_settings
+from sdmetrics.clips.prefetch import check_any_usable
+from sdmetrics.errors import InputError
+from sdmetrics.metrics.bias import unit_bias
+from sdmetrics.metrics.groups import GROUPS
+from sdmetrics.metrics.moments import PairMoments
+
+Settings = dict[str, Any]
+Place = tuple[int, int]
+"""The group of a shard and its index in the group."""
+
+READ: Shape = {"model": {str: ANYTHING}, "layers": [str], "seed": SEED, "clips": {str: ANYTHING}}
+CLIPS: Shape = {"count": COUNT, "groups": (COUNT,) * GROUPS, "first": str, "sha256": str}
+"""The shapes of what is read of the settings, and of their clips."""
+
+NAMED = 5
+"""How many of many names a message lists."""
+
+
+def merge_runs(runs: Sequence[Path], out: Path, *, estimator: str = "pearson", threshold: float = 0.5) -> Results:
+    """Add the shards of runs, and write the results into the folder `out`.
+
+    Folders of one identity are parts of one run. Runs of different identities may differ in their clips only.
+
+    Raises
+    ------
+    InputError
+        If shards are missing, the runs differ in more than their clips, or a clip is in two of them.
+    """
+    threshold = unit_bias({"static": PairMoments(1)}, threshold=threshold, estimator=estimator).threshold
+    if not runs:
+        raise InputError("there are no runs to merge; pass the folder of at least one")
+    by_identity: dict[str, list[Path]] = {}
+    settings: dict[str, Settings] = {}
+    for run in dict.fromkeys(path.resolve() for path in runs):
+        found = read_settings(run)
+        settings[sha256_of(found)] = found
+        by_identity.setdefault(sha256_of(found), []).append(run)
+    # The order in which runs are named must not decide the last bits.
+    parts = {digest: _complete(by_identity[digest], digest, settings[digest]) for digest in sorted(by_identity)}
+    _check_alike(settings, by_identity)
+    _check_apart(parts, by_identity)
+    merged = next(iter(settings.values())) if len(parts) == 1 else _sum_of(list(settings.values()))
+    shards = _renumbered(parts.values())
+    total = Total()
+    for (group, _), shard in shards.items():
+        total.add(group, shard)
+    check_any_usable(total.used, merged["clips"]["count"], total.skipped, least=2)
+    model = {"name": min(shard.model for shard in shards.values()), **merged["model"]}
+    results = total.results(model, merged["layers"], merged, estimator, threshold)
+    if list(map(Path.resolve, runs)) != [out.resolve()]:
+        _write_shards(out, shards, merged)
+    results.save(out)
+    return results
+
+
+def read_settings(run: Path) -> Settings:
+    """Return the identity's document of the run in a folder.
+
+    Raises
+    ------
+    InputError
+        If the folder has none, or it is damaged.
+    """
+    path = run / "shards" / SETTINGS
+    if not path.exists():
+        wrong = "does not exist" if not run.exists() else f"has no shards/{SETTINGS}"
+        raise InputError(f"{printable(run)} {wrong}; pass the folder that `sdmetrics analyze --out` wrote")
+    settings = read_json(path)
+    try:
+        if not isinstance(settings, dict):
+            raise ShapeError("it is no object")
+        check_settings(settings)
+        check_shape({name: settings.get(name) for name in READ}, READ, "settings")
+        check_shape({name: settings["clips"].get(name) for name in CLIPS}, CLIPS, "settings.clips")
+    except ShapeError as error:
+        raise InputError(
+            f"{printable(path)} is damaged ({error}); repeat the command `sdmetrics analyze` that wrote it"
+        ) from None
+    return settings
+
+
+def _complete(runs: Sequence[Path], identity: str, settings: Settings) -> dict[Place, Shard]:
+    """Return all shards of one run, from the folders that hold parts of it, in the order of their places."""
+    files: dict[Place, list[Path]] = {}
+    for run in runs:
+        for group, path in shard_files(run / "shards"):
+            files.setdefault((group, int(path.stem.split("-")[1])), []).append(path)
+    shards: dict[Place, Shard] = {}
+    for place, paths in files.items():
+        # Whichever machine measured it: the file that is chosen must not depend on the order of the folders.
+        for path in sorted(paths, key=Path.read_bytes):
+            shard = load_shard(path, identity, settings["layers"])
+            if shard is not None:
+                shards[place] = shard
+                break
+    clips = settings["clips"]
+    if "merged" not in clips:
+        _check_none_missing(shards, clips["groups"], runs)
+    elif (found := sum(map(_count, shards.values()))) != clips["count"]:
+        raise InputError(
+            f"{_listed(map(printable, runs))} has {found} of {clips['count']} clips; merge the runs that it was made of "
+            "again"
+        )
+    return dict(sorted(shards.items(), key=lambda item: (item[0][1], item[0][0])))
+
+
+def _check_none_missing(shards: Mapping[Place, Shard], groups: Sequence[int], runs: Sequence[Path]) -> None:
+    """Raise an `InputError` that names the shards that are not there, or not with all of their clips."""
+    expected = {
+        (group, index): size for group, clips in enumerate(groups) for index, size in enumerate(shard_sizes(clips))
+    }
+    missing = [place for place, size in expected.items() if place not in shards or _count(shards[place]) != size]
+    if missing:
+        clips = sum(expected[place] for place in missing)
+        raise InputError(
+            f"{len(missing)} of {len(expected)} shards of {_listed(map(printable, runs))} are missing, with {clips} of "
+            f"{sum(groups)} clips: {_listed(shard_name(*place) for place in missing)}. Repeat the parts that measure "
+            "them, or the command `sdmetrics analyze` without --part, which measures what is missing"
+        )
+    if shards.keys() - expected.keys():
+        raise InputError(
+            f"{_listed(map(printable, runs))} has shards that its settings do not know: "
+            f"{_listed(shard_name(*place) for place in sorted(shards.keys() - expected.keys()))}; remove them"
+        )
+
+
+def _check_alike(settings: Mapping[str, Settings], runs: Mapping[str, Sequence[Path]]) -> None:
+    """Raise an `InputError` that names in what runs differ besides their clips."""
+    (first, reference), *others = settings.items()
+    for digest, document in others:
+        differences = json_differences({**reference, "clips": None}, {**document, "clips": None})
+        if differences:
+            raise InputError(
+                f"{printable(runs[first][0])} and {printable(runs[digest][0])} are not runs of one model over different "
+                f"clips: {'; '.join(differences[:NAMED])}. Merge runs that differ in their clips only"
+            )
+
+
+def _check_apart(parts: Mapping[str, Mapping[Place, Shard]], runs: Mapping[str, Sequence[Path]]) -> None:
+    """Raise an `InputError` that names the clips that are in two runs."""
+    seen: dict[str, str] = {}
+    for digest, shards in parts.items():
+        ids = sorted(chain.from_iterable(map(_ids, shards.values())))
+        twice = [clip for clip in ids if clip in seen]
+        if twice:
+            raise InputError(
+                f"{len(twice)} clip(s) are in {printable(runs[seen[twice[0]]][0])} and in {printable(runs[digest][0])}, "
+                f"and would count twice: {_listed(map(printable, twice))}. Leave one of the runs out"
+            )
+        seen |= dict.fromkeys(ids, digest)
+
+
+def _sum_of(settings: Sequence[Settings]) -> Settings:
+    """Return the identity's document of the sum of runs."""
+    clips = [document["clips"] for document in settings]
+    merged = sorted(chain.from_iterable(one.get("merged", [one["sha256"]]) for one in clips))
+    return {
+        **settings[0],
+        "clips": {
+            "count": sum(one["count"] for one in clips),
+            "groups": [sum(sizes) for sizes in zip(*(one["groups"] for one in clips), strict=True)],
+            "first": min(one["first"] for one in clips),
+            "sha256": sha256_of(merged),
+            "merged": merged,
+        },
+    }
+
+
+def _renumbered(runs: Iterable[Mapping[Place, Shard]]) -> dict[Place, Shard]:
+    """Return the shards of all runs under places of their own, each group's one after the other."""
+    shards: dict[Place, Shard] = {}
+    following = [0] * GROUPS
+    for run in runs:
+        for (group, _), shard in run.items():
+            shards[group, following[group]] = shard
+            following[group] += 1
+    return shards
+
+
+def _write_shards(out: Path, shards: Mapping[Place, Shard], settings: Settings) -> None:
+    """Write the shards of a sum into its folder."""
+    folder = writable_folder(out / "shards")
+    identity = sha256_of(settings)
+    path = folder / SETTINGS
+    if shard_files(folder) and (not path.exists() or sha256_of(read_settings(out)) != identity):
+        raise InputError(f"{printable(out)} already contains another run; use another output folder")
+    write_json(path, settings)
+    for place, shard in shards.items():
+        save_shard(shard, folder / shard_name(*place), identity)
+
+
+def _ids(shard: Shard) -> list[str]:
+    """Return the clips of a shard, used or not."""
+    return [*shard.ids, *(row["id"] for row in shard.skipped)]
+
+
+def _count(shard: Shard) -> int:
+    """Return the number of clips of a shard."""
+    return len(shard.ids) + len(shard.skipped)
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Return the first names and the number of the others."""
+    names = list(names)
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"
