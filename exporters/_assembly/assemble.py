@@ -11,6 +11,7 @@ import numpy as np
 
 from sdmetrics.errors import require
 from sdmetrics.exporters._assembly.opset import opset_of
+from sdmetrics.exporters._assembly.sums import AXES_ARE_AN_INPUT
 from sdmetrics.exporters._graph.nodes import Shape, element_types, fed_inputs, rename_uses, shapes
 from sdmetrics.probes.feeds import order_name
 from sdmetrics.probes.inputs import ModelInput, usual_scale
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 MASK_NODE = "sdmetrics/mask/"
 
-AXES_ARE_AN_INPUT = 18
 IR_VERSION = 8
 BATCH = "clips"
 """The name of the batch dimension, where it is dynamic."""
@@ -175,15 +175,16 @@ def _pool(nodes: _Nodes, layer: Layer, tensor: str, item: ModelInput, opset: int
     output, prefix = f"units/{layer.name}", f"sdmetrics/units/{layer.name}"
     float32 = nodes.onnx.TensorProto.FLOAT
 
-    def mean(values: str, axes: list[int], name: str) -> str:
-        if opset < AXES_ARE_AN_INPUT:
-            return nodes.put("ReduceMean", [values], name, axes=axes, keepdims=0)
-        return nodes.put("ReduceMean", [values, nodes.constant(f"{name}/axes", np.array(axes))], name, keepdims=0)
+    def mean(values: str, axis: int, name: str) -> str:
+        if opset < AXES_ARE_AN_INPUT["ReduceMean"]:
+            return nodes.put("ReduceMean", [values], name, axes=[axis], keepdims=0)
+        return nodes.put("ReduceMean", [values, nodes.constant(f"{name}/axes", np.array([axis]))], name, keepdims=0)
 
     values = nodes.put("Cast", [tensor], f"{prefix}/cast", to=float32)
-    pooled = [axis for axis in range(len(layer.shape)) if axis not in (layer.batch_axis, layer.channel_axis)]
-    if pooled:
-        values = mean(values, pooled, f"{prefix}/mean")
+    # One axis after the other, see `sums`; the last first, so that the other axes keep their numbers.
+    for axis in reversed(range(len(layer.shape))):
+        if axis not in (layer.batch_axis, layer.channel_axis):
+            values = mean(values, axis, f"{prefix}/mean{axis}")
     if layer.channel_axis < layer.batch_axis:
         values = nodes.put("Transpose", [values], f"{prefix}/transposed", perm=[1, 0])
     if layer.fold is not None:
@@ -195,7 +196,7 @@ def _pool(nodes: _Nodes, layer: Layer, tensor: str, item: ModelInput, opset: int
         unfolded = nodes.put(
             "Reshape", [values, nodes.put("Concat", order, f"{prefix}/order", axis=0)], f"{prefix}/unfolded"
         )
-        values = mean(unfolded, [1 if batch_major else 0], f"{prefix}/unfolded_mean")
+        values = mean(unfolded, 1 if batch_major else 0, f"{prefix}/unfolded_mean")
     nodes.put("Cast", [values], output, to=float32)
     nodes.graph.output.append(nodes.onnx.helper.make_tensor_value_info(output, float32, [batch, layer.units]))
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sdmetrics.errors import InputError
 from sdmetrics.exporters._assembly.adapt import adapt
+from sdmetrics.exporters._assembly.sums import split_sums
 from sdmetrics.exporters._graph.axes import axis_of, label_axes
 from sdmetrics.exporters._graph.describe_inputs import check_inputs
 from sdmetrics.exporters._graph.find_layers import find_layers
@@ -85,6 +86,7 @@ def finish_export(
     outputs = [name for name in expected[-1] if not name.startswith(LAYER)]
     check_inputs(model, inputs)
     check_model(model, path.name)
+    split_sums(model)
     if batch is None:
         _check_any_batch(model)
     read = adapt(model, inputs)
