@@ -1,5 +1,8 @@
 """Ctrl-C and SIGTERM end the command in one line, also while it is still being imported: a traceback helps nobody.
 
+While shards are measured, SIGTERM lets the one at hand be finished; SIGUSR1, which schedulers send before a job's time
+is over, does so whenever it comes.
+
 `sdmetrics` imports this module before anything else. In a process that is not the command it does nothing.
 """
 
@@ -17,22 +20,58 @@ from types import FrameType
 
 WORDS = {signal.SIGINT: b"Interrupted.\n", signal.SIGTERM: b"Terminated. What was finished is kept.\n"}
 
+FINISHING = b"What is at hand is finished first.\n"
+WARNING: signal.Signals | None = getattr(signal, "SIGUSR1", None)
+"""What schedulers send ahead of the end; Windows has none."""
+
+_asked: list[int] = []
+
+
+class Stopped(Exception):
+    """A signal asked for the end between two shards; `left` of `count` are missing."""
+
+    def __init__(self, left: int, count: int) -> None:
+        super().__init__(left, count)
+        self.left, self.count = left, count
+
+
+def stop_if_asked(left: int, count: int) -> None:
+    """Raise `Stopped` if a signal asked for the end, before the next of `left` missing shards is measured."""
+    if _asked:
+        raise Stopped(left, count)
+
+
+@contextmanager
+def finishing() -> Iterator[None]:
+    """Let SIGTERM ask for the end between two shards inside the block; a second one ends the process."""
+    before = signal.getsignal(signal.SIGTERM)
+    _handle(signal.SIGTERM, _ask)
+    try:
+        yield
+    finally:
+        _handle(signal.SIGTERM, before)
+
 
 def leave_at_once() -> None:
     """Let both signals end the process with a line, and without a traceback: there is nothing to clean up."""
     for number in WORDS:
         _handle(number, _leave)
+    if WARNING is not None:
+        _handle(WARNING, _ask)
 
 
 @contextmanager
 def raised() -> Iterator[None]:
     """Let both signals raise an exception inside the block, so that temporary files are removed on the way out."""
-    before = {number: signal.getsignal(number) for number in WORDS}
+    before = {number: signal.getsignal(number) for number in (*WORDS, WARNING) if number is not None}
     _handle(signal.SIGINT, signal.default_int_handler)
     _handle(signal.SIGTERM, _raise)
+    if WARNING is not None:
+        _handle(WARNING, _ask)
     try:
         yield
     finally:
+        _asked.clear()
         for number, handler in before.items():
             _handle(number, handler)
 
@@ -55,6 +94,14 @@ def _raise(number: int, _: FrameType | None) -> None:
     signal.signal(number, signal.SIG_DFL)
     os.write(2, WORDS[signal.Signals(number)])
     raise SystemExit(128 + number)
+
+
+def _ask(number: int, _: FrameType | None) -> None:
+    """Remember that the end was asked for."""
+    if number == signal.SIGTERM:
+        signal.signal(number, _leave)
+    os.write(2, FINISHING)
+    _asked.append(number)
 
 
 def _is_command() -> bool:

@@ -127,7 +127,7 @@ def _opened(runner: Runner | ModelSource | str | Path, executor: Any) -> Runner:
 
 
 def analyze_part(
-    runner: Runner | str | Path,
+    runner: Runner | ModelSource | str | Path,
     clips: Iterable[Clip] | str | Path,
     part: str | Part,
     *,
@@ -199,6 +199,17 @@ def merge(
     ------
     InputError
         If shards are missing (they are named), the runs differ in more than their clips, or a clip is in two of them.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import sdmetrics as sd
+    >>> from sdmetrics.demo import demo_model
+    >>> with demo_model("appearance") as path, tempfile.TemporaryDirectory() as runs:
+    ...     for seed in (1, 2):
+    ...         _ = sd.analyze(path, f"world:20:{seed}", out=f"{runs}/{seed}", batch=48)
+    ...     sd.merge([f"{runs}/1", f"{runs}/2"], out=f"{runs}/both").clips["used"]
+    40
     """
     folders = [Path(run) for run in runs]
     if len(folders) == 1:

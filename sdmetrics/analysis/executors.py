@@ -17,6 +17,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from sdmetrics._interrupts import stop_if_asked
 from sdmetrics._progress import progress_bar
 from sdmetrics.analysis.measurement import Measurement
 from sdmetrics.analysis.shards import Shard, Slice
@@ -124,6 +125,8 @@ def spread(
             for piece, path, is_stored in zip(pieces, paths, stored, strict=True):
                 shard = work.load(path, piece) if path is not None and is_stored else None
                 if shard is None:
+                    if folder is not None:
+                        stop_if_asked(sum(not path.exists() for path in paths if path is not None), len(pieces))
                     if is_stored:
                         advance(-len(piece.clips))
                         shard = next(_in_order(measure, deque(), iter([piece])))

@@ -99,7 +99,8 @@ def measure_part(
     """
     prepared = prepare(runner, clips, seed=seed, out=out, batch=batch, styles=styles)
     total = Total()
-    for piece, shard in resumed(prepared.work, part.of(prepared.pieces), prepared.folder, progress=progress):
+    shards = spread if isinstance(runner, RemoteModel) else resumed
+    for piece, shard in shards(prepared.work, part.of(prepared.pieces), prepared.folder, progress=progress):
         total.add(piece.group, shard)
     say_passing(total.passing, stored=True)
     return total

@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from sdmetrics._files import write_json, writable_folder
+from sdmetrics._files import writable_folder, write_json
 from sdmetrics._reading import read_json
 from sdmetrics._text import printable
 from sdmetrics.analysis.identity import SETTINGS, json_differences, sha256_of
@@ -26,12 +26,16 @@ Settings = dict[str, Any]
 Place = tuple[int, int]
 """The group of a shard and its index in the group."""
 
-READ: Shape = {"model": {str: ANYTHING}, "layers": [str], "seed": SEED, "clips": {str: ANYTHING}}
-CLIPS: Shape = {"count": COUNT, "groups": (COUNT,) * GROUPS, "first": str, "sha256": str}
+READ: dict[str, Shape] = {"model": {str: ANYTHING}, "layers": [str], "seed": SEED, "clips": {str: ANYTHING}}
+CLIPS: dict[str, Shape] = {"count": COUNT, "groups": (COUNT,) * GROUPS, "first": str, "sha256": str}
 """The shapes of what is read of the settings, and of their clips."""
 
 NAMED = 5
 """How many of many names a message lists."""
+
+
+class MissingShardsError(InputError):
+    """Not all shards of a run are there yet."""
 
 
 def merge_runs(runs: Sequence[Path], out: Path, *, estimator: str = "pearson", threshold: float = 0.5) -> Results:
@@ -53,12 +57,11 @@ def merge_runs(runs: Sequence[Path], out: Path, *, estimator: str = "pearson", t
         found = read_settings(run)
         settings[sha256_of(found)] = found
         by_identity.setdefault(sha256_of(found), []).append(run)
-    # The order in which runs are named must not decide the last bits.
     parts = {digest: _complete(by_identity[digest], digest, settings[digest]) for digest in sorted(by_identity)}
     _check_alike(settings, by_identity)
     _check_apart(parts, by_identity)
     merged = next(iter(settings.values())) if len(parts) == 1 else _sum_of(list(settings.values()))
-    shards = _renumbered(parts.values())
+    shards = next(iter(parts.values())) if len(parts) == 1 else _renumbered(parts.values())
     total = Total()
     for (group, _), shard in shards.items():
         total.add(group, shard)
@@ -106,7 +109,7 @@ def _complete(runs: Sequence[Path], identity: str, settings: Settings) -> dict[P
     shards: dict[Place, Shard] = {}
     for place, paths in files.items():
         # Whichever machine measured it: the file that is chosen must not depend on the order of the folders.
-        for path in sorted(paths, key=Path.read_bytes):
+        for path in sorted(paths, key=Path.read_bytes) if len(paths) > 1 else paths:
             shard = load_shard(path, identity, settings["layers"])
             if shard is not None:
                 shards[place] = shard
@@ -115,11 +118,11 @@ def _complete(runs: Sequence[Path], identity: str, settings: Settings) -> dict[P
     if "merged" not in clips:
         _check_none_missing(shards, clips["groups"], runs)
     elif (found := sum(map(_count, shards.values()))) != clips["count"]:
-        raise InputError(
-            f"{_listed(map(printable, runs))} has {found} of {clips['count']} clips; merge the runs that it was made of "
-            "again"
+        raise MissingShardsError(
+            f"{_listed(map(printable, runs))} has {found} of {clips['count']} clips; merge again the runs that it was "
+            "made of"
         )
-    return dict(sorted(shards.items(), key=lambda item: (item[0][1], item[0][0])))
+    return _in_order(shards)
 
 
 def _check_none_missing(shards: Mapping[Place, Shard], groups: Sequence[int], runs: Sequence[Path]) -> None:
@@ -130,7 +133,7 @@ def _check_none_missing(shards: Mapping[Place, Shard], groups: Sequence[int], ru
     missing = [place for place, size in expected.items() if place not in shards or _count(shards[place]) != size]
     if missing:
         clips = sum(expected[place] for place in missing)
-        raise InputError(
+        raise MissingShardsError(
             f"{len(missing)} of {len(expected)} shards of {_listed(map(printable, runs))} are missing, with {clips} of "
             f"{sum(groups)} clips: {_listed(shard_name(*place) for place in missing)}. Repeat the parts that measure "
             "them, or the command `sdmetrics analyze` without --part, which measures what is missing"
@@ -149,7 +152,7 @@ def _check_alike(settings: Mapping[str, Settings], runs: Mapping[str, Sequence[P
         differences = json_differences({**reference, "clips": None}, {**document, "clips": None})
         if differences:
             raise InputError(
-                f"{printable(runs[first][0])} and {printable(runs[digest][0])} are not runs of one model over different "
+                f"{printable(runs[first][0])} and {printable(runs[digest][0])} are not runs of one model over other "
                 f"clips: {'; '.join(differences[:NAMED])}. Merge runs that differ in their clips only"
             )
 
@@ -161,9 +164,10 @@ def _check_apart(parts: Mapping[str, Mapping[Place, Shard]], runs: Mapping[str, 
         ids = sorted(chain.from_iterable(map(_ids, shards.values())))
         twice = [clip for clip in ids if clip in seen]
         if twice:
+            one, other = runs[seen[twice[0]]][0], runs[digest][0]
             raise InputError(
-                f"{len(twice)} clip(s) are in {printable(runs[seen[twice[0]]][0])} and in {printable(runs[digest][0])}, "
-                f"and would count twice: {_listed(map(printable, twice))}. Leave one of the runs out"
+                f"{len(twice)} clip(s) are in {printable(one)} and in {printable(other)}, and would "
+                f"count twice: {_listed(map(printable, twice))}. Leave one of the runs out"
             )
         seen |= dict.fromkeys(ids, digest)
 
@@ -185,14 +189,25 @@ def _sum_of(settings: Sequence[Settings]) -> Settings:
 
 
 def _renumbered(runs: Iterable[Mapping[Place, Shard]]) -> dict[Place, Shard]:
-    """Return the shards of all runs under places of their own, each group's one after the other."""
-    shards: dict[Place, Shard] = {}
-    following = [0] * GROUPS
+    """Return the shards of all runs under places of their own, in an order that their clips alone decide.
+
+    So the last bits of a sum depend neither on the order of the runs, nor on whether some were added before.
+    """
+    groups: list[list[Shard]] = [[] for _ in range(GROUPS)]
     for run in runs:
         for (group, _), shard in run.items():
-            shards[group, following[group]] = shard
-            following[group] += 1
-    return shards
+            groups[group].append(shard)
+    by_place = {
+        (group, index): shard
+        for group, shards in enumerate(groups)
+        for index, shard in enumerate(sorted(shards, key=lambda shard: sha256_of(sorted(_ids(shard)))))
+    }
+    return _in_order(by_place)
+
+
+def _in_order(shards: Mapping[Place, Shard]) -> dict[Place, Shard]:
+    """Return shards round by round, as an undivided run adds them."""
+    return dict(sorted(shards.items(), key=lambda item: (item[0][1], item[0][0])))
 
 
 def _write_shards(out: Path, shards: Mapping[Place, Shard], settings: Settings) -> None:

@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from sdmetrics._interrupts import stop_if_asked
 from sdmetrics._progress import progress_bar
 from sdmetrics.analysis.shards import Slice
 from sdmetrics.clips.clip import Clip
@@ -80,6 +81,8 @@ def resumed(
         for piece, path, count, is_stored in zip(pieces, paths, counts, stored, strict=True):
             part = work.load(path, piece) if path is not None and is_stored else None
             if part is None:
+                if folder is not None:
+                    stop_if_asked(sum(not path.exists() for path in paths if path is not None), len(pieces))
                 if is_stored:
                     advance(-steps * count)
                     with rendered_ahead(work.render, piece.clips, threads) as own:

@@ -14,6 +14,7 @@ from sdmetrics.cli import probe  # noqa: F401  isort: skip
 from sdmetrics.cli import export  # noqa: F401  isort: skip
 from sdmetrics.cli import sample  # noqa: F401  isort: skip
 from sdmetrics.cli import analyze  # noqa: F401  isort: skip
+from sdmetrics.cli import merge  # noqa: F401  isort: skip
 from sdmetrics.cli import report  # noqa: F401  isort: skip
 from sdmetrics.cli import check  # noqa: F401  isort: skip
 from sdmetrics.cli import compare  # noqa: F401  isort: skip

@@ -11,7 +11,6 @@ import typer
 from sdmetrics.analysis.identity import clips_digest
 from sdmetrics.analysis.results import Results
 from sdmetrics.cli.app import app, console, print_skipped, resumable
-from sdmetrics.cli.conflicts import check_conflicts
 from sdmetrics.cli.options import (
     BATCH,
     CLIPS_HELP,
@@ -24,6 +23,7 @@ from sdmetrics.cli.options import (
     PROVIDER,
     RUN,
     THREADS,
+    check_conflicts,
 )
 from sdmetrics.cli.tables import Estimate
 from sdmetrics.errors import note

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,9 +19,11 @@ from sdmetrics.cli.options import (
     CLIPS,
     DASK,
     DEVICE,
+    ESTIMATOR,
     FLOW,
     HALF,
     LAYER,
+    PART,
     PER_VIDEO,
     PROVIDER,
     SEED,
@@ -28,6 +31,7 @@ from sdmetrics.cli.options import (
     STYLES,
     TF32,
     THREADS,
+    THRESHOLD,
     VIDEOS,
 )
 from sdmetrics.cli.tables import results_table
@@ -64,30 +68,25 @@ def analyze(
     tf32: Annotated[bool, TF32] = False,
     dask: Annotated[str | None, DASK] = None,
     batch: Annotated[Any, BATCH] = "auto",  # noqa: ANN401 (a number or auto)
-    estimator: Annotated[
-        str,
-        typer.Option(
-            help="Estimator of the scores: pearson (the paper), icc, or reference (the authors' released code, which "
-            "differs from the paper)."
-        ),
-    ] = "pearson",
-    threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="Score above which a unit encodes a factor (λ of Eq. 3).")
-    ] = 0.5,
+    estimator: Annotated[str, ESTIMATOR] = "pearson",
+    threshold: Annotated[float, THRESHOLD] = 0.5,
+    part: Annotated[str | None, PART] = None,
 ) -> None:
     """Measure the static and dynamic biases of a model's layers and units, and write a report.
 
     Exits with status 3 if clips were skipped since they crashed their workers (--dask).
     """
     from sdmetrics.analysis.executors import CRASHED
+    from sdmetrics.analysis.parts import Part
     from sdmetrics.clips.styles.networks import open_styles
     from sdmetrics.loading.dask_cluster import opened
     from sdmetrics.loading.model_source import ModelSource
     from sdmetrics.loading.open import open_clips
     from sdmetrics.loading.user_code import model_name
-    from sdmetrics.run import FLOW_FOLDER
+    from sdmetrics.run import FLOW_FOLDER, analyze_part
     from sdmetrics.run import analyze as run_analysis
 
+    share = None if part is None else Part.parse(part)
     out = out or Path("runs") / model_name(model)
     source = ModelSource(
         model, layers=parse_layers(layer), provider=provider, threads=threads, half=half, allow_tf32=tf32, device=device
@@ -108,6 +107,15 @@ def analyze(
         cache=out / FLOW_FOLDER,
     )
     with resumable():
+        opened_styles = open_styles(styles, threads=threads) if styles else None
+        if share is not None:
+            total = analyze_part(runner, listed, share, out=out, seed=seed, batch=batch, styles=opened_styles)
+            console.print(f"part {share}: {total.used} clips used, {len(total.skipped)} skipped")
+            print_skipped(total.skipped)
+            console.print(
+                f"once all parts are done, write the results: sdmetrics merge {shlex.quote(str(out))}", soft_wrap=True
+            )
+            return
         results = run_analysis(
             runner,
             listed,
@@ -116,7 +124,7 @@ def analyze(
             estimator=estimator,
             threshold=threshold,
             batch=batch,
-            styles=open_styles(styles, threads=threads) if styles else None,
+            styles=opened_styles,
         )
     console.print(results_table(results, model_name(model)))
     print_skipped(results.clips["skipped"])

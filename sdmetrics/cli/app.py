@@ -14,6 +14,7 @@ import typer
 from rich.status import Status
 from rich.text import Text
 
+from sdmetrics import _interrupts
 from sdmetrics._text import printable
 from sdmetrics.cli.terminal import Terminal
 from sdmetrics.errors import Note
@@ -57,9 +58,17 @@ def notes_printed() -> Iterator[None]:
 
 @contextmanager
 def resumable() -> Iterator[None]:
-    """Print how to resume a run if it is interrupted."""
+    """Print how to resume a run if it is interrupted, or ended by SIGTERM or SIGUSR1 after the shard at hand."""
     try:
-        yield
+        with _interrupts.finishing():
+            yield
+    except _interrupts.Stopped as stopped:
+        console.print(
+            f"Stopped: {stopped.left} of {stopped.count} shards are missing, so no results are written. Run the same "
+            "command again to go on.",
+            soft_wrap=True,
+        )
+        sys.exit(0)
     except KeyboardInterrupt:
         console.print("Interrupted. Run the same command again to resume.")
         sys.exit(130)

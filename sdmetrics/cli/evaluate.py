@@ -10,7 +10,6 @@ import typer
 
 from sdmetrics._files import check_is_file
 from sdmetrics.cli.app import app, console, print_skipped
-from sdmetrics.cli.conflicts import check_conflicts
 from sdmetrics.cli.options import (
     ANY_MODEL,
     BATCH,
@@ -31,6 +30,7 @@ from sdmetrics.cli.options import (
     TF32,
     THREADS,
     VIDEOS,
+    check_conflicts,
 )
 from sdmetrics.cli.tables import Estimate, plain_table
 from sdmetrics.errors import InputError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
@@ -105,6 +105,18 @@ DEVICE = typer.Option(
     show_default=False,
 )
 THREADS = typer.Option(min=1, help="Number of CPU threads for the model. Default: the cores this process may use.")
+ESTIMATOR = typer.Option(
+    help="Estimator of the scores: pearson (the paper), icc, or reference (the authors' released code, which differs "
+    "from the paper)."
+)
+THRESHOLD = typer.Option(min=0, max=1, help="Score above which a unit encodes a factor (λ of Eq. 3).")
+PART = typer.Option(
+    help="Part of the work that this process does, e.g. 3/8; or auto: the part that Slurm, torchrun or an indexed job "
+    "of Kubernetes gives it, see docs/cluster.md. Only finished shards are written; the same command without --part, "
+    "once all parts are done, writes the results.",
+    metavar="I/N|auto",
+    show_default=False,
+)
 DASK = typer.Option(
     help="Dask cluster that measures the shards: the address of its scheduler, e.g. tcp://HOST:8786; or local:N, N "
     "processes on this machine, which share its cores. Default: this process.",
@@ -209,3 +221,37 @@ def parse_numbers(**texts: str | None) -> dict[str, Any]:
 def given_options(**options: object) -> dict[str, Any]:
     """Return the options that were passed."""
     return {name: value for name, value in options.items() if value is not None}
+
+
+def check_conflicts(
+    masks: bool, for_masks: Mapping[str, object], for_labels: Mapping[str, object] | None = None
+) -> None:
+    """Check that no option was passed that has no meaning for the clips.
+
+    Parameters
+    ----------
+    masks
+        Whether the clips have segmentation masks.
+    for_masks, for_labels
+        The options for clips with segmentation masks, and those for labelled clips, by name. `None` and `False` mean
+        that the option was not passed.
+
+    Raises
+    ------
+    InputError
+        If an option for the other kind of clips was passed.
+
+    Examples
+    --------
+    >>> check_conflicts(False, {"--flip": True, "--threshold": None})
+    Traceback (most recent call last):
+    sdmetrics.errors.InputError: --flip requires clips with segmentation masks; drop the option or pass an annotated \
+data set
+    """
+    useless = (for_labels or {}) if masks else for_masks
+    passed = [name for name, value in useless.items() if value is not None and value is not False]
+    if not passed:
+        return
+    kind, remedy = ("without", "labelled videos") if masks else ("with", "an annotated data set")
+    requires, option = ("requires", "the option") if len(passed) == 1 else ("require", "the options")
+    raise InputError(f"{', '.join(passed)} {requires} clips {kind} segmentation masks; drop {option} or pass {remedy}")
