@@ -1,19 +1,11 @@
 """Which part of a run a process measures: from the command line, or from what schedulers set."""
 
-import re
-import shlex
-import shutil
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sdmetrics.analysis.parts import Part
-from sdmetrics.demo import demo_model
 from sdmetrics.errors import InputError
-
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "cluster.md"
 
 
 @given(st.integers(1, 40), st.lists(st.integers(), max_size=100))
@@ -95,20 +87,3 @@ def test_the_environment_is_read(monkeypatch):
 def test_what_a_scheduler_leaves_out_is_named(variables, named):
     with pytest.raises(InputError, match=named):
         Part.parse("auto", variables)
-
-
-SCRIPTS = re.findall(r"^(?:exec |torchrun .*--no-python )(sdmetrics .*--part auto.*)$", PAGE.read_text("utf-8"), re.M)
-
-
-@pytest.mark.parametrize(("line", "variables"), list(zip(SCRIPTS, [array(1, 8), TORCHRUN], strict=True)))
-def test_the_scripts_of_the_page_run_with_the_variables_of_their_scheduler(
-    line, variables, tmp_path, monkeypatch, command
-):
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path)
-    with demo_model("motion") as path:
-        shutil.copy(path, tmp_path / "model.onnx")
-    code, out, err = command(*shlex.split(line)[1:], "--provider", "cpu")
-    assert code == 0, err
-    assert f"part {Part.parse('auto', variables)}: " in out
