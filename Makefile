@@ -51,6 +51,7 @@ ratios: .venv/for-developers ## quick form of the benchmarks; fails if a ratio m
 
 bench: .venv/for-developers ## the benchmarks; writes the tables of docs/coverage.md and docs/speed.md
 	$(BIN)/python -m benchmarks.coverage --write docs/coverage.md
+	$(BIN)/python -m benchmarks.stopping --write docs/coverage.md
 	$(BIN)/python -m benchmarks.ratios --write docs/speed.md
 
 # Installs nothing: `make check-gpu BIN=/usr/bin` takes the Python of that folder, and without .venv the caller's.

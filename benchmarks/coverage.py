@@ -106,10 +106,10 @@ def draw(kind: Kind, r: Floats, video: NDArray[np.int64], rng: np.random.Generat
     """Return both members of every clip's pair, `(clips, units)`; clips of a video share half of the variance."""
 
     def gaussian() -> Floats:
-        own = rng.standard_normal((len(video), UNITS))
+        own = rng.standard_normal((len(video), len(r)))
         if kind.clips_per_video == 1:
             return own
-        return np.asarray((own + rng.standard_normal((video.max() + 1, UNITS))[video]) / np.sqrt(2))
+        return np.asarray((own + rng.standard_normal((video.max() + 1, len(r)))[video]) / np.sqrt(2))
 
     signal, magnitude = gaussian(), gaussian()
 

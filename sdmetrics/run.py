@@ -13,6 +13,7 @@ from sdmetrics.analysis.merge import merge_runs
 from sdmetrics.analysis.parts import Part
 from sdmetrics.analysis.results import Results
 from sdmetrics.analysis.total import Total
+from sdmetrics.analysis.until import Until
 from sdmetrics.clips.clip import Clip, listed_clips
 from sdmetrics.clips.styles.built_in import Style
 from sdmetrics.errors import InputError, MissingExtra, note
@@ -38,6 +39,7 @@ def analyze(
     threshold: float = 0.5,
     batch: BatchSize = "auto",
     styles: Mapping[str, Style] | None = None,
+    until: float | Until | None = None,
     executor: Any = None,  # noqa: ANN401  Dask's client is optional
     progress: bool = True,
 ) -> Results:
@@ -67,6 +69,10 @@ def analyze(
         At least two by name, each a deterministic function of frames, uint8 `(T, H, W, 3)`, to the same shape, see
         `open_styles`. Other callables are identified by name only. Default: the styles that the clips come in, else the
         four built-in ones.
+    until
+        Stop when the 95 % interval of each percent of each layer is at most ± that many points, or as an `Until` says;
+        see [How sure](coverage.md). Looked at after each round of shards, from the fifth on. The same clips stop at the
+        same place, and a run without `until` goes on from there. Default: all clips.
     executor
         Where the shards are measured: an executor of processes, e.g. `concurrent.futures.ProcessPoolExecutor`, of loky
         or of MPI, or a client of Dask. Each worker opens the model, so `runner` is a `ModelSource` or a path. The
@@ -101,6 +107,7 @@ def analyze(
         threshold=threshold,
         batch=batch,
         styles=styles,
+        until=until,
         progress=progress,
     )
     if out is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pickle
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, wait
 from dataclasses import replace
 from pathlib import Path
@@ -100,7 +100,7 @@ class RemoteModel:
 
 def spread(
     work: Measurement, pieces: Sequence[Slice], folder: Path | None, *, progress: bool = True
-) -> Iterator[tuple[Slice, Shard]]:
+) -> Generator[tuple[Slice, Shard], None, None]:
     """Yield every shard in order, as `resumed` does; the workers of the executor measure those that are missing.
 
     `work.runner` is a `RemoteModel`. At most `IN_FLIGHT` shards are handed out at once. Where the run ends early, those

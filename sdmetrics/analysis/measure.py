@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from sdmetrics.analysis.results import Results
 from sdmetrics.analysis.resume import resumed, say_passing
 from sdmetrics.analysis.shards import Slice, slices
 from sdmetrics.analysis.total import Total
+from sdmetrics.analysis.until import LEAST_ROUNDS, Until, ends_of_rounds
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.prefetch import check_any_usable
 from sdmetrics.clips.render import check_styles
@@ -39,6 +41,7 @@ def measure_biases(
     threshold: float = 0.5,
     batch: BatchSize = "auto",
     styles: Mapping[str, Style] | None = None,
+    until: float | Until | None = None,
     progress: bool = True,
 ) -> Results:
     """Measure the static and dynamic bias of every layer and unit of a model (paper, Sec. 3).
@@ -63,15 +66,24 @@ def measure_biases(
     True
     """
     threshold = unit_bias({"static": PairMoments(1)}, threshold=threshold, estimator=estimator).threshold
+    goal = Until.of(until)
     prepared = prepare(runner, clips, seed=seed, out=out, batch=batch, styles=styles)
     total = Total()
     shards = spread if isinstance(runner, RemoteModel) else resumed
-    for piece, shard in shards(prepared.work, prepared.pieces, prepared.folder, progress=progress):
-        total.add(piece.group, shard)
+    stopped = None
+    with closing(shards(prepared.work, prepared.pieces, prepared.folder, progress=progress)) as measured:
+        for (piece, shard), ends in zip(measured, ends_of_rounds(prepared.pieces), strict=False):
+            total.add(piece.group, shard)
+            rounds = piece.index + 1
+            if goal and ends:
+                reached = rounds >= LEAST_ROUNDS and goal.holds(total.groups, runner.layers, estimator, threshold)
+                stopped = goal.stopped(prepared.pieces, rounds, reached)
+                if reached:
+                    break
     check_any_usable(total.used, prepared.clips, total.skipped, least=2)
     say_passing(total.passing, stored=out is not None)
     settings = prepared.identity.document()
-    results = total.results(model_description(runner), runner.layers, settings, estimator, threshold)
+    results = total.results(model_description(runner), runner.layers, settings, estimator, threshold, stopped)
     if out is not None:
         results.save(out)
     return results

@@ -20,7 +20,7 @@ from sdmetrics.analysis.stored import DamagedError, load_document, save_document
 from sdmetrics.analysis.valid import RESULTS, UNIT, check_results, check_settings
 from sdmetrics.errors import InputError
 
-SCHEMA = 3
+SCHEMA = 4
 AGAIN = "repeat the command `sdmetrics analyze` that wrote it: finished shards are kept, so it takes seconds"
 UNIT_COLUMNS = (
     "layer", "unit", "dynamic", "dynamic_low", "dynamic_high", "static", "static_low", "static_high", "label",
@@ -49,6 +49,10 @@ class Results:
         All that decides the numbers, see `sdmetrics.analysis.identity.Identity`.
     ran_on
         Where and how they were computed: one row per distinct circumstance, with its number of `shards`.
+    stopped
+        Of a run with a goal (`until`): `{"after_rounds", "of_rounds", "clips", "of_clips", "until", "until_units",
+        "reached", "widening"}`: how many rounds of shards, and clips, of how many it used, whether it was sure enough
+        then, and by what factor its intervals are wider for that. Else `None`.
 
     Examples
     --------
@@ -67,6 +71,7 @@ class Results:
     units: list[dict[str, Any]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     ran_on: list[dict[str, Any]] = field(default_factory=list)
+    stopped: dict[str, Any] | None = None
 
     @property
     def units_sha256(self) -> str:
@@ -85,6 +90,7 @@ class Results:
             "estimator": self.estimator,
             "threshold": self.threshold,
             "clips": self.clips,
+            "stopped": self.stopped,
             "ran_on": self.ran_on,
             "layers": self.layers,
             "identity": sha256_of(self.settings),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -49,7 +49,7 @@ def resumed(
     title: str = "clips",
     steps: int = 1,
     progress: bool = True,
-) -> Iterator[tuple[Slice, Part]]:
+) -> Generator[tuple[Slice, Part], None, None]:
     """Yield every part in order; without a folder nothing is stored.
 
     Each file is read once. The clips of the missing parts are rendered ahead. If a file turns out to be damaged, its

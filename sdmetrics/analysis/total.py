@@ -10,6 +10,7 @@ from sdmetrics.analysis.circumstance import Circumstance, ran_on
 from sdmetrics.analysis.results import Results
 from sdmetrics.analysis.shards import LayerMoments, Shard
 from sdmetrics.analysis.summary import Row, summarize
+from sdmetrics.analysis.until import widen
 from sdmetrics.metrics.groups import GROUPS
 
 
@@ -57,19 +58,23 @@ class Total:
         settings: dict[str, Any],
         estimator: str,
         threshold: float,
+        stopped: dict[str, Any] | None = None,
     ) -> Results:
-        """Return the results of all layers; `settings` is the document of the run's identity."""
+        """Return the results of all layers; `settings` is the document of the run's identity, `stopped` of `Until`."""
         results = Results(
             model=model,
             seed=settings["seed"],
             estimator=estimator,
             threshold=threshold,
             clips={"used": self.used, "looped": self.looped, "skipped": self.skipped},
+            stopped=stopped,
             settings=settings,
             ran_on=ran_on(self.circumstances),
         )
         for layer in layers:
             row, units = self.rows(layer, estimator, threshold)
+            if stopped and stopped["reached"]:
+                widen(row, units, estimator)
             results.layers.append(row)
             results.units.extend(units)
         return results

@@ -34,11 +34,24 @@ RESULTS: Shape = {
     "estimator": OneOf(ESTIMATORS),
     "threshold": Number(-1, 1),
     "clips": {"used": COUNT, "looped": COUNT, "skipped": SKIPPED},
+    "stopped": ANYTHING,
     "ran_on": [{str: ANYTHING}],
     "layers": [LAYER],
     "identity": str,
     "units": {"rows": COUNT, "sha256": str},
 }
+STOPPED: Shape = {
+    "after_rounds": Number(1, 2**53, whole=True),
+    "of_rounds": Number(1, 2**53, whole=True),
+    "clips": COUNT,
+    "of_clips": COUNT,
+    "until": Number(0, 50),
+    "until_units": Number(0, 100, undefined=True),
+    "reached": bool,
+    "widening": Number(1),
+}
+"""Where a run with a goal stopped; `null` without one."""
+
 UNIT: Shape = {
     "layer": str,
     "unit": COUNT,
@@ -72,6 +85,8 @@ def check_results(document: Mapping[str, Any], units: Sequence[Mapping[str, Any]
     clips = document["clips"]
     if clips["looped"] > clips["used"]:
         raise ShapeError(f"{clips['looped']} of {clips['used']} clips are looped")
+    if document["stopped"] is not None:
+        _check_stopped(document["stopped"], clips)
     layers = document["layers"]
     names = [layer["name"] for layer in layers]
     if len(set(names)) < len(names):
@@ -103,6 +118,15 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     check_shape(settings, {key: _SETTINGS.get(key, ANYTHING) for key in settings}, "settings")
     check_shape([item.get("name") for item in settings.get("inputs", [])], [str], "settings.inputs.name")
     check_shape(settings.get("clips", {}).get("sha256", ""), str, "settings.clips.sha256")
+
+
+def _check_stopped(stopped: Mapping[str, Any], clips: Mapping[str, Any]) -> None:
+    """Check where a run stopped."""
+    check_shape(stopped, STOPPED, "stopped")
+    if stopped["after_rounds"] > stopped["of_rounds"] or stopped["clips"] > stopped["of_clips"]:
+        raise ShapeError("the run stopped after more rounds or clips than there are")
+    if clips["used"] + len(clips["skipped"]) != stopped["clips"]:
+        raise ShapeError(f"the clips of the run are not the {stopped['clips']} after which it stopped")
 
 
 def _check_layer(layer: Mapping[str, Any]) -> None:

@@ -35,6 +35,7 @@ from sdmetrics.cli.options import (
     VIDEOS,
 )
 from sdmetrics.cli.tables import results_table
+from sdmetrics.errors import InputError
 
 
 @app.command()
@@ -71,6 +72,23 @@ def analyze(
     estimator: Annotated[str, ESTIMATOR] = "pearson",
     threshold: Annotated[float, THRESHOLD] = 0.5,
     part: Annotated[str | None, PART] = None,
+    until: Annotated[
+        float | None,
+        typer.Option(
+            help="Stop when the 95 % interval of each percent of each layer is at most ± that many points. Default: "
+            "use all clips.",
+            metavar="POINTS",
+            show_default=False,
+        ),
+    ] = None,
+    until_units: Annotated[
+        float | None,
+        typer.Option(
+            help="With --until: and at most that percent of each layer's units could change class.",
+            metavar="PERCENT",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Measure the static and dynamic biases of a model's layers and units, and write a report.
 
@@ -78,6 +96,7 @@ def analyze(
     """
     from sdmetrics.analysis.executors import CRASHED
     from sdmetrics.analysis.parts import Part
+    from sdmetrics.analysis.until import Until
     from sdmetrics.clips.styles.networks import open_styles
     from sdmetrics.loading.dask_cluster import opened
     from sdmetrics.loading.model_source import ModelSource
@@ -86,6 +105,13 @@ def analyze(
     from sdmetrics.run import FLOW_FOLDER, analyze_part
     from sdmetrics.run import analyze as run_analysis
 
+    if part is not None and until is not None:
+        raise InputError("--part does not go with --until: a part does not see the others; drop one of them")
+    if part is not None and dask is not None:
+        raise InputError("--part does not go with --dask, which shares the work out itself; drop one of them")
+    if until_units is not None and until is None:
+        raise InputError(f"--until-units {until_units:g} goes with --until; pass --until POINTS, too")
+    goal = None if until is None else Until(until, until_units)
     share = None if part is None else Part.parse(part)
     out = out or Path("runs") / model_name(model)
     source = ModelSource(
@@ -125,6 +151,7 @@ def analyze(
             threshold=threshold,
             batch=batch,
             styles=opened_styles,
+            until=goal,
         )
     console.print(results_table(results, model_name(model)))
     print_skipped(results.clips["skipped"])

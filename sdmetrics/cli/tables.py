@@ -14,8 +14,11 @@ from rich.text import Text
 
 from sdmetrics._text import printable
 from sdmetrics.analysis.results import Results
+from sdmetrics.analysis.until import stopped_in_words
 from sdmetrics.metrics.classes import FACTORS, UNIT_CLASSES
 from sdmetrics.report.words import estimate, interval, whole_percent
+
+CAPTION = "layer %: Eq. 1 [95 % interval] · units: share of a class in percent, Eq. 3"
 
 NAME_WIDTH, COMMAND_WIDTH = 12, 20
 """Names of layers, and the first column of a plain table, are not wrapped if none is longer."""
@@ -50,7 +53,7 @@ def results_table(results: Results, title: str) -> Table:
     table = Table(
         title=f"{title}: {results.clips['used']} clips used, {len(results.clips['skipped'])} skipped"
         + (f", {looped} looped (their videos are shorter than a clip)" if looped else ""),
-        caption="layer %: Eq. 1 [95 % interval] · units: share of a class in percent, Eq. 3",
+        caption="\n".join(filter(None, (CAPTION, stopped_in_words(results.stopped)))),
         box=box.SIMPLE_HEAD,
         show_edge=False,
         padding=0,

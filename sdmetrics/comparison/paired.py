@@ -32,6 +32,7 @@ def unpaired_reason(one: Results, other: Results) -> str:
     reasons = {
         "other estimators": one.estimator != other.estimator,
         "other seeds": one.seed != other.seed,
+        "stopped after other rounds": _rounds(one) != _rounds(other),
         "which clips they saw is not known": clips is None or others is None,
         "other clips": clips != others or one.clips != other.clips,
     }
@@ -40,6 +41,8 @@ def unpaired_reason(one: Results, other: Results) -> str:
 
 def load_groups(run: Path, results: Results) -> Groups | None:
     """Return the moments of a run's groups from its shards, or `None` if shards are missing.
+
+    A run that stopped may have shards of later rounds, from a run that went on: they are left out.
 
     Examples
     --------
@@ -50,7 +53,10 @@ def load_groups(run: Path, results: Results) -> Groups | None:
     groups: dict[int, list[LayerMoments]] = {}
     used, identity = 0, sha256_of(results.settings)
     layers = [row["name"] for row in results.layers]
+    rounds = _rounds(results)
     for group, path in shard_files(run / "shards"):
+        if rounds is not None and int(path.stem[3:]) >= rounds:
+            continue
         shard = load_shard(path, identity, layers)
         if shard is None:
             return None
@@ -58,6 +64,12 @@ def load_groups(run: Path, results: Results) -> Groups | None:
             groups.setdefault(group, []).append(shard.moments)
         used += shard.used
     return [*groups.values()] if used == results.clips["used"] else None
+
+
+def _rounds(run: Results) -> int | None:
+    """Return after how many rounds a run stopped; `None` if it used all of its clips."""
+    stopped = run.stopped
+    return stopped["after_rounds"] if stopped and stopped["after_rounds"] < stopped["of_rounds"] else None
 
 
 def difference(

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sdmetrics.analysis.facts import UNDEFINED
+from sdmetrics.analysis.until import stopped_in_words as stopped_in_words
 from sdmetrics.errors import InputError
 
 if TYPE_CHECKING:

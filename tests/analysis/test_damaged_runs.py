@@ -232,7 +232,7 @@ def older(run):
             "units.csv is not the file that belongs to results.json; repeat the command `sdmetrics analyze`",
         ),
         (nested, "nests too deeply"),
-        (older, "has schema 1; this version reads schema 3"),
+        (older, "has schema 1; this version reads schema 4"),
     ],
 )
 def test_every_command_refuses_a_damaged_run_in_one_line(command, run, damage, message):

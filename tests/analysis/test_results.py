@@ -136,8 +136,8 @@ def test_loading_fails_closed(tmp_path):
     for text, words in [
         (whole[:-20], "is damaged: .*is not JSON"),
         ("[]", "is not a JSON object"),
-        (json.dumps({**json.loads(whole), "schema": 7}), "schema 7; this version reads schema 3"),
-        (json.dumps({"schema": 3}), "is damaged"),
+        (json.dumps({**json.loads(whole), "schema": 7}), "schema 7; this version reads schema 4"),
+        (json.dumps({"schema": 4}), "is damaged"),
     ]:
         path.write_text(text)
         with pytest.raises(InputError, match=words):
