@@ -159,7 +159,8 @@ def _next(measure: Callable[[Slice], Future[Shard]], waiting: Waiting) -> Shard:
     piece, future = waiting.popleft()
     deaths = _deaths(future)
     if not deaths:
-        return _answer(future)
+        shard: Shard = _answer(future)
+        return shard
     # Whoever runs beside a clip that kills workers is suspected, too: each is tried with nothing beside it.
     wait([other for _, other in waiting])
     fatal: dict[str, int] = {}
@@ -172,7 +173,7 @@ def _next(measure: Callable[[Slice], Future[Shard]], waiting: Waiting) -> Shard:
             f"clips from {piece.clips[0].id!r} on crash their worker together, though none does alone; use "
             "workers with more memory, or a smaller batch. Finished shards are kept: run the same again"
         )
-    shard: Shard = _answer(rest)
+    shard = _answer(rest)
     rows = {row["id"]: row for row in shard.skipped}
     rows |= {name: {"id": name, "reason": f"{CRASHED} {died} times"} for name, died in fatal.items()}
     shard.skipped = [rows[clip.id] for clip in piece.clips if clip.id in rows]

@@ -97,6 +97,7 @@ def analyze(
     from sdmetrics.analysis.executors import CRASHED
     from sdmetrics.analysis.parts import Part
     from sdmetrics.analysis.until import Until
+    from sdmetrics.clips.generated.names import is_generated
     from sdmetrics.clips.styles.networks import open_styles
     from sdmetrics.loading.dask_cluster import opened
     from sdmetrics.loading.model_source import ModelSource
@@ -104,6 +105,7 @@ def analyze(
     from sdmetrics.loading.user_code import model_name
     from sdmetrics.run import FLOW_FOLDER, analyze_part
     from sdmetrics.run import analyze as run_analysis
+    from sdmetrics.runners.protocols import circumstance_of
 
     if part is not None and until is not None:
         raise InputError("--part does not go with --until: a part does not see the others; drop one of them")
@@ -118,7 +120,12 @@ def analyze(
         model, layers=parse_layers(layer), provider=provider, threads=threads, half=half, allow_tf32=tf32, device=device
     )
     runner = context.with_resource(opened(source, dask))
-    described = {**runner.identity, **runner.circumstance}
+    if dask is not None:
+        # Workers have current folders of their own.
+        clips = clips if is_generated(clips) else clips.absolute()
+        out, videos, flow = (None if path is None else path.absolute() for path in (out, videos, flow))
+        assert out is not None
+    described = {**runner.identity, **circumstance_of(runner)}
     console.print("running on {provider} in {precision}, {threads} threads, {runtime}".format(**described))
     listed = open_clips(
         clips,

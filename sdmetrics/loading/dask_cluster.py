@@ -103,7 +103,8 @@ def _cluster(distributed: Any, workers: int, provider: str) -> Any:  # noqa: ANN
         "n_workers": workers,
         "threads_per_worker": 1,
         "memory_limit": None,
-        "dashboard_address": None,
+        # Its server starts even without a dashboard, on a port that may be in use.
+        "dashboard_address": "127.0.0.1:0",
         "silence_logs": logging.WARNING if logs_shown() else logging.CRITICAL,
         "scheduler_kwargs": {"allowed_failures": DEATHS - 1},
     }
