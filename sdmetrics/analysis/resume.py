@@ -13,7 +13,7 @@ from sdmetrics.analysis.shards import Slice
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.prefetch import Unusable, decoding_threads, rendered_ahead
 from sdmetrics.errors import note
-from sdmetrics.runners.protocols import Runner, circumstance_of
+from sdmetrics.runners.protocols import ModelRunner, circumstance_of
 
 Part = TypeVar("Part")
 Rendered = TypeVar("Rendered")
@@ -23,7 +23,7 @@ class Work(Protocol[Rendered, Part]):
     """How a part is computed from a slice of the clips, and stored."""
 
     @property
-    def runner(self) -> Runner:
+    def runner(self) -> ModelRunner:
         """What runs the model: clips are rendered on the cores that it leaves free."""
 
     def render(self, clip: Clip) -> Rendered:
@@ -48,6 +48,7 @@ def resumed(
     *,
     title: str = "clips",
     steps: int = 1,
+    threads: int | None = None,
     progress: bool = True,
 ) -> Generator[tuple[Slice, Part], None, None]:
     """Yield every part in order; without a folder nothing is stored.
@@ -65,6 +66,8 @@ def resumed(
         The folder that parts are stored in.
     title, steps
         The title of the progress bar, and its steps per clip.
+    threads
+        In how many threads clips are rendered. Default: on the cores that the model leaves free.
     progress
         Whether to show the progress bar.
     """
@@ -72,7 +75,7 @@ def resumed(
     stored = [path is not None and path.exists() for path in paths]
     counts = [len(piece.clips) for piece in pieces]
     todo = (clip for piece, is_stored in zip(pieces, stored, strict=True) if not is_stored for clip in piece.clips)
-    threads = decoding_threads(circumstance_of(work.runner))
+    threads = threads or decoding_threads(circumstance_of(work.runner))
     done = steps * sum(count for count, is_stored in zip(counts, stored, strict=True) if is_stored)
     with (
         rendered_ahead(work.render, todo, threads) as ahead,

@@ -27,9 +27,9 @@ def centre_bias(
     clips: Annotated[
         list[Path], typer.Argument(help="Data sets with segmentation masks (see docs/clips.md).", show_default=False)
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the numbers and the figure.")] = Path(
-        "centre-bias"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the numbers and the figure; parts/ in it resumes.")
+    ] = Path("centre-bias"),
     clips_per_video: Annotated[
         int | None,
         typer.Option(
@@ -50,7 +50,7 @@ def centre_bias(
 
     named = _by_name(clips)
     opened = {name: _annotated_clips(path, clips_per_video, videos, split) for name, path in named.items()}
-    biases = {name: measure_bias(data_set) for name, data_set in opened.items()}
+    biases = {name: measure_bias(data_set, out=out) for name, data_set in opened.items()}
     rows = [
         (name, Estimate(number_text(bias)), bias.clips, bias.frames, len(bias.skipped)) for name, bias in biases.items()
     ]

@@ -92,7 +92,8 @@ def evaluate(
         typer.Option(
             "--out",
             "-o",
-            help="JSON file for the scores and every clip's outcome. Default: none is written.",
+            help="JSON file for the scores and every clip's outcome. Finished slices are kept in FILE.parts/, so that the "
+            "same command resumes. Default: none is written.",
             show_default=False,
         ),
     ] = None,
@@ -150,18 +151,19 @@ def evaluate(
             output=model_output,
             logits=logits,
             batch=batch,
+            out=out,
         )
         rows = [(_segmentation_row(name), _percent(score)) for name, score in evaluation.scores.items()]
         _print(model_name(model), evaluation, ("score", "%"), rows)
     else:
         evaluation = run_evaluation(
-            runner, listed, classes, shuffle=shuffle, seed=seed, batch=batch, output=model_output
+            runner, listed, classes, shuffle=shuffle, seed=seed, batch=batch, output=model_output, out=out
         )
         by_order = [(ROWS[name], *map(_percent, scores.values())) for name, scores in evaluation.scores.items()]
         _print(model_name(model), evaluation, ("frames", "top-1 %", "top-5 %"), by_order)
         console.print(_scored(**evaluation.scored), soft_wrap=True)
     if out:
-        console.print(f"evaluation: {evaluation.save(out)}", soft_wrap=True)
+        console.print(f"evaluation: {out}", soft_wrap=True)
 
 
 def _print(

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics._files import write_json
+from sdmetrics.analysis.parts import Part
+from sdmetrics.analysis.shape import COUNT
 from sdmetrics.clips.clip import VOID, Clip, Masks, listed_clips
-from sdmetrics.clips.prefetch import check_any_usable, usable_clips
+from sdmetrics.clips.prefetch import check_any_usable
 from sdmetrics.errors import InputError, require
 from sdmetrics.evaluation.overlap import foreground
+from sdmetrics.evaluation.slicewise import Arrays, Evaluating, Outcomes, check_out, claimed, evaluated, identity_of
 from sdmetrics.metrics.arrays import Floats
 from sdmetrics.metrics.groups import GROUPS, group_of
 from sdmetrics.metrics.intervals import with_interval
@@ -23,6 +27,8 @@ from sdmetrics.probes.session import available_threads
 SCHEMA = 1
 SIZE = (54, 96)
 """Height and width of the map: 16 to 9, the usual shape of a frame."""
+
+NO_MODEL: Any = SimpleNamespace(inputs=(), identity={})
 
 
 @dataclass
@@ -67,7 +73,14 @@ def save_centre_biases(biases: dict[str, CentreBias], path: str | Path) -> Path:
     return write_json(path, document, indent=None)
 
 
-def centre_bias(clips: Iterable[Clip], size: tuple[int, int] = SIZE, *, progress: bool = True) -> CentreBias:
+def centre_bias(
+    clips: Iterable[Clip],
+    size: tuple[int, int] = SIZE,
+    *,
+    out: str | Path | None = None,
+    part: str | Part | None = None,
+    progress: bool = True,
+) -> CentreBias:
     """Average the segmentation masks of a data set: how often each part of the frame shows an object.
 
     Every frame has the same weight, and its mask is stretched to one size. Pixels that are not annotated (255) are left
@@ -80,6 +93,12 @@ def centre_bias(clips: Iterable[Clip], size: tuple[int, int] = SIZE, *, progress
         read, is skipped, and listed with the reason.
     size
         Height and width of the map.
+    out
+        A folder. Finished slices of the clips are stored in its folder `parts/`, which may be deleted afterwards;
+        calling again with the same arguments resumes. `save_centre_biases` writes the numbers.
+    part
+        `"3/8"` or `"auto"`, see `sdmetrics.analyze_part`: only this part of the clips is read and stored, and what is
+        returned has its clips and frames, and no map and number.
     progress
         Show a progress bar if standard error is a terminal.
 
@@ -106,24 +125,48 @@ def centre_bias(clips: Iterable[Clip], size: tuple[int, int] = SIZE, *, progress
         raise InputError("there are no clips; pass at least one with segmentation masks")
     if min(size) < 2:
         raise InputError(f"size is {size}; expected a height and width of at least 2 pixels")
-    sums = np.zeros((GROUPS, 2, *size))
-    inhabited: set[int] = set()
-    skipped: list[dict[str, str]] = []
-    frames = 0
+    share = check_out(out, part)
 
     def add_up(clip: Clip) -> tuple[Floats, int]:
         masks = clip.masks
         return _seen(masks, size), int((masks != VOID).any(axis=(1, 2)).sum())
 
-    with usable_clips(add_up, clips, skipped, progress, available_threads()) as usable:
+    def score(usable: Iterator[tuple[Clip, tuple[Floats, int]]]) -> tuple[list[dict[str, Any]], Arrays]:
+        rows = []
+        by_group: dict[str, Floats] = {}
         for clip, (of_clip, annotated) in usable:
-            frames += annotated
-            sums[group_of(clip.content)] += of_clip
-            if annotated:
-                inhabited.add(group_of(clip.content))
-    check_any_usable(len(clips) - len(skipped), len(clips), skipped)
+            group = str(group_of(clip.content))
+            rows.append({"id": clip.id, "frames": annotated})
+            by_group[group] = by_group[group] + of_clip if group in by_group else of_clip
+        return rows, by_group
+
+    groups = {clip.id: group_of(clip.content) for clip in clips}
+
+    def accepts(found: Outcomes) -> bool:
+        sums = found.arrays
+        return sums.keys() == {str(groups[row["id"]]) for row in found.rows} and all(
+            array.shape == (2, *size) and array.dtype == np.float64 and bool(((array >= 0) & (array < np.inf)).all())
+            for array in sums.values()
+        )
+
+    decides = {"evaluation": "centre bias", "size": list(size)}
+    truth = [clip.mask_stamp for clip in clips]
+    beside = None if out is None else Path(out) / "parts"
+    folder, digest = claimed(beside, lambda: identity_of(NO_MODEL, clips, truth, decides))
+    shape: dict[str, Any] = {"row": {"id": str, "frames": COUNT}, "read": {}}
+    work = Evaluating(NO_MODEL, {}, add_up, score, shape, dict, accepts, digest)
+    done = evaluated(work, clips, folder, share, threads=available_threads(), progress=progress)
+    used, frames = len(done.rows), sum(row["frames"] for row in done.rows)
+    if share is not None:
+        return CentreBias(np.full(size, np.nan), None, [None, None], used, frames, done.skipped)
+    check_any_usable(used, len(clips), done.skipped)
     if not frames:
-        raise InputError(f"no pixel of {len(clips) - len(skipped)} clip(s) is annotated; use other clips")
+        raise InputError(f"no pixel of {used} clip(s) is annotated; use other clips")
+    inhabited = {groups[row["id"]] for row in done.rows if row["frames"]}
+    sums = np.zeros((GROUPS, 2, *size))
+    for outcomes in done.parts:
+        for group, array in outcomes.arrays.items():
+            sums[int(group)] += array
     shares = [_share(sums.sum(axis=0)), *(_share(np.delete(sums, group, 0).sum(axis=0)) for group in sorted(inhabited))]
     number = with_interval(np.array([_concentration(share) for share in shares]))
     top = np.nanmax(shares[0])
@@ -131,9 +174,9 @@ def centre_bias(clips: Iterable[Clip], size: tuple[int, int] = SIZE, *, progress
         map=shares[0] / top if top else shares[0],
         number=number["value"],
         ci95=number["ci95"],
-        clips=len(clips) - len(skipped),
+        clips=used,
         frames=frames,
-        skipped=skipped,
+        skipped=done.skipped,
     )
 
 

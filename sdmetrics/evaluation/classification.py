@@ -12,13 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics._files import write_json
+from sdmetrics.analysis.identity import sha256_of
+from sdmetrics.analysis.parts import Part
+from sdmetrics.analysis.shape import COUNT
 from sdmetrics.clips.clip import Clip, listed_clips
-from sdmetrics.clips.prefetch import check_any_usable, decoding_threads, usable_clips
+from sdmetrics.clips.prefetch import check_any_usable
 from sdmetrics.clips.render import Shown, feeds, plain, reordered
 from sdmetrics.clips.views import View
 from sdmetrics.errors import InputError
 from sdmetrics.evaluation.class_scores import ScoreReader
 from sdmetrics.evaluation.labels import class_indices
+from sdmetrics.evaluation.slicewise import (
+    Evaluating,
+    Outcomes,
+    check_out,
+    claimed,
+    evaluated,
+    identity_of,
+    parts_beside,
+)
 from sdmetrics.metrics._arguments import whole
 from sdmetrics.metrics.groups import group_of
 from sdmetrics.metrics.intervals import mean_replicates, with_interval
@@ -49,7 +61,8 @@ class Evaluation:
     skipped
         The other clips: `{"id", "reason"}` each.
     ran_on
-        Where and how the model ran: provider, threads, versions.
+        Where and how the model ran: provider, threads, versions; where parts ran in several ways, a list of these as
+        `"several"`.
     scored
         Which model output was read: its name `"output"`, the number of `"classes"`, and over how many `"frames"` the
         mean of its scores was taken.
@@ -77,6 +90,8 @@ def evaluate(
     seed: int = 0,
     batch: BatchSize = "auto",
     output: str | None = None,
+    out: str | Path | None = None,
+    part: str | Part | None = None,
     progress: bool = True,
 ) -> Evaluation:
     """Return top-1 and top-5 accuracy, optionally also on shuffled frames.
@@ -103,6 +118,12 @@ def evaluate(
     output
         Name of the model output that holds the class scores, `(N, classes)`, `(N, classes, 1, 1, 1)` or, as the mean
         over frames, `(N, frames, classes)`. Default: the only one with two axes, else the only one of the other shapes.
+    out
+        A JSON file for everything. Finished slices of the clips are stored beside it, in `FILE.parts/`, which may be
+        deleted afterwards; calling again with the same arguments resumes.
+    part
+        `"3/8"` or `"auto"`, see `sdmetrics.analyze_part`: only this part of the clips is scored and stored, and what is
+        returned has its clips and no scores. A call without it, with the same `out`, adds the parts up.
     progress
         Show a progress bar if standard error is a terminal.
 
@@ -136,13 +157,11 @@ def evaluate(
     seed = whole("seed", seed, 0)
     _validate(runner, clips, shuffle)
     batch = batch_size(batch, runner, runner.run, most=len(clips) // WORTH)
-    label_of = dict(zip(map(id, clips), labels.tolist(), strict=True))
+    share = check_out(out, part)
+    beside = parts_beside(out)
+    label_of = dict(zip((clip.id for clip in clips), labels.tolist(), strict=True))
     read = ScoreReader(output, classes, {model_input.frames for model_input in runner.inputs})
-    evaluation = Evaluation(
-        model_description(runner), seed if shuffle else None, ran_on=circumstance_of(runner) | {"batch": batch}
-    )
-    used: list[Clip] = []
-    right: list[NDArray[np.bool_]] = []
+    orders = ORDERS if shuffle else ORDERS[:1]
 
     def render(clip: Clip) -> list[tuple[View, Shown]]:
         frames = clip.frames
@@ -150,30 +169,64 @@ def evaluate(
         view = plain(decoded, runner.inputs)
         return [view, reordered(decoded, seed, runner.inputs)] if shuffle else [view]
 
-    threads = decoding_threads(evaluation.ran_on)
-    with usable_clips(render, clips, evaluation.skipped, progress, threads) as usable:
+    def score(usable: Iterator[tuple[Clip, list[tuple[View, Shown]]]]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        used: list[str] = []
+        right: list[NDArray[np.bool_]] = [np.empty((0, len(TOPS)), np.bool_)]
 
-        def views() -> Iterator[tuple[Clip, View, Shown]]:
+        def views() -> Iterator[tuple[str, View, Shown]]:
             for clip, rendered in usable:
-                used.append(clip)
-                yield from ((clip, *view) for view in rendered)
+                used.append(clip.id)
+                yield from ((clip.id, *view) for view in rendered)
 
         waiting = views()
         while of_batch := list(islice(waiting, batch)):
-            shown_clips, in_view, shown = zip(*of_batch, strict=True)
+            ids, in_view, shown = zip(*of_batch, strict=True)
             values = read(runner.run(feeds(in_view, shown)), len(of_batch))
             _check_labels(labels, values)
-            ids = [clip.id for clip in shown_clips]
-            expected = np.array([label_of[id(clip)] for clip in shown_clips])
+            expected = np.array([label_of[name] for name in ids])
             right.append(np.stack([top_k(values, expected, k, ids) for k in TOPS.values()], axis=1))
-    check_any_usable(len(used), len(clips), evaluation.skipped)
-    evaluation.scored = read.read
-    orders = ORDERS if shuffle else ORDERS[:1]
-    by_clip = np.concatenate(right).reshape(len(used), len(orders), len(TOPS))
-    for clip, row in zip(used, by_clip.tolist(), strict=True):
-        shares = {order: dict(zip(TOPS, of_order, strict=True)) for order, of_order in zip(orders, row, strict=True)}
-        evaluation.clips.append({"id": clip.id, "video": clip.video, "label": label_of[id(clip)], **shares})
-    evaluation.scores = _scores(by_clip, np.array([group_of(clip.content) for clip in used]))
+        by_clip = np.concatenate(right).reshape(len(used), len(orders), len(TOPS)).tolist()
+        return [
+            {"id": name}
+            | {order: dict(zip(TOPS, of_order, strict=True)) for order, of_order in zip(orders, row, strict=True)}
+            for name, row in zip(used, by_clip, strict=True)
+        ], {}
+
+    def accepts(found: Outcomes) -> bool:
+        if found.read and not read.read:
+            read.read |= found.read
+        return not found.read or found.read == read.read
+
+    decides = {
+        "evaluation": "classification",
+        "seed": seed if shuffle else None,
+        "output": output,
+        "classes": sha256_of([getattr(classes, "first", 0), sorted((classes or {}).items())]),
+    }
+    folder, digest = claimed(beside, lambda: identity_of(runner, clips, labels.tolist(), decides))
+    right_or_wrong = dict.fromkeys(TOPS, bool)
+    shape: dict[str, Any] = {
+        "row": {"id": str} | dict.fromkeys(orders, right_or_wrong),
+        "read": {"output": str, "classes": COUNT, "frames": COUNT},
+    }
+    ran_on = circumstance_of(runner) | {"batch": batch}
+    work = Evaluating(runner, ran_on, render, score, shape, lambda: read.read, accepts, digest)
+    done = evaluated(work, clips, folder, share, progress=progress)
+    evaluation = Evaluation(model_description(runner), seed if shuffle else None, ran_on=done.ran_on)
+    evaluation.skipped, evaluation.scored = done.skipped, done.read
+    video_of = {clip.id: clip.video for clip in clips}
+    for row in done.rows:
+        name = row["id"]
+        shares = {order: row[order] for order in orders}
+        evaluation.clips.append({"id": name, "video": video_of[name], "label": label_of[name], **shares})
+    if share is not None:
+        return evaluation
+    check_any_usable(len(done.rows), len(clips), done.skipped)
+    by_clip = np.array([[[row[order][top] for top in TOPS] for order in orders] for row in done.rows])
+    group = {clip.id: group_of(clip.content) for clip in clips}
+    evaluation.scores = _scores(by_clip, np.array([group[row["id"]] for row in done.rows]))
+    if out is not None:
+        evaluation.save(out)
     return evaluation
 
 

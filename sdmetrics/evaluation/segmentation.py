@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -11,14 +11,25 @@ from typing import Any
 import numpy as np
 
 from sdmetrics._files import write_json
+from sdmetrics.analysis.parts import Part
+from sdmetrics.analysis.shape import COUNT, Number, OneOf
 from sdmetrics.clips.clip import VOID, Clip, Masks, listed_clips
-from sdmetrics.clips.prefetch import check_any_usable, decoding_threads, usable_clips
+from sdmetrics.clips.prefetch import check_any_usable
 from sdmetrics.clips.render import Feeds, Shown, feeds, plain
 from sdmetrics.clips.views import View
 from sdmetrics.errors import InputError, note
 from sdmetrics.evaluation.foreground_maps import MapReader, Maps
 from sdmetrics.evaluation.overlap import SUCCESS_THRESHOLDS, successes
 from sdmetrics.evaluation.protocols import PROTOCOLS
+from sdmetrics.evaluation.slicewise import (
+    Evaluating,
+    Outcomes,
+    check_out,
+    claimed,
+    evaluated,
+    identity_of,
+    parts_beside,
+)
 from sdmetrics.metrics.arrays import Floats
 from sdmetrics.metrics.groups import group_of
 from sdmetrics.metrics.intervals import mean_replicates, with_interval
@@ -47,7 +58,8 @@ class SegmentationEvaluation:
     skipped
         The other clips: `{"id", "reason"}` each.
     ran_on
-        Where and how the model ran: provider, threads, versions.
+        Where and how the model ran: provider, threads, versions; where parts ran in several ways, a list of these as
+        `"several"`.
     """
 
     model: dict[str, Any]
@@ -73,6 +85,8 @@ def evaluate_segmentation(
     output: str | None = None,
     logits: bool | None = None,
     batch: BatchSize = "auto",
+    out: str | Path | None = None,
+    part: str | Part | None = None,
     progress: bool = True,
 ) -> SegmentationEvaluation:
     """Compare the foreground that a model predicts with the annotation, frame by frame.
@@ -104,6 +118,8 @@ def evaluate_segmentation(
         Whether the output is logits. Default: detected from the first batch, by whether a value is outside 0 to 1.
     batch
         Batch size, in clips; `"auto"` as in `sdmetrics.analyze`.
+    out, part
+        A JSON file for everything, and the part of the clips that is scored, as in `sdmetrics.evaluate`.
     progress
         Show a progress bar if standard error is a terminal.
 
@@ -141,12 +157,9 @@ def evaluate_segmentation(
     how = PROTOCOLS[protocol]
     above = how.threshold if threshold is None else threshold
     settings = {"protocol": protocol, "threshold": above, "flip": flip, "skip_ends": skip_ends}
-    evaluation = SegmentationEvaluation(
-        model_description(runner), settings, ran_on=circumstance_of(runner) | {"batch": batch}
-    )
+    share = check_out(out, part)
+    beside = parts_beside(out)
     read = MapReader(output, logits)
-    used: list[Clip] = []
-    overlaps: list[Floats] = []
 
     def maps(fed: Feeds, ids: Sequence[str]) -> Maps:
         seen = read(runner.run(fed), ids)
@@ -157,33 +170,68 @@ def evaluate_segmentation(
     def render(clip: Clip) -> tuple[View, Shown, Masks]:
         return *plain(clip, runner.inputs), clip.masks
 
-    annotated: dict[str, list[int]] = {}
-    threads = decoding_threads(evaluation.ran_on)
-    with usable_clips(render, clips, evaluation.skipped, progress, threads) as usable:
+    def score(usable: Iterator[tuple[Clip, tuple[View, Shown, Masks]]]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        rows = []
         while chunk := list(islice(usable, batch)):
-            of_batch = [clip for clip, _ in chunk]
+            ids = [clip.id for clip, _ in chunk]
             views, shown, truths = zip(*(rendered for _, rendered in chunk), strict=True)
-            predicted = maps(feeds(views, shown), [clip.id for clip in of_batch])
-            for clip, of_clip, truth in zip(of_batch, predicted, truths, strict=True):
-                used.append(clip)
-                annotated[clip.id] = np.flatnonzero((truth != VOID).any(axis=(1, 2))).tolist()
-                overlaps.append(how.overlaps(of_clip, truth, above, clip.id))
-    check_any_usable(len(used), len(clips), evaluation.skipped)
+            for name, of_clip, truth in zip(ids, maps(feeds(views, shown), ids), truths, strict=True):
+                annotated = np.flatnonzero((truth != VOID).any(axis=(1, 2))).tolist()
+                scored = how.overlaps(of_clip, truth, above, name)
+                rows.append({"id": name, "overlaps": _or_none(scored), "annotated": annotated})
+        return rows, {}
+
+    def accepts(found: Outcomes) -> bool:
+        if any(place >= len(row["overlaps"]) for row in found.rows for place in row["annotated"]):
+            return False
+        if found.rows and read.logits is None:
+            read.logits = found.read["logits"]
+        return not found.rows or found.read["logits"] is read.logits
+
+    decides = {"evaluation": "segmentation", **settings, "output": output, "logits": logits}
+    truth = [clip.mask_stamp for clip in clips]
+    folder, digest = claimed(beside, lambda: identity_of(runner, clips, truth, decides))
+    shape: dict[str, Any] = {
+        "row": {"id": str, "overlaps": [Number(0, 1, undefined=True)], "annotated": [COUNT]},
+        "read": {"logits": OneOf((True, False))},
+    }
+    ran_on = circumstance_of(runner) | {"batch": batch}
+    work = Evaluating(runner, ran_on, render, score, shape, lambda: {"logits": read.logits}, accepts, digest)
+    done = evaluated(work, clips, folder, share, progress=progress)
+    evaluation = SegmentationEvaluation(model_description(runner), settings, ran_on=done.ran_on, skipped=done.skipped)
+    by_id = {clip.id: clip for clip in clips}
+    used = [by_id[row["id"]] for row in done.rows]
+    overlaps = [np.array(row["overlaps"], np.float64) for row in done.rows]
+    if share is None:
+        check_any_usable(len(used), len(clips), evaluation.skipped)
+        _say_scored(overlaps)
+    if skip_ends and share is None:
+        ends = _ends(clips, {row["id"]: row["annotated"] for row in done.rows})
+        for clip, of_clip in zip(used, overlaps, strict=True):
+            of_clip[ends.get(clip.id, [])] = np.nan
+    for clip, of_clip in zip(used, overlaps, strict=True):
+        evaluation.clips.append({"id": clip.id, "video": clip.video, "overlaps": _or_none(of_clip)})
+    if share is not None:
+        return evaluation
+    evaluation.scores = _scores(used, overlaps, with_success=protocol == "moca")
+    if out is not None:
+        evaluation.save(out)
+    return evaluation
+
+
+def _or_none(overlaps: Floats) -> list[float | None]:
+    """Return the overlaps of a clip's frames as JSON."""
+    return [None if np.isnan(overlap) else overlap for overlap in overlaps.tolist()]
+
+
+def _say_scored(overlaps: Sequence[Floats]) -> None:
+    """Say how many frames are scored, where not all are."""
     known = ~np.isnan(np.concatenate(overlaps))
     if 0 < known.sum() < known.size:
         note(
             f"{known.sum()} of {known.size} frames are scored; the others are not annotated, show a frame that is "
             "scored in another place, or have nothing to score"
         )
-    if skip_ends:
-        ends = _ends(clips, annotated)
-        for clip, of_clip in zip(used, overlaps, strict=True):
-            of_clip[ends.get(clip.id, [])] = np.nan
-    for clip, of_clip in zip(used, overlaps, strict=True):
-        rows = [None if np.isnan(overlap) else overlap for overlap in of_clip.tolist()]
-        evaluation.clips.append({"id": clip.id, "video": clip.video, "overlaps": rows})
-    evaluation.scores = _scores(used, overlaps, with_success=protocol == "moca")
-    return evaluation
 
 
 def mirrored(fed: Feeds) -> Feeds:
