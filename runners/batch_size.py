@@ -1,7 +1,7 @@
 """How many views run at once: a fixed number on the CPU; on a graphics card, as many as make it faster and fit.
 
-On a CPU more views at once are not faster (`benchmarks/batches.py` measures it), and a number that a clock decides
-would give other last bits in every run.
+On a CPU a number that a clock decides would give other last bits in every run, and more views at once gain little
+(`python -m benchmarks.throughput.batches` measures it).
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ def _array(variables: Mapping[str, str]) -> Place | None:
     place, rest = divmod(number - first, max(step, 1))
     if rest or not 0 <= place < count:
         raise InputError(
-            f"part is 'auto', and SLURM_ARRAY_TASK_ID is {number}, which is none of the {count} numbers from {first} "
+            f"part is 'auto', and SLURM_ARRAY_TASK_ID is {number}, which is not among the {count} numbers from {first} "
             f"in steps of {step}; submit the array as MIN-MAX or MIN-MAX:STEP, or pass I/N"
         )
     return place, count

@@ -66,7 +66,7 @@ class Shard:
     passing
         The skipped clips that may be readable another time; a shard with any is not stored.
     model
-        The name of the model, which is no part of its identity.
+        The name of the model, which its identity leaves out.
     """
 
     moments: LayerMoments = field(default_factory=dict)

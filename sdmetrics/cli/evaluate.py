@@ -92,8 +92,8 @@ def evaluate(
         typer.Option(
             "--out",
             "-o",
-            help="JSON file for the scores and every clip's outcome. Finished slices are kept in FILE.parts/, so that the "
-            "same command resumes. Default: none is written.",
+            help="JSON file for the scores and every clip's outcome. Finished slices are kept in FILE.parts/, so that "
+            "the same command resumes. Default: none is written.",
             show_default=False,
         ),
     ] = None,

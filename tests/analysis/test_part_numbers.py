@@ -80,8 +80,8 @@ def test_the_environment_is_read(monkeypatch):
         ({"JOB_COMPLETION_INDEX": "2"}, "JOB_COMPLETIONS is not set"),
         ({"SLURM_PROCID": "-1", "SLURM_NTASKS": "2"}, "SLURM_PROCID is '-1'"),
         ({"SLURM_ARRAY_TASK_ID": "3"}, "SLURM_ARRAY_TASK_COUNT is not set"),
-        (array(7, 3, first=1), "none of the 3 numbers from 1 in steps of 1"),
-        (array(4, 3, first=1, step=2), "none of the 3 numbers from 1 in steps of 2"),
+        (array(7, 3, first=1), "not among the 3 numbers from 1 in steps of 1"),
+        (array(4, 3, first=1, step=2), "not among the 3 numbers from 1 in steps of 2"),
     ],
 )
 def test_what_a_scheduler_leaves_out_is_named(variables, named):

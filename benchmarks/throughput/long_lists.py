@@ -1,6 +1,6 @@
 """Measure how long a list of a million videos takes until the first shard is done, and the peak memory.
 
-    python -m benchmarks.long_lists --write docs/speed.md
+    python -m benchmarks.throughput.long_lists --write docs/speed.md
 
 writes as many small videos, each of another size and content, and a manifest of them (8 GB, minutes), and analyzes the
 first shard of the list in a process of its own, with the demo's model.
@@ -80,7 +80,7 @@ def table(entries: int) -> str:
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         for count in (entries // 100, entries // 10, entries):
             path.write_text("".join(lines[: 1 + count]), encoding="utf-8")
-            command = [sys.executable, "-m", "benchmarks.long_lists", "--list", str(path)]
+            command = [sys.executable, "-m", "benchmarks.throughput.long_lists", "--list", str(path)]
             row = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
             rows.append(
                 f"| {row['clips']:,} | {row['listed']:.1f} s | {row['cut']:.1f} s | {row['first shard']:.2f} s "

@@ -1,6 +1,6 @@
 """Measure how many views a second a model answers, against the batch size, on the device that an analysis would use.
 
-    python -m benchmarks.batches
+    python -m benchmarks.throughput.batches
 
 On the CPU larger batches are not faster, which is why the batch size `auto` is a fixed number there. On CUDA the last
 column is the number that `auto` takes.

@@ -1,6 +1,6 @@
 """Measure how many clips a second are decoded and styled, against the number of threads.
 
-    python -m benchmarks.decoding --write docs/speed.md
+    python -m benchmarks.throughput.decoding --write docs/speed.md
 
 decodes H.264 videos of 256 × 256 pixels and renders the three views of each clip, 32 frames of 224 × 224. A model
 needs this rate to be kept busy: its own clips a second, as `benchmarks.speed` prints them, over three views.

@@ -1,0 +1,1 @@
+"""What limits an analysis besides the model: decoding threads, batch sizes, and long lists of clips."""
