@@ -13,7 +13,7 @@ import numpy as np
 
 from sdmetrics.errors import require
 from sdmetrics.exporters._assembly.opset import opset_of
-from sdmetrics.exporters._graph.nodes import Shape, constants, shapes
+from sdmetrics.exporters._graph.nodes import Shape, constants, element_types, shapes
 from sdmetrics.probes.onnx_file import all_reads, attribute, set_nodes
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ AXES_ARE_AN_INPUT = {"ReduceMean": 18, "ReduceSum": 13}
 def split_sums(model: ModelProto) -> None:
     """Replace each mean or sum over several axes by one for each axis, the last axis first, in place.
 
-    Those within sub-graphs, and those of tensors whose rank is unknown, stay.
+    Those within sub-graphs, those of tensors whose rank is unknown, and means of whole numbers, which are cut, stay.
 
     Examples
     --------
@@ -45,11 +45,12 @@ def split_sums(model: ModelProto) -> None:
     if not any(node.op_type in AXES_ARE_AN_INPUT for node in graph.node):
         return
     known, fixed = shapes(model), constants(model)
+    types = {tensor.name: tensor.data_type for tensor in graph.initializer} | element_types(model)
     nodes: list[NodeProto] = []
     replaced: set[str] = set()
     for node in graph.node:
         axes = _axes(node, known, fixed)
-        if len(axes) < 2:
+        if len(axes) < 2 or (node.op_type == "ReduceMean" and _is_whole(types.get(node.input[0]))):
             nodes.append(node)
         else:
             nodes += _one_by_one(graph, node, axes, opset)
@@ -67,6 +68,12 @@ def _axes(node: NodeProto, known: Mapping[str, Shape], fixed: Mapping[str, NDArr
         axes = fixed.get(node.input[1])
     rank = len(known.get(node.input[0], ()))
     return sorted((int(axis) % rank for axis in axes), reverse=True) if rank and axes is not None else []
+
+
+def _is_whole(kind: int | None) -> bool:
+    """Return whether an element type, as ONNX's number, is one of whole numbers."""
+    helper = require("onnx", extra="cpu").helper
+    return bool(kind) and helper.tensor_dtype_to_np_dtype(kind).kind in "iu"
 
 
 def _one_by_one(graph: GraphProto, node: NodeProto, axes: list[int], opset: int) -> Iterator[NodeProto]:
