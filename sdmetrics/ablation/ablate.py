@@ -16,6 +16,7 @@ from sdmetrics.ablation.result import Ablation
 from sdmetrics.ablation.scoring import Score, Scoring
 from sdmetrics.analysis.circumstance import ran_on
 from sdmetrics.analysis.identity import Document, Identity, input_differences, sha256_of
+from sdmetrics.analysis.parts import Part
 from sdmetrics.analysis.results import Results
 from sdmetrics.analysis.resume import resumed, say_passing
 from sdmetrics.analysis.shards import CLIPS_PER_SHARD, slices
@@ -52,6 +53,7 @@ def ablate(
     seed: int = 0,
     batch: BatchSize = "auto",
     out: str | Path | None = None,
+    part: str | Part | None = None,
     progress: bool = True,
 ) -> Ablation:
     """Remove the units most biased to each factor, and random ones, and score the model without them (Sec. 5.1).
@@ -92,6 +94,9 @@ def ablate(
         The folder of the run, for `ablation.json` and `ablation.csv`. Finished slices of the clips are stored in its
         folder `ablation/`; calling again with the same arguments resumes. Custom scores are identified by name and,
         if they have one, by their attribute `identity`.
+    part
+        `"3/8"` or `"auto"`, see `sdmetrics.analyze_part`: only this part of the clips is scored and stored in `out`,
+        and what is returned counts its clips and has no curves. A call without it adds the parts up.
     progress
         Show a progress bar if standard error is a terminal.
 
@@ -99,7 +104,8 @@ def ablate(
     ------
     InputError
         If the runner has no masks or runs another model than the run's, an argument is not allowed, no clip can be
-        used, a score is not finite, or masking an entire layer leaves every output unchanged.
+        used, a score is not finite, `part` is passed without `out`, or masking an entire layer leaves every output
+        unchanged.
 
     Examples
     --------
@@ -118,7 +124,10 @@ def ablate(
     """
     check_runner(runner)
     clips = listed_clips(clips)
-    pieces = slices(clips)
+    if part is not None and out is None:
+        raise InputError("part is passed without out, the folder that the parts are kept in; pass out, too")
+    share = None if part is None else Part.parse(part)
+    pieces = slices(clips) if share is None else share.of(slices(clips))
     repeats, seed = whole("repeats", repeats, 1), whole("seed", seed, 0)
     batch = batch_size(batch, runner, runner.run, least=CLIPS_PER_SHARD, most=CLIPS_PER_SHARD)
     _validate(runner, clips, results, factors, fractions)
@@ -136,12 +145,13 @@ def ablate(
     scored = resumed(work, pieces, folder, title="clips × masks", steps=steps, progress=progress)
     # The order of sums is that of the groups: where a part ends depends on clips that may turn out to be damaged.
     by_group = sorted(scored, key=lambda item: (item[0].group, item[0].index))
-    parts = [part for _, part in by_group]
-    values = np.concatenate([part.values for part in parts])
-    skipped = [clip for part in parts for clip in part.skipped]
-    check_any_usable(len(values), len(clips), skipped)
-    say_passing([clip for part in parts for clip in part.passing], stored=out is not None)
-    _check_effective(ranked, {layer for part in parts for layer in part.effective}, len(values))
+    done = [scores_of_slice for _, scores_of_slice in by_group]
+    values = np.concatenate([np.empty((0, steps, len(scores))), *(one.values for one in done)])
+    skipped = [clip for one in done for clip in one.skipped]
+    say_passing([clip for one in done for clip in one.passing], stored=out is not None)
+    if share is None:
+        check_any_usable(len(values), len(clips), skipped)
+        _check_effective(ranked, {layer for one in done for layer in one.effective}, len(values))
     ablation = Ablation(
         model=model_description(runner),
         by=by,
@@ -156,9 +166,11 @@ def ablate(
             {"name": name, "units": len(units.labels), "dominant": dominant_factor(units)}
             for name, units in ranked.items()
         ],
-        ran_on=ran_on(part.ran_on for part in parts),
+        ran_on=ran_on(one.ran_on for one in done),
     )
-    groups = np.repeat([piece.group for piece, _ in by_group], [len(part.values) for part in parts])
+    if share is not None:
+        return ablation
+    groups = np.repeat([piece.group for piece, _ in by_group], [len(one.values) for one in done])
     ablation.add(plan, values, groups)
     if out is not None:
         ablation.save(out)

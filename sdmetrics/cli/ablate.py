@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sdmetrics.analysis.identity import clips_digest
+from sdmetrics.analysis.parts import Part
 from sdmetrics.analysis.results import Results
-from sdmetrics.cli.app import app, console, print_skipped, resumable
+from sdmetrics.cli.app import app, console, print_part, print_skipped, resumable
 from sdmetrics.cli.options import (
     BATCH,
     CLIPS_HELP,
@@ -19,6 +20,7 @@ from sdmetrics.cli.options import (
     LABELS,
     LOGITS,
     MODEL_OUTPUT,
+    PART,
     PROTOCOL,
     PROVIDER,
     RUN,
@@ -78,6 +80,7 @@ def ablate(
     device: Annotated[str | None, DEVICE] = None,
     threads: Annotated[int | None, THREADS] = None,
     batch: Annotated[Any, BATCH] = "auto",  # noqa: ANN401 (a number or auto)
+    part: Annotated[str | None, PART] = None,
 ) -> None:
     """Remove the most dynamic, the most static and random units, and measure how far the score drops.
 
@@ -94,6 +97,7 @@ def ablate(
     from sdmetrics.loading.user_code import is_code
     from sdmetrics.report import write_report
 
+    share = None if part is None else Part.parse(part)
     results = Results.load(run)
     chosen = [row["name"] for row in (map(results.layer, layer) if layer else results.layers[-1:])]
     classes = read_classes(labels) if labels else None
@@ -123,7 +127,11 @@ def ablate(
             seed=seed,
             batch=batch,
             out=run,
+            part=share,
         )
+    if share is not None:
+        print_part(share, ablation.clips["used"], ablation.clips["skipped"], "repeat the command without --part")
+        return
     name = run.resolve().name
     page = write_report({name: results}, run / "report.html", ablations={name: ablation})
     _print(ablation)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sdmetrics.cli.app import app, console, print_skipped, resumable
+from sdmetrics.cli.app import app, console, print_part, print_skipped, resumable
 from sdmetrics.cli.input_option import parse_layers
 from sdmetrics.cli.options import (
     ANY_MODEL,
@@ -143,11 +143,8 @@ def analyze(
         opened_styles = open_styles(styles, threads=threads) if styles else None
         if share is not None:
             total = analyze_part(runner, listed, share, out=out, seed=seed, batch=batch, styles=opened_styles)
-            console.print(f"part {share}: {total.used} clips used, {len(total.skipped)} skipped")
-            print_skipped(total.skipped)
-            console.print(
-                f"once all parts are done, write the results: sdmetrics merge {shlex.quote(str(out))}", soft_wrap=True
-            )
+            then = f"write the results with sdmetrics merge {shlex.quote(str(out))}"
+            print_part(share, total.used, total.skipped, then)
             return
         results = run_analysis(
             runner,

@@ -6,7 +6,7 @@ import inspect
 import re
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -84,6 +84,13 @@ def print_skipped(skipped: Iterable[Mapping[str, str]], prefix: str = "") -> Non
     for row in skipped:
         text = f"{prefix}skipped {row['id']}: {row['reason']}"
         console.print(text, style="yellow", soft_wrap=True)
+
+
+def print_part(part: object, used: int, skipped: Sequence[Mapping[str, str]], then: str) -> None:
+    """Print what one part of a run did, and what to do once all parts are done."""
+    console.print(f"part {part}: {used} clips used, {len(skipped)} skipped")
+    print_skipped(skipped)
+    console.print(f"once all parts are done: {then}", soft_wrap=True)
 
 
 def join_lines(commands: typer.Typer) -> None:

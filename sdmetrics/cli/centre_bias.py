@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sdmetrics.cli.app import app, console, print_skipped
-from sdmetrics.cli.options import SPLIT, VIDEOS
+from sdmetrics.cli.app import app, console, print_part, print_skipped
+from sdmetrics.cli.options import PART, SPLIT, VIDEOS
 from sdmetrics.cli.tables import Estimate, plain_table
 from sdmetrics.clips.request import ClipRequest
 from sdmetrics.clips.sampling import ClipShape
@@ -38,19 +38,26 @@ def centre_bias(
     ] = None,
     videos: Annotated[Path | None, VIDEOS] = None,
     split: Annotated[str | None, SPLIT] = None,
+    part: Annotated[str | None, PART] = None,
 ) -> None:
     """Measure the centre bias of annotated data sets: average the segmentation masks to a map and a number.
 
     The centre bias is the object density in the central box (half the height and width) divided by the density over the
     whole frame: 1 for uniformly placed objects, 4 if all are inside the box.
     """
+    from sdmetrics.analysis.parts import Part
     from sdmetrics.evaluation.centre_bias import centre_bias as measure_bias
     from sdmetrics.evaluation.centre_bias import save_centre_biases
     from sdmetrics.report.centre_bias_chart import number_text, write_centre_figure
 
+    share = None if part is None else Part.parse(part)
     named = _by_name(clips)
     opened = {name: _annotated_clips(path, clips_per_video, videos, split) for name, path in named.items()}
-    biases = {name: measure_bias(data_set, out=out) for name, data_set in opened.items()}
+    biases = {name: measure_bias(data_set, out=out, part=share) for name, data_set in opened.items()}
+    if share is not None:
+        skipped = [row for bias in biases.values() for row in bias.skipped]
+        print_part(share, sum(bias.clips for bias in biases.values()), skipped, "repeat the command without --part")
+        return
     rows = [
         (name, Estimate(number_text(bias)), bias.clips, bias.frames, len(bias.skipped)) for name, bias in biases.items()
     ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sdmetrics._files import check_is_file
-from sdmetrics.cli.app import app, console, print_skipped
+from sdmetrics.cli.app import app, console, print_part, print_skipped
 from sdmetrics.cli.options import (
     ANY_MODEL,
     BATCH,
@@ -24,6 +24,7 @@ from sdmetrics.cli.options import (
     LABELS,
     LOGITS,
     MODEL_OUTPUT,
+    PART,
     PROTOCOL,
     PROVIDER,
     SPLIT,
@@ -97,20 +98,25 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    part: Annotated[str | None, PART] = None,
 ) -> None:
     """Measure the accuracy of a classifier on labelled clips and, with --shuffle, how much of it needs frame order.
 
     Shuffling keeps the content of every frame but destroys the motion, so accuracy that survives it does not depend on
     frame order. If the clips have segmentation masks, the model is scored as a segmenter instead (IoU with the masks).
     """
+    from sdmetrics.analysis.parts import Part
     from sdmetrics.evaluation.class_files import read_classes
     from sdmetrics.evaluation.classification import evaluate as run_evaluation
-    from sdmetrics.evaluation.segmentation import evaluate_segmentation
+    from sdmetrics.evaluation.segmentation import SegmentationEvaluation, evaluate_segmentation
     from sdmetrics.loading.open import open_clips, open_model
     from sdmetrics.loading.user_code import model_name
 
     if out:
         check_is_file(out)
+    if part is not None and out is None:
+        raise InputError("--part requires --out, the file beside which the parts are kept; pass --out FILE.json")
+    share = None if part is None else Part.parse(part)
     classes = read_classes(labels) if labels else None
     runner = open_model(model, layers=(), provider=provider, threads=threads, half=half, allow_tf32=tf32, device=device)
 
@@ -152,13 +158,19 @@ def evaluate(
             logits=logits,
             batch=batch,
             out=out,
+            part=share,
         )
+    else:
+        evaluation = run_evaluation(
+            runner, listed, classes, shuffle=shuffle, seed=seed, batch=batch, output=model_output, out=out, part=share
+        )
+    if share is not None:
+        print_part(share, len(evaluation.clips), evaluation.skipped, "repeat the command without --part")
+        return
+    if isinstance(evaluation, SegmentationEvaluation):
         rows = [(_segmentation_row(name), _percent(score)) for name, score in evaluation.scores.items()]
         _print(model_name(model), evaluation, ("score", "%"), rows)
     else:
-        evaluation = run_evaluation(
-            runner, listed, classes, shuffle=shuffle, seed=seed, batch=batch, output=model_output, out=out
-        )
         by_order = [(ROWS[name], *map(_percent, scores.values())) for name, scores in evaluation.scores.items()]
         _print(model_name(model), evaluation, ("frames", "top-1 %", "top-5 %"), by_order)
         console.print(_scored(**evaluation.scored), soft_wrap=True)
