@@ -33,7 +33,7 @@ from sdmetrics.cli.options import (
     VIDEOS,
     check_conflicts,
 )
-from sdmetrics.cli.tables import Estimate, plain_table
+from sdmetrics.cli.tables import Estimate, clips_in_words, plain_table
 from sdmetrics.errors import InputError
 from sdmetrics.report.words import estimate, known
 
@@ -185,7 +185,7 @@ def _print(
     rows: Sequence[Sequence[object]],
 ) -> None:
     """Print the scores and the skipped clips."""
-    title = f"{name}: {len(evaluation.clips)} clips used, {len(evaluation.skipped)} skipped"
+    title = f"{name}: {clips_in_words(len(evaluation.clips), len(evaluation.skipped), evaluation.looped)}"
     table = plain_table(title, columns, rows)
     table.min_width = min(len(title), console.width)
     console.print(table)

@@ -47,12 +47,24 @@ class Estimate:
         yield Text(self.text if len(self.text) <= options.max_width else self.lines)
 
 
+def clips_in_words(used: int, skipped: int, looped: int) -> str:
+    """Return how many clips were used, skipped and, where any were, looped.
+
+    Examples
+    --------
+    >>> clips_in_words(9, 1, 2)
+    '9 clips used, 1 skipped, 2 looped (their videos are shorter than a clip)'
+    """
+    return f"{used} clips used, {skipped} skipped" + (
+        f", {looped} looped (their videos are shorter than a clip)" if looped else ""
+    )
+
+
 def results_table(results: Results, title: str) -> Table:
     """Return a table of a run's layers: percents (Eq. 1) with intervals, and shares of the unit classes (Eq. 3)."""
-    looped = results.clips.get("looped", 0)
     table = Table(
-        title=f"{title}: {results.clips['used']} clips used, {len(results.clips['skipped'])} skipped"
-        + (f", {looped} looped (their videos are shorter than a clip)" if looped else ""),
+        title=f"{title}: "
+        + clips_in_words(results.clips["used"], len(results.clips["skipped"]), results.clips.get("looped", 0)),
         caption="\n".join(filter(None, (CAPTION, stopped_in_words(results.stopped)))),
         box=box.SIMPLE_HEAD,
         show_edge=False,

@@ -66,6 +66,8 @@ class Evaluation:
     scored
         Which model output was read: its name `"output"`, the number of `"classes"`, and over how many `"frames"` the
         mean of its scores was taken.
+    looped
+        How many of the clips used repeat frames, since their videos are shorter than a clip.
     """
 
     model: dict[str, Any]
@@ -75,6 +77,7 @@ class Evaluation:
     skipped: list[dict[str, str]] = field(default_factory=list)
     ran_on: dict[str, Any] = field(default_factory=dict)
     scored: dict[str, Any] = field(default_factory=dict)
+    looped: int = 0
 
     def save(self, path: str | Path) -> Path:
         """Write everything to one JSON file; return its path."""
@@ -213,7 +216,7 @@ def evaluate(
     work = Evaluating(runner, ran_on, render, score, shape, lambda: read.read, accepts, digest)
     done = evaluated(work, clips, folder, share, progress=progress)
     evaluation = Evaluation(model_description(runner), seed if shuffle else None, ran_on=done.ran_on)
-    evaluation.skipped, evaluation.scored = done.skipped, done.read
+    evaluation.skipped, evaluation.scored, evaluation.looped = done.skipped, done.read, done.looped
     video_of = {clip.id: clip.video for clip in clips}
     for row in done.rows:
         name = row["id"]

@@ -60,6 +60,8 @@ class SegmentationEvaluation:
     ran_on
         Where and how the model ran: provider, threads, versions; where parts ran in several ways, a list of these as
         `"several"`.
+    looped
+        How many of the clips used repeat frames, since their videos are shorter than a clip.
     """
 
     model: dict[str, Any]
@@ -68,6 +70,7 @@ class SegmentationEvaluation:
     clips: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
     ran_on: dict[str, Any] = field(default_factory=dict)
+    looped: int = 0
 
     def save(self, path: str | Path) -> Path:
         """Write everything to one JSON file; return its path."""
@@ -199,6 +202,7 @@ def evaluate_segmentation(
     work = Evaluating(runner, ran_on, render, score, shape, lambda: {"logits": read.logits}, accepts, digest)
     done = evaluated(work, clips, folder, share, progress=progress)
     evaluation = SegmentationEvaluation(model_description(runner), settings, ran_on=done.ran_on, skipped=done.skipped)
+    evaluation.looped = done.looped
     by_id = {clip.id: clip for clip in clips}
     used = [by_id[row["id"]] for row in done.rows]
     overlaps = [np.array(row["overlaps"], np.float64) for row in done.rows]

@@ -1,5 +1,6 @@
 """Evaluations in parts: the sum is the whole to the last bit, and nothing foreign is taken for stored."""
 
+import json
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -31,6 +32,18 @@ def segmented(runner=None, **more):
 
 def centred(**more):
     return centre_bias([shifted(number, video=f"video {number % 9}") for number in range(CLIPS)], (5, 7), **more)
+
+
+class Looped:
+    """Loads a clip from a video that is shorter."""
+
+    looped = True
+
+    def __init__(self, load):
+        self.load = load
+
+    def __call__(self):
+        return self.load()
 
 
 ALL = pytest.mark.parametrize("measure", [classified, segmented, centred])
@@ -140,3 +153,22 @@ def test_whether_maps_are_logits_is_settled_by_the_first_slice_whatever_the_part
     for index in (2, 1, 3):
         bright(out=tmp_path / "out", part=f"{index}/3")
     assert exact(bright(out=tmp_path / "out")) == exact(bright())
+
+
+@pytest.mark.parametrize("evaluation", ["classification", "segmentation"])
+def test_clips_that_repeat_frames_are_counted_in_parts_too(evaluation, tmp_path):
+    make = ramp if evaluation == "classification" else shifted
+    clips = [make(number, video=f"video {number % 9}") for number in range(40)]
+    clips = [replace(clip, load=Looped(clip.load)) if number % 4 == 0 else clip for number, clip in enumerate(clips)]
+
+    def measure(**more):
+        if evaluation == "classification":
+            return evaluate(classifier(ends), clips, RAMP, **more)
+        return evaluate_segmentation(NumpySegmenter(), clips, **more)
+
+    out = tmp_path / "out.json"
+    parts = [measure(out=out, part=f"{index}/2").looped for index in (1, 2)]
+    assert sum(parts) == 10
+    assert min(parts) > 0
+    assert (measure().looped, measure(out=out).looped) == (10, 10)
+    assert json.loads(out.read_text())["looped"] == 10
