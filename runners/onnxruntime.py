@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import io
-from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from sdmetrics.probes.session import (
     session_batch,
 )
 from sdmetrics.runners.cards import card_names, card_number, check_device
+from sdmetrics.runners.trunk import CutProbe
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -122,6 +124,9 @@ class OnnxRunner:
         self.inputs = self.metadata.inputs
         self.layers = [layer.name for layer in self.metadata.layers]
         self._cuda = CUDA in self._session.get_providers()
+        elsewhere = partial(_on_cuda, threads=threads, allow_tf32=allow_tf32, card=card) if self._cuda else None
+        masks = self.metadata.masks
+        self._cut = CutProbe(found.model, self.metadata, self.run, threads, elsewhere) if masks else None
         self._batch = session_batch(self._session)
         if allow_tf32 and not self._cuda:
             raise InputError("TF32 requires CUDA, but the model runs on the CPU; drop allow_tf32 (--tf32)")
@@ -186,18 +191,25 @@ class OnnxRunner:
                 raise InputError("this probe has no masks; build it with masks=True")
             units = {layer.name: layer.units for layer in self.metadata.layers if layer.units}
             fed |= {f"mask/{layer}": mask for layer, mask in check_masks(masks, units).items()}
-        try:
+        with _explained(clips_in(feeds)):
             if self._batch is None:
                 return unfold_frames(self._run(fed, outputs), self.inputs, clips_in(feeds))
             batch = self._batch
             return in_batches(lambda part: unfold_frames(self._run(part, outputs), self.inputs, batch), fed, batch)
-        except InputError:
-            raise
-        except Exception as error:
-            raise InputError(
-                f"ONNX Runtime fails on a batch of {clips_in(feeds)} view(s): {reason_of(error)}. If memory is short, "
-                "use a smaller batch"
-            ) from None
+
+    def run_masks(
+        self, feeds: Mapping[str, NDArray[Any]], masks: Sequence[Mapping[str, NDArray[Any]]]
+    ) -> Iterator[dict[str, NDArray[Any]]]:
+        """Yield what `run` returns under each of several masks; an empty one removes nothing.
+
+        What masks of one layer do not change is computed once for all of them.
+        """
+        layers = list({layer for mask in masks for layer in mask})
+        outputs = None
+        if self._cut and len(masks) > 1 and len(layers) == 1:
+            outputs = self._cut.run(check_feeds(feeds, self.inputs), layers[0], masks)
+        with _explained(clips_in(feeds)):
+            yield from (self.run(feeds, mask) for mask in masks) if outputs is None else outputs
 
     def _run(self, fed: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
         """Run the probe once."""
@@ -217,6 +229,20 @@ class OnnxRunner:
             binding.bind_output(name, "cpu")
         self._session.run_with_iobinding(binding, self._options)
         return list(binding.copy_outputs_to_cpu())
+
+
+@contextmanager
+def _explained(clips: int) -> Iterator[None]:
+    """While the block runs so many clips, turn what the runtime raises into an `InputError`."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"ONNX Runtime fails on a batch of {clips} view(s): {reason_of(error)}. If memory is short, "
+            "use a smaller batch"
+        ) from None
 
 
 def available_providers() -> list[str]:

@@ -58,7 +58,11 @@ class OutputRunner(ModelRunner, Protocol):
 
 
 class MaskedRunner(Runner, Protocol):
-    """Runs a probe that has unit masks."""
+    """Runs a probe that has unit masks.
+
+    It may also have a method `run_masks`, which takes feeds and several masks and yields what `run` returns under each;
+    an ablation then calls that, with the masks of one layer at a time.
+    """
 
     def run(self, feeds: Mapping[str, NDArray[Any]], masks: UnitMasks | None = None) -> Outputs:
         """Return the model's own outputs; a layer's mask `(units,)` multiplies what the layer's consumers read."""

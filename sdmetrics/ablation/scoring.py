@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from sdmetrics.clips.prefetch import Unusable
 from sdmetrics.clips.render import Feeds, Shown, feeds, plain
 from sdmetrics.clips.views import View
 from sdmetrics.errors import InputError
-from sdmetrics.runners.protocols import MaskedRunner, Outputs
+from sdmetrics.runners.protocols import MaskedRunner, Outputs, UnitMasks
 
 Score = Callable[[Outputs, Sequence[Clip]], Any]
 """Takes the model's outputs by name and the `N` clips that they belong to; returns `(N,)` numbers, higher is better.
@@ -111,17 +111,31 @@ class Scoring:
 
     def _outputs(self, fed: Feeds, effective: set[str]) -> Iterator[Outputs]:
         """Yield the outputs under every mask; add to `effective` the layers whose removal changes one."""
-        whole: dict[str, bytes] = {}
-        for masks in self.plan.masks:
-            outputs = self.runner.run(fed, masks)
-            if masks:
-                effective.update(masks if _bits(outputs) != whole else ())
-            else:
-                whole = _bits(outputs)
-            yield outputs
-        for layer, units in self.plan.units.items():
-            if layer not in effective and _bits(self.runner.run(fed, {layer: np.zeros(units)})) != whole:
-                effective.add(layer)
+        together = getattr(self.runner, "run_masks", None)
+        whole_model: list[Outputs] = []
+
+        def without_and_under(masks: Sequence[UnitMasks]) -> Iterator[Outputs]:
+            if together is not None:
+                # Compared to the last bit is only what runs in the same way.
+                return iter(together(fed, [{}, *masks]))
+            if not whole_model:
+                whole_model.append(self.runner.run(fed, {}))
+            return chain(whole_model, (self.runner.run(fed, mask) for mask in masks))
+
+        for index, (layer, units) in enumerate(self.plan.units.items()):
+            outputs = without_and_under([masks for masks in self.plan.masks if layer in masks])
+            first = next(outputs)
+            whole = _bits(first)
+            if index == 0:
+                yield first
+            for each in outputs:
+                if layer not in effective and _bits(each) != whole:
+                    effective.add(layer)
+                yield each
+            if layer not in effective:
+                first, removed = without_and_under([{layer: np.zeros(units)}])
+                if _bits(first) != _bits(removed):
+                    effective.add(layer)
 
     def load(self, path: Path, piece: Slice) -> Part | None:
         """Read a part of this ablation, or return `None` if the file is missing or damaged."""

@@ -6,7 +6,7 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -89,11 +89,13 @@ def open_session(
     optimise: bool = True,
     without: Sequence[str] = (),
     memory: int | None = None,
+    written: Path | None = None,
 ) -> InferenceSession:
     """Return a session that uses no more processors than it may, and logs only if logs are shown.
 
     The session maps the weights that a model in memory keeps in files, and does not copy them.
-    `without` names optimisers of the runtime to disable; `memory` is how many bytes the session may take on the CPU.
+    `without` names optimisers of the runtime to disable; `memory` is how many bytes the session may take on the CPU;
+    the model as the runtime optimises it is stored at `written`.
 
     Raises
     ------
@@ -110,6 +112,8 @@ def open_session(
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         # A tensor's shape is taken as soon as the tensor exists, so that it need not stay in memory until then.
         options.execution_order = ort.ExecutionOrder.PRIORITY_BASED
+    if written is not None:
+        options.optimized_model_filepath = str(written)
     weights = {} if isinstance(model, bytes) else kept_arrays(model)
     values = [ort.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
     if weights:
@@ -174,16 +178,26 @@ def in_batches(call: Callable[[Arrays], Arrays], feeds: Arrays, batch: int) -> d
     >>> doubled["y"].tolist()
     [[0, 2], [4, 6], [8, 10]]
     """
+    return joined(((call(part), used) for part, used in batches(feeds, batch)), batch)
+
+
+def batches(feeds: Arrays, batch: int) -> Iterator[tuple[Arrays, int]]:
+    """Yield feeds of `batch` clips at a time, and how many of these clips do not merely fill up the last batch."""
     fed = {name: array for name, array in feeds.items() if array.ndim > 1}
     other = {name: array for name, array in feeds.items() if array.ndim == 1}
     clips = len(next(iter(fed.values())))
-    parts: dict[str, list[NDArray[Any]]] = {}
     for start in range(0, clips, batch):
         chosen = np.minimum(np.arange(start, start + batch), clips - 1)
-        used = min(batch, clips - start)
-        for name, value in call({**other, **{name: array[chosen] for name, array in fed.items()}}).items():
-            parts.setdefault(name, []).append(_of_clips(value, used, batch))
-    return {name: np.concatenate(values) for name, values in parts.items()}
+        yield {**other, **{name: array[chosen] for name, array in fed.items()}}, min(batch, clips - start)
+
+
+def joined(parts: Iterable[tuple[Arrays, int]], batch: int) -> dict[str, NDArray[Any]]:
+    """Return the outputs for all clips, given those for each of the `batches` and how many of its clips count."""
+    rows: dict[str, list[NDArray[Any]]] = {}
+    for part, used in parts:
+        for name, value in part.items():
+            rows.setdefault(name, []).append(_of_clips(value, used, batch))
+    return {name: np.concatenate(values) for name, values in rows.items()}
 
 
 def _of_clips(value: NDArray[Any], used: int, batch: int) -> NDArray[Any]:

@@ -68,7 +68,8 @@ class TestTorch:
         plan = plan_removals(ranked, factors=["dynamic", "static"], fractions=[0.3, 1], repeats=2)
         fed = feeds(*zip(*(plain(clip, runner.inputs) for clip in some), strict=True))
         module = CASES[case].make()
-        video = TorchRunner(module, CASES[case].inputs, list(layers))._prepare(fed, CASES[case].inputs[0]).numpy()
+        arrays = {name: torch.from_numpy(array) for name, array in fed.items()}
+        video = TorchRunner(module, CASES[case].inputs, list(layers))._prepare(arrays, CASES[case].inputs[0]).numpy()
         axes = {layer.name: layer.channel_axis for layer in runner.metadata.layers}
         whole = outputs_of(hooked(module, [], [video])[0])
         for masks in plan.masks[1:]:
