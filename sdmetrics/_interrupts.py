@@ -1,6 +1,6 @@
 """Ctrl-C and SIGTERM end the command in one line, also while it is still being imported: a traceback helps nobody.
 
-While shards are measured, SIGTERM lets the one at hand be finished; SIGUSR1, which schedulers send before a job's time
+While a shard is measured, SIGTERM lets it be finished; SIGUSR1, which schedulers send before a job's time
 is over, does so whenever it comes.
 
 `sdmetrics` imports this module before anything else. In a process that is not the command it does nothing.
@@ -20,7 +20,7 @@ from types import FrameType
 
 WORDS = {signal.SIGINT: b"Interrupted.\n", signal.SIGTERM: b"Terminated. What was finished is kept.\n"}
 
-FINISHING = b"What is at hand is finished first.\n"
+FINISHING = b"The shard that is being measured is finished first.\n"
 WARNING: signal.Signals | None = getattr(signal, "SIGUSR1", None)
 """What schedulers send ahead of the end; Windows has none."""
 

@@ -72,7 +72,7 @@ def analyze(
     until
         Stop when the 95 % interval of each percent of each layer is at most ± that many points, or as an `Until` says;
         see [How sure](coverage.md). Looked at after each round of shards, from the fifth on. The same clips stop at the
-        same place, and a run without `until` goes on from there. Default: all clips.
+        same place, and a run without `until` continues from there. Default: all clips.
     executor
         Where the shards are measured: an executor of processes, e.g. `concurrent.futures.ProcessPoolExecutor`, of loky
         or of MPI, or a client of Dask. Each worker opens the model, so `runner` is a `ModelSource` or a path. The
@@ -211,11 +211,13 @@ def merge(
     --------
     >>> import tempfile
     >>> import sdmetrics as sd
+    >>> from sdmetrics.clips.generated.world import world_clips
     >>> from sdmetrics.demo import demo_model
+    >>> clips = world_clips(40)
     >>> with demo_model("appearance") as path, tempfile.TemporaryDirectory() as runs:
-    ...     for seed in (1, 2):
-    ...         _ = sd.analyze(path, f"world:20:{seed}", out=f"{runs}/{seed}", batch=48)
-    ...     sd.merge([f"{runs}/1", f"{runs}/2"], out=f"{runs}/both").clips["used"]
+    ...     for name, half in (("a", clips[:20]), ("b", clips[20:])):
+    ...         _ = sd.analyze(path, half, out=f"{runs}/{name}")
+    ...     sd.merge([f"{runs}/a", f"{runs}/b"], out=f"{runs}/both").clips["used"]
     40
     """
     folders = [Path(run) for run in runs]

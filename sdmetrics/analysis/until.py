@@ -90,7 +90,7 @@ class Until:
         return bool(100 * changeable.mean() <= self.units)
 
     def stopped(self, pieces: Sequence[Slice], rounds: int, reached: bool) -> dict[str, Any]:
-        """Return what the results say of a run that used some rounds of its shards."""
+        """Return what results record about a run that used some rounds of its shards."""
         return {
             "after_rounds": rounds,
             "of_rounds": pieces[-1].index + 1,
@@ -113,8 +113,8 @@ def widen(row: dict[str, Any], units: Sequence[dict[str, Any]], estimator: str) 
     """Widen the intervals of a layer's row and of the rows of its units, see `widened`."""
     ranges = {"scores": SCORE_RANGE[estimator], "percent": (0, 100)}
     for kind, (least, most) in ranges.items():
-        for name, ends in row["ci95"][kind].items():
-            row["ci95"][kind][name] = _bounds(row[kind][name], *ends, least, most)
+        for name, (low, high) in row["ci95"][kind].items():
+            row["ci95"][kind][name] = _bounds(row[kind][name], low, high, least, most)
     for unit in units:
         for factor in FACTORS:
             ends = (unit[f"{factor}_low"], unit[f"{factor}_high"])

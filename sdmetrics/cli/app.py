@@ -58,7 +58,7 @@ def notes_printed() -> Iterator[None]:
 
 @contextmanager
 def resumable() -> Iterator[None]:
-    """Print how to resume a run if it is interrupted, or ended by SIGTERM or SIGUSR1 after the shard at hand."""
+    """Print how to resume a run if it is interrupted, or ended by SIGTERM or SIGUSR1 after a shard."""
     try:
         with _interrupts.finishing():
             yield

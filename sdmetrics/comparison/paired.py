@@ -42,7 +42,7 @@ def unpaired_reason(one: Results, other: Results) -> str:
 def load_groups(run: Path, results: Results) -> Groups | None:
     """Return the moments of a run's groups from its shards, or `None` if shards are missing.
 
-    A run that stopped may have shards of later rounds, from a run that went on: they are left out.
+    A run that stopped may have shards of later rounds, from a longer run: they are left out.
 
     Examples
     --------

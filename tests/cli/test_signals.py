@@ -59,7 +59,7 @@ def test_an_analysis_that_is_ended_is_resumed(demo_model_file, tmp_path, number,
         assert "Interrupted. Run the same command again" in out
     else:
         assert re.search(r"Stopped: [1-9]\d* of \d+ shards are missing, so no results are written. Run the same", out)
-        assert err == "What is at hand is finished first.\n"
+        assert err == "The shard that is being measured is finished first.\n"
     assert not list(run.rglob(".*"))
     assert not (run / "results.json").exists()
     kept = {path: path.stat().st_mtime_ns for path in run.glob("shards/*.npz")}
