@@ -15,6 +15,7 @@ from benchmarks.memory import memory_ratio
 from benchmarks.moments import moments_ratios
 from benchmarks.pipeline import pipeline_ratios
 from benchmarks.readme import add_write_option, write_between
+from benchmarks.throughput.ablation import ablation_ratios
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,12 @@ def measure(quick: bool) -> list[Row]:
     if not quick:
         eager = whole["reference procedure in eager PyTorch / analysis"]
         rows.append(Row("the same in eager PyTorch: time over the whole analysis", eager, 6.2))
+    masks = ablation_ratios(**({"clips": 8, "repeats": 3} if quick else {}))
+    rows += [
+        Row("109 masks of the last layer: time over one forward", masks["last / forward"], 1.5, at_most=True),
+        Row("109 forwards: time over that of 109 masks of the last layer", masks["not cut / last"], 40),
+        Row("109 forwards: time over that of 109 masks of a middle layer", masks["not cut / middle"], 4),
+    ]
     rows.append(Row("peak memory: 500 clips over 50", memory_ratio(), 1.05, at_most=True))
     return rows
 

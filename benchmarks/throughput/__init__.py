@@ -1,1 +1,1 @@
-"""What limits an analysis besides the model: decoding threads, batch sizes, and long lists of clips."""
+"""What limits an analysis besides the model: decoding threads, batch sizes, long lists of clips, and many masks."""
