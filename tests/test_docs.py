@@ -33,6 +33,7 @@ PREPARED = {
     "acting.md": "demo",
     "cli.md": "model.onnx",
     "cluster.md": "model.onnx",
+    "coverage.md": "model.onnx",
     "clips.md": "videos DAVIS model.onnx",
     "lists.md": "videos model.onnx",
     "own-model.md": "plain.onnx",
