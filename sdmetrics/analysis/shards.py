@@ -35,6 +35,9 @@ from sdmetrics.metrics.moments import PairMoments
 CLIPS_PER_SHARD = 16
 """The most clips of a shard."""
 
+LEAST_CLIPS = 2
+"""The clips of the first shards: their six views are a batch on the CPU, where smaller ones take longer."""
+
 GROWTH = 4
 """A shard has this part of the clips that its group has before it: a round adds a quarter of what there is."""
 
@@ -124,12 +127,12 @@ def shard_sizes(clips: int) -> list[int]:
     Examples
     --------
     >>> shard_sizes(20)
-    [1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 2]
+    [2, 2, 2, 2, 2, 2, 3, 3, 2]
     """
     sizes: list[int] = []
     done = 0
     while done < clips:
-        sizes.append(min(max(1, done // GROWTH), CLIPS_PER_SHARD, clips - done))
+        sizes.append(min(max(LEAST_CLIPS, done // GROWTH), CLIPS_PER_SHARD, clips - done))
         done += sizes[-1]
     return sizes
 

@@ -12,6 +12,7 @@ import pytest
 
 from sdmetrics.analysis.executors import IN_FLIGHT, RemoteModel
 from sdmetrics.analysis.measure import measure_biases
+from sdmetrics.analysis.shards import slices
 from sdmetrics.clips import Clip
 from sdmetrics.errors import InputError, Note
 from tests.helpers.fakes import NumpyRunner, broken_clip, changes, colours
@@ -129,7 +130,7 @@ def test_shards_that_are_finished_are_kept_when_another_fails(tmp_path: Path):
     pool.submit = failing  # type: ignore[method-assign, assignment]
     with pytest.raises(InputError, match="is not finite"):
         measure_biases(model, clips, out=tmp_path / "run")
-    assert len(list((tmp_path / "run" / "shards").glob("*.npz"))) == 39
+    assert len(list((tmp_path / "run" / "shards").glob("*.npz"))) == len(slices(clips)) - 1
 
 
 def test_what_a_model_notes_is_said_once(tmp_path: Path):
