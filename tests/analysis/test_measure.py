@@ -90,7 +90,11 @@ def test_a_clip_that_cannot_be_used_is_listed_and_not_fatal(results):
     assert reasons["crash"] == "RuntimeError: out of luck"
     assert "cannot be shuffled" in reasons["still"]
     assert "8×8" in reasons["small"]
-    assert found.layers == results.layers
+    assert found.clips["used"] == results.clips["used"]
+    # The last bits are those of other shards: clips that are skipped move where one ends.
+    for row, expected in zip(found.layers, results.layers, strict=True):
+        assert row["percent"] == pytest.approx(expected["percent"], rel=1e-12)
+        assert row["counts"] == expected["counts"]
 
 
 def test_pre_rendered_styles_stand_in_for_the_built_in_ones():
