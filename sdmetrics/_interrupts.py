@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -35,10 +35,13 @@ class Stopped(Exception):
         self.left, self.count = left, count
 
 
-def stop_if_asked(left: int, count: int) -> None:
-    """Raise `Stopped` if a signal asked for the end, before the next of `left` missing shards is measured."""
-    if _asked:
-        raise Stopped(left, count)
+def stop_if_asked(paths: Sequence[Path | None]) -> None:
+    """Raise `Stopped` if a signal asked for the end, before the next of the shards at `paths` is measured.
+
+    Where they are kept in no files, there is nothing to resume from, and the work is finished.
+    """
+    if _asked and None not in paths:
+        raise Stopped(sum(path is not None and not path.exists() for path in paths), len(paths))
 
 
 @contextmanager

@@ -45,7 +45,8 @@ class Removal:
 class Plan:
     """All removals, and the masks that they need, each distinct mask once.
 
-    `masks[0]` is empty and removes nothing; every other holds the mask of one layer. `units` has each layer's size.
+    `masks[0]` is empty and removes nothing; every other holds the mask of one layer, layer by layer in the order of
+    `units`, which has each layer's size.
     """
 
     removals: tuple[Removal, ...]

@@ -125,8 +125,7 @@ def spread(
             for piece, path, is_stored in zip(pieces, paths, stored, strict=True):
                 shard = work.load(path, piece) if path is not None and is_stored else None
                 if shard is None:
-                    if folder is not None:
-                        stop_if_asked(sum(not path.exists() for path in paths if path is not None), len(pieces))
+                    stop_if_asked(paths)
                     if is_stored:
                         advance(-len(piece.clips))
                         shard = next(_in_order(measure, deque(), iter([piece])))

@@ -70,19 +70,19 @@ def measure_biases(
     prepared = prepare(runner, clips, seed=seed, out=out, batch=batch, styles=styles)
     total = Total()
     shards = spread if isinstance(runner, RemoteModel) else resumed
-    stopped = None
+    rounds, reached = 0, False
     with closing(shards(prepared.work, prepared.pieces, prepared.folder, progress=progress)) as measured:
         for (piece, shard), ends in zip(measured, ends_of_rounds(prepared.pieces), strict=False):
             total.add(piece.group, shard)
             rounds = piece.index + 1
-            if goal and ends:
-                reached = rounds >= LEAST_ROUNDS and goal.holds(total.groups, runner.layers, estimator, threshold)
-                stopped = goal.stopped(prepared.pieces, rounds, reached)
+            if goal and ends and rounds >= LEAST_ROUNDS:
+                reached = goal.holds(total.groups, runner.layers, estimator, threshold)
                 if reached:
                     break
     check_any_usable(total.used, prepared.clips, total.skipped, least=2)
     say_passing(total.passing, stored=out is not None)
     settings = prepared.identity.document()
+    stopped = goal.stopped(prepared.pieces, rounds, reached) if goal else None
     results = total.results(model_description(runner), runner.layers, settings, estimator, threshold, stopped)
     if out is not None:
         results.save(out)

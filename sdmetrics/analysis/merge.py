@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -54,24 +55,42 @@ def merge_runs(runs: Sequence[Path], out: Path, *, estimator: str = "pearson", t
     by_identity: dict[str, list[Path]] = {}
     settings: dict[str, Settings] = {}
     for run in dict.fromkeys(path.resolve() for path in runs):
-        found = read_settings(run)
-        settings[sha256_of(found)] = found
-        by_identity.setdefault(sha256_of(found), []).append(run)
+        document = read_settings(run)
+        settings[sha256_of(document)] = document
+        by_identity.setdefault(sha256_of(document), []).append(run)
     parts = {digest: _complete(by_identity[digest], digest, settings[digest]) for digest in sorted(by_identity)}
     _check_alike(settings, by_identity)
     _check_apart(parts, by_identity)
     merged = next(iter(settings.values())) if len(parts) == 1 else _sum_of(list(settings.values()))
     shards = next(iter(parts.values())) if len(parts) == 1 else _renumbered(parts.values())
     total = Total()
-    for (group, _), shard in shards.items():
-        total.add(group, shard)
+    for (group, _), found in shards.items():
+        total.add(group, found.load())
     check_any_usable(total.used, merged["clips"]["count"], total.skipped, least=2)
-    model = {"name": min(shard.model for shard in shards.values()), **merged["model"]}
+    model = {"name": min(found.model for found in shards.values()), **merged["model"]}
     results = total.results(model, merged["layers"], merged, estimator, threshold)
     if list(map(Path.resolve, runs)) != [out.resolve()]:
         _write_shards(out, shards, merged)
     results.save(out)
     return results
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A shard in a file: its moments are read when they are added, so that memory does not grow with the run."""
+
+    path: Path
+    identity: str
+    layers: Sequence[str]
+    clips: tuple[str, ...]
+    model: str
+
+    def load(self) -> Shard:
+        """Read the shard again."""
+        shard = load_shard(self.path, self.identity, self.layers)
+        if shard is None:
+            raise InputError(f"{printable(self.path)} was changed while it was merged; run the same again")
+        return shard
 
 
 def read_settings(run: Path) -> Settings:
@@ -100,37 +119,38 @@ def read_settings(run: Path) -> Settings:
     return settings
 
 
-def _complete(runs: Sequence[Path], identity: str, settings: Settings) -> dict[Place, Shard]:
+def _complete(runs: Sequence[Path], identity: str, settings: Settings) -> dict[Place, _Found]:
     """Return all shards of one run, from the folders that hold parts of it, in the order of their places."""
     files: dict[Place, list[Path]] = {}
     for run in runs:
         for group, path in shard_files(run / "shards"):
             files.setdefault((group, int(path.stem.split("-")[1])), []).append(path)
-    shards: dict[Place, Shard] = {}
+    shards: dict[Place, _Found] = {}
     for place, paths in files.items():
         # Whichever machine measured it: the file that is chosen must not depend on the order of the folders.
         for path in sorted(paths, key=Path.read_bytes) if len(paths) > 1 else paths:
             shard = load_shard(path, identity, settings["layers"])
             if shard is not None:
-                shards[place] = shard
+                ids = (*shard.ids, *(row["id"] for row in shard.skipped))
+                shards[place] = _Found(path, identity, settings["layers"], ids, shard.model)
                 break
     clips = settings["clips"]
     if "merged" not in clips:
         _check_none_missing(shards, clips["groups"], runs)
-    elif (found := sum(map(_count, shards.values()))) != clips["count"]:
+    elif (count := sum(len(found.clips) for found in shards.values())) != clips["count"]:
         raise MissingShardsError(
-            f"{_listed(map(printable, runs))} has {found} of {clips['count']} clips; merge again the runs that it was "
+            f"{_listed(map(printable, runs))} has {count} of {clips['count']} clips; merge again the runs that it was "
             "made of"
         )
     return _in_order(shards)
 
 
-def _check_none_missing(shards: Mapping[Place, Shard], groups: Sequence[int], runs: Sequence[Path]) -> None:
+def _check_none_missing(shards: Mapping[Place, _Found], groups: Sequence[int], runs: Sequence[Path]) -> None:
     """Raise an `InputError` that names the shards that are not there, or not with all of their clips."""
     expected = {
         (group, index): size for group, clips in enumerate(groups) for index, size in enumerate(shard_sizes(clips))
     }
-    missing = [place for place, size in expected.items() if place not in shards or _count(shards[place]) != size]
+    missing = [place for place, size in expected.items() if place not in shards or len(shards[place].clips) != size]
     if missing:
         clips = sum(expected[place] for place in missing)
         raise MissingShardsError(
@@ -157,11 +177,11 @@ def _check_alike(settings: Mapping[str, Settings], runs: Mapping[str, Sequence[P
             )
 
 
-def _check_apart(parts: Mapping[str, Mapping[Place, Shard]], runs: Mapping[str, Sequence[Path]]) -> None:
+def _check_apart(parts: Mapping[str, Mapping[Place, _Found]], runs: Mapping[str, Sequence[Path]]) -> None:
     """Raise an `InputError` that names the clips that are in two runs."""
     seen: dict[str, str] = {}
     for digest, shards in parts.items():
-        ids = sorted(chain.from_iterable(map(_ids, shards.values())))
+        ids = sorted(chain.from_iterable(found.clips for found in shards.values()))
         twice = [clip for clip in ids if clip in seen]
         if twice:
             one, other = runs[seen[twice[0]]][0], runs[digest][0]
@@ -188,29 +208,29 @@ def _sum_of(settings: Sequence[Settings]) -> Settings:
     }
 
 
-def _renumbered(runs: Iterable[Mapping[Place, Shard]]) -> dict[Place, Shard]:
+def _renumbered(runs: Iterable[Mapping[Place, _Found]]) -> dict[Place, _Found]:
     """Return the shards of all runs under places of their own, in an order that their clips alone decide.
 
     So the last bits of a sum depend neither on the order of the runs, nor on whether some were added before.
     """
-    groups: list[list[Shard]] = [[] for _ in range(GROUPS)]
+    groups: list[list[_Found]] = [[] for _ in range(GROUPS)]
     for run in runs:
-        for (group, _), shard in run.items():
-            groups[group].append(shard)
+        for (group, _), found in run.items():
+            groups[group].append(found)
     by_place = {
-        (group, index): shard
+        (group, index): found
         for group, shards in enumerate(groups)
-        for index, shard in enumerate(sorted(shards, key=lambda shard: sha256_of(sorted(_ids(shard)))))
+        for index, found in enumerate(sorted(shards, key=lambda found: sha256_of(sorted(found.clips))))
     }
     return _in_order(by_place)
 
 
-def _in_order(shards: Mapping[Place, Shard]) -> dict[Place, Shard]:
+def _in_order(shards: Mapping[Place, _Found]) -> dict[Place, _Found]:
     """Return shards round by round, as an undivided run adds them."""
     return dict(sorted(shards.items(), key=lambda item: (item[0][1], item[0][0])))
 
 
-def _write_shards(out: Path, shards: Mapping[Place, Shard], settings: Settings) -> None:
+def _write_shards(out: Path, shards: Mapping[Place, _Found], settings: Settings) -> None:
     """Write the shards of a sum into its folder."""
     folder = writable_folder(out / "shards")
     identity = sha256_of(settings)
@@ -218,18 +238,8 @@ def _write_shards(out: Path, shards: Mapping[Place, Shard], settings: Settings) 
     if shard_files(folder) and (not path.exists() or sha256_of(read_settings(out)) != identity):
         raise InputError(f"{printable(out)} already contains another run; use another output folder")
     write_json(path, settings)
-    for place, shard in shards.items():
-        save_shard(shard, folder / shard_name(*place), identity)
-
-
-def _ids(shard: Shard) -> list[str]:
-    """Return the clips of a shard, used or not."""
-    return [*shard.ids, *(row["id"] for row in shard.skipped)]
-
-
-def _count(shard: Shard) -> int:
-    """Return the number of clips of a shard."""
-    return len(shard.ids) + len(shard.skipped)
+    for place, found in shards.items():
+        save_shard(found.load(), folder / shard_name(*place), identity)
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -84,8 +84,7 @@ def resumed(
         for piece, path, count, is_stored in zip(pieces, paths, counts, stored, strict=True):
             part = work.load(path, piece) if path is not None and is_stored else None
             if part is None:
-                if folder is not None:
-                    stop_if_asked(sum(not path.exists() for path in paths if path is not None), len(pieces))
+                stop_if_asked(paths)
                 if is_stored:
                     advance(-steps * count)
                     with rendered_ahead(work.render, piece.clips, threads) as own:

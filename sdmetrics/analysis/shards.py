@@ -108,9 +108,7 @@ def slices(clips: Sequence[Clip]) -> list[Slice]:
     InputError
         If two clips have the same id.
     """
-    for clip, following in pairwise(sorted(clips, key=lambda clip: clip.id)):
-        if clip.id == following.id:
-            raise InputError(f"two clips have the id {clip.id!r}; every clip needs a unique id")
+    by_id(clips)
     groups: list[list[Clip]] = [[] for _ in range(GROUPS)]
     for clip in sorted(clips, key=_hash):
         groups[group_of(clip.content)].append(clip)
@@ -119,6 +117,21 @@ def slices(clips: Sequence[Clip]) -> list[Slice]:
         ends = [0, *accumulate(shard_sizes(len(group)))]
         cut += [Slice(number, i, tuple(group[start:end])) for i, (start, end) in enumerate(pairwise(ends))]
     return sorted(cut, key=lambda piece: (piece.index, piece.group))
+
+
+def by_id(clips: Iterable[Clip]) -> list[Clip]:
+    """Return clips in the order of their ids.
+
+    Raises
+    ------
+    InputError
+        If two clips have the same id.
+    """
+    ordered = sorted(clips, key=lambda clip: clip.id)
+    for clip, following in pairwise(ordered):
+        if clip.id == following.id:
+            raise InputError(f"two clips have the id {clip.id!r}; every clip needs a unique id")
+    return ordered
 
 
 def shard_sizes(clips: int) -> list[int]:

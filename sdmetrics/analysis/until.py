@@ -16,7 +16,7 @@ from sdmetrics.metrics.bias import SCORE_RANGE, layer_bias, unit_bias
 from sdmetrics.metrics.classes import FACTORS
 
 LEAST_ROUNDS = 5
-"""No run stops before this many rounds: 100 clips, where all groups have so many."""
+"""No run stops before this many rounds: 200 clips, where all groups have so many."""
 
 WIDENING = 1.05
 """The intervals of a run that stopped are wider by this factor, in the rule and in the results: it stopped the sooner,

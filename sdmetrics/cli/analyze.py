@@ -109,8 +109,6 @@ def analyze(
 
     if part is not None and until is not None:
         raise InputError("--part does not go with --until: a part does not see the others; drop one of them")
-    if part is not None and dask is not None:
-        raise InputError("--part does not go with --dask, which shares the work out itself; drop one of them")
     if until_units is not None and until is None:
         raise InputError(f"--until-units {until_units:g} goes with --until; pass --until POINTS, too")
     goal = None if until is None else Until(until, until_units)

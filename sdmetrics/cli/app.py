@@ -65,7 +65,7 @@ def resumable() -> Iterator[None]:
     except _interrupts.Stopped as stopped:
         console.print(
             f"Stopped: {stopped.left} of {stopped.count} shards are missing, so no results are written. Run the same "
-            "command again to go on.",
+            "command again to resume.",
             soft_wrap=True,
         )
         sys.exit(0)

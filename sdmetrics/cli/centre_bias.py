@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sdmetrics.cli.app import app, console, print_part, print_skipped
+from sdmetrics.cli.app import app, console, print_part, print_skipped, resumable
 from sdmetrics.cli.options import PART, SPLIT, VIDEOS
 from sdmetrics.cli.tables import Estimate, plain_table
 from sdmetrics.clips.request import ClipRequest
@@ -53,7 +53,8 @@ def centre_bias(
     share = None if part is None else Part.parse(part)
     named = _by_name(clips)
     opened = {name: _annotated_clips(path, clips_per_video, videos, split) for name, path in named.items()}
-    biases = {name: measure_bias(data_set, out=out, part=share) for name, data_set in opened.items()}
+    with resumable():
+        biases = {name: measure_bias(data_set, out=out, part=share) for name, data_set in opened.items()}
     if share is not None:
         skipped = [row for bias in biases.values() for row in bias.skipped]
         print_part(share, sum(bias.clips for bias in biases.values()), skipped, "repeat the command without --part")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sdmetrics._files import check_is_file
-from sdmetrics.cli.app import app, console, print_part, print_skipped
+from sdmetrics.cli.app import app, console, print_part, print_skipped, resumable
 from sdmetrics.cli.options import (
     ANY_MODEL,
     BATCH,
@@ -146,24 +147,33 @@ def evaluate(
     if skip_ends and clips_per_video is not None:
         raise InputError("--skip-ends requires all clips of every video; drop --skip-ends or --clips-per-video")
     evaluation: Evaluation | SegmentationEvaluation
-    if segments:
-        evaluation = evaluate_segmentation(
-            runner,
-            listed,
-            protocol=protocol or "region",
-            threshold=threshold,
-            flip=flip,
-            skip_ends=skip_ends,
-            output=model_output,
-            logits=logits,
-            batch=batch,
-            out=out,
-            part=share,
-        )
-    else:
-        evaluation = run_evaluation(
-            runner, listed, classes, shuffle=shuffle, seed=seed, batch=batch, output=model_output, out=out, part=share
-        )
+    with resumable() if out else nullcontext():
+        if segments:
+            evaluation = evaluate_segmentation(
+                runner,
+                listed,
+                protocol=protocol or "region",
+                threshold=threshold,
+                flip=flip,
+                skip_ends=skip_ends,
+                output=model_output,
+                logits=logits,
+                batch=batch,
+                out=out,
+                part=share,
+            )
+        else:
+            evaluation = run_evaluation(
+                runner,
+                listed,
+                classes,
+                shuffle=shuffle,
+                seed=seed,
+                batch=batch,
+                output=model_output,
+                out=out,
+                part=share,
+            )
     if share is not None:
         print_part(share, len(evaluation.clips), evaluation.skipped, "repeat the command without --part")
         return

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -21,7 +20,7 @@ from sdmetrics.analysis.identity import METHOD, Document, Identity, clips_digest
 from sdmetrics.analysis.parts import Part
 from sdmetrics.analysis.resume import resumed, say_passing
 from sdmetrics.analysis.shape import ANYTHING, COUNT, SKIPPED, Shape, check_shape
-from sdmetrics.analysis.shards import Slice, load_part, save_part
+from sdmetrics.analysis.shards import Slice, by_id, load_part, save_part
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.flow.estimate import estimator
 from sdmetrics.clips.prefetch import Unusable
@@ -157,10 +156,7 @@ def slices(clips: Sequence[Clip]) -> list[Slice]:
     InputError
         If two clips have the same id.
     """
-    ordered = sorted(clips, key=lambda clip: clip.id)
-    for clip, following in pairwise(ordered):
-        if clip.id == following.id:
-            raise InputError(f"two clips have the id {clip.id!r}; every clip needs a unique id")
+    ordered = by_id(clips)
     starts = range(0, len(ordered), CLIPS_PER_SLICE)
     return [Slice(0, i, tuple(ordered[start : start + CLIPS_PER_SLICE])) for i, start in enumerate(starts)]
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from sdmetrics.analysis.executors import IN_FLIGHT, RemoteModel
-from sdmetrics.analysis.measure import measure_biases
+from sdmetrics.analysis.measure import measure_biases, measure_part
+from sdmetrics.analysis.parts import Part
 from sdmetrics.analysis.shards import slices
 from sdmetrics.clips import Clip
 from sdmetrics.errors import InputError, Note
@@ -151,3 +152,13 @@ def test_clips_and_styles_that_cannot_be_sent(tmp_path: Path):
 def test_what_is_no_executor():
     with pytest.raises(InputError, match="executor is a int; pass an executor"):
         RemoteModel(NumpySource(Path("log")), 4)
+
+
+def test_parts_are_spread_too(tmp_path: Path):
+    clips = [noise(number) for number in range(40)]
+    model = RemoteModel(NumpySource(tmp_path / "log"), HereExecutor())
+    used = [measure_part(model, clips, Part(index, 2), out=tmp_path / "run").used for index in (1, 2)]
+    assert sum(used) == 40
+    asked = len(model.executor.tasks)
+    assert measure_biases(model, clips, out=tmp_path / "run") == here(clips)
+    assert len(model.executor.tasks) - asked <= 1

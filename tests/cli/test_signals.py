@@ -12,6 +12,7 @@ import time
 import pytest
 
 from sdmetrics.analysis.results import Results
+from sdmetrics.clips.generated.world import MOTIONS
 
 INTERRUPTED = "Interrupted.\n"
 TERMINATED = "Terminated. What was finished is kept.\n"
@@ -66,6 +67,22 @@ def test_an_analysis_that_is_ended_is_resumed(demo_model_file, tmp_path, number,
     assert command("analyze", demo_model_file, "world:60", "-o", run, "--provider", "cpu", "--batch", 48)[0] == 0
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert Results.load(run).clips["used"] == 60
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_an_evaluation_that_is_ended_keeps_its_slices(demo_model_file, tmp_path, number):
+    file, names = tmp_path / "scores.json", tmp_path / "names.txt"
+    names.write_text("\n".join(MOTIONS))
+    process = started(
+        *("evaluate", demo_model_file, "world:400", "--labels", names, "-o", file, "--provider", "cpu", "--threads", 1)
+    )
+    while not list(tmp_path.rglob("scores.json.parts/*/[0-9]*.npz")) and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "The shard that is being measured is finished first.\n")
+    assert re.search(r"Stopped: [1-9]\d* of 25 shards are missing", out)
+    assert not file.exists()
 
 
 @pytest.mark.parametrize(
