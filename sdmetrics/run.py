@@ -63,7 +63,7 @@ def analyze(
     threshold
         A unit encodes a factor if its score is above the threshold (λ of Eq. 3).
     batch
-        Batch size, in views; `"auto"`: 6 on the CPU, where more are not faster; on a graphics card as many as make it
+        Batch size, in views; `"auto"`: 6 on the CPU, where more gain little; on a graphics card as many as make it
         faster and fit its memory, at most 48. It may change the last bits of a number.
     styles
         At least two by name, each a deterministic function of frames, uint8 `(T, H, W, 3)`, to the same shape, see

@@ -2,7 +2,7 @@
 
     python -m benchmarks.throughput.batches
 
-On the CPU larger batches are not faster, which is why the batch size `auto` is a fixed number there. On CUDA the last
+On the CPU larger batches gain little, which is why the batch size `auto` is a fixed number there. On CUDA the last
 column is the number that `auto` takes.
 """
 
