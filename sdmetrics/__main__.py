@@ -20,8 +20,8 @@ def main() -> None:
 
         from sdmetrics.cli import app
         from sdmetrics.cli.app import notes_printed
-        from sdmetrics.cli.terminal import prepare_streams
-        from sdmetrics.cli.usage import UsageError, usage_line
+        from sdmetrics.cli.console.terminal import prepare_streams
+        from sdmetrics.cli.console.usage import UsageError, usage_line
     except ImportError as error:
         _stop(f"the command needs {error.name}; install it: pip install 'static-dynamic-metrics[cpu]'")
     prepare_streams()

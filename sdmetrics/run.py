@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from sdmetrics.ablation.result import Ablation
-from sdmetrics.analysis.executors import RemoteModel
 from sdmetrics.analysis.measure import measure_biases, measure_part
 from sdmetrics.analysis.merge import merge_runs
-from sdmetrics.analysis.parts import Part
+from sdmetrics.analysis.parallel.executors import RemoteModel
+from sdmetrics.analysis.parallel.parts import Part
 from sdmetrics.analysis.results import Results
 from sdmetrics.analysis.total import Total
 from sdmetrics.analysis.until import Until
@@ -153,7 +153,7 @@ def analyze_part(
     ----------
     part
         `"3/8"`, the third of eight parts; or `"auto"`, the part that a scheduler gave this process: Slurm, torchrun
-        or an indexed Kubernetes job, see `sdmetrics.analysis.parts.Part.parse`.
+        or an indexed Kubernetes job, see `sdmetrics.analysis.parallel.parts.Part.parse`.
     runner, clips, out, seed, batch, styles, progress
         See `analyze`.
 

@@ -16,7 +16,7 @@ from sdmetrics.ablation.result import Ablation
 from sdmetrics.ablation.scoring import Score, Scoring
 from sdmetrics.analysis.circumstance import ran_on
 from sdmetrics.analysis.identity import Document, Identity, input_differences, sha256_of
-from sdmetrics.analysis.parts import Part
+from sdmetrics.analysis.parallel.parts import Part
 from sdmetrics.analysis.results import Results
 from sdmetrics.analysis.resume import resumed, say_passing
 from sdmetrics.analysis.shards import CLIPS_PER_SHARD, slices

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from sdmetrics._files import writable_folder
 from sdmetrics.analysis.batch import batch_of_run
-from sdmetrics.analysis.executors import RemoteModel, spread
 from sdmetrics.analysis.identity import Identity
 from sdmetrics.analysis.measurement import Measurement
-from sdmetrics.analysis.parts import Part
+from sdmetrics.analysis.parallel.executors import RemoteModel, spread
+from sdmetrics.analysis.parallel.parts import Part
 from sdmetrics.analysis.results import Results
 from sdmetrics.analysis.resume import resumed, say_passing
 from sdmetrics.analysis.shards import Slice, slices

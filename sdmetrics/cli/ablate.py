@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sdmetrics.analysis.identity import clips_digest
-from sdmetrics.analysis.parts import Part
+from sdmetrics.analysis.parallel.parts import Part
 from sdmetrics.analysis.results import Results
 from sdmetrics.cli.app import app, console, print_part, print_skipped, resumable
+from sdmetrics.cli.console.tables import Estimate
 from sdmetrics.cli.options import (
     BATCH,
     CLIPS_HELP,
@@ -27,7 +28,6 @@ from sdmetrics.cli.options import (
     THREADS,
     check_conflicts,
 )
-from sdmetrics.cli.tables import Estimate
 from sdmetrics.errors import note
 from sdmetrics.run import FLOW_FOLDER
 

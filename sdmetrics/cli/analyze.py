@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from sdmetrics.cli.app import app, console, print_part, print_skipped, resumable
+from sdmetrics.cli.console.tables import results_table
 from sdmetrics.cli.input_option import parse_layers
 from sdmetrics.cli.options import (
     ANY_MODEL,
@@ -34,7 +35,6 @@ from sdmetrics.cli.options import (
     THRESHOLD,
     VIDEOS,
 )
-from sdmetrics.cli.tables import results_table
 from sdmetrics.errors import InputError
 
 
@@ -94,8 +94,8 @@ def analyze(
 
     Exits with status 3 if clips were skipped since they crashed their workers (--dask).
     """
-    from sdmetrics.analysis.executors import CRASHED
-    from sdmetrics.analysis.parts import Part
+    from sdmetrics.analysis.parallel.executors import CRASHED
+    from sdmetrics.analysis.parallel.parts import Part
     from sdmetrics.analysis.until import Until
     from sdmetrics.clips.generated.names import is_generated
     from sdmetrics.clips.styles.networks import open_styles

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from sdmetrics import _interrupts
 from sdmetrics._text import printable
-from sdmetrics.cli.terminal import Terminal
+from sdmetrics.cli.console.terminal import Terminal
 from sdmetrics.errors import Note
 from sdmetrics.probes.quiet import logs_shown
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sdmetrics.cli.app import app, console, print_part, print_skipped, resumable
+from sdmetrics.cli.console.tables import Estimate, plain_table
 from sdmetrics.cli.options import PART, SPLIT, VIDEOS
-from sdmetrics.cli.tables import Estimate, plain_table
 from sdmetrics.clips.request import ClipRequest
 from sdmetrics.clips.sampling import ClipShape
 from sdmetrics.errors import InputError
@@ -45,7 +45,7 @@ def centre_bias(
     The centre bias is the object density in the central box (half the height and width) divided by the density over the
     whole frame: 1 for uniformly placed objects, 4 if all are inside the box.
     """
-    from sdmetrics.analysis.parts import Part
+    from sdmetrics.analysis.parallel.parts import Part
     from sdmetrics.evaluation.centre_bias import centre_bias as measure_bias
     from sdmetrics.evaluation.centre_bias import save_centre_biases
     from sdmetrics.report.centre_bias_chart import number_text, write_centre_figure

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sdmetrics.cli.app import app, console
+from sdmetrics.cli.console.tables import Estimate, plain_table
 from sdmetrics.cli.options import FIGURES
-from sdmetrics.cli.tables import Estimate, plain_table
 from sdmetrics.errors import InputError
 from sdmetrics.metrics.classes import FACTORS, UNIT_CLASSES
 from sdmetrics.report.words import estimate, known, number, whole_percent

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from sdmetrics.cli.app import app, console, resumable
+from sdmetrics.cli.console.tables import results_table
 from sdmetrics.cli.options import SEED
-from sdmetrics.cli.tables import results_table
 
 
 @app.command()

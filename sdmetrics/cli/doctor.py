@@ -10,7 +10,7 @@ import typer
 
 from sdmetrics._version import __version__, installed_version
 from sdmetrics.cli.app import app, console
-from sdmetrics.cli.tables import plain_table
+from sdmetrics.cli.console.tables import plain_table
 from sdmetrics.errors import MissingExtra
 
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu")

@@ -11,6 +11,7 @@ import typer
 
 from sdmetrics._files import check_is_file
 from sdmetrics.cli.app import app, console, print_part, print_skipped, resumable
+from sdmetrics.cli.console.tables import Estimate, clips_in_words, plain_table
 from sdmetrics.cli.options import (
     ANY_MODEL,
     BATCH,
@@ -34,7 +35,6 @@ from sdmetrics.cli.options import (
     VIDEOS,
     check_conflicts,
 )
-from sdmetrics.cli.tables import Estimate, clips_in_words, plain_table
 from sdmetrics.errors import InputError
 from sdmetrics.report.words import estimate, known
 
@@ -106,7 +106,7 @@ def evaluate(
     Shuffling keeps the content of every frame but destroys the motion, so accuracy that survives it does not depend on
     frame order. If the clips have segmentation masks, the model is scored as a segmenter instead (IoU with the masks).
     """
-    from sdmetrics.analysis.parts import Part
+    from sdmetrics.analysis.parallel.parts import Part
     from sdmetrics.evaluation.class_files import read_classes
     from sdmetrics.evaluation.classification import evaluate as run_evaluation
     from sdmetrics.evaluation.segmentation import SegmentationEvaluation, evaluate_segmentation

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sdmetrics.cli.app import app, console, working
+from sdmetrics.cli.console.tables import plain_table
 from sdmetrics.cli.options import (
     FPS,
     FRAMES,
@@ -22,7 +23,6 @@ from sdmetrics.cli.options import (
     given_options,
     parse_numbers,
 )
-from sdmetrics.cli.tables import plain_table
 from sdmetrics.errors import InputError
 
 

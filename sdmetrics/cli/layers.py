@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from sdmetrics.cli.app import app, console
+from sdmetrics.cli.console.tables import plain_table
 from sdmetrics.cli.options import ANY_MODEL
-from sdmetrics.cli.tables import plain_table
 
 if TYPE_CHECKING:
     from sdmetrics.probes.metadata import Layer

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from sdmetrics.cli.app import app, console, print_skipped
+from sdmetrics.cli.console.tables import results_table
 from sdmetrics.cli.options import ESTIMATOR, THRESHOLD
-from sdmetrics.cli.tables import results_table
 
 
 @app.command()

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics._files import write_json
-from sdmetrics.analysis.parts import Part
+from sdmetrics.analysis.parallel.parts import Part
 from sdmetrics.analysis.shape import COUNT
 from sdmetrics.clips.clip import VOID, Clip, Masks, listed_clips
 from sdmetrics.clips.prefetch import check_any_usable

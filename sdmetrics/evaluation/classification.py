@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sdmetrics._files import write_json
 from sdmetrics.analysis.identity import sha256_of
-from sdmetrics.analysis.parts import Part
+from sdmetrics.analysis.parallel.parts import Part
 from sdmetrics.analysis.shape import COUNT
 from sdmetrics.clips.clip import Clip, listed_clips
 from sdmetrics.clips.prefetch import check_any_usable

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sdmetrics._files import write_json
-from sdmetrics.analysis.parts import Part
+from sdmetrics.analysis.parallel.parts import Part
 from sdmetrics.analysis.shape import COUNT, Number, OneOf
 from sdmetrics.clips.clip import VOID, Clip, Masks, listed_clips
 from sdmetrics.clips.prefetch import check_any_usable

@@ -17,7 +17,7 @@ from sdmetrics._files import check_is_file, writable_folder
 from sdmetrics.analysis.circumstance import Circumstance
 from sdmetrics.analysis.circumstance import ran_on as distinct
 from sdmetrics.analysis.identity import METHOD, Document, Identity, clips_digest, sha256_of
-from sdmetrics.analysis.parts import Part
+from sdmetrics.analysis.parallel.parts import Part
 from sdmetrics.analysis.resume import resumed, say_passing
 from sdmetrics.analysis.shape import ANYTHING, COUNT, SKIPPED, Shape, check_shape
 from sdmetrics.analysis.shards import Slice, by_id, load_part, save_part

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sdmetrics.analysis.executors import RemoteModel
+from sdmetrics.analysis.parallel.executors import RemoteModel
 from sdmetrics.errors import InputError, note, one_line, require
 from sdmetrics.loading.model_source import ModelSource
 from sdmetrics.probes.quiet import logs_shown

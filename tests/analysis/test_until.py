@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdmetrics.analysis.executors import RemoteModel
 from sdmetrics.analysis.measure import measure_biases
+from sdmetrics.analysis.parallel.executors import RemoteModel
 from sdmetrics.analysis.results import Results
 from sdmetrics.analysis.shards import slices
 from sdmetrics.analysis.until import LEAST_ROUNDS, WIDENING, Until, stopped_in_words

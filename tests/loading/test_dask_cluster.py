@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from sdmetrics.analysis.executors import CRASHED, RemoteModel
 from sdmetrics.analysis.measure import measure_biases
+from sdmetrics.analysis.parallel.executors import CRASHED, RemoteModel
 from sdmetrics.clips import Clip
 from sdmetrics.errors import InputError
 from sdmetrics.loading.dask_cluster import dask_client, local_workers

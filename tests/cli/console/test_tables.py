@@ -4,7 +4,7 @@ import re
 import pytest
 from rich.console import Console
 
-from sdmetrics.cli.tables import Estimate, plain_table, results_table
+from sdmetrics.cli.console.tables import Estimate, plain_table, results_table
 from tests.helpers.runs import run
 
 

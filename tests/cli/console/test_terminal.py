@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from sdmetrics.cli.tables import Estimate, plain_table, results_table
-from sdmetrics.cli.terminal import BROKEN_PIPE, Terminal, prepare_streams
+from sdmetrics.cli.console.tables import Estimate, plain_table, results_table
+from sdmetrics.cli.console.terminal import BROKEN_PIPE, Terminal, prepare_streams
 from sdmetrics.report.words import estimate
 from tests.helpers.runs import run
 
@@ -96,7 +96,7 @@ def test_only_the_terminal_makes_a_console():
     """What is printed past `Terminal` is markup, and may steer the terminal."""
     made = {
         path.name: re.findall(r"\bConsole\(|from_markup\(|\bmarkup=True|\bescape\(", path.read_text(encoding="utf-8"))
-        for path in (Path(__file__).parents[2] / "sdmetrics").rglob("*.py")
+        for path in (Path(__file__).parents[3] / "sdmetrics").rglob("*.py")
     }
     # The progress bars on standard error, whose columns have markup off.
     assert {name: found for name, found in made.items() if found} == {"_progress.py": ["Console("]}

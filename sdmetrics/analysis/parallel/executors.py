@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from sdmetrics._interrupts import stop_if_asked
 from sdmetrics._progress import progress_bar
 from sdmetrics.analysis.measurement import Measurement
+from sdmetrics.analysis.parallel.worker import Job, Source, batch_here, deciding, described, measured, views_run
 from sdmetrics.analysis.shards import Shard, Slice
-from sdmetrics.analysis.worker import Job, Source, batch_here, deciding, described, measured, views_run
 from sdmetrics.errors import InputError, note, one_line
 from sdmetrics.runners.batch_size import BatchSize
 

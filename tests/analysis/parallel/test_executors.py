@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from sdmetrics.analysis.executors import IN_FLIGHT, RemoteModel
 from sdmetrics.analysis.measure import measure_biases, measure_part
-from sdmetrics.analysis.parts import Part
+from sdmetrics.analysis.parallel.executors import IN_FLIGHT, RemoteModel
+from sdmetrics.analysis.parallel.parts import Part
 from sdmetrics.analysis.shards import slices
 from sdmetrics.clips import Clip
 from sdmetrics.errors import InputError, Note
@@ -72,10 +72,10 @@ def test_a_run_is_resumed_in_either_way(tmp_path: Path):
 
 
 def test_not_all_shards_are_handed_out_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("sdmetrics.analysis.executors.IN_FLIGHT", 3)
+    monkeypatch.setattr("sdmetrics.analysis.parallel.executors.IN_FLIGHT", 3)
     assert IN_FLIGHT > 3
-    from sdmetrics.analysis.executors import spread
     from sdmetrics.analysis.measure import prepare
+    from sdmetrics.analysis.parallel.executors import spread
 
     pool = HereExecutor()
     model = RemoteModel(NumpySource(tmp_path / "log"), pool)

@@ -1,0 +1,1 @@
+"""Shards measured by several processes: parts, executors and their workers."""
