@@ -116,9 +116,12 @@ def load_header(path: Path) -> dict[str, Any] | None:
     return None if stored is None else stored[0]
 
 
-def load_npz(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]] | None:
-    """Return header and arrays of a file that `save_npz` wrote; `None` where there is no whole file."""
-    return _read(path)
+def load_npz(path: Path, names: Sequence[str] | None = None) -> tuple[dict[str, Any], dict[str, NDArray[Any]]] | None:
+    """Return header and arrays, all or those of these names, of a file that `save_npz` wrote.
+
+    `None` where there is no whole file.
+    """
+    return _read(path, None if names is None else [HEADER, *names])
 
 
 def writable_folder(folder: Path) -> Path:

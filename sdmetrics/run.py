@@ -40,6 +40,7 @@ def analyze(
     batch: BatchSize = "auto",
     styles: Mapping[str, Style] | None = None,
     until: float | Until | None = None,
+    keep_responses: bool = False,
     executor: Any = None,  # noqa: ANN401  Dask's client is optional
     progress: bool = True,
 ) -> Results:
@@ -73,6 +74,9 @@ def analyze(
         Stop when the 95 % interval of each percent of each layer is at most ± that many points, or as an `Until` says;
         see [How sure](coverage.md). Looked at after each round of shards, from the fifth on. The same clips stop at the
         same place, and a run without `until` continues from there. Default: all clips.
+    keep_responses
+        Whether the pooled responses to all views are stored, too, under `out`: 12 bytes per clip and unit, see
+        `Results.responses`. If a run was measured without them, only they are measured.
     executor
         Where the shards are measured: an executor of processes, e.g. `concurrent.futures.ProcessPoolExecutor`, of loky
         or of MPI, or a client of Dask. Each worker opens the model, so `runner` is a `ModelSource` or a path. The
@@ -108,6 +112,7 @@ def analyze(
         batch=batch,
         styles=styles,
         until=until,
+        keep_responses=keep_responses,
         progress=progress,
     )
     if out is not None:
@@ -142,6 +147,7 @@ def analyze_part(
     seed: int = 0,
     batch: BatchSize = "auto",
     styles: Mapping[str, Style] | None = None,
+    keep_responses: bool = False,
     progress: bool = True,
 ) -> Total:
     """Measure one part of a run, as one of several processes, on one machine or on many that share the folder `out`.
@@ -154,7 +160,7 @@ def analyze_part(
     part
         `"3/8"`, the third of eight parts; or `"auto"`, the part that a scheduler gave this process: Slurm, torchrun
         or an indexed Kubernetes job, see `sdmetrics.analysis.parallel.parts.Part.parse`.
-    runner, clips, out, seed, batch, styles, progress
+    runner, clips, out, seed, batch, styles, keep_responses, progress
         See `analyze`.
 
     Returns
@@ -182,7 +188,17 @@ def analyze_part(
     opened = _opened(runner, None)
     listed = _listed(clips, opened, out)
     _save_source(opened, listed, out)
-    return measure_part(opened, listed, share, out=out, seed=seed, batch=batch, styles=styles, progress=progress)
+    return measure_part(
+        opened,
+        listed,
+        share,
+        out=out,
+        seed=seed,
+        batch=batch,
+        styles=styles,
+        keep_responses=keep_responses,
+        progress=progress,
+    )
 
 
 def merge(

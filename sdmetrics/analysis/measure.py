@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sdmetrics._files import writable_folder
+from sdmetrics._temporary import remove_leftovers
 from sdmetrics.analysis.batch import batch_of_run
 from sdmetrics.analysis.identity import Identity
+from sdmetrics.analysis.keeping import Measure, keep_lacking
 from sdmetrics.analysis.measurement import Measurement
 from sdmetrics.analysis.parallel.executors import RemoteModel, spread
 from sdmetrics.analysis.parallel.parts import Part
+from sdmetrics.analysis.responses import FOLDER
 from sdmetrics.analysis.results import Results
 from sdmetrics.analysis.resume import resumed, say_passing
-from sdmetrics.analysis.shards import Slice, slices
+from sdmetrics.analysis.shards import Slice, check_parts, slices
 from sdmetrics.analysis.total import Total
 from sdmetrics.analysis.until import LEAST_ROUNDS, Until, ends_of_rounds
 from sdmetrics.clips.clip import Clip
@@ -42,6 +45,7 @@ def measure_biases(
     batch: BatchSize = "auto",
     styles: Mapping[str, Style] | None = None,
     until: float | Until | None = None,
+    keep_responses: bool = False,
     progress: bool = True,
 ) -> Results:
     """Measure the static and dynamic bias of every layer and unit of a model (paper, Sec. 3).
@@ -67,7 +71,7 @@ def measure_biases(
     """
     threshold = unit_bias({"static": PairMoments(1)}, threshold=threshold, estimator=estimator).threshold
     goal = Until.of(until)
-    prepared = prepare(runner, clips, seed=seed, out=out, batch=batch, styles=styles)
+    prepared = prepare(runner, clips, seed=seed, out=out, batch=batch, styles=styles, keep_responses=keep_responses)
     total = Total()
     shards = spread if isinstance(runner, RemoteModel) else resumed
     rounds, reached = 0, False
@@ -79,6 +83,7 @@ def measure_biases(
                 reached = goal.holds(total.groups, runner.layers, estimator, threshold)
                 if reached:
                     break
+    prepared.keep_lacking(shards, [piece for piece in prepared.pieces if piece.index < rounds], progress)
     check_any_usable(total.used, prepared.clips, total.skipped, least=2)
     say_passing(total.passing, stored=out is not None)
     settings = prepared.identity.document()
@@ -98,6 +103,7 @@ def measure_part(
     seed: int = 0,
     batch: BatchSize = "auto",
     styles: Mapping[str, Style] | None = None,
+    keep_responses: bool = False,
     progress: bool = True,
 ) -> Total:
     """Measure one part of a run: write its shards into the folder `out`, and nothing else; return their sum.
@@ -109,11 +115,12 @@ def measure_part(
     InputError
         See `sdmetrics.analyze`. Finished shards are kept.
     """
-    prepared = prepare(runner, clips, seed=seed, out=out, batch=batch, styles=styles)
-    total = Total()
+    prepared = prepare(runner, clips, seed=seed, out=out, batch=batch, styles=styles, keep_responses=keep_responses)
+    total, pieces = Total(), part.of(prepared.pieces)
     shards = spread if isinstance(runner, RemoteModel) else resumed
-    for piece, shard in shards(prepared.work, part.of(prepared.pieces), prepared.folder, progress=progress):
+    for piece, shard in shards(prepared.work, pieces, prepared.folder, progress=progress):
         total.add(piece.group, shard)
+    prepared.keep_lacking(shards, pieces, progress)
     say_passing(total.passing, stored=True)
     return total
 
@@ -131,6 +138,11 @@ class Prepared:
     folder: Path | None
     clips: int
 
+    def keep_lacking(self, measure: Measure, pieces: Sequence[Slice], progress: bool) -> None:
+        """Measure the responses that finished shards of these slices lack, if responses are kept."""
+        if self.work.keep and self.folder is not None:
+            keep_lacking(measure, self.work, pieces, self.folder, progress=progress)
+
 
 def prepare(
     runner: Runner,
@@ -140,6 +152,7 @@ def prepare(
     out: str | Path | None = None,
     batch: BatchSize = "auto",
     styles: Mapping[str, Style] | None = None,
+    keep_responses: bool = False,
 ) -> Prepared:
     """Validate the arguments of `measure_biases`, cut the clips into shards and claim the folder of the run.
 
@@ -159,8 +172,14 @@ def prepare(
     if out is not None:
         folder = writable_folder(Path(out) / "shards")
         identity.claim(folder)
+        if keep_responses:
+            kept = writable_folder(Path(out) / FOLDER)
+            remove_leftovers(kept)
+            check_parts(kept, identity.digest)
+    elif keep_responses:
+        raise InputError("responses are kept in the folder of the run; pass out (--out) with keep_responses")
     views = batch_of_run(batch, runner, pieces, folder)
-    work = Measurement(runner, seed, views, styles, identity.digest)
+    work = Measurement(runner, seed, views, styles, identity.digest, keep_responses)
     return Prepared(work, pieces, identity, folder, len(clips))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics.analysis.circumstance import circumstance
+from sdmetrics.analysis.responses import Kept, beside
 from sdmetrics.analysis.shards import Shard, Slice, load_shard, save_shard
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.prefetch import Unusable
@@ -37,6 +38,8 @@ class Measurement:
         How clips are rendered, and the batch size, in views; see `sdmetrics.analyze`.
     identity
         The digest of the run's identity.
+    keep
+        Whether the responses to all views are stored beside the shards.
     """
 
     runner: Runner
@@ -44,6 +47,7 @@ class Measurement:
     batch: int
     styles: Mapping[str, Style] | None
     identity: str
+    keep: bool = False
 
     def render(self, clip: Clip) -> Rendered:
         """Return the views of a clip."""
@@ -87,6 +91,8 @@ class Measurement:
                     factor: PairMoments.from_arrays(by_clip[:, i], by_clip[:, j], eps)
                     for factor, (i, j) in PAIRS.items()
                 }
+                if self.keep:
+                    shard.responses[layer] = by_clip
         return shard
 
     def load(self, path: Path, piece: Slice) -> Shard | None:
@@ -98,7 +104,13 @@ class Measurement:
     def save(self, shard: Shard, path: Path) -> None:
         """Store a shard of this run, unless a clip is to be tried again."""
         if not shard.passing:
+            if self.keep:  # first, so that a shard that is there has them
+                self.save_responses(shard, beside(path))
             save_shard(shard, path, self.identity)
+
+    def save_responses(self, shard: Shard, path: Path) -> None:
+        """Store the responses of a shard of this run."""
+        Kept(shard.ids, shard.responses, rounding_of(self.runner)).save(path, self.identity)
 
 
 def _check_finite(values: NDArray[np.floating[Any]], layer: str, first_view: int, ids: Sequence[str]) -> None:

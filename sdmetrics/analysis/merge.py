@@ -12,13 +12,14 @@ from sdmetrics._files import writable_folder, write_json
 from sdmetrics._reading import read_json
 from sdmetrics._text import printable
 from sdmetrics.analysis.identity import SETTINGS, json_differences, sha256_of
+from sdmetrics.analysis.responses import AGAIN, Kept, beside
 from sdmetrics.analysis.results import Results
 from sdmetrics.analysis.shape import ANYTHING, COUNT, SEED, Shape, ShapeError, check_shape
 from sdmetrics.analysis.shards import Shard, load_shard, save_shard, shard_files, shard_name, shard_sizes
 from sdmetrics.analysis.total import Total
 from sdmetrics.analysis.valid import check_settings
 from sdmetrics.clips.prefetch import check_any_usable
-from sdmetrics.errors import InputError
+from sdmetrics.errors import InputError, note
 from sdmetrics.metrics.bias import unit_bias
 from sdmetrics.metrics.groups import GROUPS
 from sdmetrics.metrics.moments import PairMoments
@@ -84,6 +85,7 @@ class _Found:
     layers: Sequence[str]
     clips: tuple[str, ...]
     model: str
+    copies: tuple[Path, ...]
 
     def load(self) -> Shard:
         """Read the shard again."""
@@ -91,6 +93,12 @@ class _Found:
         if shard is None:
             raise InputError(f"{printable(self.path)} was changed while it was merged; run the same again")
         return shard
+
+    def responses(self) -> Kept | None:
+        """Read the responses that belong to the shard, or to one of its copies in other folders of the run."""
+        ids = self.load().ids
+        files = (beside(path) for path in (self.path, *self.copies))
+        return next((kept for file in files if (kept := Kept.load(file, self.identity, self.layers, ids))), None)
 
 
 def read_settings(run: Path) -> Settings:
@@ -132,7 +140,7 @@ def _complete(runs: Sequence[Path], identity: str, settings: Settings) -> dict[P
             shard = load_shard(path, identity, settings["layers"])
             if shard is not None:
                 ids = (*shard.ids, *(row["id"] for row in shard.skipped))
-                shards[place] = _Found(path, identity, settings["layers"], ids, shard.model)
+                shards[place] = _Found(path, identity, settings["layers"], ids, shard.model, tuple(paths))
                 break
     clips = settings["clips"]
     if "merged" not in clips:
@@ -240,6 +248,13 @@ def _write_shards(out: Path, shards: Mapping[Place, _Found], settings: Settings)
     write_json(path, settings)
     for place, found in shards.items():
         save_shard(found.load(), folder / shard_name(*place), identity)
+    have = [found.responses() is not None for found in shards.values()]
+    if not all(have) and any(have):
+        note(f"{have.count(False)} of {len(have)} shards have no responses, so none are kept of the sum; {AGAIN}")
+    for place, found in shards.items() if all(have) else ():
+        kept = found.responses()
+        assert kept is not None
+        kept.save(beside(folder / shard_name(*place)), identity)
 
 
 def _listed(names: Iterable[str]) -> str:

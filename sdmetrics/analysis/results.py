@@ -15,6 +15,7 @@ from sdmetrics._reading import UnreadableError, read_bytes, read_json
 from sdmetrics._text import printable
 from sdmetrics.analysis.identity import SETTINGS, sha256_of
 from sdmetrics.analysis.requirements import Requirement
+from sdmetrics.analysis.responses import Responses, open_responses
 from sdmetrics.analysis.shape import ShapeError, check_shape
 from sdmetrics.analysis.stored import DamagedError, load_document, save_document
 from sdmetrics.analysis.valid import RESULTS, UNIT, check_results, check_settings
@@ -53,6 +54,8 @@ class Results:
         Of a run with a goal (`until`): `{"after_rounds", "of_rounds", "clips", "of_clips", "until", "until_units",
         "reached", "widening"}`: how many rounds of shards, and clips, of how many it used, whether it was sure enough
         then, and by what factor its intervals are wider for that. Else `None`.
+    folder
+        The folder of the run that they were loaded from or saved into.
 
     Examples
     --------
@@ -72,6 +75,13 @@ class Results:
     settings: dict[str, Any] = field(default_factory=dict)
     ran_on: list[dict[str, Any]] = field(default_factory=list)
     stopped: dict[str, Any] | None = None
+    folder: Path | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def rounds(self) -> int | None:
+        """After how many rounds of its shards a run stopped; `None` if it used all of its clips."""
+        stopped = self.stopped
+        return stopped["after_rounds"] if stopped and stopped["after_rounds"] < stopped["of_rounds"] else None
 
     @property
     def units_sha256(self) -> str:
@@ -97,6 +107,7 @@ class Results:
             "units": {"rows": len(self.units), "sha256": hashlib.sha256(content).hexdigest()},
         }
         save_document(run / "results.json", SCHEMA, document)
+        self.folder = run
         return run
 
     @classmethod
@@ -123,7 +134,7 @@ class Results:
             settings = _read_settings(run / "shards" / SETTINGS, identity)
         except (ShapeError, RecursionError) as error:
             raise DamagedError(f"the run {printable(run)} is damaged: {printable(error)}; {AGAIN}") from None
-        return cls(**document, units=units, settings=settings)
+        return cls(**document, units=units, settings=settings, folder=run)
 
     def _units_csv(self) -> bytes:
         """Return the content of `units.csv`."""
@@ -145,6 +156,23 @@ class Results:
             if row["name"] == name:
                 return row
         raise InputError(f"no layer {name!r} in the results; allowed: {', '.join(r['name'] for r in self.layers)}")
+
+    def responses(self, layer: str) -> Responses:
+        """Return the responses of a layer to the views of every clip, of a run with `keep_responses`.
+
+        They are read when they are used, one shard at a time.
+
+        Raises
+        ------
+        InputError
+            If there is no such layer, or the run has no folder or no responses; it says how to measure them.
+        """
+        units = self.layer(layer)["units"]
+        if self.folder is None or not self.settings:
+            wrong = f"{printable(self.folder)} has no shards" if self.folder else "these results are in no folder"
+            raise InputError(f"{wrong}; responses are kept by analyze(..., out=FOLDER, keep_responses=True)")
+        identity, layers = sha256_of(self.settings), self.settings["layers"]
+        return open_responses(self.folder, identity, layers, layer, units, self.clips["used"], self.rounds)
 
     def check(self, requirement: str, bound: bool = False) -> tuple[bool, float]:
         """Return whether a requirement, e.g. `"stage4.dynamic >= 30"`, is met, and the value that it was compared with.

@@ -70,6 +70,8 @@ class Shard:
         The skipped clips that may be readable another time; a shard with any is not stored.
     model
         The name of the model, which its identity leaves out.
+    responses
+        For each layer `(clips, views, units)`, where they are to be kept; they are stored in a file of their own.
     """
 
     moments: LayerMoments = field(default_factory=dict)
@@ -79,6 +81,7 @@ class Shard:
     passing: list[dict[str, str]] = field(default_factory=list)
     looped: int = 0
     model: str = ""
+    responses: dict[str, NDArray[Any]] = field(default_factory=dict, compare=False)
 
     @property
     def used(self) -> int:
@@ -271,9 +274,19 @@ def check_parts(folder: Path, identity: str) -> None:
         See `load_part`.
     """
     for _, path in shard_files(folder):
-        header = load_header(path)
-        if header is not None:
-            _is_own(path, header, identity)
+        part_header(path, identity)
+
+
+def part_header(path: Path, identity: str) -> dict[str, Any] | None:
+    """Return the header of a part of the run with this identity, or `None` if the file is missing or damaged.
+
+    Raises
+    ------
+    InputError
+        See `load_part`.
+    """
+    header = load_header(path)
+    return header if header is not None and _is_own(path, header, identity) else None
 
 
 def _is_own(path: Path, header: Mapping[str, Any], identity: str) -> bool:

@@ -35,7 +35,7 @@ from sdmetrics.cli.options import (
     THRESHOLD,
     VIDEOS,
 )
-from sdmetrics.errors import InputError
+from sdmetrics.errors import InputError, note
 
 
 @app.command()
@@ -89,13 +89,23 @@ def analyze(
             show_default=False,
         ),
     ] = None,
+    keep_responses: Annotated[
+        bool,
+        typer.Option(
+            "--keep-responses",
+            help="Also store the pooled responses to all views, for analyses of your own, see docs/responses.md. The "
+            "size is printed first. A run without them is completed.",
+        ),
+    ] = False,
 ) -> None:
     """Measure the static and dynamic biases of a model's layers and units, and write a report.
 
     Exits with status 3 if clips were skipped since they crashed their workers (--dask).
     """
+    from sdmetrics.analysis.keeping import size_in_words
     from sdmetrics.analysis.parallel.executors import CRASHED
     from sdmetrics.analysis.parallel.parts import Part
+    from sdmetrics.analysis.responses import FOLDER
     from sdmetrics.analysis.until import Until
     from sdmetrics.clips.generated.names import is_generated
     from sdmetrics.clips.styles.networks import open_styles
@@ -137,10 +147,21 @@ def analyze(
         flow=flow,
         cache=out / FLOW_FOLDER,
     )
+    if keep_responses:
+        note(f"responses are kept in {out / FOLDER}: {size_in_words(runner, len(listed))}")
     with resumable():
         opened_styles = open_styles(styles, threads=threads) if styles else None
         if share is not None:
-            total = analyze_part(runner, listed, share, out=out, seed=seed, batch=batch, styles=opened_styles)
+            total = analyze_part(
+                runner,
+                listed,
+                share,
+                out=out,
+                seed=seed,
+                batch=batch,
+                styles=opened_styles,
+                keep_responses=keep_responses,
+            )
             then = f"write the results with sdmetrics merge {shlex.quote(str(out))}"
             print_part(share, total.used, total.skipped, then)
             return
@@ -154,6 +175,7 @@ def analyze(
             batch=batch,
             styles=opened_styles,
             until=goal,
+            keep_responses=keep_responses,
         )
     console.print(results_table(results, model_name(model)))
     print_skipped(results.clips["skipped"])

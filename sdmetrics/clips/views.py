@@ -30,7 +30,10 @@ from sdmetrics.probes.inputs import ModelInput, reads_flow, to_shuffle
 PAIRS: Mapping[str, tuple[int, int]] = {"dynamic": (0, 1), "static": (0, 2)}
 """For each factor the two views, by index, that share it."""
 
-VIEWS_PER_CLIP = 3
+VIEWS = ("first", "other style", "other motion")
+"""The names of the views."""
+
+VIEWS_PER_CLIP = len(VIEWS)
 
 
 @dataclass(frozen=True)

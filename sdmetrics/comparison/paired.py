@@ -32,7 +32,7 @@ def unpaired_reason(one: Results, other: Results) -> str:
     reasons = {
         "other estimators": one.estimator != other.estimator,
         "other seeds": one.seed != other.seed,
-        "stopped after other rounds": _rounds(one) != _rounds(other),
+        "stopped after other rounds": one.rounds != other.rounds,
         "which clips they saw is not known": clips is None or others is None,
         "other clips": clips != others or one.clips != other.clips,
     }
@@ -53,7 +53,7 @@ def load_groups(run: Path, results: Results) -> Groups | None:
     groups: dict[int, list[LayerMoments]] = {}
     used, identity = 0, sha256_of(results.settings)
     layers = [row["name"] for row in results.layers]
-    rounds = _rounds(results)
+    rounds = results.rounds
     for group, path in shard_files(run / "shards"):
         if rounds is not None and int(path.stem[3:]) >= rounds:
             continue
@@ -64,12 +64,6 @@ def load_groups(run: Path, results: Results) -> Groups | None:
             groups.setdefault(group, []).append(shard.moments)
         used += shard.used
     return [*groups.values()] if used == results.clips["used"] else None
-
-
-def _rounds(run: Results) -> int | None:
-    """Return after how many rounds a run stopped; `None` if it used all of its clips."""
-    stopped = run.stopped
-    return stopped["after_rounds"] if stopped and stopped["after_rounds"] < stopped["of_rounds"] else None
 
 
 def difference(

@@ -15,7 +15,7 @@ from sdmetrics.analysis.shards import slices
 from sdmetrics.analysis.until import LEAST_ROUNDS, WIDENING, Until, stopped_in_words
 from sdmetrics.comparison.paired import load_groups, unpaired_reason
 from sdmetrics.errors import InputError
-from tests.analysis.test_executors import HereExecutor
+from tests.analysis.parallel.test_executors import HereExecutor
 from tests.helpers.fakes import NumpyRunner, changes, colours
 from tests.helpers.sources import NumpySource, noise
 

@@ -28,6 +28,9 @@ from sdmetrics.runners.batch_size import BatchSize
 IN_FLIGHT = 256
 """Shards that are handed out and not yet added: enough for that many workers, and little memory."""
 
+KEPT_IN_FLIGHT = 64
+"""The same for shards that come with their responses, which are larger."""
+
 CRASHED = "it crashed its worker"
 """How the reason begins for which such a clip is skipped."""
 
@@ -88,7 +91,7 @@ class RemoteModel:
 
     def measuring(self, work: Measurement) -> Callable[[Slice], Future[Shard]]:
         """Return a function that lets a worker measure a slice."""
-        packed = _packed(Job(self.source, work.seed, work.batch, work.styles, work.identity, deciding(self)))
+        packed = _packed(Job(self.source, work.seed, work.batch, work.styles, work.identity, work.keep, deciding(self)))
         # With Dask it is sent to each worker once, and sent again where a worker was lost.
         sent = packed if self._client is None else self._client.submit(_same, packed, pure=False)
         return lambda piece: self.executor.submit(measured, self._run, sent, piece)
@@ -117,9 +120,9 @@ def spread(
     stored = [path is not None and path.exists() for path in paths]
     done = sum(len(piece.clips) for piece, is_stored in zip(pieces, stored, strict=True) if is_stored)
     waiting: Waiting = deque()
-    missing = _in_order(
-        measure, waiting, (piece for piece, is_stored in zip(pieces, stored, strict=True) if not is_stored)
-    )
+    todo = (piece for piece, is_stored in zip(pieces, stored, strict=True) if not is_stored)
+    most = min(IN_FLIGHT, KEPT_IN_FLIGHT) if work.keep else IN_FLIGHT
+    missing = _in_order(measure, waiting, todo, most)
     try:
         with progress_bar("clips", sum(len(piece.clips) for piece in pieces), done, progress) as advance:
             for piece, path, is_stored in zip(pieces, paths, stored, strict=True):
@@ -128,7 +131,7 @@ def spread(
                     stop_if_asked(paths)
                     if is_stored:
                         advance(-len(piece.clips))
-                        shard = next(_in_order(measure, deque(), iter([piece])))
+                        shard = next(_in_order(measure, deque(), iter([piece]), most))
                     else:
                         shard = next(missing)
                     if path is not None:
@@ -143,11 +146,13 @@ def spread(
             future.cancel()
 
 
-def _in_order(measure: Callable[[Slice], Future[Shard]], waiting: Waiting, pieces: Iterator[Slice]) -> Iterator[Shard]:
-    """Yield the shards of slices in order; `waiting` holds those that are handed out."""
+def _in_order(
+    measure: Callable[[Slice], Future[Shard]], waiting: Waiting, pieces: Iterator[Slice], most: int
+) -> Iterator[Shard]:
+    """Yield the shards of slices in order; `waiting` holds those that are handed out, at most `most`."""
     for piece in pieces:
         waiting.append((piece, measure(piece)))
-        if len(waiting) >= IN_FLIGHT:
+        if len(waiting) >= most:
             yield _next(measure, waiting)
     while waiting:
         yield _next(measure, waiting)

@@ -52,7 +52,7 @@ class Job:
     ----------
     source
         The model.
-    seed, batch, styles, identity
+    seed, batch, styles, identity, keep
         See `Measurement`.
     decided
         What the model must be, see `deciding`.
@@ -63,6 +63,7 @@ class Job:
     batch: int
     styles: Mapping[str, Style] | None
     identity: str
+    keep: bool
     decided: Document
 
 
@@ -123,7 +124,7 @@ def measured(run: str, packed: bytes, piece: Slice) -> Shard:
         if _held.job is None:
             _check_same(job.decided, runner)
             _held.job = job
-        work = Measurement(runner, job.seed, job.batch, job.styles, job.identity)
+        work = Measurement(runner, job.seed, job.batch, job.styles, job.identity, job.keep)
         threads = decoding_threads(circumstance_of(runner))
         with rendered_ahead(work.render, piece.clips, threads) as rendered:
             return work.make(rendered, len(piece.clips), lambda _clips: None)

@@ -162,3 +162,20 @@ def test_parts_are_spread_too(tmp_path: Path):
     asked = len(model.executor.tasks)
     assert measure_biases(model, clips, out=tmp_path / "run") == here(clips)
     assert len(model.executor.tasks) - asked <= 1
+
+
+def test_responses_come_from_the_workers(tmp_path: Path):
+    clips = [noise(number) for number in range(40)]
+    here(clips, out=tmp_path / "own", keep_responses=True)
+    log = tmp_path / "log"
+    with ProcessPoolExecutor(2, SPAWN) as pool:
+        model = RemoteModel(NumpySource(log), pool)
+        measure_biases(model, clips, out=tmp_path / "run", keep_responses=True)
+        # A run that was measured without them is completed there, too.
+        measure_part(model, clips, Part(1, 1), out=tmp_path / "later")
+        measure_biases(model, clips, out=tmp_path / "later", keep_responses=True)
+    for run in ("run", "later"):
+        for kind in ("shards", "responses"):
+            own = {path.name: path.read_bytes() for path in (tmp_path / "own" / kind).glob("*.npz")}
+            assert {path.name: path.read_bytes() for path in (tmp_path / run / kind).glob("*.npz")} == own
+            assert len(own) > 12
