@@ -123,3 +123,28 @@ def video_score(predicted, truth, skip_ends=False):
     """Return the mean IoU of the annotated frames of one video, `{number: mask}` each, scored one after the other."""
     numbers = sorted(truth)[1:-1] if skip_ends else sorted(truth)
     return np.mean([region_similarity(predicted[number], truth[number]) for number in numbers])
+
+
+def carried_noise(frames, flow, rng):
+    """Return noise carried along a video's flow: one grain after the other, in fractions of a pixel."""
+    noise = rng.integers(0, 256, frames.shape, np.uint8)
+    height, width = frames.shape[1:3]
+    where = {(y, x): (0.0, 0.0) for y in range(height) for x in range(width)}
+    for t, vectors in enumerate(flow):
+        arrived = {}
+        for (y, x), (below, beside) in where.items():
+            down, right = below + float(vectors[y, x, 1]), beside + float(vectors[y, x, 0])
+            steps = int(np.floor(down + 0.5)), int(np.floor(right + 0.5))
+            there = y + steps[0], x + steps[1]
+            if not (0 <= there[0] < height and 0 <= there[1] < width):
+                continue
+            away = down - steps[0], right - steps[1]
+            looks = np.abs(frames[t, y, x].astype(int) - frames[t + 1][there].astype(int)).sum()
+            rank = looks, int((away[0] ** 2 + away[1] ** 2) * 1024), y * width + x
+            if there not in arrived or rank < arrived[there][0]:
+                arrived[there] = rank, (y, x), away
+        where = dict.fromkeys(where, (0.0, 0.0))
+        for there, (_, came_from, away) in arrived.items():
+            noise[t + 1][there] = noise[t][came_from]
+            where[there] = away
+    return noise

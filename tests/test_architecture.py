@@ -23,6 +23,7 @@ FLOORS = (
     "clips.videos  clips.styles  clips.generated  exporters._tensorflow  exporters._torch",
     "clips.segmentation  exporters.torch  exporters.tensorflow  exporters.jax  exporters.layers  exporters.probe",
     "clips.render  clips.open  exporters.saved_models  exporters.catalogue",
+    "clips.manipulations",
     "analysis",
     "evaluation",
     "ablation  comparison",

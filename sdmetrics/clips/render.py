@@ -13,7 +13,7 @@ from sdmetrics.clips.flow.colour import flow_to_rgb, rgb_to_flow
 from sdmetrics.clips.flow.jitter import draw_jitter, jittered, jittered_vectors
 from sdmetrics.clips.sampling import ClipShape, frame_order
 from sdmetrics.clips.styles.built_in import STYLES, Style
-from sdmetrics.clips.views import View, clip_generator, draw_styles, draw_views, shuffled
+from sdmetrics.clips.views import View, clip_generator, content_of, draw_styles, draw_views
 from sdmetrics.errors import InputError
 from sdmetrics.probes.inputs import FLOWS, ModelInput, to_shuffle
 
@@ -59,7 +59,7 @@ def render(
         raise InputError(
             f"clip {clip.id!r} looks the same in the styles {a!r} and {b!r}; a dynamic pair needs two different views"
         )
-    views = draw_views(a, b, inputs, _content(first), rng)
+    views = draw_views(a, b, inputs, content_of(first), rng)
     flow = _flow(clip, inputs)
     other = _jittered(flow, rng)
     if flow and not to_shuffle(inputs) and all(np.array_equal(flow[source], other[source]) for source in flow):
@@ -94,28 +94,6 @@ def plain(clip: Clip, inputs: Sequence[ModelInput]) -> tuple[View, Shown]:
     _check_size(frames, "", clip, inputs)
     view = View("", {i.name: frame_order(len(frames), i.frames) for i in inputs})
     return view, _only_read({"rgb": frames, **_flow(clip, inputs)}, inputs)
-
-
-def reordered(clip: Clip, seed: int, inputs: Sequence[ModelInput]) -> tuple[View, Shown]:
-    """Return a clip as `plain` does, but with its frames shuffled, independently for every input.
-
-    The shuffle depends only on `seed` and the clip's id.
-
-    Raises
-    ------
-    InputError
-        As `plain`, and if an input cannot be shuffled.
-
-    Examples
-    --------
-    >>> from sdmetrics.clips.generated.world import world_clips
-    >>> view, _ = reordered(world_clips(1)[0], 0, [ModelInput("video", size=(40, 40))])
-    >>> sorted(view.orders["video"].tolist()), view.orders["video"].tolist() == sorted(view.orders["video"].tolist())
-    ([0, 1, 2, 3, 4, 5, 6, 7], False)
-    """
-    view, shown = plain(clip, inputs)
-    content, rng = _content(next(iter(shown.values()))), clip_generator(seed, clip.id)
-    return View(view.style, {name: shuffled(order, content, rng, name) for name, order in view.orders.items()}), shown
 
 
 def check_styles(styles: Mapping[str, Style], clips: Iterable[Clip], inputs: Sequence[ModelInput]) -> None:
@@ -207,12 +185,6 @@ def _restyled(frames: Frames, name: str, style: Style) -> Frames:
             f"{frames.dtype} of shape {frames.shape}"
         )
     return styled
-
-
-def _content(frames: NDArray[Any]) -> NDArray[np.int64]:
-    """Number the frames by what they show."""
-    seen: dict[bytes, int] = {}
-    return np.array([seen.setdefault(frame.tobytes(), len(seen)) for frame in frames])
 
 
 def _size(shape: Sequence[int]) -> str:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,18 @@ def clip_generator(seed: int, clip_id: str) -> np.random.Generator:
     """Return the random generator of one clip, which depends only on the seed and the clip's id."""
     digest = hashlib.sha256(clip_id.encode(errors="surrogatepass")).digest()  # a name that is no UTF-8
     return np.random.default_rng([seed, *np.frombuffer(digest, np.uint32)])
+
+
+def content_of(frames: NDArray[Any]) -> NDArray[np.int64]:
+    """Number the frames `(T, …)` by what they show, int64 `(T,)`.
+
+    Examples
+    --------
+    >>> content_of(np.array([[7], [3], [7]])).tolist()
+    [0, 1, 0]
+    """
+    seen: dict[bytes, int] = {}
+    return np.array([seen.setdefault(frame.tobytes(), len(seen)) for frame in frames])
 
 
 def shuffled(

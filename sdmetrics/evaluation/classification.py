@@ -16,8 +16,9 @@ from sdmetrics.analysis.identity import sha256_of
 from sdmetrics.analysis.parallel.parts import Part
 from sdmetrics.analysis.shape import COUNT
 from sdmetrics.clips.clip import Clip, listed_clips
+from sdmetrics.clips.manipulations.manipulate import manipulated_view
 from sdmetrics.clips.prefetch import check_any_usable
-from sdmetrics.clips.render import Shown, feeds, plain, reordered
+from sdmetrics.clips.render import Shown, feeds, plain
 from sdmetrics.clips.views import View
 from sdmetrics.errors import InputError
 from sdmetrics.evaluation.class_scores import ScoreReader
@@ -170,7 +171,7 @@ def evaluate(
         frames = clip.frames
         decoded = replace(clip, load=lambda: frames)
         view = plain(decoded, runner.inputs)
-        return [view, reordered(decoded, seed, runner.inputs)] if shuffle else [view]
+        return [view, manipulated_view("shuffle", decoded, *view, seed, runner.inputs)] if shuffle else [view]
 
     def score(usable: Iterator[tuple[Clip, list[tuple[View, Shown]]]]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         used: list[str] = []
