@@ -20,6 +20,7 @@ from sdmetrics.metrics.moments import PairMoments
 from sdmetrics.metrics.removal_mask import removal_mask
 from sdmetrics.probes.held_inputs import HeldInput
 from sdmetrics.probes.inputs import ModelInput
+from sdmetrics.report import notebook as _notebook  # noqa: F401  shows results in notebooks
 from sdmetrics.report.page import write_report
 from sdmetrics.run import analyze, analyze_part, merge
 from sdmetrics.runners.protocols import Runner

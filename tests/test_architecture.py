@@ -12,8 +12,8 @@ PACKAGES = {"sdmetrics": "sdmetrics", "exporters": "sdmetrics.exporters", "runne
 
 # From the ground up. A room imports from itself and from lower floors only, lazily or for types, too.
 FLOORS = (
-    "errors  _interrupts  _temporary  _version  _text  exporters.anywhere",
-    "_files  _progress  _reading",
+    "errors  _interrupts  _shown  _temporary  _version  _text  exporters.anywhere",
+    "_files  _progress  _reading  _tables",
     "metrics  clips.media",
     "probes  clips.fit  clips.iso_boxes",
     "clips.clip  clips.request  clips.same_content  clips.sampling  clips.stamps  clips.truncation  "

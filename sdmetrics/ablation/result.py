@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdmetrics._files import replacing
+from sdmetrics._shown import html
 from sdmetrics._text import printable
 from sdmetrics.ablation.plan import BASELINES, Plan, Removal
 from sdmetrics.ablation.valid import ABLATION, check_ablation
@@ -174,6 +175,10 @@ class Ablation:
         ends = np.stack(jackknife(replicates), axis=1).tolist()
         intervals = [[None if math.isnan(end) else end for end in pair] for pair in ends]
         return list(zip(self.scores, replicates[0].tolist(), intervals, strict=True))
+
+    def _repr_html_(self) -> str:
+        """Return the curves as tables and charts, for notebooks; it loads nothing from a network."""
+        return html(self)
 
     def save(self, run: str | Path) -> Path:
         """Write `ablation.json` and `ablation.csv` (only the rows) into the folder `run` and return it."""

@@ -12,12 +12,15 @@ from typing import Any
 
 from sdmetrics._files import replacing
 from sdmetrics._reading import UnreadableError, read_bytes, read_json
+from sdmetrics._shown import chart, html
+from sdmetrics._tables import table
 from sdmetrics._text import printable
 from sdmetrics.analysis.identity import SETTINGS, sha256_of
 from sdmetrics.analysis.requirements import Requirement
 from sdmetrics.analysis.responses import Responses, open_responses
 from sdmetrics.analysis.shape import ShapeError, check_shape
 from sdmetrics.analysis.stored import DamagedError, load_document, save_document
+from sdmetrics.analysis.tidy import LAYERS, layer_rows, unit_columns
 from sdmetrics.analysis.valid import RESULTS, UNIT, check_results, check_settings
 from sdmetrics.errors import InputError
 
@@ -173,6 +176,64 @@ class Results:
             raise InputError(f"{wrong}; responses are kept by analyze(..., out=FOLDER, keep_responses=True)")
         identity, layers = sha256_of(self.settings), self.settings["layers"]
         return open_responses(self.folder, identity, layers, layer, units, self.clips["used"], self.rounds)
+
+    def to_frame(self, of: str = "layers", backend: str = "pandas") -> Any:  # noqa: ANN401  the libraries are optional
+        """Return the numbers as a data frame, long and tidy.
+
+        Parameters
+        ----------
+        of
+            `"layers"`: one row per layer and factor, with `units`, `pairs`, `score` and `percent` (Eq. 1) with the ends
+            of their 95 % intervals, `_low` and `_high`, the units of the factor's class, `units_of_class` (Eq. 3), and
+            the layer's joint, residual and dead units. `"units"`: one row per unit, with the columns of `units.csv`.
+        backend
+            `"pandas"`, `"polars"` or `"pyarrow"`. Undefined is NaN in pandas, null in the others.
+
+        Raises
+        ------
+        InputError
+            If `of` or `backend` is another.
+        MissingExtra
+            If the library is not installed: there is an extra of its name.
+
+        Examples
+        --------
+        >>> from sdmetrics.report.example import example_run
+        >>> run = example_run()
+        >>> run.to_frame("layers").query("factor == 'dynamic'")["percent"].item()
+        38.5
+        >>> run.to_frame("units", backend="polars")["label"].to_list()
+        ['dynamic']
+        >>> run.to_frame("layers", backend="pyarrow").select(["factor", "score"]).to_pylist()
+        [{'factor': 'dynamic', 'score': 0.9}, {'factor': 'static', 'score': 0.1}]
+        """
+        if of == "layers":
+            return table(layer_rows(self.layers), LAYERS, backend)
+        if of == "units":
+            return table(self.units, unit_columns(UNIT_COLUMNS), backend)
+        raise InputError(f"of is {of!r:.60}; allowed: layers, units")
+
+    def plot(self) -> Any:  # noqa: ANN401  Altair is optional
+        """Return the report's chart of the layers, an `altair.LayerChart`: percents (Eq. 1) with 95 % intervals.
+
+        Raises
+        ------
+        MissingExtra
+            Without Altair.
+        InputError
+            If the results have no layers.
+
+        Examples
+        --------
+        >>> from sdmetrics.report.example import example_run
+        >>> type(example_run().plot()).__name__
+        'LayerChart'
+        """
+        return chart(self)
+
+    def _repr_html_(self) -> str:
+        """Return the table and the chart of the layers, for notebooks; it loads nothing from a network."""
+        return html(self)
 
     def check(self, requirement: str, bound: bool = False) -> tuple[bool, float]:
         """Return whether a requirement, e.g. `"stage4.dynamic >= 30"`, is met, and the value that it was compared with.

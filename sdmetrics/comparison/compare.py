@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sdmetrics._files import replacing
+from sdmetrics._shown import html
 from sdmetrics.analysis.results import Results
 from sdmetrics.comparison.cautions import warnings
 from sdmetrics.comparison.paired import Groups, difference, load_groups, unpaired_reason
@@ -69,6 +70,10 @@ class Comparison:
     def trained(self) -> dict[str, tuple[Point, ...]]:
         """The runs with several points."""
         return {name: points for name, points in self.series.items() if len(points) > 1}
+
+    def _repr_html_(self) -> str:
+        """Return the rows and the charts, for notebooks; it loads nothing from a network."""
+        return html(self)
 
     def save_csv(self, path: str | Path) -> Path:
         """Write the rows to a CSV file; undefined is empty."""

@@ -99,7 +99,7 @@ def write_comparison_figures(comparison: Comparison, folder: str | Path) -> list
     []
     """
     require("altair", extra="report")
-    return save_charts(dict(_figures(comparison)), folder)
+    return save_charts(dict(comparison_figures(comparison)), folder)
 
 
 def _charts(comparison: Comparison) -> dict[tuple[str, ...], alt.LayerChart | alt.Chart]:
@@ -123,7 +123,9 @@ def _charts(comparison: Comparison) -> dict[tuple[str, ...], alt.LayerChart | al
     return drawn
 
 
-def _figures(comparison: Comparison) -> Iterator[tuple[str, alt.VConcatChart | alt.HConcatChart | alt.LayerChart]]:
+def comparison_figures(
+    comparison: Comparison,
+) -> Iterator[tuple[str, alt.VConcatChart | alt.HConcatChart | alt.LayerChart]]:
     """Yield the figures with their file names."""
     import altair as alt
 

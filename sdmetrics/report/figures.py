@@ -68,24 +68,37 @@ def write_figures(
 
 def save_charts(charts: Mapping[str, alt.TopLevelMixin], folder: str | Path) -> list[Path]:
     """Write each chart to `folder` under its name, as PNG and SVG. Return the files."""
-    renderer = chart_renderer()
-    import altair as alt
-
-    version = alt.SCHEMA_VERSION.rpartition(".")[0]
     written = []
     for name, chart in charts.items():
-        # A control character in a text would abort the process: the renderer draws from SVG, which cannot hold any.
-        spec = printable_values(chart.to_dict(), LONGEST_TEXT)
-        drawings = {
-            ".png": renderer.vegalite_to_png(spec, vl_version=version, ppi=PNG_PPI),
-            ".svg": renderer.vegalite_to_svg(spec, vl_version=version).encode(),
-        }
-        for suffix, drawing in drawings.items():
+        for suffix, drawing in ((".png", drawn_png(chart)), (".svg", drawn_svg(chart))):
             path = Path(folder) / f"{name}{suffix}"
             with replacing(path) as temporary:
                 temporary.write_bytes(drawing)
             written.append(path)
     return written
+
+
+def drawn_png(chart: alt.TopLevelMixin) -> bytes:
+    """Return a chart as a PNG image."""
+    png: bytes = chart_renderer().vegalite_to_png(**_drawable(chart), ppi=PNG_PPI)
+    return png
+
+
+def drawn_svg(chart: alt.TopLevelMixin) -> bytes:
+    """Return a chart as an SVG image."""
+    svg: str = chart_renderer().vegalite_to_svg(**_drawable(chart))
+    return svg.encode()
+
+
+def _drawable(chart: alt.TopLevelMixin) -> dict[str, Any]:
+    """Return what the renderer draws of a chart.
+
+    A control character in a text would abort the process: the renderer draws from SVG, which cannot hold any.
+    """
+    import altair as alt
+
+    version = alt.SCHEMA_VERSION.rpartition(".")[0]
+    return {"vl_spec": printable_values(chart.to_dict(), LONGEST_TEXT), "vl_version": version}
 
 
 def _figures(
