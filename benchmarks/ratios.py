@@ -16,6 +16,7 @@ from benchmarks.moments import moments_ratios
 from benchmarks.pipeline import pipeline_ratios
 from benchmarks.readme import add_write_option, write_between
 from benchmarks.throughput.ablation import ablation_ratios
+from benchmarks.throughput.responses import responses_ratio
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ def measure(quick: bool) -> list[Row]:
         Row("109 forwards: time over that of 109 masks of the last layer", masks["not cut / last"], 40),
         Row("109 forwards: time over that of 109 masks of a middle layer", masks["not cut / middle"], 4),
     ]
+    kept = responses_ratio(**({"shards": 3, "repeats": 3} if quick else {}))
+    rows.append(Row("a run that keeps its responses: time over one that does not", kept, 1.05, at_most=True))
     rows.append(Row("peak memory: 500 clips over 50", memory_ratio(), 1.05, at_most=True))
     return rows
 
