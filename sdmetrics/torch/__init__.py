@@ -42,16 +42,24 @@ if TYPE_CHECKING:
     from sdmetrics.torch.segmenters.published import fusionseg, matnet, rtnet
     from sdmetrics.torch.segmenters.two_stream import TwoStream
     from sdmetrics.torch.segmenters.vistr import VisTR
+    from sdmetrics.torch.training.attached_loss import AttachedLoss
     from sdmetrics.torch.training.attachment import Attachment, attach
+    from sdmetrics.torch.training.shuffle_entropy import ShuffleEntropy
     from sdmetrics.torch.training.shuffled_frames import ShuffledFrames
     from sdmetrics.torch.training.static_dropout import StaticDropout, finetune
+    from sdmetrics.torch.training.static_penalty import StaticPenalty
+    from sdmetrics.torch.training.style_augment import StyleAugment
     from sdmetrics.torch.training.tracker import BiasTracker
 
 __all__ = [
+    "AttachedLoss",
     "Attachment",
     "BiasTracker",
+    "ShuffleEntropy",
     "ShuffledFrames",
     "StaticDropout",
+    "StaticPenalty",
+    "StyleAugment",
     "TwoStream",
     "VisTR",
     "attach",
@@ -63,10 +71,14 @@ __all__ = [
 ]
 
 _MODULES = {
+    "AttachedLoss": "training.attached_loss",
     "Attachment": "training.attachment",
     "BiasTracker": "training.tracker",
+    "ShuffleEntropy": "training.shuffle_entropy",
     "ShuffledFrames": "training.shuffled_frames",
     "StaticDropout": "training.static_dropout",
+    "StaticPenalty": "training.static_penalty",
+    "StyleAugment": "training.style_augment",
     "TwoStream": "segmenters.two_stream",
     "VisTR": "segmenters.vistr",
     "attach": "training.attachment",

@@ -9,7 +9,18 @@ import pytest
 
 import sdmetrics.torch as face
 
-TRAINING = {"Attachment", "BiasTracker", "ShuffledFrames", "StaticDropout", "attach", "finetune"}
+TRAINING = {
+    *(
+        "AttachedLoss",
+        "Attachment",
+        "BiasTracker",
+        "ShuffleEntropy",
+        "ShuffledFrames",
+        "StaticDropout",
+        "StaticPenalty",
+    ),
+    *("StyleAugment", "attach", "finetune"),
+}
 SEGMENTERS = {"TwoStream", "VisTR", "fusionseg", "matnet", "rtnet", "small_resnet"}
 
 

@@ -1,9 +1,9 @@
-"""Attach StaticDropout to a model and estimate its scores during training."""
+"""Attach StaticDropout, or a loss on shuffled frames, to a model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypedDict, TypeVar, Unpack
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict, Unpack, overload
 
 import numpy as np
 import torch
@@ -13,26 +13,21 @@ from torch.utils.hooks import RemovableHandle
 from sdmetrics.errors import InputError
 from sdmetrics.metrics._arguments import whole
 from sdmetrics.probes.torch_hooks import device_and_dtype, layer_names, with_first_tensor
-from sdmetrics.torch.training.isolation import extra_forward
+from sdmetrics.torch.training.attached_loss import AttachedLoss, attached_loss
+from sdmetrics.torch.training.hooks import not_compiled
+from sdmetrics.torch.training.isolation import extra_forward, in_extra_forward
 from sdmetrics.torch.training.moments import pooled
 from sdmetrics.torch.training.processes import all_gather, rank
+from sdmetrics.torch.training.shuffle_entropy import ShuffleEntropy
 from sdmetrics.torch.training.shuffled_call import Call, Layout, check_layout, parse_call
 from sdmetrics.torch.training.static_dropout import Per, StaticDropout
+from sdmetrics.torch.training.static_penalty import StaticPenalty
 from sdmetrics.torch.training.wrappers import unwrap
 
 NAME = "static_dropout"
 """Name of the submodule that `attach` adds to a layer."""
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
-
-Hook = TypeVar("Hook", bound=Callable[..., None])
-
-
-def not_compiled(hook: Hook) -> Hook:
-    """Exclude a hook of the model from compilation: it counts steps and may run the model again."""
-    reason = "for fullgraph=True call sdmetrics.torch.attach after torch.compile, on what torch.compile returned"
-    uncompiled: Hook = torch.compiler.disable(hook, reason=reason)  # type: ignore[no-untyped-call]
-    return uncompiled
 
 
 class Options(TypedDict, total=False):
@@ -101,7 +96,7 @@ class Attachment:
 
     def _see(self, dropout: nn.Module, args: tuple[Tensor, ...]) -> None:
         """Record the features that the dropout reads; two records suffice to detect a layer that runs repeatedly."""
-        if dropout.training and len(self._seen) < 2:
+        if dropout.training and len(self._seen) < 2 and (self._shuffling or not in_extra_forward()):
             self._seen.append(args[0].detach())
 
     @not_compiled
@@ -127,7 +122,7 @@ class Attachment:
 
     def _in_training(self) -> bool:
         """Return whether this is a training forward, not an extra forward on shuffled frames (of any attachment)."""
-        return self.dropout.training and torch.is_grad_enabled()
+        return self.dropout.training and torch.is_grad_enabled() and not in_extra_forward()
 
     def _run_shuffled(self, call: Call) -> Tensor:
         """Return the features of shuffled frames, `(N, units)`."""
@@ -158,6 +153,7 @@ class Attachment:
         return self._seen[0]
 
 
+@overload
 def attach(
     model: nn.Module,
     layer: str,
@@ -167,8 +163,37 @@ def attach(
     layout: Layout | Sequence[Layout] = "NCTHW",
     seed: int = 0,
     **options: Unpack[Options],
-) -> Attachment:
-    """Attach StaticDropout to the module that returns a model's features, and estimate its scores during training.
+) -> Attachment: ...
+
+
+@overload
+def attach(
+    model: nn.Module,
+    layer: str | Sequence[str] | Mapping[str, int],
+    *,
+    penalty: StaticPenalty | None = None,
+    entropy: ShuffleEntropy | None = None,
+    layout: Layout | Sequence[Layout] = "NCTHW",
+    seed: int = 0,
+) -> AttachedLoss: ...
+
+
+def attach(
+    model: nn.Module,
+    layer: str | Sequence[str] | Mapping[str, int],
+    rate: float | None = None,
+    *,
+    penalty: StaticPenalty | None = None,
+    entropy: ShuffleEntropy | None = None,
+    units: int | None = None,
+    layout: Layout | Sequence[Layout] = "NCTHW",
+    seed: int = 0,
+    **options: Unpack[Options],
+) -> Attachment | AttachedLoss:
+    """Attach StaticDropout to the module that returns a model's features, or losses on shuffled frames to layers.
+
+    With `penalty` or `entropy` the second forward is one of the losses, and what is returned has `.loss()`; see Notes.
+    Without, it estimates the scores of StaticDropout:
 
     Every `every` training steps (forwards in `model.train()` mode with gradients) the model runs an extra forward
     before the main one, on the same batch with the frames of each clip shuffled. The extra forward is in training mode
@@ -186,8 +211,12 @@ def attach(
         If the module is a dropout of torch, StaticDropout replaces it; if it is a StaticDropout, it is used as it is.
         If no module returns the features, insert a StaticDropout before the classifier,
         `model.head = nn.Sequential(StaticDropout(768, 0.3), model.head)`, and name it, here `"head.0"`.
+        For a penalty, the layers that it is applied to: names, or names with the axis of the channels, such as
+        `{"blocks.11": 2}` for tokens `(N, tokens, units)`; the penalty is the mean over layers.
     rate
         See `StaticDropout`. Default: the rate of the dropout that is replaced.
+    penalty, entropy
+        A `StaticPenalty`, a `ShuffleEntropy`, or both, which share the second forward. Neither goes with `rate`.
     units
         Number of channels of the features. Default: the number that the next module after `layer` reads.
     layout
@@ -201,8 +230,9 @@ def attach(
 
     Returns
     -------
-    Attachment
-        `.dropout` is the module; `.remove()` removes it again.
+    Attachment or AttachedLoss
+        Of StaticDropout, `.dropout` is the module; of losses, `.loss()` returns what is added to the model's loss after
+        each forward. `.remove()` removes either again.
 
     Raises
     ------
@@ -219,6 +249,10 @@ def attach(
       forward runs uncompiled.
     * `DistributedDataParallel` may be applied before or after `attach`. Scores are estimated from the pairs of all
       processes, which must take the same number of steps.
+    * With a penalty or an entropy, the extra forward records gradients (it doubles the memory and the time of a step in
+      which it is due) and its logits are the first tensor that the model returns. Gradient checkpointing needs
+      `use_reentrant=False`. A checkpoint of the training should have `state_dict()` of what `attach` returns. In a few
+      of the steps the model also runs on the batch in other looks, to count channels that turned to noise: `.lost`.
     * Your own hooks run in the extra forward, too. It does affect modules that keep state outside buffers or draw
       random numbers from other generators than torch's.
 
@@ -232,7 +266,14 @@ def attach(
     >>> attached.dropout.estimates, attached.dropout.probabilities.shape
     (1, torch.Size([8]))
     >>> attached.remove()
+
+    >>> attached = attach(model, ["1", "3"], penalty=StaticPenalty(weight=1.0), entropy=ShuffleEntropy())
+    >>> (model(video).square().mean() + attached.loss()).backward()
     """
+    if penalty is not None or entropy is not None:
+        if rate is not None or units is not None or options:
+            raise InputError("rate, units and options are those of StaticDropout; attach it by a further call")
+        return attached_loss(model, layer, penalty, entropy, layout, seed)
     bare = _unwrap(model)
     if not isinstance(layer, str):
         raise InputError(f"layer is {layer!r:.60}; expected: the name of one module, e.g. '3' or 'head.0'")

@@ -16,6 +16,9 @@ from torch.func import functional_call
 
 from sdmetrics.probes.torch_hooks import device_and_dtype, evaluating
 
+_extra: list[nn.Module] = []
+"""The models that run in an `extra_forward`: torch.compile guards a list, and not a context variable."""
+
 
 @contextmanager
 def seeded_eager(seed: int) -> Iterator[None]:
@@ -43,30 +46,50 @@ def seeded_eager(seed: int) -> Iterator[None]:
         yield
 
 
-def extra_forward(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], seed: int) -> None:
-    """Run a model in its current mode, without gradient; only its hooks receive the outputs.
+def extra_forward(
+    model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], seed: int, *, gradient: bool = False
+) -> Any:  # noqa: ANN401  whatever models return
+    """Run a model in its current mode and return its output, by default without gradient.
 
     The model's buffers and torch's random generators are restored bit for bit. The model's random draws depend on
-    `seed` only.
+    `seed` only. Hooks recognise such a forward by `in_extra_forward`.
 
     Examples
     --------
     >>> model, before = nn.Sequential(nn.BatchNorm1d(2), nn.Dropout()), torch.get_rng_state()
-    >>> extra_forward(model, (torch.ones(3, 2),), {}, seed=0)
+    >>> extra_forward(model, (torch.ones(3, 2),), {}, seed=0).requires_grad
+    False
     >>> model[0].running_mean.tolist(), torch.equal(torch.get_rng_state(), before)
     ([0.0, 0.0], True)
     """
     with ExitStack() as stack:
-        stack.enter_context(torch.no_grad())
+        stack.enter_context(_marked(model))
         stack.enter_context(seeded_eager(seed))
-        # torch 2.8 and 2.9 would keep weights that autocast converted without gradient for the main forward.
-        stack.callback(torch.set_autocast_cache_enabled, torch.is_autocast_cache_enabled())
-        torch.set_autocast_cache_enabled(False)
-        stack.enter_context(warnings.catch_warnings())
-        warnings.filterwarnings("ignore", "None of the inputs have requires_grad")  # activation checkpointing
+        if not gradient:
+            stack.enter_context(torch.no_grad())
+            # torch 2.8 and 2.9 would keep weights that autocast converted without gradient for the main forward.
+            stack.callback(torch.set_autocast_cache_enabled, torch.is_autocast_cache_enabled())
+            torch.set_autocast_cache_enabled(False)
+            stack.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", "None of the inputs have requires_grad")  # activation checkpointing
         # Copies, as an earlier forward may still wait for its backward: restoring in place would invalidate it.
         buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-        functional_call(model, buffers, args, dict(kwargs))
+        return functional_call(model, buffers, args, dict(kwargs))
+
+
+def in_extra_forward() -> bool:
+    """Return whether a model runs in an `extra_forward`, which does not count as a training step."""
+    return len(_extra) > 0
+
+
+@contextmanager
+def _marked(model: nn.Module) -> Iterator[None]:
+    """While the block runs, `in_extra_forward` is true."""
+    _extra.append(model)
+    try:
+        yield
+    finally:
+        _extra.pop()
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, distributed
 
@@ -40,3 +42,36 @@ def all_gather(tensor: Tensor) -> list[Tensor]:
     parts = [torch.empty_like(tensor) for _ in range(distributed.get_world_size())]
     distributed.all_gather(parts, tensor.contiguous())
     return parts
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over processes. Each process's share of the gradient is summed, too, since all depend on the result."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:  # noqa: ANN401, ARG004
+        total = tensor.detach().clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]  # noqa: ANN401, ARG004
+        total = gradient.contiguous().clone()
+        distributed.all_reduce(total)
+        return total
+
+
+def sum_over_processes(tensor: Tensor) -> Tensor:
+    """Return the sum of the tensors of all processes, with a gradient that `DistributedDataParallel` makes exact.
+
+    A loss of such sums is the same in every process, and the mean over processes, which `DistributedDataParallel`
+    takes of their gradients, is the gradient of that loss.
+
+    Examples
+    --------
+    >>> sum_over_processes(torch.tensor([8.0]))
+    tensor([8.])
+    """
+    if not is_distributed():
+        return tensor
+    total: Tensor = _Sum.apply(tensor)  # type: ignore[no-untyped-call]
+    return total

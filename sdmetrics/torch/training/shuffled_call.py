@@ -1,4 +1,4 @@
-"""Shuffle the frames in the arguments of a model call."""
+"""Change the clips in the arguments of a model call: shuffle their frames, or show them in other looks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sdmetrics.errors import InputError
-from sdmetrics.probes.inputs import ModelInput
+from sdmetrics.probes.inputs import FLOWS, ModelInput
+from sdmetrics.torch.training.looks import Looks
 
 Layout = str | ModelInput
 """The axes of an input by letter, as in `"NCTHW"`: T is time; N, the first, is the clips."""
@@ -20,22 +21,30 @@ Layout = str | ModelInput
 
 @dataclass(frozen=True)
 class Call:
-    """The arguments of a model call and their time axes.
+    """The arguments of a model call and the axes of their tensors.
 
     Attributes
     ----------
     args, kwargs
         The arguments. Tensors may be inside lists, tuples and dicts.
-    axes
-        Time axis of each tensor, in the order in which they occur; `None` if it has no time.
+    layouts
+        Axes of each tensor by letter, in the order in which they occur; `None` if they are not known.
     clips
         Number of clips in the batch.
+    flows
+        Whether each tensor is optical flow, which has no look.
     """
 
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
-    axes: tuple[int | None, ...]
+    layouts: tuple[str | None, ...]
     clips: int
+    flows: tuple[bool, ...]
+
+    @property
+    def axes(self) -> tuple[int | None, ...]:
+        """Time axis of each tensor; `None` if it has no time."""
+        return tuple(axes.index("T") if axes and "T" in axes else None for axes in self.layouts)
 
     def shuffled(self, rng: np.random.Generator, first: int, total: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments with every clip's frames shuffled, each input independently.
@@ -52,6 +61,34 @@ class Call:
             orders = _orders(total, tensor.shape[axis], rng)[first : first + self.clips]
             shape = [self.clips if i == 0 else -1 if i == axis else 1 for i in range(tensor.ndim)]
             return torch.take_along_dim(tensor, torch.from_numpy(orders).to(tensor.device).reshape(shape), axis)
+
+        return _with_tensors(self.args, changed), _with_tensors(dict(self.kwargs), changed)
+
+    def has_looks(self) -> bool:
+        """Return whether a tensor shows frames in three channels."""
+        shows: list[bool] = []
+        places = iter(zip(self.layouts, self.flows, strict=True))
+
+        def collect(tensor: Tensor) -> Tensor:
+            shows.append(_has_look(tensor, *next(places)))
+            return tensor
+
+        _with_tensors((self.args, dict(self.kwargs)), collect)
+        return any(shows)
+
+    def restyled(self, looks: Looks) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments with every clip in a look, the same in all inputs, within the range of each input."""
+        places = iter(zip(self.layouts, self.flows, strict=True))
+
+        def changed(tensor: Tensor) -> Tensor:
+            axes, is_flow = next(places)
+            if axes is None or not _has_look(tensor, axes, is_flow):
+                return tensor
+            order = [axes.index(axis) for axis in "NTHWC"]
+            low, high = tensor.aminmax()
+            span = (high - low).clamp(min=torch.finfo(tensor.dtype).tiny)
+            shown = looks(((tensor - low) / span).permute(*order).float())
+            return shown.permute(*(order.index(axis) for axis in range(len(order)))).to(tensor.dtype) * span + low
 
         return _with_tensors(self.args, changed), _with_tensors(dict(self.kwargs), changed)
 
@@ -89,8 +126,9 @@ def parse_call(args: tuple[Any, ...], kwargs: Mapping[str, Any], layout: Layout 
     if isinstance(layout, str | ModelInput):
         axes = _letters(layout)
         layouts = [axes if tensor.ndim == len(axes) else None for tensor in tensors]
+        flows = [_is_flow(layout)] * len(tensors)
     else:
-        layouts = [_letters(one) for one in layout]
+        layouts, flows = [_letters(one) for one in layout], [_is_flow(one) for one in layout]
         if [tensor.ndim for tensor in tensors] != [len(axes or "") for axes in layouts]:
             raise InputError(
                 f"the model is called with {shapes}, but layout is {', '.join(map(str, layouts))}; pass one layout per "
@@ -108,7 +146,7 @@ def parse_call(args: tuple[Any, ...], kwargs: Mapping[str, Any], layout: Layout 
         raise InputError(
             f"the model is called with {shapes}, with different numbers of clips on axis 0; expected: one number"
         )
-    return Call(args, kwargs, times, clips.pop())
+    return Call(args, kwargs, tuple(layouts), clips.pop(), tuple(flows))
 
 
 def check_layout(layout: Layout | Sequence[Layout]) -> None:
@@ -124,6 +162,17 @@ def _letters(layout: Layout) -> str:
     if not axes.startswith("N") or len(set(axes)) < len(axes):
         raise InputError(f"layout is {axes!r}; write each axis once, N first, as in 'NCTHW' or 'NTCHW'")
     return axes
+
+
+def _is_flow(layout: Layout) -> bool:
+    """Return whether an input is known to be optical flow."""
+    return isinstance(layout, ModelInput) and layout.source in FLOWS
+
+
+def _has_look(tensor: Tensor, axes: str | None, is_flow: bool) -> bool:
+    """Return whether a tensor shows frames in three channels."""
+    shown = axes is not None and set(axes) == set("NCTHW") and tensor.is_floating_point() and not is_flow
+    return shown and tensor.shape[str(axes).index("C")] == 3
 
 
 def _with_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:  # noqa: ANN401  whatever models take
