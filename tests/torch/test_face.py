@@ -19,7 +19,7 @@ TRAINING = {
         "StaticDropout",
         "StaticPenalty",
     ),
-    *("StyleAugment", "attach", "finetune"),
+    *("StaticPenalty", "StyleAugment", "attach", "finetune"),
 }
 SEGMENTERS = {"TwoStream", "VisTR", "fusionseg", "matnet", "rtnet", "small_resnet"}
 
