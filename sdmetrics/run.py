@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sdmetrics._text import printable
 from sdmetrics.ablation.result import Ablation
 from sdmetrics.analysis.measure import measure_biases, measure_part
 from sdmetrics.analysis.merge import merge_runs
@@ -206,7 +207,8 @@ def merge(
 ) -> Results:
     """Compute the results of a run whose parts are all there, or add runs of one model over different clips.
 
-    Neither the model nor the clips are needed. Results, report and shards are written as by `analyze`.
+    Neither the model nor the clips are needed. Results, report, shards and `source.json` are written as by `analyze`;
+    the `source.json` of runs over different clips names the model only. A run that stopped by `until` stays as it is.
 
     Parameters
     ----------
@@ -244,6 +246,8 @@ def merge(
     else:
         target = Path(out)
     results = merge_runs(folders, target, estimator=estimator, threshold=threshold)
+    if target.resolve() not in map(Path.resolve, folders):
+        _keep_source(folders, target, results)
     _write_report(target, results)
     return results
 
@@ -259,6 +263,17 @@ def _save_source(runner: Runner, clips: Sequence[Clip], out: str | Path) -> None
     """Write which model and clips a run is made from, into its folder."""
     file = getattr(runner, "file", None)
     RunSource(None if file is None else str(file), clips.request if isinstance(clips, Clips) else None).save(out)
+
+
+def _keep_source(runs: Iterable[Path], out: Path, results: Results) -> None:
+    """Write which model and clips the sum of runs is made from, into its folder."""
+    try:
+        source = RunSource.of_sum(runs, one_run="merged" not in results.settings["clips"])
+    except InputError as error:
+        note(f"{printable(out)} has no source.json: {error}")
+        return
+    if source:
+        source.save(out)
 
 
 def _write_report(run: str | Path, results: Results) -> None:

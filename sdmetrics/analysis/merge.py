@@ -43,7 +43,8 @@ class MissingShardsError(InputError):
 def merge_runs(runs: Sequence[Path], out: Path, *, estimator: str = "pearson", threshold: float = 0.5) -> Results:
     """Add the shards of runs, and write the results into the folder `out`.
 
-    Folders of one identity are parts of one run. Runs of different identities may differ in their clips only.
+    Folders of one identity are parts of one run. Runs of different identities may differ in their clips only. A run
+    that stopped as it was sure enough, by results of the same estimator and threshold, needs no later rounds.
 
     Raises
     ------
@@ -59,7 +60,10 @@ def merge_runs(runs: Sequence[Path], out: Path, *, estimator: str = "pearson", t
         document = read_settings(run)
         settings[sha256_of(document)] = document
         by_identity.setdefault(sha256_of(document), []).append(run)
-    parts = {digest: _complete(by_identity[digest], digest, settings[digest]) for digest in sorted(by_identity)}
+    parts = {digest: _stored(by_identity[digest], digest, settings[digest]) for digest in sorted(by_identity)}
+    stopped = _stopped(parts, by_identity, estimator, threshold) if len(parts) == 1 else None
+    for digest, found in parts.items():
+        _check_none_missing(found, settings[digest]["clips"], by_identity[digest], stopped)
     _check_alike(settings, by_identity)
     _check_apart(parts, by_identity)
     merged = next(iter(settings.values())) if len(parts) == 1 else _sum_of(list(settings.values()))
@@ -69,7 +73,7 @@ def merge_runs(runs: Sequence[Path], out: Path, *, estimator: str = "pearson", t
         total.add(group, found.load())
     check_any_usable(total.used, merged["clips"]["count"], total.skipped, least=2)
     model = {"name": min(found.model for found in shards.values()), **merged["model"]}
-    results = total.results(model, merged["layers"], merged, estimator, threshold)
+    results = total.results(model, merged["layers"], merged, estimator, threshold, stopped)
     if list(map(Path.resolve, runs)) != [out.resolve()]:
         _write_shards(out, shards, merged)
     results.save(out)
@@ -127,8 +131,8 @@ def read_settings(run: Path) -> Settings:
     return settings
 
 
-def _complete(runs: Sequence[Path], identity: str, settings: Settings) -> dict[Place, _Found]:
-    """Return all shards of one run, from the folders that hold parts of it, in the order of their places."""
+def _stored(runs: Sequence[Path], identity: str, settings: Settings) -> dict[Place, _Found]:
+    """Return the shards of one run, from the folders that hold parts of it, in the order of their places."""
     files: dict[Place, list[Path]] = {}
     for run in runs:
         for group, path in shard_files(run / "shards"):
@@ -142,29 +146,51 @@ def _complete(runs: Sequence[Path], identity: str, settings: Settings) -> dict[P
                 ids = (*shard.ids, *(row["id"] for row in shard.skipped))
                 shards[place] = _Found(path, identity, settings["layers"], ids, shard.model, tuple(paths))
                 break
-    clips = settings["clips"]
-    if "merged" not in clips:
-        _check_none_missing(shards, clips["groups"], runs)
-    elif (count := sum(len(found.clips) for found in shards.values())) != clips["count"]:
-        raise MissingShardsError(
-            f"{_listed(map(printable, runs))} has {count} of {clips['count']} clips; merge again the runs that it was "
-            "made of"
-        )
     return _in_order(shards)
 
 
-def _check_none_missing(shards: Mapping[Place, _Found], groups: Sequence[int], runs: Sequence[Path]) -> None:
+def _stopped(
+    parts: Mapping[str, Mapping[Place, _Found]], runs: Mapping[str, Sequence[Path]], estimator: str, threshold: float
+) -> dict[str, Any] | None:
+    """Return how the only run stopped as it was sure enough, unless later rounds were begun."""
+    ((identity, shards),) = parts.items()
+    for run in runs[identity]:
+        try:
+            results = Results.load(run)
+        except InputError:  # as after parts: there are no results yet
+            continue
+        decided = (sha256_of(results.settings), results.estimator, results.threshold)
+        if results.stopped and decided == (identity, estimator, threshold):
+            begun = 1 + max((index for _, index in shards), default=0)
+            return results.stopped if begun <= results.stopped["after_rounds"] else None
+    return None
+
+
+def _check_none_missing(
+    shards: Mapping[Place, _Found], clips: Mapping[str, Any], runs: Sequence[Path], stopped: Mapping[str, Any] | None
+) -> None:
     """Raise an `InputError` that names the shards that are not there, or not with all of their clips."""
+    if "merged" in clips:
+        if (count := sum(len(found.clips) for found in shards.values())) != clips["count"]:
+            raise MissingShardsError(
+                f"{_listed(map(printable, runs))} has {count} of {clips['count']} clips; merge again the runs that it "
+                "was made of"
+            )
+        return
     expected = {
-        (group, index): size for group, clips in enumerate(groups) for index, size in enumerate(shard_sizes(clips))
+        (group, index): size
+        for group, count in enumerate(clips["groups"])
+        for index, size in enumerate(shard_sizes(count))
+        if stopped is None or index < stopped["after_rounds"]
     }
     missing = [place for place, size in expected.items() if place not in shards or len(shards[place].clips) != size]
     if missing:
-        clips = sum(expected[place] for place in missing)
+        count = sum(expected[place] for place in missing)
         raise MissingShardsError(
-            f"{len(missing)} of {len(expected)} shards of {_listed(map(printable, runs))} are missing, with {clips} of "
-            f"{sum(groups)} clips: {_listed(shard_name(*place) for place in missing)}. Repeat the parts that measure "
-            "them, or the command `sdmetrics analyze` without --part, which measures what is missing"
+            f"{len(missing)} of {len(expected)} shards of {_listed(map(printable, runs))} are missing, with {count} of "
+            f"{sum(expected.values())} clips: {_listed(shard_name(*place) for place in missing)}. Repeat the parts "
+            "that measure them, or the command `sdmetrics analyze` without --part and --until, which measures what is "
+            "missing"
         )
     if shards.keys() - expected.keys():
         raise InputError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import UnionType
@@ -124,6 +124,30 @@ class RunSource:
                 f"the clips of {run} are no longer at {source.request.path}; pass their path with --clips CLIPS"
             )
         return source
+
+    @classmethod
+    def of_sum(cls, runs: Iterable[str | Path], *, one_run: bool) -> RunSource | None:
+        """Return the source of the sum of runs; None where none of their folders has a `source.json`.
+
+        With `one_run` they are folders of one run, e.g. of machines that share no disk: the first whose files are on
+        this machine decides. The clips of several runs have no common path: only the model is kept.
+
+        Raises
+        ------
+        InputError
+            If a file is damaged.
+        """
+        sources = [_read(path) for run in runs if (path := Path(run) / FILE_NAME).exists()]
+        if not sources:
+            return None
+        first = min(sources, key=lambda source: not source._is_here())
+        return first if one_run else replace(first, request=None)
+
+    def _is_here(self) -> bool:
+        """Return whether the files of the model and the clips exist; code is not looked for."""
+        files = [] if self.model is None or is_code(self.model) else [self.model]
+        files += [] if self.request is None or is_generated(self.request.path) else [str(self.request.path)]
+        return all(Path(file).exists() for file in files)
 
     def open_clips(self, runner: Runner, cache: str | Path | None = None) -> Clips:
         """Return the clips, cut as in the run, with the frames and size that the runner's model reads.

@@ -13,7 +13,8 @@ from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.analysis.parallel.executors import RemoteModel
 from tests.helpers.fakes import NumpyRunner, changes, colours
 from tests.helpers.sources import NumpySource, noise
-from tests.test_docs import ROOT
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_loky(tmp_path: Path):

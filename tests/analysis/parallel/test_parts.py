@@ -130,7 +130,7 @@ def test_the_sum_of_runs_does_not_depend_on_their_order(tmp_path, command):
     code, _, err = command("ablate", first)
     assert code == 2
     assert err.startswith("error: ")
-    assert "has no source.json" in err
+    assert "was not made from a model file" in err
     next(iter((first / "shards").glob("[0-9]*.npz"))).unlink()
     with pytest.raises(MissingShardsError, match="of 90 clips; merge again the runs that it was made of"):
         sd.merge([first])
