@@ -24,8 +24,8 @@ from sdmetrics.clips.clip import Clip, listed_clips
 from sdmetrics.clips.prefetch import check_any_usable
 from sdmetrics.errors import InputError
 from sdmetrics.evaluation.class_scores import ScoreReader
-from sdmetrics.evaluation.classification import TOPS, top_k
 from sdmetrics.evaluation.labels import class_indices
+from sdmetrics.evaluation.ranks import TOPS, top_k
 from sdmetrics.metrics._arguments import between, whole
 from sdmetrics.metrics.bias import UnitBias
 from sdmetrics.metrics.classes import FACTORS

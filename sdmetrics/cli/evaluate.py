@@ -1,8 +1,8 @@
-"""`evaluate`: the accuracy of a classifier, in order and on shuffled frames, or the IoU of a segmenter."""
+"""`evaluate`: the accuracy of a classifier or the IoU of a segmenter, on clips as they are and manipulated."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +11,8 @@ import typer
 
 from sdmetrics._files import check_is_file
 from sdmetrics.cli.app import app, console, print_part, print_skipped, resumable
-from sdmetrics.cli.console.tables import Estimate, clips_in_words, plain_table
+from sdmetrics.cli.console.manipulations import manipulation_table, percent
+from sdmetrics.cli.console.tables import clips_in_words, plain_table
 from sdmetrics.cli.options import (
     ANY_MODEL,
     BATCH,
@@ -36,7 +37,6 @@ from sdmetrics.cli.options import (
     check_conflicts,
 )
 from sdmetrics.errors import InputError
-from sdmetrics.report.words import estimate, known
 
 if TYPE_CHECKING:
     from sdmetrics.evaluation.classification import Evaluation
@@ -54,7 +54,17 @@ def evaluate(
     shuffle: Annotated[
         bool, typer.Option("--shuffle", help="Also score every clip with its frames shuffled, and print the ratio.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Random seed for the shuffles.")] = 0,
+    manipulate: Annotated[
+        str | None,
+        typer.Option(
+            help="Also show every clip manipulated, and print what is kept: any of shuffle, reverse (backwards), "
+            "freeze (one frame all the time), loop (the first half twice), appearance-free (noise that moves as the "
+            "clip does), separated by commas.",
+            metavar="NAME[,NAME]",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed for shuffles and noise.")] = 0,
     protocol: Annotated[str | None, PROTOCOL] = None,
     threshold: Annotated[
         float | None,
@@ -104,7 +114,8 @@ def evaluate(
     """Measure the accuracy of a classifier on labelled clips and, with --shuffle, how much of it needs frame order.
 
     Shuffling keeps the content of every frame but destroys the motion, so accuracy that survives it does not depend on
-    frame order. If the clips have segmentation masks, the model is scored as a segmenter instead (IoU with the masks).
+    frame order. --manipulate compares clips as they are with manipulated ones; without labels it compares predictions
+    and scores. If the clips have segmentation masks, the model is scored as a segmenter instead (IoU with the masks).
     """
     from sdmetrics.analysis.parallel.parts import Part
     from sdmetrics.evaluation.class_files import read_classes
@@ -118,6 +129,7 @@ def evaluate(
     if part is not None and out is None:
         raise InputError("--part requires --out, the file beside which the parts are kept; pass --out FILE.json")
     share = None if part is None else Part.parse(part)
+    asked = () if manipulate is None else tuple(name.strip() for name in manipulate.split(","))
     classes = read_classes(labels) if labels else None
     runner = open_model(model, layers=(), provider=provider, threads=threads, half=half, allow_tf32=tf32, device=device)
 
@@ -156,6 +168,8 @@ def evaluate(
                 threshold=threshold,
                 flip=flip,
                 skip_ends=skip_ends,
+                manipulate=asked,
+                seed=seed,
                 output=model_output,
                 logits=logits,
                 batch=batch,
@@ -168,6 +182,7 @@ def evaluate(
                 listed,
                 classes,
                 shuffle=shuffle,
+                manipulate=asked,
                 seed=seed,
                 batch=batch,
                 output=model_output,
@@ -178,11 +193,18 @@ def evaluate(
         print_part(share, len(evaluation.clips), evaluation.skipped, "repeat the command without --part")
         return
     if isinstance(evaluation, SegmentationEvaluation):
-        rows = [(_segmentation_row(name), _percent(score)) for name, score in evaluation.scores.items()]
+        rows = [(_segmentation_row(name), percent(score)) for name, score in evaluation.scores.items()]
         _print(model_name(model), evaluation, ("score", "%"), rows)
     else:
-        by_order = [(ROWS[name], *map(_percent, scores.values())) for name, scores in evaluation.scores.items()]
-        _print(model_name(model), evaluation, ("frames", "top-1 %", "top-5 %"), by_order)
+        by_order = [(ROWS[name], *map(percent, scores.values())) for name, scores in evaluation.scores.items()]
+        if by_order:
+            _print(model_name(model), evaluation, ("frames", "top-1 %", "top-5 %"), by_order)
+        else:
+            console.print(f"{model_name(model)}: {_counted(evaluation)}", soft_wrap=True)
+            print_skipped(evaluation.skipped)
+    if evaluation.manipulated:
+        console.print(manipulation_table(evaluation.manipulated))
+    if not isinstance(evaluation, SegmentationEvaluation):
         console.print(_scored(**evaluation.scored), soft_wrap=True)
     if out:
         console.print(f"evaluation: {out}", soft_wrap=True)
@@ -195,11 +217,16 @@ def _print(
     rows: Sequence[Sequence[object]],
 ) -> None:
     """Print the scores and the skipped clips."""
-    title = f"{name}: {clips_in_words(len(evaluation.clips), len(evaluation.skipped), evaluation.looped)}"
+    title = f"{name}: {_counted(evaluation)}"
     table = plain_table(title, columns, rows)
     table.min_width = min(len(title), console.width)
     console.print(table)
     print_skipped(evaluation.skipped)
+
+
+def _counted(evaluation: Evaluation | SegmentationEvaluation) -> str:
+    """Return how many clips were used."""
+    return clips_in_words(len(evaluation.clips), len(evaluation.skipped), evaluation.looped)
 
 
 def _scored(output: str, classes: int, frames: int) -> str:
@@ -211,10 +238,3 @@ def _scored(output: str, classes: int, frames: int) -> str:
 def _segmentation_row(name: str) -> str:
     """Return the name of a segmentation score."""
     return SEGMENTATION_ROWS.get(name, f"success, IoU > {name.removeprefix('success_')}")
-
-
-def _percent(score: Mapping[str, Any]) -> Estimate:
-    """Format a share in percent, with its 95 % interval."""
-    bounds = known(score["ci95"])
-    value = None if score["value"] is None else 100 * score["value"]
-    return Estimate(estimate(value, bounds and (100 * bounds[0], 100 * bounds[1]), 1))

@@ -1,31 +1,29 @@
-"""Top-1 and top-5 accuracy of a classifier, in order and on shuffled frames (paper, Sec. 4.2.1)."""
+"""Top-1 and top-5 accuracy of a classifier, on clips as they are and manipulated (paper, Sec. 4.2.1)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from itertools import islice
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sdmetrics._files import write_json
-from sdmetrics.analysis.identity import sha256_of
+from sdmetrics.analysis.identity import Document, sha256_of
 from sdmetrics.analysis.parallel.parts import Part
-from sdmetrics.analysis.shape import COUNT
 from sdmetrics.clips.clip import Clip, listed_clips
-from sdmetrics.clips.manipulations.manipulate import manipulated_view
+from sdmetrics.clips.manipulations.manipulate import check_manipulations, identity_of_manipulations
 from sdmetrics.clips.prefetch import check_any_usable
-from sdmetrics.clips.render import Shown, feeds, plain
-from sdmetrics.clips.views import View
 from sdmetrics.errors import InputError
 from sdmetrics.evaluation.class_scores import ScoreReader
-from sdmetrics.evaluation.labels import class_indices
+from sdmetrics.evaluation.class_views import UNTOUCHED, ClassViews
+from sdmetrics.evaluation.kept import Groups, correlations, ratio
+from sdmetrics.evaluation.labels import class_indices, class_indices_if_known
+from sdmetrics.evaluation.ranks import TOPS
 from sdmetrics.evaluation.slicewise import (
+    Evaluated,
     Evaluating,
-    Outcomes,
     check_out,
     claimed,
     evaluated,
@@ -33,15 +31,15 @@ from sdmetrics.evaluation.slicewise import (
     parts_beside,
 )
 from sdmetrics.metrics._arguments import whole
+from sdmetrics.metrics.arrays import Floats
 from sdmetrics.metrics.groups import group_of
 from sdmetrics.metrics.intervals import mean_replicates, with_interval
 from sdmetrics.runners.batch_size import WORTH, BatchSize, batch_size
 from sdmetrics.runners.opened import check_runner
-from sdmetrics.runners.protocols import OutputRunner, circumstance_of, model_description
+from sdmetrics.runners.protocols import OutputRunner, circumstance_of, model_description, rounding_of
 
 SCHEMA = 1
-TOPS = {"top1": 1, "top5": 5}
-ORDERS = ("in_order", "shuffled")
+SHUFFLE = "shuffle"
 
 
 @dataclass
@@ -53,12 +51,14 @@ class Evaluation:
     model
         The model's name and the runner's identity: SHA-256, layers with their axes, precision.
     seed
-        Random seed of the shuffles; `None` where nothing was shuffled.
+        Random seed of the manipulations; `None` where there are none.
     scores
         For `"in_order"` and, where frames were shuffled, `"shuffled"` and their `"ratio"`: for `"top1"` and `"top5"` a
-        `"value"` and its `"ci95"`. Shares of 1; undefined is `None`.
+        `"value"` and its `"ci95"`. Shares of 1; undefined is `None`. Empty without labels.
     clips
-        One row per clip that was used: `id`, `video`, `label` (an index) and, for each order, `top1` and `top5`.
+        One row per clip that was used: `id`, `video`, `label` (an index, `None` without labels) and, for each order,
+        `top1` and `top5`; as `manipulated`, for each manipulation `agrees`, whether its class with the highest score is
+        that of the clip in order, and `top1` and `top5`.
     skipped
         The other clips: `{"id", "reason"}` each.
     ran_on
@@ -69,6 +69,11 @@ class Evaluation:
         mean of its scores was taken.
     looped
         How many of the clips used repeat frames, since their videos are shorter than a clip.
+    manipulated
+        For each manipulation that was requested, a `"value"` and its `"ci95"` of: `"agreement"`, the share of clips
+        whose prediction (the class with the highest score) stays; `"correlation"`, -1 to 1, of each score with that of
+        the same clips in order, over clips, and its mean over classes; with labels also `"top1"`, `"top5"`, and
+        `"top1_ratio"`, `"top5_ratio"`, relative to the clips in order.
     """
 
     model: dict[str, Any]
@@ -79,10 +84,14 @@ class Evaluation:
     ran_on: dict[str, Any] = field(default_factory=dict)
     scored: dict[str, Any] = field(default_factory=dict)
     looped: int = 0
+    manipulated: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
 
     def save(self, path: str | Path) -> Path:
         """Write everything to one JSON file; return its path."""
-        return write_json(path, {"schema": SCHEMA, **asdict(self)})
+        document = asdict(self)
+        if not self.manipulated:
+            del document["manipulated"]
+        return write_json(path, {"schema": SCHEMA, **document})
 
 
 def evaluate(
@@ -91,6 +100,7 @@ def evaluate(
     classes: Mapping[str, int] | None = None,
     *,
     shuffle: bool = False,
+    manipulate: Iterable[str] = (),
     seed: int = 0,
     batch: BatchSize = "auto",
     output: str | None = None,
@@ -98,25 +108,32 @@ def evaluate(
     part: str | Part | None = None,
     progress: bool = True,
 ) -> Evaluation:
-    """Return top-1 and top-5 accuracy, optionally also on shuffled frames.
+    """Return top-1 and top-5 accuracy, optionally also on shuffled frames and under other manipulations.
 
     The ratio of both is the paper's relative top-1 (Sec. 4.2.1, where the models were also trained on shuffled frames).
     It is 1 for a model that is blind to the order of frames. A model that needs the order keeps only the accuracy that
     is possible without it.
+
+    For manipulations the agreement of the predictions and the correlation of the scores are compared, too. Clips then
+    need no labels: without any, or with names and no `classes`, only these are returned.
 
     Parameters
     ----------
     runner
         Runs the model: `OnnxRunner` or `TorchRunner`.
     clips
-        Clips with labels. A clip that cannot be decoded, or cannot be shuffled where that is requested, is skipped in
-        both orders, and listed with the reason.
+        Clips with labels. A clip that cannot be decoded, or that a requested shuffle or other manipulation does not
+        change (a still clip), is skipped in all views, and listed with the reason.
     classes
         The index of the model's output for each class name, see `read_classes`. Default: labels are indices.
     shuffle
         Whether every clip is also shown with its frames shuffled, independently for every input.
+    manipulate
+        What else is done to every clip: any of `"shuffle"`, `"reverse"` (backwards), `"freeze"` (one frame all the
+        time), `"loop"` (the first half twice) and `"appearance-free"` (noise that moves as the clip does), see
+        `sdmetrics.clips.manipulations`.
     seed
-        Random seed of the shuffles. The same seed and clip give the same shuffle.
+        Random seed of shuffles and noise. The same seed and clip give the same.
     batch
         Batch size, in views; `"auto"` as in `sdmetrics.analyze`.
     output
@@ -140,8 +157,8 @@ def evaluate(
     Raises
     ------
     InputError
-        If no clip can be used, a label is not a class or has no output, there are not as many classes as scores, an
-        input cannot be shuffled, or the model returns NaN.
+        If no clip can be used, a label is not a class or has no output, there are not as many classes as scores, a
+        manipulation is not known or has no place in what the model reads, or the model returns NaN.
 
     Examples
     --------
@@ -151,164 +168,107 @@ def evaluate(
     >>> with demo_model("appearance") as path:
     ...     runner = open_model(path, provider="cpu")
     >>> classes = {name: index for index, name in enumerate(APPEARANCES)}
-    >>> scores = evaluate(runner, world_clips(40), classes, shuffle=True, batch=48).scores
-    >>> scores["in_order"]["top1"]["value"] > 0.9, scores["ratio"]["top1"]["value"] > 0.8
+    >>> found = evaluate(runner, world_clips(40), classes, shuffle=True, manipulate=["freeze"], batch=48)
+    >>> found.scores["in_order"]["top1"]["value"] > 0.9, found.scores["ratio"]["top1"]["value"] > 0.8
     (True, True)
+    >>> found.manipulated["freeze"]["agreement"]["value"] > 0.8
+    True
     """
     check_runner(runner)
     clips = listed_clips(clips)
-    labels = class_indices(clips, classes)
+    asked = check_manipulations(manipulate, runner.inputs)
+    shuffled = check_manipulations([SHUFFLE] if shuffle else [], runner.inputs)
+    labels = class_indices_if_known(clips, classes) if asked else class_indices(clips, classes)
     seed = whole("seed", seed, 0)
-    _validate(runner, clips, shuffle)
+    if not clips:
+        raise InputError("there are no clips; pass at least one")
     batch = batch_size(batch, runner, runner.run, most=len(clips) // WORTH)
     share = check_out(out, part)
     beside = parts_beside(out)
-    label_of = dict(zip((clip.id for clip in clips), labels.tolist(), strict=True))
+    truth = [None] * len(clips) if labels is None else labels.tolist()
+    label_of = {} if labels is None else dict(zip((clip.id for clip in clips), truth, strict=True))
     read = ScoreReader(output, classes, {model_input.frames for model_input in runner.inputs})
-    orders = ORDERS if shuffle else ORDERS[:1]
-
-    def render(clip: Clip) -> list[tuple[View, Shown]]:
-        frames = clip.frames
-        decoded = replace(clip, load=lambda: frames)
-        view = plain(decoded, runner.inputs)
-        return [view, manipulated_view("shuffle", decoded, *view, seed, runner.inputs)] if shuffle else [view]
-
-    def score(usable: Iterator[tuple[Clip, list[tuple[View, Shown]]]]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        used: list[str] = []
-        right: list[NDArray[np.bool_]] = [np.empty((0, len(TOPS)), np.bool_)]
-
-        def views() -> Iterator[tuple[str, View, Shown]]:
-            for clip, rendered in usable:
-                used.append(clip.id)
-                yield from ((clip.id, *view) for view in rendered)
-
-        waiting = views()
-        while of_batch := list(islice(waiting, batch)):
-            ids, in_view, shown = zip(*of_batch, strict=True)
-            values = read(runner.run(feeds(in_view, shown)), len(of_batch))
-            _check_labels(labels, values)
-            expected = np.array([label_of[name] for name in ids])
-            right.append(np.stack([top_k(values, expected, k, ids) for k in TOPS.values()], axis=1))
-        by_clip = np.concatenate(right).reshape(len(used), len(orders), len(TOPS)).tolist()
-        return [
-            {"id": name}
-            | {order: dict(zip(TOPS, of_order, strict=True)) for order, of_order in zip(orders, row, strict=True)}
-            for name, row in zip(used, by_clip, strict=True)
-        ], {}
-
-    def accepts(found: Outcomes) -> bool:
-        if found.read and not read.read:
-            read.read |= found.read
-        return not found.read or found.read == read.read
-
+    done_to = tuple(dict.fromkeys((*shuffled, *asked)))
+    views = ClassViews(runner, read, done_to, asked, seed, batch, label_of)
     decides = {
         "evaluation": "classification",
-        "seed": seed if shuffle else None,
+        "seed": seed if done_to else None,
         "output": output,
         "classes": sha256_of([getattr(classes, "first", 0), sorted((classes or {}).items())]),
+        **({"shuffle": shuffle, **identity_of_manipulations(asked)} if asked else {}),
     }
-    folder, digest = claimed(beside, lambda: identity_of(runner, clips, labels.tolist(), decides))
-    right_or_wrong = dict.fromkeys(TOPS, bool)
-    shape: dict[str, Any] = {
-        "row": {"id": str} | dict.fromkeys(orders, right_or_wrong),
-        "read": {"output": str, "classes": COUNT, "frames": COUNT},
-    }
+    folder, digest = claimed(beside, lambda: identity_of(runner, clips, truth, decides))
     ran_on = circumstance_of(runner) | {"batch": batch}
-    work = Evaluating(runner, ran_on, render, score, shape, lambda: read.read, accepts, digest)
+    work = Evaluating(runner, ran_on, views.render, views.score, views.shape, lambda: read.read, views.accepts, digest)
     done = evaluated(work, clips, folder, share, progress=progress)
-    evaluation = Evaluation(model_description(runner), seed if shuffle else None, ran_on=done.ran_on)
+    evaluation = Evaluation(model_description(runner), seed if done_to else None, ran_on=done.ran_on)
     evaluation.skipped, evaluation.scored, evaluation.looped = done.skipped, done.read, done.looped
     video_of = {clip.id: clip.video for clip in clips}
     for row in done.rows:
         name = row["id"]
-        shares = {order: row[order] for order in orders}
-        evaluation.clips.append({"id": name, "video": video_of[name], "label": label_of[name], **shares})
+        known = {"id": name, "video": video_of[name], "label": label_of.get(name)}
+        evaluation.clips.append(known | _outcome(row, shuffle, asked))
     if share is not None:
         return evaluation
     check_any_usable(len(done.rows), len(clips), done.skipped)
-    by_clip = np.array([[[row[order][top] for top in TOPS] for order in orders] for row in done.rows])
     group = {clip.id: group_of(clip.content) for clip in clips}
-    evaluation.scores = _scores(by_clip, np.array([group[row["id"]] for row in done.rows]))
+    means = _means(done.rows, views.names, group) if label_of else {}
+    evaluation.scores = _scores(means, shuffle)
+    evaluation.manipulated = _manipulated(done, asked, means, group, rounding_of(runner))
     if out is not None:
         evaluation.save(out)
     return evaluation
 
 
-def top_k(
-    outputs: NDArray[Any], labels: NDArray[np.int64], k: int, ids: Sequence[str] | None = None
-) -> NDArray[np.bool_]:
-    """Return whether the label of each clip is among the `k` classes with the highest outputs, bool `(N,)`.
-
-    Ties are broken by index, lower first: exactly `k` classes are among the highest, and a model whose outputs are all
-    equal is right only for the first `k` classes.
-
-    Parameters
-    ----------
-    outputs
-        `(N, classes)`; larger is more likely.
-    labels
-        `(N,)`, indices of the true classes.
-    k
-        At least 1. If `k` is the number of classes, every clip is right.
-    ids
-        Names of the clips, for errors. Default: their numbers.
-
-    Raises
-    ------
-    InputError
-        If an output is NaN, or a label is not one of the classes.
-
-    Examples
-    --------
-    >>> top_k(np.array([[0.1, 0.7, 0.2], [0.4, 0.4, 0.2]]), np.array([2, 1]), k=1)
-    array([False, False])
-    >>> top_k(np.array([[0.1, 0.7, 0.2], [0.4, 0.4, 0.2]]), np.array([2, 1]), k=2)
-    array([ True,  True])
-    """
-    _check_labels(labels, outputs)
-    undefined = np.argwhere(np.isnan(outputs))
-    if len(undefined):
-        row, index = undefined[0]
-        name = f"clip {ids[row]!r}" if ids else f"clip number {row}"
-        raise InputError(
-            f"{name}: the output of class {index} is NaN, which has no rank. Check the model's weights and its input's "
-            "mean and std (half precision may overflow)"
-        )
-    rows = np.arange(len(labels))
-    own = outputs[rows, labels][:, None]
-    before = np.arange(outputs.shape[1]) < labels[:, None]
-    ahead = (outputs > own) | ((outputs == own) & before)
-    return np.asarray(ahead.sum(axis=1) < k)
+def _outcome(row: Document, shuffle: bool, asked: Sequence[str]) -> Document:
+    """Return what a clip's row says about its views, by name."""
+    right = row["right"]
+    orders = {UNTOUCHED: UNTOUCHED} | ({"shuffled": SHUFFLE} if shuffle else {})
+    outcome = {order: right[view] for order, view in orders.items() if right}
+    if asked:
+        outcome["manipulated"] = {name: {"agrees": row["agrees"][name], **right.get(name, {})} for name in asked}
+    return outcome
 
 
-def _check_labels(labels: NDArray[np.int64], outputs: NDArray[Any]) -> None:
-    """Raise an `InputError` for a label without an output of the model."""
-    if len(labels) and not 0 <= labels.min() <= labels.max() < outputs.shape[1]:
-        wrong = labels[(labels < 0) | (labels >= outputs.shape[1])][0]
-        raise InputError(
-            f"a label is class {wrong}, and the model's output scores {outputs.shape[1]} classes, 0 to "
-            f"{outputs.shape[1] - 1}; use the classes that this model was trained on"
-        )
-
-
-def _validate(runner: OutputRunner, clips: Sequence[Clip], shuffle: bool) -> None:
-    """Validate the arguments early, before anything is computed."""
-    if not clips:
-        raise InputError("there are no clips; pass at least one")
-    still = [model_input.name for model_input in runner.inputs if model_input.frames < 2]
-    if shuffle and still:
-        raise InputError(f"model input {still[0]!r} reads a single frame, which cannot be shuffled; evaluate in order")
-
-
-def _scores(by_clip: NDArray[np.bool_], groups: NDArray[np.int64]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return the shares of clips that are right, `by_clip` being `(clips, orders, tops)`, and their ratio."""
-    means = mean_replicates(by_clip, groups)
-    scores = {
-        order: {top: with_interval(means[:, i, j], most=1) for j, top in enumerate(TOPS)}
-        for i, order in zip(range(by_clip.shape[1]), ORDERS, strict=False)
+def _means(rows: Sequence[Document], views: Sequence[str], group: Mapping[str, int]) -> dict[str, dict[str, Floats]]:
+    """Return the share of clips that are right, as replicates, by view and measure."""
+    groups = np.array([group[row["id"]] for row in rows])
+    return {
+        view: {top: mean_replicates([row["right"][view][top] for row in rows], groups) for top in TOPS}
+        for view in views
     }
-    if len(scores) == len(ORDERS):
-        in_order, shuffled = means[:, 0], means[:, 1]
-        ratio = np.divide(shuffled, in_order, out=np.full_like(shuffled, np.nan), where=in_order > 0)
-        scores["ratio"] = {top: with_interval(ratio[:, j]) for j, top in enumerate(TOPS)}
+
+
+def _scores(means: Mapping[str, Mapping[str, Floats]], shuffle: bool) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the shares of clips that are right in order and, where they were shuffled, also those and their ratio."""
+    if not means:
+        return {}
+    orders = {UNTOUCHED: UNTOUCHED} | ({"shuffled": SHUFFLE} if shuffle else {})
+    scores = {order: {top: with_interval(means[view][top], most=1) for top in TOPS} for order, view in orders.items()}
+    if shuffle:
+        scores["ratio"] = {top: ratio(means[UNTOUCHED][top], means[SHUFFLE][top]) for top in TOPS}
     return scores
+
+
+def _manipulated(
+    done: Evaluated,
+    asked: Sequence[str],
+    means: Mapping[str, Mapping[str, Floats]],
+    group: Mapping[str, int],
+    eps: float,
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return what is kept under each manipulation."""
+    if not asked:
+        return {}
+    compared = [part for part in done.parts if part.rows]
+    rows = [row for part in compared for row in part.rows]
+    groups: Groups = np.array([group[row["id"]] for row in rows])
+    alike = correlations(np.concatenate([part.arrays["outputs"] for part in compared]), asked, groups, eps)
+    kept = {}
+    for name in asked:
+        agrees = np.array([row["agrees"][name] for row in rows], np.float64)  # None is NaN
+        kept[name] = {"agreement": with_interval(mean_replicates(agrees, groups), most=1), "correlation": alike[name]}
+        for top in TOPS if means else ():
+            kept[name][top] = with_interval(means[name][top], most=1)
+            kept[name][f"{top}_ratio"] = ratio(means[UNTOUCHED][top], means[name][top])
+    return kept

@@ -65,6 +65,29 @@ def class_indices(clips: Iterable[Clip], classes: Mapping[str, int] | None = Non
     return indices
 
 
+def class_indices_if_known(clips: Sequence[Clip], classes: Mapping[str, int] | None = None) -> NDArray[np.int64] | None:
+    """Return what `class_indices` does, or `None` where the clips do not tell a model's classes.
+
+    That is where no classes are passed and a clip has no label, or one that is not a number; labels that are left out
+    are noted.
+
+    Examples
+    --------
+    >>> clip = Clip("wave", lambda: np.zeros((8, 32, 32, 3), np.uint8))
+    >>> class_indices_if_known([clip]) is None
+    True
+    """
+    if classes is not None or all(_number(clip.label or "") is not None for clip in clips):
+        return class_indices(clips, classes)
+    labelled = sum(clip.label is not None for clip in clips)
+    if labelled:
+        note(
+            f"{labelled} of {len(clips)} clips have labels, not all of them are numbers, and no list of the model's "
+            "classes was passed, so accuracy is left out; --labels (in Python, classes) adds it"
+        )
+    return None
+
+
 def check_count(classes: Mapping[str, int] | None, scores: int, output: str) -> None:
     """Check that there are as many names as a model's output has class scores.
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,24 @@ from typing import Any
 import numpy as np
 
 from sdmetrics._files import write_json
+from sdmetrics.analysis.identity import Document
 from sdmetrics.analysis.parallel.parts import Part
 from sdmetrics.analysis.shape import COUNT, Number, OneOf
 from sdmetrics.clips.clip import VOID, Clip, Masks, listed_clips
+from sdmetrics.clips.manipulations.manipulate import (
+    check_manipulations,
+    identity_of_manipulations,
+    manipulated_view,
+)
 from sdmetrics.clips.prefetch import check_any_usable
 from sdmetrics.clips.render import Feeds, Shown, feeds, plain
 from sdmetrics.clips.views import View
 from sdmetrics.errors import InputError, note
 from sdmetrics.evaluation.foreground_maps import MapReader, Maps
-from sdmetrics.evaluation.overlap import SUCCESS_THRESHOLDS, successes
+from sdmetrics.evaluation.mask_scores import check_masks_follow, ends_of, kept_scores, mask_scores, or_none
 from sdmetrics.evaluation.protocols import PROTOCOLS
 from sdmetrics.evaluation.slicewise import (
+    Arrays,
     Evaluating,
     Outcomes,
     check_out,
@@ -30,9 +37,8 @@ from sdmetrics.evaluation.slicewise import (
     identity_of,
     parts_beside,
 )
+from sdmetrics.metrics._arguments import whole
 from sdmetrics.metrics.arrays import Floats
-from sdmetrics.metrics.groups import group_of
-from sdmetrics.metrics.intervals import mean_replicates, with_interval
 from sdmetrics.runners.batch_size import WORTH, BatchSize, batch_size
 from sdmetrics.runners.opened import check_runner
 from sdmetrics.runners.protocols import OutputRunner, circumstance_of, model_description
@@ -49,12 +55,14 @@ class SegmentationEvaluation:
     model
         The model's name and the runner's identity: SHA-256, layers with their axes, precision.
     settings
-        Settings that the numbers depend on: `protocol`, `threshold`, `flip`, `skip_ends`.
+        Settings that the numbers depend on: `protocol`, `threshold`, `flip`, `skip_ends`; with manipulations, their
+        `seed`.
     scores
         For `"miou"` a `"value"` and its `"ci95"`; by MoCA's protocol also for the success rates, `"success_0.5"` to
         `"success_0.9"`, and their mean, `"success_mean"`. Shares of 1; undefined is `None`.
     clips
-        One row per clip that was used: `id`, `video` and `overlaps`, one per frame, `None` where nothing is scored.
+        One row per clip that was used: `id`, `video` and `overlaps`, one per frame, `None` where nothing is scored; as
+        `manipulated`, those under each manipulation.
     skipped
         The other clips: `{"id", "reason"}` each.
     ran_on
@@ -62,6 +70,8 @@ class SegmentationEvaluation:
         `"several"`.
     looped
         How many of the clips used repeat frames, since their videos are shorter than a clip.
+    manipulated
+        For each manipulation that was requested, the same scores, and as `"miou_ratio"` how much of the mean is kept.
     """
 
     model: dict[str, Any]
@@ -71,10 +81,14 @@ class SegmentationEvaluation:
     skipped: list[dict[str, str]] = field(default_factory=list)
     ran_on: dict[str, Any] = field(default_factory=dict)
     looped: int = 0
+    manipulated: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
 
     def save(self, path: str | Path) -> Path:
         """Write everything to one JSON file; return its path."""
-        return write_json(path, {"schema": SCHEMA, **asdict(self)})
+        document = asdict(self)
+        if not self.manipulated:
+            del document["manipulated"]
+        return write_json(path, {"schema": SCHEMA, **document})
 
 
 def evaluate_segmentation(
@@ -85,6 +99,8 @@ def evaluate_segmentation(
     threshold: float | None = None,
     flip: bool = False,
     skip_ends: bool = False,
+    manipulate: Iterable[str] = (),
+    seed: int = 0,
     output: str | None = None,
     logits: bool | None = None,
     batch: BatchSize = "auto",
@@ -114,6 +130,12 @@ def evaluate_segmentation(
     skip_ends
         Whether the first and the last annotated frame of every video are left out, as in DAVIS 2016. Clips of your own
         that do not tell them (`Clip.mask_ends`) must together be all frames of a video, in order.
+    manipulate
+        What is also done to every clip, see `sdmetrics.evaluate`. Masks follow their frames: whatever frame is shown is
+        compared with its own annotation, for `"freeze"` the same at every place; for `"appearance-free"`, whose noise
+        moves as the frames do, they stay. `"shuffle"` requires that the model reads frames in one order only.
+    seed
+        Random seed of shuffles and noise.
     output
         Name of the model output that is the map, `(N, H, W)`, `(N, 1, H, W)` or, with time, `(N, T, 1, H, W)` or
         `(N, 1, T, H, W)`. Default: the only one of such a shape. Maps are resized to the masks' size, bilinearly.
@@ -159,7 +181,11 @@ def evaluate_segmentation(
     batch = batch_size(batch, runner, runner.run, most=len(clips) // WORTH)
     how = PROTOCOLS[protocol]
     above = how.threshold if threshold is None else threshold
+    asked = check_manipulations(manipulate, runner.inputs)
+    widest = check_masks_follow(asked, runner.inputs)
+    seed = whole("seed", seed, 0)
     settings = {"protocol": protocol, "threshold": above, "flip": flip, "skip_ends": skip_ends}
+    settings |= {"seed": seed} if asked else {}
     share = check_out(out, part)
     beside = parts_beside(out)
     read = MapReader(output, logits)
@@ -170,32 +196,55 @@ def evaluate_segmentation(
             return seen
         return (seen + read(runner.run(mirrored(fed)), ids)[..., ::-1]) * np.float32(0.5)
 
-    def render(clip: Clip) -> tuple[View, Shown, Masks]:
-        return *plain(clip, runner.inputs), clip.masks
+    def render(clip: Clip) -> tuple[list[tuple[View, Shown]], Masks]:
+        frames = clip.frames
+        decoded = replace(clip, load=lambda: frames)
+        view = plain(decoded, runner.inputs)
+        changed = [manipulated_view(name, decoded, *view, seed, runner.inputs) for name in asked]
+        return [view, *changed], clip.masks
 
-    def score(usable: Iterator[tuple[Clip, tuple[View, Shown, Masks]]]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        rows = []
+    def score(usable: Iterator[tuple[Clip, tuple[list[tuple[View, Shown]], Masks]]]) -> tuple[list[Document], Arrays]:
+        rows: list[Document] = []
         while chunk := list(islice(usable, batch)):
             ids = [clip.id for clip, _ in chunk]
-            views, shown, truths = zip(*(rendered for _, rendered in chunk), strict=True)
-            for name, of_clip, truth in zip(ids, maps(feeds(views, shown), ids), truths, strict=True):
-                annotated = np.flatnonzero((truth != VOID).any(axis=(1, 2))).tolist()
-                scored = how.overlaps(of_clip, truth, above, name)
-                rows.append({"id": name, "overlaps": _or_none(scored), "annotated": annotated})
+            annotated = [np.flatnonzero((truth != VOID).any(axis=(1, 2))).tolist() for _, (_, truth) in chunk]
+            of_chunk = [
+                {"id": name, "annotated": places, "manipulated": {}}
+                for name, places in zip(ids, annotated, strict=True)
+            ]
+            for number, name in enumerate(("", *asked)):
+                views, shown = zip(*(rendered[number] for _, (rendered, _) in chunk), strict=True)
+                seen = zip(of_chunk, maps(feeds(views, shown), ids), views, chunk, strict=True)
+                for row, of_clip, view, (clip, (_, truth)) in seen:
+                    if not name:
+                        row["overlaps"] = or_none(how.overlaps(of_clip, truth, above, clip.id))
+                        continue
+                    frames = view.orders[widest]
+                    found = or_none(how.overlaps(of_clip, truth[frames], above, clip.id))
+                    row["manipulated"][name] = {"overlaps": found, "frames": frames.tolist()}
+            rows += of_chunk
         return rows, {}
 
     def accepts(found: Outcomes) -> bool:
-        if any(place >= len(row["overlaps"]) for row in found.rows for place in row["annotated"]):
-            return False
+        for row in found.rows:
+            changed = row["manipulated"].values()
+            places = [*row["annotated"], *(place for each in changed for place in each["frames"])]
+            if any(place >= len(row["overlaps"]) for place in places):
+                return False
+            if any(len(each[key]) != len(row["overlaps"]) for each in changed for key in ("overlaps", "frames")):
+                return False
         if found.rows and read.logits is None:
             read.logits = found.read["logits"]
         return not found.rows or found.read["logits"] is read.logits
 
     decides = {"evaluation": "segmentation", **settings, "output": output, "logits": logits}
+    decides |= identity_of_manipulations(asked) if asked else {}
     truth = [clip.mask_stamp for clip in clips]
     folder, digest = claimed(beside, lambda: identity_of(runner, clips, truth, decides))
+    of_frames = [Number(0, 1, undefined=True)]
+    changed = {name: {"overlaps": of_frames, "frames": [COUNT]} for name in asked}
     shape: dict[str, Any] = {
-        "row": {"id": str, "overlaps": [Number(0, 1, undefined=True)], "annotated": [COUNT]},
+        "row": {"id": str, "overlaps": of_frames, "annotated": [COUNT], "manipulated": changed},
         "read": {"logits": OneOf((True, False))},
     }
     ran_on = circumstance_of(runner) | {"batch": batch}
@@ -206,26 +255,29 @@ def evaluate_segmentation(
     by_id = {clip.id: clip for clip in clips}
     used = [by_id[row["id"]] for row in done.rows]
     overlaps = [np.array(row["overlaps"], np.float64) for row in done.rows]
+    kept = {name: [np.array(row["manipulated"][name]["overlaps"], np.float64) for row in done.rows] for name in asked}
     if share is None:
         check_any_usable(len(used), len(clips), evaluation.skipped)
         _say_scored(overlaps)
     if skip_ends and share is None:
-        ends = _ends(clips, {row["id"]: row["annotated"] for row in done.rows})
-        for clip, of_clip in zip(used, overlaps, strict=True):
-            of_clip[ends.get(clip.id, [])] = np.nan
-    for clip, of_clip in zip(used, overlaps, strict=True):
-        evaluation.clips.append({"id": clip.id, "video": clip.video, "overlaps": _or_none(of_clip)})
+        ends = ends_of(clips, {row["id"]: row["annotated"] for row in done.rows})
+        for number, row in enumerate(done.rows):
+            left_out = ends.get(row["id"], [])
+            overlaps[number][left_out] = np.nan
+            for name in asked:
+                kept[name][number][np.isin(row["manipulated"][name]["frames"], left_out)] = np.nan
+    for number, clip in enumerate(used):
+        evaluation.clips.append({"id": clip.id, "video": clip.video, "overlaps": or_none(overlaps[number])})
+        if asked:
+            evaluation.clips[-1]["manipulated"] = {name: or_none(kept[name][number]) for name in asked}
     if share is not None:
         return evaluation
-    evaluation.scores = _scores(used, overlaps, with_success=protocol == "moca")
+    with_success = protocol == "moca"
+    evaluation.scores = mask_scores(used, overlaps, with_success)
+    evaluation.manipulated = {name: kept_scores(used, overlaps, kept[name], with_success) for name in asked}
     if out is not None:
         evaluation.save(out)
     return evaluation
-
-
-def _or_none(overlaps: Floats) -> list[float | None]:
-    """Return the overlaps of a clip's frames as JSON."""
-    return [None if np.isnan(overlap) else overlap for overlap in overlaps.tolist()]
 
 
 def _say_scored(overlaps: Sequence[Floats]) -> None:
@@ -261,44 +313,3 @@ def _validate(clips: Sequence[Clip], protocol: str, threshold: float | None) -> 
         raise InputError(f"protocol is {protocol!r}; allowed: {', '.join(PROTOCOLS)}")
     if threshold is not None and not 0 <= threshold < 1:
         raise InputError(f"threshold is {threshold}; expected at least 0 and below 1, which no probability exceeds")
-
-
-def _ends(clips: Sequence[Clip], annotated: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
-    """Return where the first and the last annotated frame of every video are, by the ids of clips.
-
-    Where the clips do not tell, they are looked for from either end of the video's clips, up to one that could not be
-    used and may hold it. `annotated` has the annotated places of the used clips.
-    """
-    ends = {clip.id: list(clip.mask_ends) for clip in clips if clip.mask_ends is not None}
-    unsure = [clip for clip in clips if clip.mask_ends is None]
-    for ordered, end in ((unsure, 0), (unsure[::-1], -1)):
-        found: set[str] = set()
-        for clip in ordered:
-            places = annotated.get(clip.id)
-            if clip.video not in found and places != []:
-                found.add(clip.video)
-                ends.setdefault(clip.id, []).extend(places[end:][:1] if places else [])
-    return ends
-
-
-def _scores(used: Sequence[Clip], overlaps: Sequence[Floats], with_success: bool) -> dict[str, dict[str, Any]]:
-    """Return the means over videos and, on request, the success rates over frames, with their intervals."""
-    scored = ~np.isnan(np.concatenate(overlaps))
-    if not scored.any():
-        raise InputError(
-            f"no frame of {len(used)} clip(s) is scored: no object is annotated in any, or all are the ends of their "
-            "videos; use other clips"
-        )
-    frames = np.concatenate(overlaps)[scored]
-    counts = list(map(len, overlaps))
-    by_frame = np.repeat([clip.video for clip in used], counts)[scored]
-    _, first, video_of = np.unique(by_frame, return_index=True, return_inverse=True)
-    groups = np.repeat([group_of(clip.content) for clip in used], counts)[scored][first]
-    means = np.bincount(video_of, frames) / np.bincount(video_of)
-    scores = {"miou": with_interval(mean_replicates(means, groups), most=1)}
-    if with_success:
-        rates = mean_replicates(successes(frames), groups[video_of])
-        for column, threshold in enumerate(SUCCESS_THRESHOLDS):
-            scores[f"success_{threshold}"] = with_interval(rates[:, column], most=1)
-        scores["success_mean"] = with_interval(rates.mean(axis=1), most=1)
-    return scores

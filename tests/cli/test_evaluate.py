@@ -45,6 +45,31 @@ def test_the_table_says_what_the_file_says(command, model, labels, tmp_path):
     assert f"evaluation: {file}" in out
 
 
+def test_manipulations_are_a_table_of_what_is_kept(command, model, labels, tmp_path):
+    file = tmp_path / "evaluation.json"
+    names = "reverse, freeze,appearance-free"
+    code, out, err = command("evaluate", model, "world:30", "--labels", labels, "--manipulate", names, "-o", file, *CPU)
+    assert (code, err) == (0, "")
+    document = json.loads(file.read_text())
+    assert list(document["manipulated"]) == ["reverse", "freeze", "appearance-free"]
+    assert "manipulated clips, relative to the clips as they are" in out
+    for name, scores in document["manipulated"].items():
+        line = next(line for line in out.splitlines() if line.strip().startswith(f"{name} "))
+        for score in ("top1", "top1_ratio", "top5", "top5_ratio"):
+            assert f"{100 * scores[score]['value']:.1f}" in line
+    code, out, err = command("evaluate", model, "world:30", "--manipulate", "reverse", *CPU)
+    assert (code, err) == (0, "")
+    assert "note: 30 of 30 clips have labels" in out
+    assert "30 clips used, 0 skipped" in out
+    assert "prediction %" in out
+    line = next(line for line in out.splitlines() if line.strip().startswith("reverse "))
+    assert "0.0 [0.0, 0.0]" in line
+    assert "−0." in line
+    code, _, err = command("evaluate", model, "world:30", "--manipulate", "reverse,", *CPU)
+    assert code == 2
+    assert "manipulation '' is not known; allowed: shuffle, reverse" in err
+
+
 def test_without_shuffling_there_is_one_row_and_without_groups_no_interval(command, model, labels):
     code, out, _ = command("evaluate", model, "world:2", "--labels", labels, *CPU)
     assert code == 0

@@ -11,7 +11,8 @@ from hypothesis.extra import numpy as hnp
 from sdmetrics.clips import Clip
 from sdmetrics.clips.views import clip_generator
 from sdmetrics.errors import InputError, Note
-from sdmetrics.evaluation.classification import evaluate, top_k
+from sdmetrics.evaluation.classification import evaluate
+from sdmetrics.evaluation.ranks import top_k
 from sdmetrics.metrics.groups import group_of
 from sdmetrics.metrics.intervals import jackknife, mean_replicates
 from tests import naive

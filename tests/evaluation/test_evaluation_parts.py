@@ -12,6 +12,7 @@ from sdmetrics.evaluation.centre_bias import centre_bias
 from sdmetrics.evaluation.classification import evaluate
 from sdmetrics.evaluation.segmentation import evaluate_segmentation
 from tests.evaluation.test_classification import RAMP, classifier, ends, ramp
+from tests.evaluation.test_manipulated import bright, turning
 from tests.evaluation.test_segmentation import NumpySegmenter, shifted
 from tests.helpers.fakes import broken_clip
 
@@ -23,6 +24,15 @@ def classified(**more):
         replace(broken_clip("broken"), label="darker")
     ]
     return evaluate(classifier(ends), clips[::-1], RAMP, shuffle=True, batch=5, **more)
+
+
+def manipulated(**more):
+    return classified(manipulate=["reverse", "loop"], **more)
+
+
+def masks_manipulated(**more):
+    clips = [turning(number, video=f"video {number % 9}") for number in range(CLIPS)]
+    return evaluate_segmentation(bright(4), clips, manipulate=["reverse", "freeze"], skip_ends=True, batch=5, **more)
 
 
 def segmented(runner=None, **more):
@@ -46,7 +56,7 @@ class Looped:
         return self.load()
 
 
-ALL = pytest.mark.parametrize("measure", [classified, segmented, centred])
+ALL = pytest.mark.parametrize("measure", [classified, manipulated, segmented, masks_manipulated, centred])
 
 
 def exact(found):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from typing import Any
 
 import numpy as np
 
 from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.flow.estimate import estimator
 from sdmetrics.clips.manipulations.noise import appearance_free
 from sdmetrics.clips.manipulations.orders import freeze, loop, reverse, shuffle
 from sdmetrics.clips.render import Shown, plain
@@ -111,6 +113,17 @@ reads; leave it out, or use a model that reads several frames
             raise InputError(f"manipulation {name!r} is named {chosen.count(name)} times; name each once")
         _check_inputs(name, inputs)
     return chosen
+
+
+def identity_of_manipulations(names: Sequence[str]) -> dict[str, Any]:
+    """Return what decides the numbers under some manipulations, for fingerprints: their names, how motion is estimated.
+
+    Examples
+    --------
+    >>> identity_of_manipulations(["reverse", "loop"])
+    {'manipulate': ['reverse', 'loop']}
+    """
+    return {"manipulate": list(names), **({"motion": estimator()} if "appearance-free" in names else {})}
 
 
 def _done(name: str, clip: Clip, view: View, shown: Shown, seed: int) -> tuple[View, Shown]:
