@@ -58,7 +58,7 @@ def correlations(
     >>> correlations(scores, ["reverse"], np.array([1, 2, 3]))["reverse"]["value"]
     1.0
     """
-    finite = np.isfinite(outputs).all(axis=(0, 1))
+    finite: NDArray[np.bool_] = np.asarray(np.isfinite(outputs).all(axis=(0, 1)))
     if not finite.all():
         note(f"{np.sum(~finite)} of {len(finite)} outputs are not finite for a clip and do not count in correlations")
     if not finite.any():

@@ -208,7 +208,7 @@ def evaluate_segmentation(
         while chunk := list(islice(usable, batch)):
             ids = [clip.id for clip, _ in chunk]
             annotated = [np.flatnonzero((truth != VOID).any(axis=(1, 2))).tolist() for _, (_, truth) in chunk]
-            of_chunk = [
+            of_chunk: list[dict[str, Any]] = [
                 {"id": name, "annotated": places, "manipulated": {}}
                 for name, places in zip(ids, annotated, strict=True)
             ]
