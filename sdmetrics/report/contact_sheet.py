@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,18 +61,58 @@ def contact_sheet(rows: Sequence[SheetRow], path: str | Path) -> Path:
     ...     contact_sheet([SheetRow("wave", [("ink", frames)] * 3)], Path(folder) / "pairs.png").name
     'pairs.png'
     """
-    cv2 = require("cv2", extra="cpu")
     if not rows:
         raise InputError("there are no clips to show; pass at least one")
     for row in rows:
         if len(row.views) != VIEWS_PER_CLIP:
             raise InputError(f"clip {row.clip_id!r} has {len(row.views)} views; expected {VIEWS_PER_CLIP}")
     blocks = [_block(row) for row in rows]
+    return _saved([_legend(max(block.shape[1] for block in blocks)), *blocks], path)
+
+
+def manipulation_sheet(clips: Mapping[str, Sequence[tuple[str, Frames]]], path: str | Path) -> Path:
+    """Write a PNG image with a strip of frames for each view of each clip, by its id. Return its path.
+
+    A view is its name and its frames `(T, H, W, 3)`, the first the clip as it is; frames are marked with their numbers
+    in that.
+
+    Raises
+    ------
+    InputError
+        If there are no clips, or the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> frames = np.zeros((4, 16, 16, 3), np.uint8)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     manipulation_sheet({"wave": [("untouched", frames), ("reverse", frames)]}, Path(folder) / "m.png").name
+    'm.png'
+    """
+    if not clips:
+        raise InputError("there are no clips to show; pass at least one")
+    blocks = []
+    for clip_id, views in clips.items():
+        strips = [(name, _strip(frames, _numbers(frames, views[0][1]))) for name, frames in views]
+        height, width, _ = strips[0][1].shape
+        canvas = _empty(LINE + len(strips) * (height + GAP) + MARGIN, 2 * MARGIN + CAPTIONS + width)
+        _write(canvas, clip_id, MARGIN + CAPTIONS, LINE - 10, DARK)
+        for number, (name, strip) in enumerate(strips):
+            top = LINE + number * (height + GAP)
+            canvas[top : top + height, MARGIN + CAPTIONS : MARGIN + CAPTIONS + width] = strip
+            _write(canvas, name, MARGIN, top + height // 2, DARK)
+        blocks.append(canvas)
+    return _saved(blocks, path)
+
+
+def _saved(blocks: Sequence[Canvas], path: str | Path) -> Path:
+    """Write blocks below each other, all of the same width, as a PNG image."""
+    cv2 = require("cv2", extra="cpu")
     width = max(block.shape[1] for block in blocks)
-    blocks = [_legend(width), *(_widened(block, width) for block in blocks)]
+    image = np.concatenate([_widened(block, width) for block in blocks])
     path = Path(path)
     with replacing(path) as temporary:
-        _, png = cv2.imencode(".png", np.ascontiguousarray(np.concatenate(blocks)[..., ::-1]))
+        _, png = cv2.imencode(".png", np.ascontiguousarray(image[..., ::-1]))
         temporary.write_bytes(png.tobytes())
     return path
 

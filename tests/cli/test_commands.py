@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -117,6 +118,26 @@ def test_a_sample_is_drawn(command, folder, tmp_path):
     assert code == 0
     assert "pairs.png" in out
     assert (tmp_path / "pairs.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_sample_shows_each_manipulation(command, tmp_path):
+    names = "shuffle,reverse,freeze,loop,appearance-free"
+    heights = []
+    for chosen in ("reverse", names):
+        file = tmp_path / "m.png"
+        code, out, err = command("sample", "world:4", "-o", file, "--size", 40, "--count", 2, "--manipulate", chosen)
+        assert (code, err) == (0, "")
+        assert f"image: {file}" in out
+        heights.append(cv2.imread(str(file)).shape[0])
+    strip = (heights[1] - heights[0]) / 2 / 4
+    assert heights[0] == 2 * (30 + 2 * strip + 24), "a strip for each view of both clips"
+    for options, words in (
+        (("--manipulate", "sideways"), "manipulation 'sideways' is not known; allowed: shuffle"),
+        (("--manipulate", "loop", "--with-flow"), "--with-flow was passed, too"),
+    ):
+        code, _, err = command("sample", "world:4", "-o", tmp_path / "m.png", *options)
+        assert code == 2
+        assert words in err
 
 
 def test_a_sample_is_drawn_as_it_is_cut(command, folder, tmp_path):
