@@ -36,6 +36,7 @@ PREPARED = {
     "coverage.md": "model.onnx",
     "clips.md": "videos DAVIS model.onnx",
     "lists.md": "videos model.onnx",
+    "manipulations.md": "demo",
     "numbers.md": "demo",
     "own-model.md": "plain.onnx",
     "segmentation.md": "DAVIS",
