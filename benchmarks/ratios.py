@@ -16,6 +16,7 @@ from benchmarks.moments import moments_ratios
 from benchmarks.pipeline import pipeline_ratios
 from benchmarks.readme import add_write_option, write_between
 from benchmarks.throughput.ablation import ablation_ratios
+from benchmarks.throughput.losses import losses_ratios
 from benchmarks.throughput.responses import responses_ratio
 
 
@@ -78,6 +79,11 @@ def measure(quick: bool) -> list[Row]:
     ]
     kept = responses_ratio(**({"shards": 3, "repeats": 3} if quick else {}))
     rows.append(Row("a run that keeps its responses: time over one that does not", kept, 1.05, at_most=True))
+    losses = losses_ratios(**({"repeats": 3} if quick else {}))
+    rows += [
+        Row("training with losses on shuffled frames: time over without", losses[1], 2.05, at_most=True),
+        Row("the same in one step of four: time over without", losses[4], 1.3, at_most=True),
+    ]
     rows.append(Row("peak memory: 500 clips over 50", memory_ratio(), 1.05, at_most=True))
     return rows
 
