@@ -157,7 +157,7 @@ def ablate(
         by=by,
         seed=seed,
         repeats=repeats,
-        clips={"used": len(values), "skipped": skipped},
+        clips={"used": len(values), "looped": sum(one.looped for one in done), "skipped": skipped},
         scores=list(scores),
         estimator=results.estimator,
         threshold=results.threshold,

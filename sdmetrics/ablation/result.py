@@ -25,7 +25,7 @@ from sdmetrics.errors import InputError
 from sdmetrics.metrics.arrays import Floats
 from sdmetrics.metrics.intervals import jackknife, mean_replicates
 
-SCHEMA = 2
+SCHEMA = 3
 FILE_NAME = "ablation.json"
 AGAIN = "repeat `sdmetrics ablate` on the run: finished parts are kept"
 ROW_COLUMNS = ("layer", "ranking", "fraction", "seed", "removed", "score", "mean")
@@ -50,7 +50,7 @@ class Ablation:
     by, seed, repeats
         How units were ranked and drawn.
     clips
-        `{"used": n, "skipped": [{"id", "reason"}]}`.
+        `{"used": n, "looped": n, "skipped": [{"id", "reason"}]}`, see `Results`.
     scores
         Names of the scores; higher is better.
     estimator, threshold
@@ -77,7 +77,8 @@ class Ablation:
     Examples
     --------
     >>> import tempfile
-    >>> nothing = Ablation({}, by="softmax", seed=0, repeats=5, clips={"used": 0, "skipped": []}, scores=["top-1"])
+    >>> clips = {"used": 0, "looped": 0, "skipped": []}
+    >>> nothing = Ablation({}, by="softmax", seed=0, repeats=5, clips=clips, scores=["top-1"])
     >>> with tempfile.TemporaryDirectory() as run:
     ...     Ablation.load(nothing.save(run)) == nothing
     True

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sdmetrics.ablation.plan import Plan
 from sdmetrics.analysis.circumstance import Circumstance, circumstance
-from sdmetrics.analysis.shape import ANYTHING, SKIPPED, ShapeError, check_shape
+from sdmetrics.analysis.shape import ANYTHING, COUNT, SKIPPED, ShapeError, check_shape
 from sdmetrics.analysis.shards import Slice, adds_up, load_part, save_part
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.prefetch import Unusable
@@ -31,7 +31,7 @@ attribute `identity` is JSON that tells it from other scores of its name.
 
 Rendered = tuple[View, Shown]
 
-PART = {"skipped": SKIPPED, "effective": [str], "ran_on": {str: ANYTHING}}
+PART = {"looped": COUNT, "skipped": SKIPPED, "effective": [str], "ran_on": {str: ANYTHING}}
 """The shape of what a part's header says besides its ablation and its file."""
 
 
@@ -51,6 +51,8 @@ class Part:
         Where and how it was computed.
     passing
         The skipped clips that may be readable another time; a part with any is not stored.
+    looped
+        How many of the clips used repeat frames since their videos are shorter than a clip.
     """
 
     values: NDArray[np.float64]
@@ -58,6 +60,7 @@ class Part:
     effective: set[str] = field(default_factory=set)
     ran_on: Circumstance = field(default_factory=dict)
     passing: list[dict[str, str]] = field(default_factory=list)
+    looped: int = 0
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,7 @@ class Scoring:
                     advance(masks)
                 else:
                     used.append(clip)
+                    part.looped += clip.looped
                     views.append(outcome)
             if used:
                 values = []
@@ -146,19 +150,21 @@ class Scoring:
         try:
             check_shape({name: header[name] for name in PART}, PART, "header")
             part = Part(arrays["values"], header["skipped"], set(header["effective"]), header["ran_on"])
+            part.looped = header["looped"]
         except (KeyError, ShapeError):
             return None
         of_a_clip = (len(self.plan.masks), len(self.scores))
         if part.values.ndim != 3 or part.values.shape[1:] != of_a_clip or part.values.dtype != np.float64:
             return None
         known = part.effective <= self.plan.units.keys() and np.isfinite(part.values).all()
+        known = known and part.looped <= len(part.values)
         return part if known and adds_up(piece.clips, len(part.values), part.skipped) else None
 
     def save(self, part: Part, path: Path) -> None:
         """Store a part of this ablation, unless a clip is to be tried again."""
         if part.passing:
             return
-        header = {"skipped": part.skipped, "effective": sorted(part.effective), "ran_on": part.ran_on}
+        header = {name: getattr(part, name) for name in PART} | {"effective": sorted(part.effective)}
         save_part(path, self.identity, header, {"values": part.values})
 
 

@@ -39,7 +39,7 @@ ABLATION: Shape = {
     "by": str,
     "seed": SEED,
     "repeats": COUNT,
-    "clips": {"used": COUNT, "skipped": SKIPPED},
+    "clips": {"used": COUNT, "looped": COUNT, "skipped": SKIPPED},
     "scores": [str],
     "estimator": OneOf(ESTIMATORS),
     "threshold": Number(-1, 1),
@@ -63,10 +63,14 @@ def check_ablation(document: Row) -> None:
     Examples
     --------
     >>> row = {"layer": "a", "factor": "static", "against": "random", "score": "top1"}
-    >>> check_ablation({"layers": [], "scores": [], "rows": [], "curves": [], "differences": [], "overall": [row]})
+    >>> rows = {"layers": [], "scores": [], "rows": [], "curves": [], "differences": [], "overall": [row]}
+    >>> check_ablation({"clips": {"used": 0, "looped": 0}, **rows})
     Traceback (most recent call last):
     sdmetrics.analysis.shape.ShapeError: overall does not have one row per layer, factor, against, score
     """
+    clips = document["clips"]
+    if clips["looped"] > clips["used"]:
+        raise ShapeError(f"{clips['looped']} of {clips['used']} clips are looped")
     curves, scores = document["curves"], document["scores"]
     units = {layer["name"]: layer["units"] for layer in document["layers"]}
     factors = [factor for factor in FACTORS if any(point["ranking"] == factor for point in curves)]

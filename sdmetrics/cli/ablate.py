@@ -12,7 +12,7 @@ from sdmetrics.analysis.identity import clips_digest
 from sdmetrics.analysis.parallel.parts import Part
 from sdmetrics.analysis.results import Results
 from sdmetrics.cli.app import app, console, print_part, print_skipped, resumable
-from sdmetrics.cli.console.tables import Estimate
+from sdmetrics.cli.console.tables import Estimate, clips_in_words
 from sdmetrics.cli.options import (
     BATCH,
     CLIPS_HELP,
@@ -187,9 +187,9 @@ def _table(ablation: Ablation, layer: str, score: str) -> Table:
     from sdmetrics.report import words
 
     rows = words.removal_table(ablation, layer, score)
-    used, skipped = ablation.clips["used"], len(ablation.clips["skipped"])
+    clips = clips_in_words(ablation.clips["used"], len(ablation.clips["skipped"]), ablation.clips["looped"])
     table = Table(
-        title=f"{layer}, {words.score_name(score)}: {used} clips used, {skipped} skipped",
+        title=f"{layer}, {words.score_name(score)}: {clips}",
         caption="mean score without the units; brackets: 95 % interval over clips",
         box=box.SIMPLE_HEAD,
         padding=0,

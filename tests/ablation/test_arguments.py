@@ -159,7 +159,7 @@ class TestFiles:
     def test_saved_and_loaded(self, found, tmp_path):
         assert Ablation.load(found.save(tmp_path)) == found
         document = json.loads((tmp_path / "ablation.json").read_text())
-        assert document["schema"] == 2
+        assert document["schema"] == 3
         lines = (tmp_path / "ablation.csv").read_text().splitlines()
         assert lines[0] == "layer,ranking,fraction,seed,removed,score,mean"
         assert len(lines) == 1 + len(found.rows)
@@ -172,8 +172,8 @@ class TestFiles:
             ("half a {", "is damaged"),
             ("[]", "is damaged"),
             ("{}", "is damaged"),
-            ('{"schema": 9}', "has schema 9; this version reads schema 2"),
-            ('{"schema": 2, "by": "softmax"}', "is damaged"),
+            ('{"schema": 9}', "has schema 9; this version reads schema 3"),
+            ('{"schema": 3, "by": "softmax"}', "is damaged"),
         ],
     )
     def test_what_cannot_be_loaded(self, tmp_path, text, message):

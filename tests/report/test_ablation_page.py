@@ -27,7 +27,7 @@ def ablation(layer: str = "stage4", scores: tuple[str, ...] = ("top1",), clips: 
     chance = np.clip(1 - removed / 12, 0, 1)
     values = np.random.default_rng(0).random((clips, len(plan.masks), len(scores))) < chance[:, None]
     skipped = [{"id": HOSTILE, "reason": "no video stream"}]
-    made = Ablation(run.model, "softmax", 0, 3, {"used": clips, "skipped": skipped}, list(scores))
+    made = Ablation(run.model, "softmax", 0, 3, {"used": clips, "looped": 0, "skipped": skipped}, list(scores))
     made.layers.append({"name": layer, "units": 10, "dominant": "static"})
     made.add(plan, values.astype(float), np.arange(clips) % 10)
     return made
@@ -63,7 +63,7 @@ class TestVerdict:
 
     @staticmethod
     def verdict(*rows: dict) -> str:
-        made = Ablation({}, "softmax", 0, 5, {"used": 9, "skipped": []}, ["top1"], overall=list(rows))
+        made = Ablation({}, "softmax", 0, 5, {"used": 9, "looped": 0, "skipped": []}, ["top1"], overall=list(rows))
         return words.removal_verdict(made, "a", "top1").replace("\u202f", " ")
 
     def test_a_significant_drop(self) -> None:
