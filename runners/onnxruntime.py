@@ -30,6 +30,7 @@ from sdmetrics.probes.session import (
     session_batch,
 )
 from sdmetrics.runners.cards import card_names, card_number, check_device
+from sdmetrics.runners.tensors import OUTPUT
 from sdmetrics.runners.trunk import CutProbe
 
 if TYPE_CHECKING:
@@ -196,6 +197,20 @@ class OnnxRunner:
                 return unfold_frames(self._run(fed, outputs), self.inputs, clips_in(feeds))
             batch = self._batch
             return in_batches(lambda part: unfold_frames(self._run(part, outputs), self.inputs, batch), fed, batch)
+
+    def tensors(self, feeds: Mapping[str, NDArray[Any]], layers: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """Return what layers hold for one view before it is pooled, float32 `(rows, units, …)`.
+
+        There are several rows where the model folds time into the batch. The probe is one of
+        `sdmetrics.runners.tensors.with_tensors`.
+        """
+        units = {layer.name: layer for layer in self.metadata.layers}
+        values = self.run(feeds, outputs=[OUTPUT + layer for layer in layers])
+        # Frames that `run` has unfolded are rows again.
+        return {
+            layer: value[0] if (value := values[OUTPUT + layer]).ndim > len(units[layer].shape) else value
+            for layer in layers
+        }
 
     def run_masks(
         self, feeds: Mapping[str, NDArray[Any]], masks: Sequence[Mapping[str, NDArray[Any]]]

@@ -68,6 +68,13 @@ class MaskedRunner(Runner, Protocol):
         """Return the model's own outputs; a layer's mask `(units,)` multiplies what the layer's consumers read."""
 
 
+class TensorRunner(Runner, Protocol):
+    """Runs a model for what its layers hold before it is pooled."""
+
+    def tensors(self, feeds: Mapping[str, NDArray[Any]], layers: Sequence[str]) -> Mapping[str, NDArray[Any]]:
+        """Return for each of some layers what it holds for one view, `(rows, units, …)`; rows are folded time."""
+
+
 def model_description(runner: ModelRunner) -> dict[str, Any]:
     """Return what results record of a runner's model: its name and its identity.
 

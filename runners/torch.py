@@ -146,6 +146,20 @@ class TorchRunner:
         """Return the module's own outputs by name; as `OnnxRunner.run` does."""
         return unfold_frames(self._run(feeds, masks)[1], self.inputs, clips_in(feeds))
 
+    def tensors(self, feeds: Mapping[str, NDArray[Any]], layers: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """Return what layers hold for one view before it is pooled; as `OnnxRunner.tensors` does."""
+        held: dict[str, list[Tensor]] = {name: [] for name in layers}
+
+        def tap(name: str, tensor: Tensor) -> Tensor:
+            if name in held:
+                axes = self._layers[name]
+                assert axes.channel_axis is not None
+                held[name].append(tensor.float().movedim((axes.batch_axis, axes.channel_axis), (0, 1)))
+            return tensor
+
+        self._forward(check_feeds(feeds, self.inputs), tap)
+        return {name: concatenated(parts).cpu().numpy() for name, parts in held.items()}
+
     def _run(
         self, feeds: Mapping[str, NDArray[Any]], masks: Mapping[str, NDArray[Any]] | None
     ) -> tuple[dict[str, NDArray[np.float32]], dict[str, NDArray[Any]]]:

@@ -1,0 +1,123 @@
+"""Maps: where in space and time the units of a layer respond, from what the layer holds for one view."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Places:
+    """What the axes of a layer's tensor mean, besides rows and units.
+
+    Parameters
+    ----------
+    grid
+        How often it divides time, height and width; 1 where it does not.
+    order
+        The axes `(time, height, width)` in the tensor `(rows, …)` of one unit; None where the rows are the time.
+    skipped
+        Tokens before those of the grid, such as a class token.
+    assumed
+        What is assumed, in words; empty if the model's file says so.
+    """
+
+    grid: tuple[int, int, int]
+    skipped: int = 0
+    assumed: str = ""
+
+
+def places_of(
+    shape: Sequence[int], axes: Mapping[str, Any], frames: int, size: tuple[int, int]
+) -> Places | str:
+    """Return what the axes of a tensor `(rows, units, …)` for one view mean, or why that is not known.
+
+    Parameters
+    ----------
+    shape
+        Of the tensor: rows are folded time, units are in the second axis.
+    axes
+        `channel_axis`, `batch_axis`, `time_axis` and `fold` of the layer, as in the runner's identity.
+    frames, size
+        Of the view that the model reads: number of frames, height and width.
+
+    Examples
+    --------
+    >>> axes = {"channel_axis": 1, "batch_axis": 0, "time_axis": 2, "fold": None}
+    >>> places_of((1, 64, 4, 7, 7), axes, frames=8, size=(112, 112)).grid
+    (4, 7, 7)
+    >>> places_of((8, 768, 197), {"time_axis": None, "fold": "batch-major"}, frames=8, size=(224, 224)).grid
+    (8, 14, 14)
+    >>> places_of((1, 64), {"time_axis": None, "fold": None}, frames=8, size=(112, 112))
+    'the layer has neither time nor space: it is pooled already'
+    """
+    rows, rest = shape[0], list(shape[2:])
+    time, assumed = 1, ""
+    if axes.get("fold") is not None or rows > 1:
+        time = rows
+    elif axes.get("time_axis") is not None:
+        time = rest.pop(_place_of_time(axes))
+    elif len(rest) == 3:
+        time, assumed = rest.pop(0), "that the layer’s axes are time, height and width, in this order"
+    timed = time > 1 or axes.get("time_axis") is not None or axes.get("fold") is not None
+    if not rest:
+        return Places((time, 1, 1)) if timed else "the layer has neither time nor space: it is pooled already"
+    if len(rest) == 2:
+        return Places((time, *rest), 0, assumed)
+    if len(rest) == 1 and timed:
+        found = _grid_of(rest[0], size)
+        if found:
+            skipped, grid = found
+            first = f"after {skipped} other" if skipped else "from the first on"
+            return Places((time, *grid), skipped, f"that its tokens are the patches of a frame, row by row, {first}")
+    return f"the layer’s axes of {' × '.join(map(str, shape[2:]))} do not tell time from space"
+
+
+def unit_map(tensor: NDArray[Any], unit: int, axes: Mapping[str, Any], places: Places) -> NDArray[np.float32]:
+    """Return where a unit responds to one view, float32 `(time, height, width)`, from the layer's `(rows, units, …)`.
+
+    Its mean is the unit's response, except where tokens are skipped.
+
+    Examples
+    --------
+    >>> tensor = np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2)
+    >>> unit_map(tensor, 1, {"time_axis": None, "fold": None}, Places((1, 2, 2))).tolist()
+    [[[4.0, 5.0], [6.0, 7.0]]]
+    """
+    values = tensor[:, unit]
+    if axes.get("time_axis") is not None and len(values) == 1:
+        values = np.moveaxis(values, 1 + _place_of_time(axes), 1)
+    flat = values.reshape(places.grid[0], -1)[:, places.skipped :] if places.skipped else values
+    return np.ascontiguousarray(flat.reshape(places.grid), np.float32)
+
+
+def frames_of(order: int, frames: Sequence[int], time: int) -> list[int]:
+    """Return for some of the `order` frames that a model reads, by their place, the place in a layer's time.
+
+    Examples
+    --------
+    >>> frames_of(8, [0, 3, 7], time=4)
+    [0, 1, 3]
+    """
+    return [int((frame + 0.5) * time / order) for frame in frames]
+
+
+def _place_of_time(axes: Mapping[str, Any]) -> int:
+    """Return the place of time among the axes that are neither clips nor channels."""
+    first = {axes["batch_axis"], axes["channel_axis"]}
+    return sum(axis not in first for axis in range(int(axes["time_axis"])))
+
+
+def _grid_of(tokens: int, size: tuple[int, int]) -> tuple[int, tuple[int, int]] | None:
+    """Return how many tokens come before the patches of a frame, and the patches' rows and columns, if they fit."""
+    for skipped in (0, 1):
+        height = round(((tokens - skipped) * size[0] / size[1]) ** 0.5)
+        if height and (tokens - skipped) % height == 0:
+            width = (tokens - skipped) // height
+            if height > 1 and height * size[1] == width * size[0]:
+                return skipped, (height, width)
+    return None
