@@ -13,6 +13,8 @@ from sdmetrics.evaluation.centre_bias import CentreBias, centre_bias
 from sdmetrics.evaluation.class_files import read_classes
 from sdmetrics.evaluation.classification import Evaluation, evaluate
 from sdmetrics.evaluation.segmentation import SegmentationEvaluation, evaluate_segmentation
+from sdmetrics.inspect_run import inspect
+from sdmetrics.inspection.look import Inspection
 from sdmetrics.loading.model_source import ModelSource
 from sdmetrics.loading.open import open_clips, open_model
 from sdmetrics.metrics.bias import LayerBias, UnitBias, layer_bias, unit_bias
@@ -33,6 +35,7 @@ __all__ = [
     "Evaluation",
     "HeldInput",
     "InputError",
+    "Inspection",
     "LayerBias",
     "MissingExtra",
     "ModelInput",
@@ -50,6 +53,7 @@ __all__ = [
     "compare",
     "evaluate",
     "evaluate_segmentation",
+    "inspect",
     "layer_bias",
     "merge",
     "open_clips",

@@ -118,7 +118,7 @@ def analyze(
     )
     if out is not None:
         _save_source(opened, listed, out)
-        _write_report(out, results)
+        write_run_report(out, results)
     return results
 
 
@@ -248,7 +248,7 @@ def merge(
     results = merge_runs(folders, target, estimator=estimator, threshold=threshold)
     if target.resolve() not in map(Path.resolve, folders):
         _keep_source(folders, target, results)
-    _write_report(target, results)
+    write_run_report(target, results)
     return results
 
 
@@ -276,7 +276,7 @@ def _keep_source(runs: Iterable[Path], out: Path, results: Results) -> None:
         source.save(out)
 
 
-def _write_report(run: str | Path, results: Results) -> None:
+def write_run_report(run: str | Path, results: Results) -> None:
     """Write the report of a run, with the curves of its ablation where there is one of the same results."""
     name = results.model["name"]
     ablation = _kept_ablation(run, results)

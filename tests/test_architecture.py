@@ -26,11 +26,11 @@ FLOORS = (
     "clips.manipulations",
     "analysis",
     "evaluation",
-    "ablation  comparison",
+    "ablation  comparison  inspection",
     "report  torch.training",
     "loading",
     "run",
-    "demo",
+    "demo  inspect_run",
     "cli",
 )
 FLOOR = {room: number for number, floor in enumerate(FLOORS) for room in floor.split()}

@@ -35,7 +35,7 @@ ROOMS = [
 ]
 RESULT_CLASSES = {
     *(sd.Evaluation, sd.SegmentationEvaluation, sd.LayerBias, sd.UnitBias, sd.Runner, sd.MissingExtra),
-    *(sd.CentreBias, sd.Comparison),
+    *(sd.CentreBias, sd.Comparison, sd.Inspection),
 }
 """Made by functions whose examples show them."""
 

@@ -21,6 +21,7 @@ from sdmetrics.cli import compare  # noqa: F401  isort: skip
 from sdmetrics.cli import ablate  # noqa: F401  isort: skip
 from sdmetrics.cli import evaluate  # noqa: F401  isort: skip
 from sdmetrics.cli import centre_bias  # noqa: F401  isort: skip
+from sdmetrics.cli import inspect  # noqa: F401  isort: skip
 from sdmetrics.cli.app import app, console, join_lines
 
 __all__ = ["app"]

@@ -18,8 +18,6 @@ class Places:
     ----------
     grid
         How often it divides time, height and width; 1 where it does not.
-    order
-        The axes `(time, height, width)` in the tensor `(rows, …)` of one unit; None where the rows are the time.
     skipped
         Tokens before those of the grid, such as a class token.
     assumed
@@ -31,9 +29,7 @@ class Places:
     assumed: str = ""
 
 
-def places_of(
-    shape: Sequence[int], axes: Mapping[str, Any], frames: int, size: tuple[int, int]
-) -> Places | str:
+def places_of(shape: Sequence[int], axes: Mapping[str, Any], size: tuple[int, int]) -> Places | str:
     """Return what the axes of a tensor `(rows, units, …)` for one view mean, or why that is not known.
 
     Parameters
@@ -42,17 +38,17 @@ def places_of(
         Of the tensor: rows are folded time, units are in the second axis.
     axes
         `channel_axis`, `batch_axis`, `time_axis` and `fold` of the layer, as in the runner's identity.
-    frames, size
-        Of the view that the model reads: number of frames, height and width.
+    size
+        Height and width of the frames that the model reads.
 
     Examples
     --------
     >>> axes = {"channel_axis": 1, "batch_axis": 0, "time_axis": 2, "fold": None}
-    >>> places_of((1, 64, 4, 7, 7), axes, frames=8, size=(112, 112)).grid
+    >>> places_of((1, 64, 4, 7, 7), axes, size=(112, 112)).grid
     (4, 7, 7)
-    >>> places_of((8, 768, 197), {"time_axis": None, "fold": "batch-major"}, frames=8, size=(224, 224)).grid
+    >>> places_of((8, 768, 197), {"time_axis": None, "fold": "batch-major"}, size=(224, 224)).grid
     (8, 14, 14)
-    >>> places_of((1, 64), {"time_axis": None, "fold": None}, frames=8, size=(112, 112))
+    >>> places_of((1, 64), {"time_axis": None, "fold": None}, size=(112, 112))
     'the layer has neither time nor space: it is pooled already'
     """
     rows, rest = shape[0], list(shape[2:])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from sdmetrics._files import replacing
 from sdmetrics.errors import require
 from sdmetrics.metrics.classes import FACTORS
 from sdmetrics.report import words
 from sdmetrics.report.html import render_page, spec
+from sdmetrics.report.inspection import FILE_NAME
 
 if TYPE_CHECKING:
     from sdmetrics.ablation.result import Ablation
@@ -61,11 +64,22 @@ def write_report(
         runs=runs,
         ablations=ablations,
         threshold=next(iter(runs.values())).threshold,
+        inspections=_inspections(runs, Path(path)),
         data=_data(runs, ablations),
     )
     with replacing(Path(path)) as temporary:
         temporary.write_bytes(page.encode())
     return Path(path)
+
+
+def _inspections(runs: Mapping[str, Results], page: Path) -> dict[str, str]:
+    """Return the addresses of the runs' pages of units, as seen from the page, where there are any."""
+    kept = {name: run.folder / FILE_NAME for name, run in runs.items() if run.folder is not None}
+    return {
+        name: quote(Path(os.path.relpath(path.resolve(), page.resolve().parent)).as_posix())
+        for name, path in kept.items()
+        if path.is_file()
+    }
 
 
 def _data(runs: Mapping[str, Results], ablations: Mapping[str, Ablation]) -> dict[str, Any]:

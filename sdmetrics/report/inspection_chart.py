@@ -1,0 +1,37 @@
+"""The chart of a unit: its responses to the first view against those to the other two, one point per clip."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+
+from sdmetrics.report.charts import COLOURS
+
+AXES = (
+    ("dynamic", "second", "response to view 2 (other style)"),
+    ("static", "third", "response to view 3 (other motion)"),
+)
+
+
+def response_scatters() -> alt.HConcatChart:
+    """Draw both scatters from the data `clips`, which the page sets: `first`, `second`, `third`, `clip`, `kind`."""
+    shown: dict[str, Any] = {"shape": alt.Shape(
+        "kind:N",
+        scale=alt.Scale(domain=["clip", "highest", "lowest"], range=["circle", "triangle-up", "triangle-down"]),
+        legend=alt.Legend(orient="bottom", title=None),
+    )}  # fmt: skip
+    data = alt.NamedData(name="clips")
+    return alt.hconcat(
+        *(
+            alt.Chart(data, title=f"{factor} pair", width=250, height=250)
+            .mark_point(filled=True, opacity=0.6, size=40, color=COLOURS[factor], aria=False)
+            .encode(
+                x=alt.X("first:Q", title="response to view 1", scale=alt.Scale(zero=False)),
+                y=alt.Y(f"{view}:Q", title=title, scale=alt.Scale(zero=False)),
+                tooltip=["clip:N", "label:N", "first:Q", f"{view}:Q"],
+                **shown,
+            )
+            for factor, view, title in AXES
+        )
+    )
