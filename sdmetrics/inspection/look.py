@@ -187,7 +187,8 @@ def _inspected(
         row["dynamic"],
         row["static"],
         responses,
-        *(tuple(exemplars[number, place] for place in end) for end in ends),
+        tuple(exemplars[number, place] for place in ends[0]),
+        tuple(exemplars[number, place] for place in ends[1]),
         places if isinstance(places, str) else "",
         "" if isinstance(places, str) else places.assumed,
     )

@@ -63,7 +63,7 @@ def places_of(shape: Sequence[int], axes: Mapping[str, Any], size: tuple[int, in
     if not rest:
         return Places((time, 1, 1)) if timed else "the layer has neither time nor space: it is pooled already"
     if len(rest) == 2:
-        return Places((time, *rest), 0, assumed)
+        return Places((time, rest[0], rest[1]), 0, assumed)
     if len(rest) == 1 and timed:
         found = _grid_of(rest[0], size)
         if found:
