@@ -157,8 +157,8 @@ class Scoring:
         if part.values.ndim != 3 or part.values.shape[1:] != of_a_clip or part.values.dtype != np.float64:
             return None
         known = part.effective <= self.plan.units.keys() and np.isfinite(part.values).all()
-        known = known and part.looped <= len(part.values)
-        return part if known and adds_up(piece.clips, len(part.values), part.skipped) else None
+        possible = part.looped <= len(part.values)
+        return part if known and possible and adds_up(piece.clips, len(part.values), part.skipped) else None
 
     def save(self, part: Part, path: Path) -> None:
         """Store a part of this ablation, unless a clip is to be tried again."""

@@ -62,8 +62,8 @@ def merge_runs(runs: Sequence[Path], out: Path, *, estimator: str = "pearson", t
         by_identity.setdefault(sha256_of(document), []).append(run)
     parts = {digest: _stored(by_identity[digest], digest, settings[digest]) for digest in sorted(by_identity)}
     stopped = _stopped(parts, by_identity, estimator, threshold) if len(parts) == 1 else None
-    for digest, found in parts.items():
-        _check_none_missing(found, settings[digest]["clips"], by_identity[digest], stopped)
+    for digest, measured in parts.items():
+        _check_none_missing(measured, settings[digest]["clips"], by_identity[digest], stopped)
     _check_alike(settings, by_identity)
     _check_apart(parts, by_identity)
     merged = next(iter(settings.values())) if len(parts) == 1 else _sum_of(list(settings.values()))
