@@ -41,6 +41,7 @@ def analyze(
     batch: BatchSize = "auto",
     styles: Mapping[str, Style] | None = None,
     until: float | Until | None = None,
+    also: Sequence[str] = (),
     keep_responses: bool = False,
     executor: Any = None,  # noqa: ANN401  Dask's client is optional
     progress: bool = True,
@@ -75,6 +76,11 @@ def analyze(
         Stop when the 95 % interval of each percent of each layer is at most ± that many points, or as an `Until` says;
         see [How sure](coverage.md). Looked at after each round of shards, from the fifth on. The same clips stop at the
         same place, and a run without `until` continues from there. Default: all clips.
+    also
+        Further factors, by the name of a manipulation: `"shuffle"`, `"reverse"`, `"freeze"`, `"loop"` or
+        `"appearance-free"`. Each is the pair of a clip's first view and its manipulated twin, and costs one view a
+        clip. Its scores are in `also` of the layers' rows and in further columns of the units; percents (Eq. 1) and
+        classes (Eq. 3) stay those of the two factors. A clip in which a manipulation changes nothing is skipped.
     keep_responses
         Whether the pooled responses to all views are stored, too, under `out`: 12 bytes per clip and unit, see
         `Results.responses`. If a run was measured without them, only they are measured.
@@ -89,8 +95,8 @@ def analyze(
     ------
     InputError
         If fewer than two clips can be used, an activation is not finite, `styles` are passed for clips that come in
-        styles, or `out` cannot be written to or contains a run with different settings; if a worker opened another
-        model or ended. Finished shards are kept.
+        styles, a manipulation of `also` is not possible for the model, or `out` cannot be written to or contains a run
+        with different settings; if a worker opened another model or ended. Finished shards are kept.
 
     Examples
     --------
@@ -113,6 +119,7 @@ def analyze(
         batch=batch,
         styles=styles,
         until=until,
+        also=also,
         keep_responses=keep_responses,
         progress=progress,
     )
@@ -148,6 +155,7 @@ def analyze_part(
     seed: int = 0,
     batch: BatchSize = "auto",
     styles: Mapping[str, Style] | None = None,
+    also: Sequence[str] = (),
     keep_responses: bool = False,
     progress: bool = True,
 ) -> Total:
@@ -161,7 +169,7 @@ def analyze_part(
     part
         `"3/8"`, the third of eight parts; or `"auto"`, the part that a scheduler gave this process: Slurm, torchrun
         or an indexed Kubernetes job, see `sdmetrics.analysis.parallel.parts.Part.parse`.
-    runner, clips, out, seed, batch, styles, keep_responses, progress
+    runner, clips, out, seed, batch, styles, also, keep_responses, progress
         See `analyze`.
 
     Returns
@@ -197,6 +205,7 @@ def analyze_part(
         seed=seed,
         batch=batch,
         styles=styles,
+        also=also,
         keep_responses=keep_responses,
         progress=progress,
     )

@@ -37,7 +37,7 @@ PREPARED = {
     "clips.md": "videos DAVIS model.onnx",
     "lists.md": "videos model.onnx",
     "manipulations.md": "demo",
-    "numbers.md": "demo",
+    "numbers.md": "demo model.onnx",
     "own-model.md": "plain.onnx",
     "segmentation.md": "DAVIS",
 }

@@ -15,6 +15,7 @@ from sdmetrics._temporary import remove_leftovers
 from sdmetrics.analysis.shards import check_parts, group_sizes
 from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.flow.estimate import estimator
+from sdmetrics.clips.manipulations.further import settings_of
 from sdmetrics.clips.styles.built_in import STYLES, Style, style_identity
 from sdmetrics.errors import InputError
 from sdmetrics.probes.inputs import ModelInput, reads_flow
@@ -60,10 +61,15 @@ class Identity:
 
     @classmethod
     def of_analysis(
-        cls, runner: Runner, clips: Sequence[Clip], seed: int, styles: Mapping[str, Style] | None
+        cls,
+        runner: Runner,
+        clips: Sequence[Clip],
+        seed: int,
+        styles: Mapping[str, Style] | None,
+        also: Sequence[str] = (),
     ) -> Identity:
-        """Return the identity of an analysis."""
-        return cls._of(runner, clips, {"seed": seed, "styles": _styles(clips, styles)})
+        """Return the identity of an analysis; further factors are part of it where there are any."""
+        return cls._of(runner, clips, {"seed": seed, "styles": _styles(clips, styles), **settings_of(also)})
 
     @classmethod
     def of_ablation(cls, runner: MaskedRunner, clips: Sequence[Clip], extra: Document) -> Identity:

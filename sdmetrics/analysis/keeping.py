@@ -56,7 +56,7 @@ def keep_lacking(
     for piece in pieces:
         path = folder / piece.file_name
         shard = work.load(path, piece) if path.exists() else None
-        if shard and Kept.load(beside(path), work.identity, work.runner.layers, shard.ids) is None:
+        if shard and Kept.load(beside(path), work.identity, work.runner.layers, shard.ids, work.also) is None:
             used = set(shard.ids)
             lacking.append(replace(piece, clips=tuple(clip for clip in piece.clips if clip.id in used)))
             stored[piece.file_name] = shard
@@ -82,7 +82,7 @@ def keep_lacking(
         )
 
 
-def size_in_words(runner: Runner, clips: int) -> str:
+def size_in_words(runner: Runner, clips: int, also: Sequence[str] = ()) -> str:
     """Return how large the responses to so many clips are; the model is run once for the number of its units.
 
     Examples
@@ -94,5 +94,6 @@ def size_in_words(runner: Runner, clips: int) -> str:
     '10,000 clips × 3 views × 136 units × 4 bytes = 16.3 MB'
     """
     units = sum(values.shape[-1] for values in runner(random_feeds(runner.inputs, 1)).values())
-    size = clips * VIEWS_PER_CLIP * units * BYTES
-    return f"{clips:,} clips × {VIEWS_PER_CLIP} views × {units:,} units × {BYTES} bytes = {size / 1e6:,.1f} MB"
+    views = VIEWS_PER_CLIP + len(also)
+    size = clips * views * units * BYTES
+    return f"{clips:,} clips × {views} views × {units:,} units × {BYTES} bytes = {size / 1e6:,.1f} MB"

@@ -22,6 +22,7 @@ from sdmetrics.analysis.shards import Slice, check_parts, slices
 from sdmetrics.analysis.total import Total
 from sdmetrics.analysis.until import LEAST_ROUNDS, Until, ends_of_rounds
 from sdmetrics.clips.clip import Clip
+from sdmetrics.clips.manipulations.further import chosen
 from sdmetrics.clips.prefetch import check_any_usable
 from sdmetrics.clips.render import check_styles
 from sdmetrics.clips.styles.built_in import Style
@@ -45,6 +46,7 @@ def measure_biases(
     batch: BatchSize = "auto",
     styles: Mapping[str, Style] | None = None,
     until: float | Until | None = None,
+    also: Sequence[str] = (),
     keep_responses: bool = False,
     progress: bool = True,
 ) -> Results:
@@ -71,7 +73,9 @@ def measure_biases(
     """
     threshold = unit_bias({"static": PairMoments(1)}, threshold=threshold, estimator=estimator).threshold
     goal = Until.of(until)
-    prepared = prepare(runner, clips, seed=seed, out=out, batch=batch, styles=styles, keep_responses=keep_responses)
+    prepared = prepare(
+        runner, clips, seed=seed, out=out, batch=batch, styles=styles, also=also, keep_responses=keep_responses
+    )
     total = Total()
     shards = spread if isinstance(runner, RemoteModel) else resumed
     rounds, reached = 0, False
@@ -103,6 +107,7 @@ def measure_part(
     seed: int = 0,
     batch: BatchSize = "auto",
     styles: Mapping[str, Style] | None = None,
+    also: Sequence[str] = (),
     keep_responses: bool = False,
     progress: bool = True,
 ) -> Total:
@@ -115,7 +120,9 @@ def measure_part(
     InputError
         See `sdmetrics.analyze`. Finished shards are kept.
     """
-    prepared = prepare(runner, clips, seed=seed, out=out, batch=batch, styles=styles, keep_responses=keep_responses)
+    prepared = prepare(
+        runner, clips, seed=seed, out=out, batch=batch, styles=styles, also=also, keep_responses=keep_responses
+    )
     total, pieces = Total(), part.of(prepared.pieces)
     shards = spread if isinstance(runner, RemoteModel) else resumed
     for piece, shard in shards(prepared.work, pieces, prepared.folder, progress=progress):
@@ -152,6 +159,7 @@ def prepare(
     out: str | Path | None = None,
     batch: BatchSize = "auto",
     styles: Mapping[str, Style] | None = None,
+    also: Sequence[str] = (),
     keep_responses: bool = False,
 ) -> Prepared:
     """Validate the arguments of `measure_biases`, cut the clips into shards and claim the folder of the run.
@@ -167,7 +175,8 @@ def prepare(
     _validate(runner, clips)
     if styles is not None:
         check_styles(styles, clips, runner.inputs)
-    identity = Identity.of_analysis(runner, clips, seed, styles)
+    also = chosen(also, runner.inputs)
+    identity = Identity.of_analysis(runner, clips, seed, styles, also)
     folder = None
     if out is not None:
         folder = writable_folder(Path(out) / "shards")
@@ -179,7 +188,7 @@ def prepare(
     elif keep_responses:
         raise InputError("responses are kept in the folder of the run; pass out (--out) with keep_responses")
     views = batch_of_run(batch, runner, pieces, folder)
-    work = Measurement(runner, seed, views, styles, identity.digest, keep_responses)
+    work = Measurement(runner, seed, views, styles, identity.digest, keep_responses, also)
     return Prepared(work, pieces, identity, folder, len(clips))
 
 

@@ -18,6 +18,7 @@ from sdmetrics.analysis.shape import ANYTHING, COUNT, SEED, Shape, ShapeError, c
 from sdmetrics.analysis.shards import Shard, load_shard, save_shard, shard_files, shard_name, shard_sizes
 from sdmetrics.analysis.total import Total
 from sdmetrics.analysis.valid import check_settings
+from sdmetrics.clips.manipulations.further import factors_with, further_of
 from sdmetrics.clips.prefetch import check_any_usable
 from sdmetrics.errors import InputError, note
 from sdmetrics.metrics.bias import unit_bias
@@ -90,10 +91,11 @@ class _Found:
     clips: tuple[str, ...]
     model: str
     copies: tuple[Path, ...]
+    also: tuple[str, ...]
 
     def load(self) -> Shard:
         """Read the shard again."""
-        shard = load_shard(self.path, self.identity, self.layers)
+        shard = load_shard(self.path, self.identity, self.layers, factors_with(self.also))
         if shard is None:
             raise InputError(f"{printable(self.path)} was changed while it was merged; run the same again")
         return shard
@@ -102,7 +104,8 @@ class _Found:
         """Read the responses that belong to the shard, or to one of its copies in other folders of the run."""
         ids = self.load().ids
         files = (beside(path) for path in (self.path, *self.copies))
-        return next((kept for file in files if (kept := Kept.load(file, self.identity, self.layers, ids))), None)
+        loaded = (Kept.load(file, self.identity, self.layers, ids, self.also) for file in files)
+        return next((kept for kept in loaded if kept), None)
 
 
 def read_settings(run: Path) -> Settings:
@@ -133,6 +136,7 @@ def read_settings(run: Path) -> Settings:
 
 def _stored(runs: Sequence[Path], identity: str, settings: Settings) -> dict[Place, _Found]:
     """Return the shards of one run, from the folders that hold parts of it, in the order of their places."""
+    also = further_of(settings)
     files: dict[Place, list[Path]] = {}
     for run in runs:
         for group, path in shard_files(run / "shards"):
@@ -141,10 +145,10 @@ def _stored(runs: Sequence[Path], identity: str, settings: Settings) -> dict[Pla
     for place, paths in files.items():
         # Whichever machine measured it: the file that is chosen must not depend on the order of the folders.
         for path in sorted(paths, key=Path.read_bytes) if len(paths) > 1 else paths:
-            shard = load_shard(path, identity, settings["layers"])
+            shard = load_shard(path, identity, settings["layers"], factors_with(also))
             if shard is not None:
                 ids = (*shard.ids, *(row["id"] for row in shard.skipped))
-                shards[place] = _Found(path, identity, settings["layers"], ids, shard.model, tuple(paths))
+                shards[place] = _Found(path, identity, settings["layers"], ids, shard.model, tuple(paths), also)
                 break
     return _in_order(shards)
 

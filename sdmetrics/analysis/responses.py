@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from sdmetrics._files import load_npz
 from sdmetrics._text import printable
+from sdmetrics.analysis.identity import sha256_of
 from sdmetrics.analysis.shape import Number, Shape, ShapeError, check_shape
 from sdmetrics.analysis.shards import load_part, part_header, save_part, shard_files
 from sdmetrics.analysis.stored import DamagedError
-from sdmetrics.clips.views import PAIRS, VIEWS
+from sdmetrics.clips.manipulations.further import further_of, pairs_with
+from sdmetrics.clips.views import VIEWS, VIEWS_PER_CLIP
 from sdmetrics.errors import InputError
 from sdmetrics.metrics.moments import PairMoments
 
@@ -60,7 +62,9 @@ class Kept:
         save_part(path, identity, header, {str(number): array for number, array in enumerate(self.layers.values())})
 
     @classmethod
-    def load(cls, path: Path, identity: str, layers: Sequence[str], ids: Sequence[str]) -> Kept | None:
+    def load(
+        cls, path: Path, identity: str, layers: Sequence[str], ids: Sequence[str], also: Sequence[str] = ()
+    ) -> Kept | None:
         """Read the responses of the clips `ids`, or return `None` if the file is missing, damaged or of other clips.
 
         Raises
@@ -79,7 +83,8 @@ class Kept:
             by_layer = {layer: arrays[str(number)] for number, layer in enumerate(header["layers"])}
         except Exception:  # whatever is wrong with the file, the remedy is the same
             return None
-        whole = all(_is_whole(array, len(ids)) for array in by_layer.values())
+        views = VIEWS_PER_CLIP + len(also)
+        whole = all(_is_whole(array, len(ids), views) for array in by_layer.values())
         return cls(ids, by_layer, header["eps"]) if whole else None
 
 
@@ -101,6 +106,7 @@ class Responses:
     views
         The names of the views, in the order of the second axis: `"first"`; `"other style"`, with the same motion; and
         `"other motion"`, in the same style. The first two are a dynamic pair, the first and the third a static one.
+        Then the manipulations of the first, if the run has further factors (`also`).
     units
         The number of units.
 
@@ -151,10 +157,11 @@ class Responses:
 
         They are what `sdmetrics.layer_bias` and `sdmetrics.unit_bias` take.
         """
-        sums: dict[str, dict[int, PairMoments]] = {factor: {} for factor in PAIRS}
+        pairs = pairs_with(self.views[VIEWS_PER_CLIP:])
+        sums: dict[str, dict[int, PairMoments]] = {factor: {} for factor in pairs}
         for part in self._parts:
             values = self._read(part)
-            for factor, (i, j) in PAIRS.items():
+            for factor, (i, j) in pairs.items():
                 moments = PairMoments.from_arrays(values[:, i], values[:, j], part.eps)
                 before = sums[factor].get(part.group)
                 sums[factor][part.group] = before.merge(moments) if before else moments
@@ -165,7 +172,7 @@ class Responses:
         key = str(part.number)
         stored = load_npz(part.path, [key])
         values = None if stored is None else stored[1][key]
-        if values is None or not _is_whole(values, len(part.ids)) or values.shape[2] != self.units:
+        if values is None or not _is_whole(values, len(part.ids), len(self.views)) or values.shape[2] != self.units:
             raise DamagedError(f"{printable(part.path)} is damaged; {AGAIN}")
         return values
 
@@ -193,14 +200,14 @@ def beside(shard: Path) -> Path:
 
 
 def open_responses(
-    run: Path, identity: str, layers: Sequence[str], layer: str, units: int, used: int, rounds: int | None
+    run: Path, settings: Mapping[str, Any], layer: str, units: int, used: int, rounds: int | None
 ) -> Responses:
     """Return the responses of one layer of a run.
 
     Parameters
     ----------
-    run, identity, layers
-        The folder of the run, its identity, and all of its layers.
+    run, settings
+        The folder of the run, and its settings.
     layer, units
         The layer, and its number of units.
     used
@@ -213,6 +220,7 @@ def open_responses(
     InputError
         If shards, or the responses of shards, are missing or belong to another run.
     """
+    identity, layers = sha256_of(settings), settings["layers"]
     places = [(int(path.stem[3:]), group, path) for group, path in shard_files(run / "shards")]
     parts, missing = [], []
     for index, group, path in sorted(places):
@@ -233,7 +241,7 @@ def open_responses(
     if len(clips) != used:
         raise InputError(f"{printable(run)} has the shards of {len(clips)} of {used} clips; {AGAIN}")
     groups = np.array([part.group for part in parts for _ in part.ids], np.int64)
-    return Responses(layer, clips, groups, VIEWS, units, parts)
+    return Responses(layer, clips, groups, (*VIEWS, *further_of(settings)), units, parts)
 
 
 def _header_beside(shard: Path, identity: str, layers: Sequence[str]) -> dict[str, Any] | None:
@@ -249,6 +257,6 @@ def _header_beside(shard: Path, identity: str, layers: Sequence[str]) -> dict[st
     return kept if fits else None
 
 
-def _is_whole(values: NDArray[Any], clips: int) -> bool:
+def _is_whole(values: NDArray[Any], clips: int, views: int) -> bool:
     """Return whether an array has the responses to all views of so many clips."""
-    return values.dtype.kind == "f" and values.ndim == 3 and values.shape[:2] == (clips, len(VIEWS))
+    return values.dtype.kind == "f" and values.ndim == 3 and values.shape[:2] == (clips, views)

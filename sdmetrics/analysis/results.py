@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from sdmetrics.analysis.responses import Responses, open_responses
 from sdmetrics.analysis.shape import ShapeError, check_shape
 from sdmetrics.analysis.stored import DamagedError, load_document, save_document
 from sdmetrics.analysis.tidy import LAYERS, layer_rows, unit_columns
-from sdmetrics.analysis.valid import RESULTS, UNIT, check_results, check_settings
+from sdmetrics.analysis.valid import RESULTS, check_results, check_settings, unit_shape
+from sdmetrics.clips.manipulations.further import columns_of, further_of
 from sdmetrics.errors import InputError
 
 SCHEMA = 4
@@ -46,7 +47,8 @@ class Results:
         `{"used": n, "looped": n, "skipped": [{"id", "reason"}]}`: the clips used, how many of them repeat frames since
         their video is too short, and the others.
     layers
-        One row per layer: `name`, `units`, `pairs`, `scores`, `percent`, `ci95`, `counts`. Undefined is `None`.
+        One row per layer: `name`, `units`, `pairs`, `scores`, `percent`, `ci95`, `counts`; with further factors also
+        `also`: for each its `pairs`, `score` and `ci95`. Undefined is `None`.
     units
         One row per unit: `layer`, `unit`, the scores with their 95 % intervals, `label`. Undefined is `None`.
     settings
@@ -85,6 +87,11 @@ class Results:
         """After how many rounds of its shards a run stopped; `None` if it used all of its clips."""
         stopped = self.stopped
         return stopped["after_rounds"] if stopped and stopped["after_rounds"] < stopped["of_rounds"] else None
+
+    @property
+    def unit_columns(self) -> tuple[str, ...]:
+        """The columns of `units.csv`."""
+        return UNIT_COLUMNS + columns_of(further_of(self.layers[0]) if self.layers else ())
 
     @property
     def units_sha256(self) -> str:
@@ -132,7 +139,8 @@ class Results:
         document = load_document(path, SCHEMA, RESULTS, AGAIN)
         identity, counted = document.pop("identity"), document.pop("units")
         try:
-            units = _read_units(run / "units.csv", counted)
+            also = further_of(document["layers"][0]) if document["layers"] else ()
+            units = _read_units(run / "units.csv", counted, also)
             check_results(document, units)
             settings = _read_settings(run / "shards" / SETTINGS, identity)
         except (ShapeError, RecursionError) as error:
@@ -142,7 +150,7 @@ class Results:
     def _units_csv(self) -> bytes:
         """Return the content of `units.csv`."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, UNIT_COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(text, self.unit_columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.units)
         return text.getvalue().encode()
@@ -174,8 +182,7 @@ class Results:
         if self.folder is None or not self.settings:
             wrong = f"{printable(self.folder)} has no shards" if self.folder else "these results are in no folder"
             raise InputError(f"{wrong}; responses are kept by analyze(..., out=FOLDER, keep_responses=True)")
-        identity, layers = sha256_of(self.settings), self.settings["layers"]
-        return open_responses(self.folder, identity, layers, layer, units, self.clips["used"], self.rounds)
+        return open_responses(self.folder, self.settings, layer, units, self.clips["used"], self.rounds)
 
     def to_frame(self, of: str = "layers", backend: str = "pandas") -> Any:  # noqa: ANN401  the libraries are optional
         """Return the numbers as a data frame, long and tidy.
@@ -210,7 +217,7 @@ class Results:
         if of == "layers":
             return table(layer_rows(self.layers), LAYERS, backend)
         if of == "units":
-            return table(self.units, unit_columns(UNIT_COLUMNS), backend)
+            return table(self.units, unit_columns(self.unit_columns), backend)
         raise InputError(f"of is {of!r:.60}; allowed: layers, units")
 
     def plot(self) -> Any:  # noqa: ANN401  Altair is optional
@@ -262,7 +269,7 @@ class Results:
         return parsed.holds(value), value
 
 
-def _read_units(path: Path, counted: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _read_units(path: Path, counted: Mapping[str, Any], also: Sequence[str]) -> list[dict[str, Any]]:
     """Return the rows of `units.csv`; raise a `ShapeError` unless they are those that `results.json` counted."""
     try:
         content = read_bytes(path)
@@ -274,16 +281,17 @@ def _read_units(path: Path, counted: Mapping[str, Any]) -> list[dict[str, Any]]:
         raise ShapeError(f"{path.name} is not the file that belongs to results.json")
     try:
         reader = csv.DictReader(io.StringIO(content.decode(), newline=""))
-        units = [_unit_row(row) for row in reader] if tuple(reader.fieldnames or ()) == UNIT_COLUMNS else []
+        columns = UNIT_COLUMNS + columns_of(also)
+        units = [_unit_row(row, columns) for row in reader] if tuple(reader.fieldnames or ()) == columns else []
     except (csv.Error, KeyError, TypeError, ValueError) as error:
         raise ShapeError(f"{path.name} cannot be read ({error})") from None
     if len(units) != counted["rows"]:
         raise ShapeError(f"{path.name} has {len(units)} rows, and results.json counts {counted['rows']}")
-    check_shape(units, [UNIT], path.name)
+    check_shape(units, [unit_shape(also)], path.name)
     return units
 
 
-def _unit_row(row: Mapping[str, str]) -> dict[str, Any]:
+def _unit_row(row: Mapping[str, str], columns: Sequence[str]) -> dict[str, Any]:
     """Parse a line of `units.csv`."""
     return {
         column: row[column]
@@ -293,7 +301,7 @@ def _unit_row(row: Mapping[str, str]) -> dict[str, Any]:
         else float(row[column])
         if row[column]
         else None
-        for column in UNIT_COLUMNS
+        for column in columns
     }
 
 

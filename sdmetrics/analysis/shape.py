@@ -40,6 +40,13 @@ class OneOf:
         return f"one of {', '.join(map(repr, self.values))}"
 
 
+@dataclass(frozen=True)
+class Maybe:
+    """What the value of a key has as its shape, if the key is there."""
+
+    shape: Any
+
+
 Shape = type[str] | type[bool] | Number | OneOf | list[Any] | tuple[Any, ...] | dict[Any, Any]
 
 COUNT = Number(0, 2**53, whole=True)
@@ -60,7 +67,8 @@ def check_shape(value: object, shape: Shape, place: str) -> None:
         A JSON value.
     shape
         A `Number`, a `OneOf`, `ANYTHING`, `str` or `bool`; a list with the shape of all items; a tuple with the shape
-        of each; or an object's shape by key, where the key `str` stands for any keys.
+        of each; or an object's shape by key, where the key `str` stands for any keys, and a `Maybe` for one that
+        may be left out.
     place
         The name of the value.
 
@@ -96,12 +104,14 @@ def _check_object(value: object, shape: dict[Any, Any], place: str) -> None:
         raise _wrong(value, "an object", place)
     if str in shape:
         shape = dict.fromkeys(value, shape[str])
+    shape = {key: inner for key, inner in shape.items() if key in value or not isinstance(inner, Maybe)}
     for key in [*shape, *value]:
         if key not in value:
             raise ShapeError(f"{place} has no {key!r}")
         if key not in shape:
             raise ShapeError(f"{place} has {printable(repr(key)):.80}, which is not known")
     for key, inner in shape.items():
+        inner = inner.shape if isinstance(inner, Maybe) else inner
         check_shape(value[key], inner, f"{place}.{printable(key):.80}")
 
 

@@ -197,15 +197,15 @@ def save_shard(shard: Shard, path: Path, identity: str) -> None:
     save_part(path, identity, header, arrays)
 
 
-def load_shard(path: Path, identity: str, layers: Sequence[str]) -> Shard | None:
+def load_shard(path: Path, identity: str, layers: Sequence[str], factors: Sequence[str] = FACTORS) -> Shard | None:
     """Read a shard, or return `None` if the file is missing or damaged, so that it is computed again.
 
     Parameters
     ----------
     path, identity
         The file, and the identity of the run.
-    layers
-        The layers of the run: each must have the moments of every used clip, by factor, and no other may.
+    layers, factors
+        The layers and factors of the run: each must have the moments of every used clip, and no other may.
 
     Raises
     ------
@@ -221,7 +221,7 @@ def load_shard(path: Path, identity: str, layers: Sequence[str]) -> Shard | None
         shard = Shard(**{name: header[name] for name in STORED})
         if shard.looped > shard.used:
             return None
-        names = list(product(layers, FACTORS)) if shard.used else []
+        names = list(product(layers, factors)) if shard.used else []
         if [tuple(name) for name in header["names"]] != names:
             return None
         for number, (layer, factor) in enumerate(names):

@@ -18,7 +18,7 @@ def summarize(
 ) -> tuple[Row, list[Row]]:
     """Return the row of a layer and the rows of its units; `groups` holds each group's moments by factor.
 
-    What is undefined is `None`.
+    What is undefined is `None`. Further factors change none of the numbers of the paper's.
     """
     factors = {factor: [group[factor] for group in groups] for factor in FACTORS}
     layer = layer_bias(factors, estimator=estimator)
@@ -37,6 +37,18 @@ def summarize(
         },
         "counts": dict(units.counts),
     }
+    also: Row = {}
+    more: dict[str, tuple[Any, Any, Any]] = {}
+    for factor in (name for name in groups[0] if name not in FACTORS):
+        both = {**factors, factor: [group[factor] for group in groups]}
+        one, each = layer_bias(both, estimator=estimator), unit_bias(both, threshold=threshold, estimator=estimator)
+        assert one.ci95 is not None
+        assert each.ci95 is not None
+        bounds = _bounds(one.ci95.scores[factor])
+        also[factor] = {"pairs": one.pairs[factor], "score": _defined(one.scores[factor]), "ci95": bounds}
+        more[factor] = (each.scores[factor], *each.ci95[factor])
+    if also:
+        layer_row["also"] = also
     unit_rows = []
     for unit, label in enumerate(units.labels):
         row: Row = {"layer": name, "unit": unit}
@@ -44,7 +56,11 @@ def summarize(
             low, high = units.ci95[factor]
             row[factor] = _defined(units.scores[factor][unit])
             row[f"{factor}_low"], row[f"{factor}_high"] = _bounds((low[unit], high[unit]))
-        unit_rows.append({**row, "label": str(label)})
+        row["label"] = str(label)
+        for factor, (scores, lows, highs) in more.items():
+            row[factor] = _defined(scores[unit])
+            row[f"{factor}_low"], row[f"{factor}_high"] = _bounds((lows[unit], highs[unit]))
+        unit_rows.append(row)
     return layer_row, unit_rows
 
 

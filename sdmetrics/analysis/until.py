@@ -115,8 +115,11 @@ def widen(row: dict[str, Any], units: Sequence[dict[str, Any]], estimator: str) 
     for kind, (least, most) in ranges.items():
         for name, (low, high) in row["ci95"][kind].items():
             row["ci95"][kind][name] = _bounds(row[kind][name], low, high, least, most)
+    also = row.get("also", {})
+    for further in also.values():
+        further["ci95"] = _bounds(further["score"], *further["ci95"], *ranges["scores"])
     for unit in units:
-        for factor in FACTORS:
+        for factor in (*FACTORS, *also):
             ends = (unit[f"{factor}_low"], unit[f"{factor}_high"])
             unit[f"{factor}_low"], unit[f"{factor}_high"] = _bounds(unit[factor], *ends, -1, 1)
 

@@ -6,7 +6,19 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sdmetrics.analysis.shape import ANYTHING, COUNT, SEED, SKIPPED, Number, OneOf, Shape, ShapeError, check_shape
+from sdmetrics.analysis.shape import (
+    ANYTHING,
+    COUNT,
+    SEED,
+    SKIPPED,
+    Maybe,
+    Number,
+    OneOf,
+    Shape,
+    ShapeError,
+    check_shape,
+)
+from sdmetrics.clips.manipulations.further import columns_of, further_of
 from sdmetrics.metrics.classes import COUNTS, FACTORS, PERCENTS, UNIT_CLASSES
 from sdmetrics.metrics.estimators import ESTIMATORS
 
@@ -27,6 +39,7 @@ LAYER: Shape = {
         "percent": {str: (_PERCENT, _PERCENT)},
     },
     "counts": dict.fromkeys(COUNTS, COUNT),
+    "also": Maybe({str: {"pairs": COUNT, "score": _ANY, "ci95": (_ANY, _ANY)}}),
 }
 RESULTS: Shape = {
     "model": {str: ANYTHING},
@@ -52,7 +65,7 @@ STOPPED: Shape = {
 }
 """Where a run with a goal stopped; `null` without one."""
 
-UNIT: Shape = {
+UNIT: dict[str, Shape] = {
     "layer": str,
     "unit": COUNT,
     **{f"{factor}{end}": _SCORE for factor in FACTORS for end in ("", "_low", "_high")},
@@ -63,7 +76,13 @@ _SETTINGS: dict[str, Shape] = {
     "inputs": [{str: ANYTHING}],
     "layers": [str],
     "styles": {str: {str: ANYTHING}},
+    "also": {str: {str: ANYTHING}},
 }
+
+
+def unit_shape(also: Sequence[str]) -> Shape:
+    """Return the shape of a line of `units.csv` with the columns of further factors."""
+    return {**UNIT, **dict.fromkeys(columns_of(also), _SCORE)}
 
 
 def check_results(document: Mapping[str, Any], units: Sequence[Mapping[str, Any]]) -> None:
@@ -91,8 +110,11 @@ def check_results(document: Mapping[str, Any], units: Sequence[Mapping[str, Any]
     names = [layer["name"] for layer in layers]
     if len(set(names)) < len(names):
         raise ShapeError("two layers have the same name")
+    also = further_of(layers[0]) if layers else ()
     for layer in layers:
         _check_layer(layer)
+        if tuple(layer.get("also", {})) != also:
+            raise ShapeError(f"the further factors of layer {layer['name']!r} are not {', '.join(also) or 'none'}")
     expected = [(layer["name"], unit) for layer in layers for unit in range(layer["units"])]
     if [(row["layer"], row["unit"]) for row in units] != expected:
         raise ShapeError(f"units.csv does not have the {len(expected)} units of the layers, in order")
@@ -142,6 +164,8 @@ def _check_layer(layer: Mapping[str, Any]) -> None:
     for intervals in layer["ci95"].values():
         for low, high in intervals.values():
             _check_interval(low, high, f"layer {name!r}")
+    for further in layer.get("also", {}).values():
+        _check_interval(*further["ci95"], f"layer {name!r}")
 
 
 def _check_unit(row: Mapping[str, Any], threshold: float) -> None:
@@ -152,8 +176,9 @@ def _check_unit(row: Mapping[str, Any], threshold: float) -> None:
     place = f"unit {row['unit']} of layer {row['layer']!r}"
     if row["label"] != label:
         raise ShapeError(f"{place} is {row['label']!r}, and its scores are those of {label!r}")
-    for factor in FACTORS:
-        _check_interval(row[f"{factor}_low"], row[f"{factor}_high"], place)
+    for column in row:
+        if column.endswith("_low"):
+            _check_interval(row[column], row[f"{column.removesuffix('_low')}_high"], place)
 
 
 def _check_interval(low: float | None, high: float | None, place: str) -> None:

@@ -89,6 +89,15 @@ def analyze(
             show_default=False,
         ),
     ] = None,
+    also: Annotated[
+        str | None,
+        typer.Option(
+            help="Further factors, separated by commas: shuffle, reverse, freeze, loop, appearance-free. Each compares "
+            "a clip with its manipulated twin, which costs one view a clip; percents and classes stay as they are.",
+            metavar="NAME,…",
+            show_default=False,
+        ),
+    ] = None,
     keep_responses: Annotated[
         bool,
         typer.Option(
@@ -123,6 +132,7 @@ def analyze(
         raise InputError(f"--until-units {until_units:g} goes with --until; pass --until POINTS, too")
     goal = None if until is None else Until(until, until_units)
     share = None if part is None else Part.parse(part)
+    further = [name.strip() for name in also.split(",")] if also else []
     out = out or Path("runs") / model_name(model)
     source = ModelSource(
         model, layers=parse_layers(layer), provider=provider, threads=threads, half=half, allow_tf32=tf32, device=device
@@ -148,7 +158,7 @@ def analyze(
         cache=out / FLOW_FOLDER,
     )
     if keep_responses:
-        note(f"responses are kept in {out / FOLDER}: {size_in_words(runner, len(listed))}")
+        note(f"responses are kept in {out / FOLDER}: {size_in_words(runner, len(listed), further)}")
     with resumable():
         opened_styles = open_styles(styles, threads=threads) if styles else None
         if share is not None:
@@ -160,6 +170,7 @@ def analyze(
                 seed=seed,
                 batch=batch,
                 styles=opened_styles,
+                also=further,
                 keep_responses=keep_responses,
             )
             then = f"write the results with sdmetrics merge {shlex.quote(str(out))}"
@@ -175,6 +186,7 @@ def analyze(
             batch=batch,
             styles=opened_styles,
             until=goal,
+            also=further,
             keep_responses=keep_responses,
         )
     console.print(results_table(results, model_name(model)))

@@ -9,6 +9,7 @@ from pathlib import Path
 from sdmetrics.analysis.identity import sha256_of
 from sdmetrics.analysis.results import Results
 from sdmetrics.analysis.shards import LayerMoments, load_shard, shard_files
+from sdmetrics.clips.manipulations.further import factors_with, further_of
 from sdmetrics.metrics.arrays import Floats
 from sdmetrics.metrics.classes import FACTORS
 from sdmetrics.metrics.estimators import Stack, layer_scores, percent
@@ -53,11 +54,12 @@ def load_groups(run: Path, results: Results) -> Groups | None:
     groups: dict[int, list[LayerMoments]] = {}
     used, identity = 0, sha256_of(results.settings)
     layers = [row["name"] for row in results.layers]
+    factors = factors_with(further_of(results.settings))
     rounds = results.rounds
     for group, path in shard_files(run / "shards"):
         if rounds is not None and int(path.stem[3:]) >= rounds:
             continue
-        shard = load_shard(path, identity, layers)
+        shard = load_shard(path, identity, layers, factors)
         if shard is None:
             return None
         if shard.moments:

@@ -91,7 +91,8 @@ class RemoteModel:
 
     def measuring(self, work: Measurement) -> Callable[[Slice], Future[Shard]]:
         """Return a function that lets a worker measure a slice."""
-        packed = _packed(Job(self.source, work.seed, work.batch, work.styles, work.identity, work.keep, deciding(self)))
+        how = (work.seed, work.batch, work.styles, work.identity, work.keep, work.also)
+        packed = _packed(Job(self.source, *how, deciding(self)))
         # With Dask it is sent to each worker once, and sent again where a worker was lost.
         sent = packed if self._client is None else self._client.submit(_same, packed, pure=False)
         return lambda piece: self.executor.submit(measured, self._run, sent, piece)

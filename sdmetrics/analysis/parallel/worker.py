@@ -52,7 +52,7 @@ class Job:
     ----------
     source
         The model.
-    seed, batch, styles, identity, keep
+    seed, batch, styles, identity, keep, also
         See `Measurement`.
     decided
         What the model must be, see `deciding`.
@@ -64,6 +64,7 @@ class Job:
     styles: Mapping[str, Style] | None
     identity: str
     keep: bool
+    also: tuple[str, ...]
     decided: Document
 
 
@@ -124,7 +125,7 @@ def measured(run: str, packed: bytes, piece: Slice) -> Shard:
         if _held.job is None:
             _check_same(job.decided, runner)
             _held.job = job
-        work = Measurement(runner, job.seed, job.batch, job.styles, job.identity, job.keep)
+        work = Measurement(runner, job.seed, job.batch, job.styles, job.identity, job.keep, job.also)
         threads = decoding_threads(circumstance_of(runner))
         with rendered_ahead(work.render, piece.clips, threads) as rendered:
             return work.make(rendered, len(piece.clips), lambda _clips: None)

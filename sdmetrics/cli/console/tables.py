@@ -15,8 +15,9 @@ from rich.text import Text
 from sdmetrics._text import printable
 from sdmetrics.analysis.results import Results
 from sdmetrics.analysis.until import stopped_in_words
+from sdmetrics.clips.manipulations.further import further_of
 from sdmetrics.metrics.classes import FACTORS, UNIT_CLASSES
-from sdmetrics.report.words import estimate, interval, whole_percent
+from sdmetrics.report.words import estimate, interval, known, whole_percent
 
 CAPTION = "layer %: Eq. 1 [95 % interval] · units: share of a class in percent, Eq. 3"
 
@@ -76,9 +77,14 @@ def results_table(results: Results, title: str) -> Table:
         table.add_column(Text(f"layer %\n{factor}"), justify="right")
     for name in UNIT_CLASSES:
         table.add_column(Text(f"units:\n{name}"), justify="right", no_wrap=True)
+    also = further_of(results.layers[0]) if results.layers else ()
+    for name in also:
+        table.add_column(Text(f"score:\n{name}"), justify="right")
     for row in results.layers:
         shares = (whole_percent(row["counts"][name], row["units"]) for name in UNIT_CLASSES)
-        table.add_row(row["name"], str(row["units"]), _percent(row, "dynamic"), _percent(row, "static"), *shares)
+        further = (Estimate(estimate(row["also"][name]["score"], known(row["also"][name]["ci95"]), 2)) for name in also)
+        percents = (_percent(row, factor) for factor in FACTORS)
+        table.add_row(row["name"], str(row["units"]), *percents, *shares, *further)
     return table
 
 
