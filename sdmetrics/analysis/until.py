@@ -117,7 +117,8 @@ def widen(row: dict[str, Any], units: Sequence[dict[str, Any]], estimator: str) 
             row["ci95"][kind][name] = _bounds(row[kind][name], low, high, least, most)
     also = row.get("also", {})
     for further in also.values():
-        further["ci95"] = _bounds(further["score"], *further["ci95"], *ranges["scores"])
+        low, high = further["ci95"]
+        further["ci95"] = _bounds(further["score"], low, high, *SCORE_RANGE[estimator])
     for unit in units:
         for factor in (*FACTORS, *also):
             ends = (unit[f"{factor}_low"], unit[f"{factor}_high"])

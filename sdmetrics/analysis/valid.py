@@ -165,7 +165,8 @@ def _check_layer(layer: Mapping[str, Any]) -> None:
         for low, high in intervals.values():
             _check_interval(low, high, f"layer {name!r}")
     for further in layer.get("also", {}).values():
-        _check_interval(*further["ci95"], f"layer {name!r}")
+        low, high = further["ci95"]
+        _check_interval(low, high, f"layer {name!r}")
 
 
 def _check_unit(row: Mapping[str, Any], threshold: float) -> None:

@@ -14,6 +14,7 @@ import sdmetrics as sd
 from sdmetrics.analysis.measure import measure_biases, measure_part
 from sdmetrics.analysis.parallel.executors import RemoteModel
 from sdmetrics.analysis.parallel.parts import Part
+from sdmetrics.analysis.until import widened
 from sdmetrics.clips.manipulations.manipulate import manipulated_view
 from sdmetrics.clips.render import feeds, render
 from sdmetrics.errors import InputError
@@ -193,3 +194,15 @@ def test_the_command_takes_them(tmp_path, command):
         assert code == 2
         assert err.startswith("error: manipulation 'backwards' is not known")
     assert list(sd.Results.load(tmp_path / "run").layers[0]["also"]) == ["reverse", "appearance-free"]
+
+
+def test_their_intervals_are_as_wide_as_the_others_where_a_run_stopped(tmp_path):
+    clips = [noise_clip(number) for number in range(300)]
+    results = measure_biases(
+        fake(), clips, out=tmp_path, also=["reverse"], until=20, keep_responses=True, progress=False
+    )
+    assert results.stopped["reached"]
+    raw = sd.layer_bias(results.responses("onward").moments())
+    (low,), (high,) = (np.atleast_1d(end) for end in widened(raw.scores["reverse"], *raw.ci95.scores["reverse"], -1, 1))
+    assert results.layer("onward")["also"]["reverse"]["ci95"] == pytest.approx([low, high])
+    assert sd.Results.load(tmp_path) == results
