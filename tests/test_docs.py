@@ -39,6 +39,7 @@ PREPARED = {
     "manipulations.md": "demo",
     "numbers.md": "demo model.onnx",
     "own-model.md": "plain.onnx",
+    "responses.md": "model.onnx",
     "segmentation.md": "DAVIS",
 }
 """What a page's examples need in their folder, by page."""
