@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from html import escape
+from html import escape as html_escape
 from typing import TYPE_CHECKING, Any
 
 from sdmetrics._shown import chart, html
@@ -161,4 +161,4 @@ def _line(text: str) -> str:
 
 def _text(value: object) -> str:
     """Return text that shows as it is: markup and control characters are escaped."""
-    return escape(printable(value))
+    return html_escape(printable(value))

@@ -12,7 +12,7 @@ from torch.utils.hooks import RemovableHandle
 
 from sdmetrics.errors import InputError
 from sdmetrics.metrics._arguments import whole
-from sdmetrics.probes.torch_hooks import layer_names, with_first_tensor
+from sdmetrics.probes.torch_hooks import layer_names, named_tensors, with_first_tensor
 from sdmetrics.torch.training import watch as watching
 from sdmetrics.torch.training.hooks import not_compiled
 from sdmetrics.torch.training.isolation import extra_forward, in_extra_forward
@@ -146,8 +146,7 @@ class AttachedLoss:
         if not self._in_training(model):
             return
         self._forget()
-        losses = (self._penalty, self._entropy)
-        self._weights = tuple(loss.schedule.at(self.step) if loss else 0.0 for loss in losses)
+        self._weights = self._weight(self._penalty), self._weight(self._entropy)
         if any(self._weights):
             call = parse_call(args, kwargs, self._layout)
             self._copy = (call, *self._of_shuffled(call))
@@ -177,13 +176,17 @@ class AttachedLoss:
             self._loss = total
             if (self._computed - 1) % watching.EVERY >= watching.EVERY - watching.WINDOW:
                 for name, one in self._watches.items():
-                    one.add(z[name], of_shuffled[name], self._restyled and self._restyled[name])
+                    one.add(z[name], of_shuffled[name], self._restyled[name] if self._restyled else None)
         self._copy = self._restyled = None
         self._clear()
 
     def _in_training(self, model: nn.Module) -> bool:
         """Return whether this is a training forward, not one on a copy of the batch."""
         return model.training and torch.is_grad_enabled() and not in_extra_forward()
+
+    def _weight(self, loss: StaticPenalty | ShuffleEntropy | None) -> float:
+        """Return the weight of a loss in this step."""
+        return loss.schedule.at(self.step) if loss else 0.0
 
     def _of_shuffled(self, call: Call) -> tuple[Features, Any]:
         """Return the features and the logits for shuffled frames, with gradient."""
@@ -211,10 +214,8 @@ class AttachedLoss:
             self._running = False
         features = self._features(call.clips)
         self._clear()
-        logits: list[Tensor] = []
-        if self._entropy is not None:
-            with_first_tensor(output, lambda tensor: logits.append(tensor) or tensor, "the model")
-        return features, logits[0] if logits else None
+        logits = next(iter(named_tensors(output).values())) if self._entropy is not None else None
+        return features, logits
 
     def _features(self, clips: int) -> Features:
         """Return what the layers returned in this forward, `(N, units, *)`."""

@@ -171,8 +171,20 @@ def attach(
     model: nn.Module,
     layer: str | Sequence[str] | Mapping[str, int],
     *,
-    penalty: StaticPenalty | None = None,
+    penalty: StaticPenalty,
     entropy: ShuffleEntropy | None = None,
+    layout: Layout | Sequence[Layout] = "NCTHW",
+    seed: int = 0,
+) -> AttachedLoss: ...
+
+
+@overload
+def attach(
+    model: nn.Module,
+    layer: str | Sequence[str] | Mapping[str, int],
+    *,
+    penalty: None = None,
+    entropy: ShuffleEntropy,
     layout: Layout | Sequence[Layout] = "NCTHW",
     seed: int = 0,
 ) -> AttachedLoss: ...

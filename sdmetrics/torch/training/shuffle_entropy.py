@@ -67,4 +67,5 @@ class ShuffleEntropy:
             log_p = values.log_softmax(1)
             certain = 1 + (log_p.exp() * log_p.clamp(min=LEAST)).sum(1) / math.log(logits.shape[1])
             total, clips = sum_over_processes(torch.stack([certain.sum(), certain.new_tensor(len(certain))]))
-            return total / clips
+            mean: Tensor = total / clips
+        return mean
