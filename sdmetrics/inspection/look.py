@@ -13,6 +13,7 @@ from sdmetrics.analysis.results import Results
 from sdmetrics.clips.clip import Clip, Frames
 from sdmetrics.clips.render import feeds, render
 from sdmetrics.clips.styles.built_in import Style
+from sdmetrics.clips.views import VIEWS_PER_CLIP
 from sdmetrics.errors import InputError, note
 from sdmetrics.inspection.choice import Row, extremes, strengths
 from sdmetrics.inspection.maps import Places, frames_of, places_of, unit_map
@@ -122,7 +123,7 @@ def look(
     layers = list(dict.fromkeys(row["layer"] for row in units))
     kept = {layer: results.responses(layer) for layer in layers}
     ids = next(iter(kept.values())).clips if kept else ()
-    arrays = {layer: of_layer.array() for layer, of_layer in kept.items()}
+    arrays = {layer: of_layer.array()[:, :VIEWS_PER_CLIP] for layer, of_layer in kept.items()}  # not further factors'
     chosen = []
     for row in units:
         responses = arrays[row["layer"]][:, :, row["unit"]]

@@ -143,3 +143,12 @@ def test_a_live_module(tmp_path):
     found = sd.inspect(tmp_path / "run", model=code, units=[0], exemplars=1)
     assert "time, height and width" in found.units[0].assumed
     assert found.units[0].highest[0].views[0].where.shape == (8, 19, 19)
+
+
+def test_a_run_with_further_factors_shows_the_views_of_the_paper(tmp_path):
+    with demo_model("motion") as path:
+        shutil.copy(path, tmp_path / "model.onnx")
+    sd.analyze(tmp_path / "model.onnx", "world:20", out=tmp_path, also=["reverse"], keep_responses=True)
+    found = sd.inspect(tmp_path, layers=["stage4"], units=[0], exemplars=1, out=tmp_path / "page.html")
+    assert found.units[0].responses.shape == (20, 3)
+    assert len(found.units[0].highest[0].views) == 3
