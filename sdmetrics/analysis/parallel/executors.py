@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, wait
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,8 @@ class RemoteModel:
         packed = _packed(Job(self.source, *how, deciding(self)))
         # With Dask it is sent to each worker once, and sent again where a worker was lost.
         sent = packed if self._client is None else self._client.submit(_same, packed, pure=False)
-        return lambda piece: self.executor.submit(measured, self._run, sent, piece)
+        numbers = count()
+        return lambda piece: self.executor.submit(measured, self._run, sent, piece, next(numbers))
 
     def _ask(self, question: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401  what it returns
         """Return what a worker answers."""

@@ -111,8 +111,10 @@ def views_run(run: str, source: bytes, feeds: Mapping[str, Any]) -> Mapping[str,
         return _opened(run, lambda: _unpacked(source))(feeds)
 
 
-def measured(run: str, packed: bytes, piece: Slice) -> Shard:
+def measured(run: str, packed: bytes, piece: Slice, _number: int) -> Shard:
     """Measure one shard, as a run in one process does.
+
+    The number of the task tells a shard that is tried again from the first try, whose answer Dask would give again.
 
     Raises
     ------

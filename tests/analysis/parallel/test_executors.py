@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -179,3 +180,32 @@ def test_responses_come_from_the_workers(tmp_path: Path):
             own = {path.name: path.read_bytes() for path in (tmp_path / "own" / kind).glob("*.npz")}
             assert {path.name: path.read_bytes() for path in (tmp_path / run / kind).glob("*.npz")} == own
             assert len(own) > 12
+
+
+class KilledWorker(Exception):
+    """What Dask says of a task whose workers died."""
+
+    allowed_failures = 2
+
+
+class RememberingExecutor(HereExecutor):
+    """Like Dask: asked the same again, it gives the same answer. A shard that runs beside a killer fails at first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: dict[bytes, Future[Any]] = {}
+        self.beside = True
+
+    def submit(self, function: Any, /, *arguments: Any, **named: Any) -> Future[Any]:
+        key = pickle.dumps((function, arguments, named))
+        if key not in self.known:
+            self.known[key] = super().submit(function, *arguments, **named)
+            if function.__name__ == "measured" and self.beside:
+                self.known[key], self.beside = Future(), False
+                self.known[key].set_exception(KilledWorker())
+        return self.known[key]
+
+
+def test_a_clip_beside_a_killer_is_tried_again_and_not_blamed(tmp_path: Path):
+    clips = [noise(number) for number in range(20)]  # so many that shards have a single clip
+    assert measure_biases(RemoteModel(NumpySource(tmp_path / "log"), RememberingExecutor()), clips) == here(clips)
