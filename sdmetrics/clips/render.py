@@ -52,7 +52,7 @@ def render(
         styles = STYLES if styles is None else styles
         a, b = draw_styles(sorted(styles), rng)
         frames = clip.frames
-        first, second = (_restyled(frames, style, styles[style]) for style in (a, b))
+        first, second = (restyled(frames, style, styles[style]) for style in (a, b))
     for style, styled in ((a, first), (b, second)):
         _check_size(styled, f" in style {style!r}", clip, inputs)
     if np.array_equal(first, second):
@@ -123,7 +123,7 @@ def check_styles(styles: Mapping[str, Style], clips: Iterable[Clip], inputs: Seq
     shape = ClipShape.read_by(inputs)
     noise = rng.integers(0, 256, (shape.frames, *shape.size, 3), np.uint8)
     for name, style in styles.items():
-        _restyled(noise, name, style)
+        restyled(noise, name, style)
 
 
 def feeds(views: Sequence[View], shown: Sequence[Shown]) -> Feeds:
@@ -176,7 +176,7 @@ def _check_size(frames: NDArray[Any], style: str, clip: Clip, inputs: Sequence[M
         )
 
 
-def _restyled(frames: Frames, name: str, style: Style) -> Frames:
+def restyled(frames: Frames, name: str, style: Style) -> Frames:
     """Apply a style to a copy, since a user's function may work in place, and check that it returns frames."""
     styled = style(frames.copy())
     if styled.dtype != frames.dtype or styled.shape != frames.shape:

@@ -195,7 +195,7 @@ def evaluate(
         "seed": seed if done_to else None,
         "output": output,
         "classes": sha256_of([getattr(classes, "first", 0), sorted((classes or {}).items())]),
-        **({"shuffle": shuffle, **identity_of_manipulations(asked)} if asked else {}),
+        **({"shuffle": shuffle, "manipulate": identity_of_manipulations(asked)} if asked else {}),
     }
     folder, digest = claimed(beside, lambda: identity_of(runner, clips, truth, decides))
     ran_on = circumstance_of(runner) | {"batch": batch}

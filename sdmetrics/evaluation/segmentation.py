@@ -238,7 +238,7 @@ def evaluate_segmentation(
         return not found.rows or found.read["logits"] is read.logits
 
     decides = {"evaluation": "segmentation", **settings, "output": output, "logits": logits}
-    decides |= identity_of_manipulations(asked) if asked else {}
+    decides |= {"manipulate": identity_of_manipulations(asked)} if asked else {}
     truth = [clip.mask_stamp for clip in clips]
     folder, digest = claimed(beside, lambda: identity_of(runner, clips, truth, decides))
     of_frames = [Number(0, 1, undefined=True)]

@@ -73,13 +73,19 @@ def write_report(
 
 
 def _inspections(runs: Mapping[str, Results], page: Path) -> dict[str, str]:
-    """Return the addresses of the runs' pages of units, as seen from the page, where there are any."""
+    """Return the addresses of the runs' pages of units, as seen from the page, where there are any of these results."""
     kept = {name: run.folder / FILE_NAME for name, run in runs.items() if run.folder is not None}
     return {
         name: quote(Path(os.path.relpath(path.resolve(), page.resolve().parent)).as_posix())
         for name, path in kept.items()
-        if path.is_file()
+        if path.is_file() and _is_of_these_results(path)
     }
+
+
+def _is_of_these_results(page: Path) -> bool:
+    """Return whether a page was written after the results beside it: not before the run was analysed again."""
+    results = page.with_name("results.json")
+    return not results.exists() or page.stat().st_mtime_ns >= results.stat().st_mtime_ns
 
 
 def _data(runs: Mapping[str, Results], ablations: Mapping[str, Ablation]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """inspect: the units of a real run, their exemplars, and maps whose means are the responses that the run kept."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -152,3 +153,13 @@ def test_a_run_with_further_factors_shows_the_views_of_the_paper(tmp_path):
     found = sd.inspect(tmp_path, layers=["stage4"], units=[0], exemplars=1, out=tmp_path / "page.html")
     assert found.units[0].responses.shape == (20, 3)
     assert len(found.units[0].highest[0].views) == 3
+
+
+def test_a_page_of_earlier_results_is_not_linked(run, tmp_path):
+    again = tmp_path / "again"
+    shutil.copytree(run, again)
+    sd.inspect(again, typical=1)
+    assert "inspection.html" in (again / "report.html").read_text(encoding="utf-8")
+    os.utime(again / "inspection.html", ns=(0, 0))
+    sd.write_report([sd.Results.load(again)], again / "report.html")
+    assert "inspection.html" not in (again / "report.html").read_text(encoding="utf-8")

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sdmetrics.clips.flow.estimate import estimator
-from sdmetrics.clips.manipulations.manipulate import MANIPULATIONS, check_manipulations
+from sdmetrics.clips.manipulations.manipulate import MANIPULATIONS, check_manipulations, identity_of_manipulations
 from sdmetrics.clips.views import PAIRS, VIEWS_PER_CLIP
 from sdmetrics.metrics.classes import FACTORS
 from sdmetrics.probes.inputs import ModelInput
-
-METHOD = 1
-"""Version of the manipulations; raised when a change of them changes a number."""
 
 
 def chosen(also: Sequence[str], inputs: Sequence[ModelInput]) -> tuple[str, ...]:
@@ -34,10 +30,7 @@ def chosen(also: Sequence[str], inputs: Sequence[ModelInput]) -> tuple[str, ...]
 
 def settings_of(also: Sequence[str]) -> dict[str, Any]:
     """Return what further factors add to the settings of a run: nothing if there are none."""
-    described = {
-        name: {"method": METHOD, **({"flow": estimator()} if name == "appearance-free" else {})} for name in also
-    }
-    return {"also": described} if also else {}
+    return {"also": identity_of_manipulations(also)} if also else {}
 
 
 def further_of(settings: Mapping[str, Any]) -> tuple[str, ...]:

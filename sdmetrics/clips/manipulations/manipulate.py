@@ -17,6 +17,9 @@ from sdmetrics.clips.views import View, clip_generator
 from sdmetrics.errors import InputError
 from sdmetrics.probes.inputs import FLOWS, ModelInput
 
+METHOD = 1
+"""Version of the manipulations; raised when a change of them changes a number."""
+
 IN_TIME: Mapping[str, Callable[[View, Shown], tuple[View, Shown]]] = {
     "reverse": reverse,
     "freeze": freeze,
@@ -116,14 +119,14 @@ reads; leave it out, or use a model that reads several frames
 
 
 def identity_of_manipulations(names: Sequence[str]) -> dict[str, Any]:
-    """Return what decides the numbers under some manipulations, for fingerprints: their names, how motion is estimated.
+    """Return what decides the numbers under some manipulations, by name: their version, and how motion is estimated.
 
     Examples
     --------
     >>> identity_of_manipulations(["reverse", "loop"])
-    {'manipulate': ['reverse', 'loop']}
+    {'reverse': {'method': 1}, 'loop': {'method': 1}}
     """
-    return {"manipulate": list(names), **({"motion": estimator()} if "appearance-free" in names else {})}
+    return {name: {"method": METHOD, **({"flow": estimator()} if name == "appearance-free" else {})} for name in names}
 
 
 def _done(name: str, clip: Clip, view: View, shown: Shown, seed: int) -> tuple[View, Shown]:

@@ -12,12 +12,12 @@ from torch.utils.hooks import RemovableHandle
 
 from sdmetrics.errors import InputError
 from sdmetrics.metrics._arguments import whole
-from sdmetrics.probes.torch_hooks import layer_names, named_tensors, with_first_tensor
+from sdmetrics.probes.torch_hooks import device_and_dtype, layer_names, named_tensors, with_first_tensor
 from sdmetrics.torch.training import watch as watching
 from sdmetrics.torch.training.hooks import not_compiled
 from sdmetrics.torch.training.isolation import extra_forward, in_extra_forward
 from sdmetrics.torch.training.looks import Looks
-from sdmetrics.torch.training.processes import all_gather, rank
+from sdmetrics.torch.training.processes import rank
 from sdmetrics.torch.training.shuffle_entropy import ShuffleEntropy
 from sdmetrics.torch.training.shuffled_call import Call, Layout, check_layout, parse_call
 from sdmetrics.torch.training.static_penalty import StaticPenalty
@@ -78,7 +78,7 @@ class AttachedLoss:
         self._penalty, self._entropy = penalty, entropy
         self._seen: dict[str, list[Tensor]] = {name: [] for name in layers}
         self._watches = {name: Watch(name) for name in layers}
-        self._computed, self._running = 0, False
+        self._computed, self._running, self._watched = 0, False, False
         self._weights = (0.0, 0.0)
         self._copy: tuple[Call, Features, Any] | None = None
         self._restyled: Features | None = None
@@ -150,8 +150,8 @@ class AttachedLoss:
         if any(self._weights):
             call = parse_call(args, kwargs, self._layout)
             self._copy = (call, *self._of_shuffled(call))
-            watched = self._computed % watching.EVERY >= watching.EVERY - watching.WINDOW
-            self._restyled = self._in_other_look(call) if watched and call.has_looks() else None
+            self._watched = self._computed % watching.EVERY >= watching.EVERY - watching.WINDOW
+            self._restyled = self._in_other_look(call) if self._watched and call.has_looks() else None
             self._computed += 1
         self.step += 1
 
@@ -161,7 +161,7 @@ class AttachedLoss:
         if not self._in_training(model):
             return
         if self._copy is None:
-            self._loss = torch.zeros((), device=next(unwrap(model).parameters()).device)
+            self._loss = torch.zeros((), device=device_and_dtype(unwrap(model))[0])
         else:
             call, of_shuffled, logits = self._copy
             z = self._features(call.clips)
@@ -174,7 +174,7 @@ class AttachedLoss:
             if self._entropy is not None and of_entropy:
                 total = total + of_entropy * self._entropy.unweighted(logits)
             self._loss = total
-            if (self._computed - 1) % watching.EVERY >= watching.EVERY - watching.WINDOW:
+            if self._watched:
                 for name, one in self._watches.items():
                     one.add(z[name], of_shuffled[name], self._restyled[name] if self._restyled else None)
         self._copy = self._restyled = None
@@ -190,11 +190,8 @@ class AttachedLoss:
 
     def _of_shuffled(self, call: Call) -> tuple[Features, Any]:
         """Return the features and the logits for shuffled frames, with gradient."""
-        device = next(unwrap(self._model).parameters()).device
-        clips = [int(number) for number in all_gather(torch.tensor(call.clips, device=device))]
-        orders, draws = (np.random.default_rng([self._seed, self.step, n]) for n in (0, 1 + rank()))
-        args, kwargs = call.shuffled(orders, first=sum(clips[: rank()]), total=sum(clips))
-        return self._run(call, args, kwargs, int(draws.integers(2**63)), gradient=True)
+        device = device_and_dtype(unwrap(self._model))[0]
+        return self._run(call, *call.shuffled_in_step(self._seed, self.step, device), gradient=True)
 
     def _in_other_look(self, call: Call) -> Features:
         """Return the features for the clips in other looks, without gradient."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict, Unpack, overload
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
@@ -17,7 +16,6 @@ from sdmetrics.torch.training.attached_loss import AttachedLoss, attached_loss
 from sdmetrics.torch.training.hooks import not_compiled
 from sdmetrics.torch.training.isolation import extra_forward, in_extra_forward
 from sdmetrics.torch.training.moments import pooled
-from sdmetrics.torch.training.processes import all_gather, rank
 from sdmetrics.torch.training.shuffle_entropy import ShuffleEntropy
 from sdmetrics.torch.training.shuffled_call import Call, Layout, check_layout, parse_call
 from sdmetrics.torch.training.static_dropout import Per, StaticDropout
@@ -126,13 +124,12 @@ class Attachment:
 
     def _run_shuffled(self, call: Call) -> Tensor:
         """Return the features of shuffled frames, `(N, units)`."""
-        clips = [int(number) for number in all_gather(torch.tensor(call.clips, device=self.dropout.scores.device))]
-        orders, draws = (np.random.default_rng([self._seed, self.dropout.step, n]) for n in (0, 1 + rank()))
-        args, kwargs = call.shuffled(orders, first=sum(clips[: rank()]), total=sum(clips))
+        device = self.dropout.scores.device
+        args, kwargs, draws = call.shuffled_in_step(self._seed, self.dropout.step, device)
         self._seen.clear()
         self.dropout.active, self._shuffling = False, True
         try:
-            extra_forward(self._model, args, kwargs, seed=int(draws.integers(2**63)))
+            extra_forward(self._model, args, kwargs, seed=draws)
         finally:
             self.dropout.active, self._shuffling = True, False
         return pooled(self._features(call.clips))
@@ -261,8 +258,8 @@ def attach(
       forward runs uncompiled.
     * `DistributedDataParallel` may be applied before or after `attach`. Scores are estimated from the pairs of all
       processes, which must take the same number of steps.
-    * With a penalty or an entropy, the extra forward records gradients (it doubles the memory and the time of a step in
-      which it is due) and its logits are the first tensor that the model returns. Gradient checkpointing needs
+    * With a penalty or an entropy, the extra forward records gradients (it about doubles the time and the memory of a
+      step in which it is due) and its logits are the first tensor that the model returns. Gradient checkpointing needs
       `use_reentrant=False`. A checkpoint of the training should have `state_dict()` of what `attach` returns. In a few
       of the steps the model also runs on the batch in other looks, to count channels that turned to noise: `.lost`.
     * Your own hooks run in the extra forward, too. It does affect modules that keep state outside buffers or draw

@@ -36,7 +36,7 @@ class ShuffleEntropy:
 
     Notes
     -----
-    A network partly learns to recognise shuffled clips, so that a low accuracy on them proves little afterwards. Where
+    A network may learn to recognise shuffled clips, so that a low accuracy on them proves little afterwards. Where
     frames may be shuffled without a change of the label, the loss contradicts the label: use `every`, or a low weight.
 
     With `torch.distributed` it is the mean over all processes' clips, and with `DistributedDataParallel` the gradient

@@ -14,6 +14,7 @@ from torch import Tensor
 from sdmetrics.errors import InputError
 from sdmetrics.probes.inputs import FLOWS, ModelInput
 from sdmetrics.torch.training.looks import Looks
+from sdmetrics.torch.training.processes import all_gather, rank
 
 Layout = str | ModelInput
 """The axes of an input by letter, as in `"NCTHW"`: T is time; N, the first, is the clips."""
@@ -63,6 +64,19 @@ class Call:
             return torch.take_along_dim(tensor, torch.from_numpy(orders).to(tensor.device).reshape(shape), axis)
 
         return _with_tensors(self.args, changed), _with_tensors(dict(self.kwargs), changed)
+
+    def shuffled_in_step(
+        self, seed: int, step: int, device: torch.device
+    ) -> tuple[tuple[Any, ...], dict[str, Any], int]:
+        """Return the arguments with the frames shuffled as in a training step, and the seed of its random draws.
+
+        Both depend only on `seed` and the step, the draws on the process, too. All processes call it together; tensors
+        that they exchange are on the device.
+        """
+        clips = [int(number) for number in all_gather(torch.tensor(self.clips, device=device))]
+        orders, draws = (np.random.default_rng([seed, step, n]) for n in (0, 1 + rank()))
+        args, kwargs = self.shuffled(orders, first=sum(clips[: rank()]), total=sum(clips))
+        return args, kwargs, int(draws.integers(2**63))
 
     def has_looks(self) -> bool:
         """Return whether a tensor shows frames in three channels."""

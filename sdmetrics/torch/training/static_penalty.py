@@ -29,10 +29,10 @@ class StaticPenalty:
     Parameters
     ----------
     weight
-        λ. In training against a shortcut 1 was better than 0.3 and than 3.
+        λ.
     form
         f: `"square"`, r²; `"positive"`, r where it is above 0, else 0; `"hinge"`, how far r is above `threshold`.
-        r itself is not offered: it makes channels noise that is negatively correlated.
+        r itself is not offered: its minimum is a channel that is negatively correlated with itself.
     threshold
         Of the hinge: the score above which the metric calls a unit static.
     every

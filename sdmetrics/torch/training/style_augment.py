@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from sdmetrics.clips.render import restyled
 from sdmetrics.clips.styles.built_in import Style
 from sdmetrics.errors import InputError
 from sdmetrics.probes.inputs import ModelInput
@@ -64,11 +64,11 @@ class StyleAugment:
     ) -> None:
         if not isinstance(layout, str) or sorted(layout) not in (sorted("CTHW"), sorted("NCTHW")):
             raise InputError(f"layout is {layout!r:.60}; expected: C, T, H and W, with N or without, e.g. 'NCTHW'")
-        ModelInput("video", mean=tuple(mean), std=tuple(std))  # checks both
+        checked = ModelInput("video", mean=tuple(mean), std=tuple(std))
         if styles is not None and not styles:
             raise InputError("styles is empty; pass at least one, or None for photometric looks")
         self.layout, self.styles = layout, styles
-        self._mean, self._std = torch.tensor(mean), torch.tensor(std)
+        self._mean, self._std = torch.tensor(checked.mean), torch.tensor(checked.std)
 
     def __call__(self, clips: Tensor) -> Tensor:
         """Return the clips in their looks, of the same shape, type and device."""
@@ -107,16 +107,5 @@ class StyleAugment:
         named = sorted(self.styles)
         frames = (values.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
         drawn = [named[number] for number in torch.randint(len(named), (len(frames),)).tolist()]
-        shown = np.stack([_checked(name, self.styles[name], clip) for name, clip in zip(drawn, frames, strict=True)])
+        shown = np.stack([restyled(clip, name, self.styles[name]) for name, clip in zip(drawn, frames, strict=True)])
         return torch.from_numpy(shown).to(values.device) / 255
-
-
-def _checked(name: str, style: Style, frames: Any) -> Any:  # noqa: ANN401
-    """Return a clip in a style, and check that the style returned frames."""
-    styled = style(frames.copy())
-    if styled.dtype != np.uint8 or styled.shape != frames.shape:
-        raise InputError(
-            f"style {name!r} returns {styled.dtype} of shape {styled.shape}; expected frames like its input, uint8 of "
-            f"shape {frames.shape}"
-        )
-    return styled

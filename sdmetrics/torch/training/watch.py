@@ -12,6 +12,9 @@ from sdmetrics.torch.training.moments import empty_moments, merge, merge_process
 EVERY, WINDOW = 64, 4
 """Of so many steps in which the loss is computed the last `WINDOW` are watched; they make one count."""
 
+LEAST_CLIPS = 2
+"""Of finite values: scores of fewer are not defined."""
+
 NEAR_ZERO, MANY = 0.2, 0.25
 """Noise: both scores are below the first. It is said once if more channels than the second share are lost."""
 
@@ -63,8 +66,10 @@ class Watch:
                     self._moments[number] = merge(self._moments[number], batch)
         self._batches += 1
         if self._batches == WINDOW:
-            self._count(units, with_looks=in_other_look is not None)
             self._batches = 0
+            given = self._moments[: 1 if in_other_look is None else 2]
+            if all(int(moments[0, 0]) >= LEAST_CLIPS for moments in given):  # else values were not finite
+                self._count(units, with_looks=in_other_look is not None)
 
     def _count(self, units: int, *, with_looks: bool) -> None:
         """Count the lost channels, and warn once if there are many."""

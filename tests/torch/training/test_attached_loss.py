@@ -328,3 +328,22 @@ def test_a_layer_that_is_not_one_row_per_clip():
     attach(model, "conv", penalty=StaticPenalty())
     with pytest.raises(InputError, match=r"for 6 clips.*one row per clip"):
         model(videos())
+
+
+def test_values_that_are_not_finite_are_no_lost_channels(monkeypatch):
+    monkeypatch.setattr(watching, "EVERY", watching.WINDOW)
+    model = made(Plain)
+    attached = attach(model, "pool", penalty=StaticPenalty())
+    for _ in range(watching.WINDOW):
+        model(videos() * float("inf"))
+    assert attached.lost == {}
+    for number in range(watching.WINDOW):
+        model(videos(number))
+    assert attached.lost["pool"]["units"] == 5
+
+
+def test_a_model_without_parameters_has_no_loss_where_none_is_due():
+    model = nn.Sequential(nn.Identity())
+    attached = attach(model, "0", penalty=StaticPenalty(weight=0))
+    model(videos())
+    assert attached.loss().item() == 0
