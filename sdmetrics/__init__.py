@@ -11,7 +11,8 @@ from sdmetrics.comparison.compare import Comparison, compare
 from sdmetrics.errors import InputError, MissingExtra
 from sdmetrics.evaluation.centre_bias import CentreBias, centre_bias
 from sdmetrics.evaluation.class_files import read_classes
-from sdmetrics.evaluation.classification import Evaluation, evaluate
+from sdmetrics.evaluation.class_results import Evaluation
+from sdmetrics.evaluation.classification import Evaluator, evaluate
 from sdmetrics.evaluation.segmentation import SegmentationEvaluation, evaluate_segmentation
 from sdmetrics.inspect_run import inspect
 from sdmetrics.inspection.look import Inspection
@@ -33,6 +34,7 @@ __all__ = [
     "Clip",
     "Comparison",
     "Evaluation",
+    "Evaluator",
     "HeldInput",
     "InputError",
     "Inspection",

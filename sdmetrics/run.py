@@ -18,6 +18,7 @@ from sdmetrics.analysis.until import Until
 from sdmetrics.clips.clip import Clip, listed_clips
 from sdmetrics.clips.styles.built_in import Style
 from sdmetrics.errors import InputError, MissingExtra, note
+from sdmetrics.evaluation.classification import Evaluator
 from sdmetrics.loading.model_source import ModelSource
 from sdmetrics.loading.open import Clips, open_clips, open_model
 from sdmetrics.loading.run_source import RunSource
@@ -43,6 +44,7 @@ def analyze(
     until: float | Until | None = None,
     also: Sequence[str] = (),
     keep_responses: bool = False,
+    evaluator: Evaluator | None = None,
     executor: Any = None,  # noqa: ANN401  Dask's client is optional
     progress: bool = True,
 ) -> Results:
@@ -84,6 +86,9 @@ def analyze(
     keep_responses
         Whether the pooled responses to all views are stored, too, under `out`: 12 bytes per clip and unit, see
         `Results.responses`. If a run was measured without them, only they are measured.
+    evaluator
+        Scores the same clips on the way, so that each is decoded once; its `evaluation()` is that of `evaluate`, to the
+        last bit. It runs a model of its own, which may be `runner`.
     executor
         Where the shards are measured: an executor of processes, e.g. `concurrent.futures.ProcessPoolExecutor`, of loky
         or of MPI, or a client of Dask. Each worker opens the model, so `runner` is a `ModelSource` or a path. The
@@ -95,8 +100,9 @@ def analyze(
     ------
     InputError
         If fewer than two clips can be used, an activation is not finite, `styles` are passed for clips that come in
-        styles, a manipulation of `also` is not possible for the model, or `out` cannot be written to or contains a run
-        with different settings; if a worker opened another model or ended. Finished shards are kept.
+        styles, a manipulation of `also` is not possible for the model, `evaluator` has other clips or is passed with an
+        executor, or `out` cannot be written to or contains a run with different settings; if a worker opened another
+        model or ended. Finished shards are kept.
 
     Examples
     --------
@@ -107,6 +113,10 @@ def analyze(
     >>> results.layer("stage4")["counts"]["static"] > results.layer("stage4")["counts"]["dynamic"]
     True
     """
+    if evaluator is not None and executor is not None:
+        raise InputError(
+            "evaluator goes with no executor, whose workers decode the clips; drop one of them, and evaluate separately"
+        )
     opened = _opened(runner, executor)
     listed = _listed(clips, opened, out)
     results = measure_biases(
@@ -121,6 +131,7 @@ def analyze(
         until=until,
         also=also,
         keep_responses=keep_responses,
+        beside=None if evaluator is None else evaluator.beside,
         progress=progress,
     )
     if out is not None:
@@ -157,6 +168,7 @@ def analyze_part(
     styles: Mapping[str, Style] | None = None,
     also: Sequence[str] = (),
     keep_responses: bool = False,
+    evaluator: Evaluator | None = None,
     progress: bool = True,
 ) -> Total:
     """Measure one part of a run, as one of several processes, on one machine or on many that share the folder `out`.
@@ -169,7 +181,7 @@ def analyze_part(
     part
         `"3/8"`, the third of eight parts; or `"auto"`, the part that a scheduler gave this process: Slurm, torchrun
         or an indexed Kubernetes job, see `sdmetrics.analysis.parallel.parts.Part.parse`.
-    runner, clips, out, seed, batch, styles, also, keep_responses, progress
+    runner, clips, out, seed, batch, styles, also, keep_responses, evaluator, progress
         See `analyze`.
 
     Returns
@@ -207,6 +219,7 @@ def analyze_part(
         styles=styles,
         also=also,
         keep_responses=keep_responses,
+        beside=None if evaluator is None else evaluator.beside,
         progress=progress,
     )
 

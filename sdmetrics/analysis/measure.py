@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,9 @@ from sdmetrics.probes.inputs import to_shuffle
 from sdmetrics.runners.batch_size import BatchSize
 from sdmetrics.runners.protocols import Runner, model_description
 
+Beside = Callable[[Measure], Measure]
+"""Takes what measures shards; what it returns does so, too, and something else with the clips of each."""
+
 
 def measure_biases(
     runner: Runner,
@@ -48,12 +51,14 @@ def measure_biases(
     until: float | Until | None = None,
     also: Sequence[str] = (),
     keep_responses: bool = False,
+    beside: Beside | None = None,
     progress: bool = True,
 ) -> Results:
     """Measure the static and dynamic bias of every layer and unit of a model (paper, Sec. 3).
 
     This is the measurement of `sdmetrics.analyze`, with the same arguments. Into `out` it writes finished shards,
-    `results.json` and `units.csv`; the report and the source of the run are left to the caller.
+    `results.json` and `units.csv`; the report and the source of the run are left to the caller. `beside` may do
+    something else with the clips of each shard.
 
     Raises
     ------
@@ -79,7 +84,8 @@ def measure_biases(
     total = Total()
     shards = spread if isinstance(runner, RemoteModel) else resumed
     rounds, reached = 0, False
-    with closing(shards(prepared.work, prepared.pieces, prepared.folder, progress=progress)) as measured:
+    along = beside(shards) if beside else shards
+    with closing(along(prepared.work, prepared.pieces, prepared.folder, progress=progress)) as measured:
         for (piece, shard), ends in zip(measured, ends_of_rounds(prepared.pieces), strict=False):
             total.add(piece.group, shard)
             rounds = piece.index + 1
@@ -109,6 +115,7 @@ def measure_part(
     styles: Mapping[str, Style] | None = None,
     also: Sequence[str] = (),
     keep_responses: bool = False,
+    beside: Beside | None = None,
     progress: bool = True,
 ) -> Total:
     """Measure one part of a run: write its shards into the folder `out`, and nothing else; return their sum.
@@ -125,7 +132,8 @@ def measure_part(
     )
     total, pieces = Total(), part.of(prepared.pieces)
     shards = spread if isinstance(runner, RemoteModel) else resumed
-    for piece, shard in shards(prepared.work, pieces, prepared.folder, progress=progress):
+    along = beside(shards) if beside else shards
+    for piece, shard in along(prepared.work, pieces, prepared.folder, progress=progress):
         total.add(piece.group, shard)
     prepared.keep_lacking(shards, pieces, progress)
     say_passing(total.passing, stored=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +25,9 @@ from sdmetrics.cli.options import (
     ESTIMATOR,
     FLOW,
     HALF,
+    LABELS,
     LAYER,
+    MODEL_OUTPUT,
     PART,
     PER_VIDEO,
     PROVIDER,
@@ -35,7 +39,11 @@ from sdmetrics.cli.options import (
     THRESHOLD,
     VIDEOS,
 )
-from sdmetrics.errors import InputError, note
+from sdmetrics.cli.scores import print_scores
+from sdmetrics.errors import InputError, Note, note
+
+EVALUATION = "evaluation.json"
+"""What an evaluation beside the analysis is written to, in the run's folder."""
 
 
 @app.command()
@@ -106,6 +114,16 @@ def analyze(
             "size is printed first. A run without them is completed.",
         ),
     ] = False,
+    also_evaluate: Annotated[
+        bool,
+        typer.Option(
+            "--evaluate",
+            help="Also score the model as a classifier, as sdmetrics evaluate --shuffle does, into the run's "
+            "evaluation.json. Each clip is decoded once.",
+        ),
+    ] = False,
+    labels: Annotated[Path | None, LABELS] = None,
+    model_output: Annotated[str | None, MODEL_OUTPUT] = None,
 ) -> None:
     """Measure the static and dynamic biases of a model's layers and units, and write a report.
 
@@ -118,6 +136,8 @@ def analyze(
     from sdmetrics.analysis.until import Until
     from sdmetrics.clips.generated.names import is_generated
     from sdmetrics.clips.styles.networks import open_styles
+    from sdmetrics.evaluation.class_files import read_classes
+    from sdmetrics.evaluation.classification import Evaluator
     from sdmetrics.loading.dask_cluster import opened
     from sdmetrics.loading.model_source import ModelSource
     from sdmetrics.loading.open import open_clips
@@ -130,6 +150,11 @@ def analyze(
         raise InputError("--part does not go with --until: a part does not see the others; drop one of them")
     if until_units is not None and until is None:
         raise InputError(f"--until-units {until_units:g} goes with --until; pass --until POINTS, too")
+    if not also_evaluate and (useless := "--labels" if labels else "--model-output" if model_output else None):
+        raise InputError(f"{useless} goes with --evaluate; pass --evaluate, too")
+    if also_evaluate and dask is not None:
+        raise InputError("--evaluate does not go with --dask, whose workers decode the clips; use sdmetrics evaluate")
+    classes = read_classes(labels) if labels else None
     goal = None if until is None else Until(until, until_units)
     share = None if part is None else Part.parse(part)
     further = [name.strip() for name in also.split(",")] if also else []
@@ -159,6 +184,25 @@ def analyze(
     )
     if keep_responses:
         note(f"responses are kept in {out / FOLDER}: {size_in_words(runner, len(listed), further)}")
+    evaluator = None
+    if also_evaluate:
+        if any(clip.load_masks for clip in listed):
+            raise InputError("--evaluate scores classifiers, and the clips have masks; use sdmetrics evaluate")
+        with warnings.catch_warnings():  # which were shown when the model was opened for the analysis
+            warnings.simplefilter("ignore", Note)
+            scored = replace(source, layers=()).open()
+        shuffle = all(item.frames > 1 for item in runner.inputs)
+        evaluator = Evaluator(
+            scored,
+            listed,
+            classes,
+            shuffle=shuffle,
+            seed=seed,
+            batch=batch,
+            output=model_output,
+            out=out / EVALUATION,
+            part=share,
+        )
     with resumable():
         opened_styles = open_styles(styles, threads=threads) if styles else None
         if share is not None:
@@ -172,8 +216,10 @@ def analyze(
                 styles=opened_styles,
                 also=further,
                 keep_responses=keep_responses,
+                evaluator=evaluator,
             )
             then = f"write the results with sdmetrics merge {shlex.quote(str(out))}"
+            then = "repeat the command without --part" if evaluator else then
             print_part(share, total.used, total.skipped, then)
             return
         results = run_analysis(
@@ -188,9 +234,13 @@ def analyze(
             until=goal,
             also=further,
             keep_responses=keep_responses,
+            evaluator=evaluator,
         )
+        evaluation = evaluator.evaluation() if evaluator else None
     console.print(results_table(results, model_name(model)))
     print_skipped(results.clips["skipped"])
+    if evaluation:
+        print_scores(model_name(model), evaluation, out / EVALUATION)
     console.print(f"report: {out / 'report.html'}", soft_wrap=True)
     if any(row["reason"].startswith(CRASHED) for row in results.clips["skipped"]):
         raise typer.Exit(3)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,9 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sdmetrics._files import check_is_file
-from sdmetrics.cli.app import app, console, print_part, print_skipped, resumable
-from sdmetrics.cli.console.manipulations import manipulation_table, percent
-from sdmetrics.cli.console.tables import clips_in_words, plain_table
+from sdmetrics.cli.app import app, print_part, resumable
 from sdmetrics.cli.options import (
     ANY_MODEL,
     BATCH,
@@ -36,14 +33,12 @@ from sdmetrics.cli.options import (
     VIDEOS,
     check_conflicts,
 )
+from sdmetrics.cli.scores import print_scores
 from sdmetrics.errors import InputError
 
 if TYPE_CHECKING:
-    from sdmetrics.evaluation.classification import Evaluation
+    from sdmetrics.evaluation.class_results import Evaluation
     from sdmetrics.evaluation.segmentation import SegmentationEvaluation
-
-ROWS = {"in_order": "in order", "shuffled": "shuffled", "ratio": "shuffled / in order"}
-SEGMENTATION_ROWS = {"miou": "mean IoU", "success_mean": "success, mean"}
 
 
 @app.command()
@@ -120,7 +115,7 @@ def evaluate(
     from sdmetrics.analysis.parallel.parts import Part
     from sdmetrics.evaluation.class_files import read_classes
     from sdmetrics.evaluation.classification import evaluate as run_evaluation
-    from sdmetrics.evaluation.segmentation import SegmentationEvaluation, evaluate_segmentation
+    from sdmetrics.evaluation.segmentation import evaluate_segmentation
     from sdmetrics.loading.open import open_clips, open_model
     from sdmetrics.loading.user_code import model_name
 
@@ -192,49 +187,4 @@ def evaluate(
     if share is not None:
         print_part(share, len(evaluation.clips), evaluation.skipped, "repeat the command without --part")
         return
-    if isinstance(evaluation, SegmentationEvaluation):
-        rows = [(_segmentation_row(name), percent(score)) for name, score in evaluation.scores.items()]
-        _print(model_name(model), evaluation, ("score", "%"), rows)
-    else:
-        by_order = [(ROWS[name], *map(percent, scores.values())) for name, scores in evaluation.scores.items()]
-        if by_order:
-            _print(model_name(model), evaluation, ("frames", "top-1 %", "top-5 %"), by_order)
-        else:
-            console.print(f"{model_name(model)}: {_counted(evaluation)}", soft_wrap=True)
-            print_skipped(evaluation.skipped)
-    if evaluation.manipulated:
-        console.print(manipulation_table(evaluation.manipulated))
-    if not isinstance(evaluation, SegmentationEvaluation):
-        console.print(_scored(**evaluation.scored), soft_wrap=True)
-    if out:
-        console.print(f"evaluation: {out}", soft_wrap=True)
-
-
-def _print(
-    name: str,
-    evaluation: Evaluation | SegmentationEvaluation,
-    columns: Sequence[str],
-    rows: Sequence[Sequence[object]],
-) -> None:
-    """Print the scores and the skipped clips."""
-    title = f"{name}: {_counted(evaluation)}"
-    table = plain_table(title, columns, rows)
-    table.min_width = min(len(title), console.width)
-    console.print(table)
-    print_skipped(evaluation.skipped)
-
-
-def _counted(evaluation: Evaluation | SegmentationEvaluation) -> str:
-    """Return how many clips were used."""
-    return clips_in_words(len(evaluation.clips), len(evaluation.skipped), evaluation.looped)
-
-
-def _scored(output: str, classes: int, frames: int) -> str:
-    """Describe the scores that were read."""
-    mean = f", mean over {frames} frames" if frames > 1 else ""
-    return f"scores: output {output}, {classes} classes{mean}"
-
-
-def _segmentation_row(name: str) -> str:
-    """Return the name of a segmentation score."""
-    return SEGMENTATION_ROWS.get(name, f"success, IoU > {name.removeprefix('success_')}")
+    print_scores(model_name(model), evaluation, out)

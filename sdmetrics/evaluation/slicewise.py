@@ -1,7 +1,7 @@
 """Evaluations slice by slice: what all of them store of a slice of the clips, so that they resume and come in parts.
 
-Clips are cut in the order of their ids, so neither the order in which they are listed nor the number of parts decides
-which clips share a batch, or in which order anything is added up.
+Clips are cut in the order of their ids, or as for an analysis, so neither the order in which they are listed nor the
+number of parts decides which clips share a batch, or in which order anything is added up.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ HEADER: Document = {"looped": COUNT, "skipped": SKIPPED, "ran_on": {str: ANYTHIN
 """The shape of what a stored slice says besides its rows and what was read of the model."""
 
 Arrays = Mapping[str, NDArray[Any]]
+NOTHING: Mapping[str, Any] = {}
 Rendered = TypeVar("Rendered")
 
 
@@ -135,7 +136,7 @@ class Evaluating(Generic[Rendered]):
             check_shape({name: header[name] for name in shape}, shape, "header")
             found = Outcomes(**{name: header[name] for name in shape}, arrays=arrays)
             ids = sorted(row["id"] for row in [*found.rows, *found.skipped])
-            whole = ids == [clip.id for clip in piece.clips] and found.looped <= len(found.rows)
+            whole = ids == sorted(clip.id for clip in piece.clips) and found.looped <= len(found.rows)
             return found if whole and self.accepts(found) else None
         except Exception:  # whatever is wrong with the file, the remedy is the same
             return None
@@ -247,15 +248,26 @@ def evaluated(
     folder: Path | None,
     part: Part | None,
     *,
+    pieces: Sequence[Slice] | None = None,
+    made: Mapping[str, Outcomes] = NOTHING,
     threads: int | None = None,
     progress: bool = True,
 ) -> Evaluated:
-    """Return the outcomes of all slices, or of those of a part; see `resumed`."""
-    pieces = slices(clips)
+    """Return the outcomes of all slices, or of those of a part; see `resumed`.
+
+    `pieces` are the slices, by default `slices(clips)`; `made` are outcomes that are there, by the names of their
+    slices.
+    """
+    pieces = slices(clips) if pieces is None else pieces
     chosen = pieces if part is None else part.of(pieces)
-    parts = [made for _, made in resumed(work, chosen, folder, threads=threads, progress=progress)]
-    say_passing([row for made in parts for row in made.passing], stored=folder is not None)
+    lacking = [piece for piece in chosen if piece.file_name not in made]
+    found = {
+        piece.file_name: of_piece
+        for piece, of_piece in resumed(work, lacking, folder, threads=threads, progress=progress)
+    }
+    parts = [made.get(piece.file_name) or found[piece.file_name] for piece in chosen]
+    say_passing([row for outcomes in parts for row in outcomes.passing], stored=folder is not None)
     place = {clip.id: number for number, clip in enumerate(clips)}
-    rows = sorted((row for made in parts for row in made.rows), key=lambda row: place[row["id"]])
-    skipped = sorted((row for made in parts for row in made.skipped), key=lambda row: place[row["id"]])
+    rows = sorted((row for outcomes in parts for row in outcomes.rows), key=lambda row: place[row["id"]])
+    skipped = sorted((row for outcomes in parts for row in outcomes.skipped), key=lambda row: place[row["id"]])
     return Evaluated(parts, rows, skipped)

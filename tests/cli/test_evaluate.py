@@ -197,3 +197,50 @@ def test_help_says_what_is_counted_and_how_worlds_are_named(command):
     assert code == 0
     for word in ("--shuffle", "--labels", "world:N", "--model-output", "needs frame order"):
         assert word in out
+
+
+@pytest.mark.parametrize("parts", [(), ("1/2", "2/2")])
+def test_beside_an_analysis_each_video_is_decoded_once(command, model, labels, tmp_path, monkeypatch, parts):
+    """Both write what they write by themselves, to the last byte."""
+    from sdmetrics.clips.videos import footage
+
+    videos = tmp_path / "videos"
+    for number in range(6):
+        for name in ("left", "right"):
+            (videos / name).mkdir(parents=True, exist_ok=True)
+            rng = np.random.default_rng([number, name == "left"])
+            write_video(videos / name / f"{number}.mp4", rng.integers(0, 256, (24, 48, 48, 3), np.uint8))
+    decoded = []
+    read = footage.read_video
+    monkeypatch.setattr(footage, "read_video", lambda path, *given: decoded.append(path) or read(path, *given))
+    run = tmp_path / "both"
+    options = ("analyze", model, videos, "-o", run, "--evaluate", "--labels", labels, "--seed", 3, *CPU)
+    for part in parts:
+        code, out, err = command(*options, "--part", part)
+        assert (code, err) == (0, "")
+        assert "once all parts are done: repeat the command without --part" in out
+    code, out, err = command(*options)
+    assert (code, err) == (0, "")
+    assert sorted(decoded) == sorted(videos.rglob("*.mp4"))
+    assert "shuffled / in order" in out
+    assert f"evaluation: {run / 'evaluation.json'}" in out
+    assert command("analyze", model, videos, "-o", tmp_path / "alone", "--seed", 3, *CPU)[0] == 0
+    scores = tmp_path / "alone/evaluation.json"
+    assert command("evaluate", model, videos, "--labels", labels, "--shuffle", "--seed", 3, "-o", scores, *CPU)[0] == 0
+    for name in ("results.json", "units.csv", "evaluation.json", "source.json"):
+        assert (run / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--labels", "LABELS"), "--labels goes with --evaluate"),
+        (("--model-output", "scores"), "--model-output goes with --evaluate"),
+        (("--evaluate", "--dask", "local:2"), "--evaluate does not go with --dask"),
+    ],
+)
+def test_what_does_not_go_with_an_analysis(command, model, labels, tmp_path, options, message):
+    given = [labels if option == "LABELS" else option for option in options]
+    code, _, err = command("analyze", model, "world:4", "-o", tmp_path / "run", *given)
+    assert code == 2
+    assert message in err

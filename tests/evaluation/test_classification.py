@@ -157,8 +157,8 @@ def test_numbers_do_not_depend_on_batch_or_order_of_the_clips():
 
 def test_without_shuffling_every_clip_runs_once_and_nothing_else_is_reported():
     runner = classifier(ends)
-    found = evaluate(runner, [ramp(number) for number in range(7)], RAMP, batch=4)
-    assert runner.batches == [4, 3]
+    found = evaluate(runner, [ramp(number, video="one") for number in range(7)], RAMP, batch=4)
+    assert runner.batches == [2, 2, 2, 1]
     assert found.seed is None
     assert list(found.scores) == ["in_order"]
     assert set(found.clips[0]) == {"id", "video", "label", "in_order"}
