@@ -191,8 +191,9 @@ class Results:
         ----------
         of
             `"layers"`: one row per layer and factor, with `units`, `pairs`, `score` and `percent` (Eq. 1) with the ends
-            of their 95 % intervals, `_low` and `_high`, the units of the factor's class, `units_of_class` (Eq. 3), and
-            the layer's joint, residual and dead units. `"units"`: one row per unit, with the columns of `units.csv`.
+            of their 95 % intervals, `_low` and `_high`, the units that encode the factor, `units_encoding`, those of
+            its class alone, `units_of_class` (Eq. 3), and the layer's joint, residual and dead units. A further factor
+            (`also`) has neither percent nor class. `"units"`: one row per unit, with the columns of `units.csv`.
         backend
             `"pandas"`, `"polars"` or `"pyarrow"`. Undefined is NaN in pandas, null in the others.
 
@@ -215,7 +216,7 @@ class Results:
         [{'factor': 'dynamic', 'score': 0.9}, {'factor': 'static', 'score': 0.1}]
         """
         if of == "layers":
-            return table(layer_rows(self.layers), LAYERS, backend)
+            return table(layer_rows(self.layers, self.units, self.threshold), LAYERS, backend)
         if of == "units":
             return table(self.units, unit_columns(self.unit_columns), backend)
         raise InputError(f"of is {of!r:.60}; allowed: layers, units")
@@ -250,7 +251,7 @@ class Results:
         Raises
         ------
         InputError
-            If the requirement cannot be parsed, its layer is not in the run, or its value is undefined.
+            If the requirement cannot be parsed, its layer or factor is not in the run, or its value is undefined.
 
         Examples
         --------
@@ -261,11 +262,8 @@ class Results:
         """
         parsed = Requirement.parse(requirement)
         layer = self.layer(parsed.layer)
-        if bound:
-            units = [unit for unit in self.units if unit["layer"] == parsed.layer]
-            value = parsed.bound(layer, units, self.threshold)
-        else:
-            value = parsed.value(layer)
+        units = [unit for unit in self.units if unit["layer"] == parsed.layer]
+        value = (parsed.bound if bound else parsed.value)(layer, units, self.threshold)
         return parsed.holds(value), value
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sdmetrics._tables import Columns
+from sdmetrics.clips.manipulations.further import encoding
 
 Row = Mapping[str, Any]
 
@@ -20,6 +21,7 @@ LAYERS: Columns = {
     "percent": float,
     "percent_low": float,
     "percent_high": float,
+    "units_encoding": int,
     "units_of_class": int,
     "units_joint": int,
     "units_residual": int,
@@ -28,31 +30,41 @@ LAYERS: Columns = {
 """The columns of `layer_rows`."""
 
 
-def layer_rows(layers: Sequence[Row]) -> list[dict[str, Any]]:
+def layer_rows(layers: Sequence[Row], units: Sequence[Row], threshold: float) -> list[dict[str, Any]]:
     """Return one row per layer and factor that was measured; the numbers of joint, residual and dead units repeat.
+
+    Those of further factors, which have neither percent nor class, come after the two of the paper.
 
     Examples
     --------
     >>> layer = {"name": "a", "units": 4, "pairs": {"static": 9}, "scores": {"static": 0.9}, "ci95": {},
     ...          "percent": {"static": 39.0}, "counts": {"static": 3, "joint": 0, "residual": 1, "dead": 0}}
-    >>> rows = layer_rows([layer])
-    >>> len(rows), rows[0]["factor"], rows[0]["percent"], rows[0]["units_of_class"], rows[0]["score_low"]
+    >>> rows = layer_rows([layer], [{"layer": "a", "static": 0.8}] * 3 + [{"layer": "a", "static": 0.2}], 0.5)
+    >>> len(rows), rows[0]["factor"], rows[0]["percent"], rows[0]["units_encoding"], rows[0]["score_low"]
     (1, 'static', 39.0, 3, None)
     """
-    return [
-        {
-            "layer": layer["name"],
-            "factor": factor,
-            "units": layer["units"],
-            "pairs": layer["pairs"][factor],
-            **_bounded("score", score, layer["ci95"].get("scores", {}).get(factor)),
-            **_bounded("percent", layer["percent"][factor], layer["ci95"].get("percent", {}).get(factor)),
-            "units_of_class": layer["counts"][factor],
-            **{f"units_{label}": layer["counts"][label] for label in ("joint", "residual", "dead")},
-        }
-        for layer in layers
-        for factor, score in layer["scores"].items()
-    ]
+    rows = []
+    for layer in layers:
+        of_layer = [unit for unit in units if unit["layer"] == layer["name"]]
+        ci95, also = layer["ci95"], layer.get("also", {})
+        scores = {name: (score, ci95.get("scores", {}).get(name)) for name, score in layer["scores"].items()}
+        scores |= {name: (further["score"], further["ci95"]) for name, further in also.items()}
+        pairs = {**layer["pairs"], **{name: further["pairs"] for name, further in also.items()}}
+        rows += [
+            {
+                "layer": layer["name"],
+                "factor": factor,
+                "units": layer["units"],
+                "pairs": pairs[factor],
+                **_bounded("score", score, ends),
+                **_bounded("percent", layer["percent"].get(factor), ci95.get("percent", {}).get(factor)),
+                "units_encoding": encoding(of_layer, factor, threshold),
+                "units_of_class": layer["counts"].get(factor, 0),
+                **{f"units_{label}": layer["counts"][label] for label in ("joint", "residual", "dead")},
+            }
+            for factor, (score, ends) in scores.items()
+        ]
+    return rows
 
 
 def unit_columns(names: Sequence[str]) -> Columns:

@@ -21,7 +21,9 @@ def check(
         typer.Option(
             help="Requirement; repeat for several. 'LAYER.dynamic >= 30': percent of Eq. 1 (dynamic, static, "
             "identical). "
-            "'LAYER.units.dynamic >= 30': percent of units of Eq. 3 (dynamic, static, joint, residual, dead).",
+            "'LAYER.units.dynamic >= 30': percent of units of Eq. 3 (dynamic, static, joint, residual, dead), or that "
+            "encode a further factor ('LAYER.units.reverse <= 50'). "
+            "'LAYER.score.reverse <= 0.9': the layer's score of a factor, -1 to 1.",
             show_default=False,
         ),
     ],

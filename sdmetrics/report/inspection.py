@@ -139,7 +139,7 @@ def _unit(unit: InspectedUnit, chosen: Look) -> dict[str, Any]:
             f"{factor} pair, view 1 against view {PAIRS[factor][1] + 1}: score {words.number(getattr(unit, factor))}"
             for factor in PAIRS
         ),
-        "strongest": f"{strongest:.3g}",
+        "strongest": words.rounded(strongest),
         "unknown": unit.unknown,
         "assumed": unit.assumed,
         "ends": {end: [_exemplar(one, strongest, chosen) for one in clips] for end, clips in ends.items()},
@@ -156,7 +156,7 @@ def _exemplar(exemplar: Exemplar, strongest: float, chosen: Look) -> dict[str, A
             {
                 "number": number,
                 "caption": f"{seen.style}, {caption}",
-                "response": f"{seen.response:.3g}",
+                "response": words.rounded(seen.response),
                 "image": strip_image(seen.frames, chosen.height, chosen.quality),
                 "names": seen.names,
                 "where": "" if seen.where is None else response_image(seen.where, strongest, chosen.height),

@@ -63,6 +63,17 @@ def number(value: float | None, digits: int = 2) -> str:
     return text.replace("-", "" if float(text) == 0 else _MINUS)
 
 
+def rounded(value: float, digits: int = 3) -> str:
+    """Return a number of any size with so many significant digits and a true minus sign.
+
+    Examples
+    --------
+    >>> rounded(-0.26), rounded(1234.5), rounded(0.00001234)
+    ('−0.260', '1.23e+03', '1.23e−05')
+    """
+    return f"{value:#.{digits}g}".removesuffix(".").replace("-", _MINUS)
+
+
 def percent(value: float | None, digits: int = 1) -> str:
     """Return a percent, or a dash if it is undefined."""
     return UNDEFINED if value is None else number(value, digits) + _THIN + "%"

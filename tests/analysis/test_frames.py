@@ -47,7 +47,26 @@ def test_layers_are_long_and_tidy(backend):
     assert [row["score_low"], row["score_high"]] == layer["ci95"]["scores"]["static"]
     assert (row["pairs"], row["units"]) == (300, 64)
     assert row["units_of_class"] == layer["counts"]["static"]
+    assert all(row["units_encoding"] == row["units_of_class"] + row["units_joint"] for row in rows)
     assert {row[f"units_{label}"] for row in rows[-2:] for label in ("joint",)} == {layer["counts"]["joint"]}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_further_factors_have_rows_without_percent_or_class(backend):
+    results = runs.run()
+    for layer in results.layers:
+        layer["also"] = {"reverse": {"pairs": 299, "score": 0.4, "ci95": [0.3, 0.5]}}
+    for number, unit in enumerate(results.units):
+        unit |= {"reverse": None if number % 4 == 0 else 0.3 * (number % 4), "reverse_low": None, "reverse_high": None}
+    rows = rows_of(results.to_frame("layers", backend=backend), backend)
+    assert [row["factor"] for row in rows] == ["dynamic", "static", "reverse"] * len(results.layers)
+    assert rows[2] == {
+        "layer": "stage1", "factor": "reverse", "units": 64, "pairs": 299,
+        "score": 0.4, "score_low": 0.3, "score_high": 0.5,
+        "percent": None, "percent_low": None, "percent_high": None,
+        "units_encoding": 32, "units_of_class": 0,
+        **{f"units_{label}": results.layers[0]["counts"][label] for label in ("joint", "residual", "dead")},
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -6,6 +6,7 @@ import pytest
 
 import sdmetrics as sd
 from sdmetrics.demo import demo_model
+from sdmetrics.report.words import rounded
 
 pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
@@ -58,7 +59,7 @@ def test_a_unit_opens_with_the_keyboard_and_shows_its_exemplars(opened):
         names = [text.split("\n")[0].split(" ")[0] for text in part.locator("h4").all_inner_texts()]
         assert names == [one.clip for one in exemplars]
         said = part.locator("figcaption b").all_inner_texts()
-        assert said == [f"{view.response:.3g}" for one in exemplars for view in one.views]
+        assert said == [rounded(view.response) for one in exemplars for view in one.views]
     images = card.locator("img").all()
     assert len(images) == 6 * 3 * 2
     assert all(image.evaluate("image => image.complete && image.naturalWidth > 0") for image in images)
@@ -69,9 +70,12 @@ def test_a_unit_opens_with_the_keyboard_and_shows_its_exemplars(opened):
 def test_what_is_laid_over_the_frames_can_be_hidden(opened):
     page, _ = opened
     where = page.locator("details.unit[open] .where").first
+    beneath = page.locator("details.unit[open] .frames img:not(.where)").first
     assert where.is_visible()
+    assert beneath.evaluate("image => getComputedStyle(image).filter") == "grayscale(1)"
     page.locator("#overlay").uncheck()
     assert where.is_hidden()
+    assert beneath.evaluate("image => getComputedStyle(image).filter") == "none"
     page.locator("#overlay").check()
     assert where.is_visible()
 

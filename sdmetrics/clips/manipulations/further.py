@@ -57,3 +57,14 @@ def pairs_with(also: Sequence[str]) -> dict[str, tuple[int, int]]:
 def columns_of(also: Sequence[str]) -> tuple[str, ...]:
     """Return the columns that further factors add to `units.csv`."""
     return tuple(f"{name}{end}" for name in also for end in ("", "_low", "_high"))
+
+
+def encoding(units: Sequence[Mapping[str, Any]], factor: str, threshold: float) -> int:
+    """Return how many units encode a factor: have a score above the threshold, as in Eq. 3.
+
+    Examples
+    --------
+    >>> encoding([{"reverse": 0.5}, {"reverse": 0.7}, {"reverse": None}], "reverse", threshold=0.5)
+    1
+    """
+    return sum(unit[factor] is not None and unit[factor] > threshold for unit in units)
