@@ -17,6 +17,7 @@ from tests.helpers.segmentation_files import write_flo, write_png
 
 CLIPS = "camouflage:24"
 SIZE = (48, 48)
+CROSS = {"cross": "motion_to_appearance", "crossed_stages": (5,)}
 ON_CPU = ("--provider", "cpu", "--threads", 1)
 
 
@@ -24,7 +25,7 @@ ON_CPU = ("--provider", "cpu", "--threads", 1)
 def model(tmp_path_factory):
     """A small segmenter as it is before any training."""
     torch.manual_seed(0)
-    module = TwoStream(small_resnet((8, 8, 8, 8)), small_resnet((8, 8, 8, 8)), width=8, cross="motion_to_appearance")
+    module = TwoStream(small_resnet((8, 8, 8, 8)), small_resnet((8, 8, 8, 8)), width=8, fused_stages=(2, 5), **CROSS)
     inputs = [
         ModelInput("image", frames=1, stride=1, size=SIZE, layout="NCHW"),
         ModelInput("flow", "flow", frames=1, stride=1, size=SIZE, layout="NCHW"),

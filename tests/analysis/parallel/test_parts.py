@@ -26,7 +26,7 @@ def model(tmp_path_factory):
 
 
 def started(model, run, *more):
-    words = [sys.executable, "-m", "sdmetrics", "analyze", str(model), "world:120", "-o", str(run), *OPTIONS, *more]
+    words = [sys.executable, "-m", "sdmetrics", "analyze", str(model), "world:60", "-o", str(run), *OPTIONS, *more]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -131,7 +131,16 @@ def inputs_of(source):
 @pytest.mark.parametrize(
     ("source", "options"),
     [
-        ("flow", {"cross": "both_ways", "crossed_stages": (4,), "fusion": "convex_gated", "refinement": True}),
+        (
+            "flow",
+            {
+                "cross": "both_ways",
+                "crossed_stages": (4,),
+                "fused_stages": (3, 5),
+                "fusion": "convex_gated",
+                "refinement": True,
+            },
+        ),
         ("flow_vectors", {"cross": "reciprocal", "crossed_stages": (2, 5), "fused_stages": (3, 5), "fusion": "gated"}),
     ],
 )
