@@ -127,7 +127,10 @@ def test_the_page_is_made_of_the_json_alone(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
-@pytest.mark.parametrize("names", [["architectures", "instances"], pytest.param([*PLANS], marks=pytest.mark.all, id="all")])
+@pytest.mark.parametrize(
+    "names",
+    [pytest.param(["architectures", "instances"], id="two"), pytest.param([*PLANS], id="all", marks=pytest.mark.all)],
+)
 def test_studies_in_a_minute_each(names, tmp_path, monkeypatch):
     """Whole, from training to the page, on a scale that shows that it runs and not what it finds."""
     bank, out, plans = Bank(tmp_path / "bank"), tmp_path / "out", {name: PLANS[name] for name in names}
