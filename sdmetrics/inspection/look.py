@@ -18,6 +18,7 @@ from sdmetrics.errors import InputError, note
 from sdmetrics.inspection.choice import Row, extremes, strengths
 from sdmetrics.inspection.maps import Places, frames_of, places_of, unit_map
 from sdmetrics.inspection.strips import shown_input, strip
+from sdmetrics.inspection.tokens import located
 from sdmetrics.runners.protocols import TensorRunner
 
 DIFFERS = 1e-2
@@ -68,8 +69,8 @@ class InspectedUnit:
         The clips with the highest and the lowest response, the most extreme first.
     unknown
         Why it is not known where it responds; empty if it is.
-    assumed
-        What is assumed about where it responds, in words; empty if nothing is.
+    basis
+        What is assumed about where it responds, or how it was found, as a sentence; empty if the model's file says it.
     """
 
     layer: str
@@ -81,7 +82,7 @@ class InspectedUnit:
     highest: tuple[Exemplar, ...]
     lowest: tuple[Exemplar, ...]
     unknown: str = ""
-    assumed: str = ""
+    basis: str = ""
 
 
 @dataclass(frozen=True)
@@ -145,12 +146,13 @@ def look(
         clip = by_id[ids[place]]
         views, shown = render(clip, results.seed, runner.inputs, styles)
         tensors = [runner.tensors(feeds([view], [one]), layers) for view, one in zip(views, shown, strict=True)]
+        found = found or _places(runner, {layer: tensors[0][layer].shape for layer in layers})
         for number in numbers:
             row, responses, _ = chosen[number]
             layer, axes = row["layer"], runner.identity["layers"][row["layer"]]
             item = shown_input(runner.inputs, layer)
             held = [of_view[layer] for of_view in tensors]
-            places = found.setdefault(layer, places_of(held[0].shape, axes, item.size))
+            places = found[layer]
             again = [values[:, row["unit"]].mean(dtype=np.float64) for values in held]
             spread = float(responses.std()) or 1.0
             unlike += bool(np.abs(np.array(again) - responses[place]).max() > DIFFERS * spread)
@@ -169,6 +171,20 @@ def look(
             "clips were changed, so the frames may not be what the units responded to"
         )
     return Inspection(results, ids, tuple(_inspected(n, exemplars, found, *each) for n, each in enumerate(chosen)))
+
+
+def _places(runner: TensorRunner, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Places | str]:
+    """Return what the axes of layers mean, given the shapes of their tensors for one view, or why it is not known."""
+    axes = runner.identity["layers"]
+    tokens = [name for name, shape in shapes.items() if len(shape) == 3 and axes[name].get("time_axis") is None]
+    found = located(runner, tokens) if tokens else {}
+    why = "what the layer’s {} tokens stand for is not known: after halves of a clip are changed, they do not tell"
+    return {
+        layer: found.get(layer, why.format(" × ".join(str(count) for count in (shape[0], shape[2]) if count > 1)))
+        if layer in tokens
+        else places_of(shape, axes[layer], shown_input(runner.inputs, layer).size)
+        for layer, shape in shapes.items()
+    }
 
 
 def _inspected(
@@ -191,5 +207,5 @@ def _inspected(
         tuple(exemplars[number, place] for place in ends[0]),
         tuple(exemplars[number, place] for place in ends[1]),
         places if isinstance(places, str) else "",
-        "" if isinstance(places, str) else places.assumed,
+        "" if isinstance(places, str) else places.basis,
     )

@@ -20,13 +20,27 @@ class Places:
         How often it divides time, height and width; 1 where it does not.
     skipped
         Tokens before those of the grid, such as a class token.
-    assumed
-        What is assumed, in words; empty if the model's file says so.
+    basis
+        What that rests on, as a sentence; empty if the model's file says so.
+    time_last
+        Whether tokens are in the order of height, width and time, not of time, height and width.
     """
 
     grid: tuple[int, int, int]
     skipped: int = 0
-    assumed: str = ""
+    basis: str = ""
+    time_last: bool = False
+
+    def laid_out(self, tokens: NDArray[Any]) -> NDArray[Any]:
+        """Return the tokens of the grid as `(time, height, width)`.
+
+        Examples
+        --------
+        >>> Places((3, 1, 2), time_last=True).laid_out(np.arange(6)).tolist()
+        [[[0, 3]], [[1, 4]], [[2, 5]]]
+        """
+        time, height, width = self.grid
+        return np.moveaxis(tokens.reshape(height, width, time), 2, 0) if self.time_last else tokens.reshape(self.grid)
 
 
 def places_of(shape: Sequence[int], axes: Mapping[str, Any], size: tuple[int, int]) -> Places | str:
@@ -46,30 +60,32 @@ def places_of(shape: Sequence[int], axes: Mapping[str, Any], size: tuple[int, in
     >>> axes = {"channel_axis": 1, "batch_axis": 0, "time_axis": 2, "fold": None}
     >>> places_of((1, 64, 4, 7, 7), axes, size=(112, 112)).grid
     (4, 7, 7)
-    >>> places_of((8, 768, 197), {"time_axis": None, "fold": "batch-major"}, size=(224, 224)).grid
+    >>> axes = {"channel_axis": 3, "batch_axis": 0, "time_axis": 1, "fold": None}
+    >>> places_of((1, 768, 8, 197), axes, size=(224, 224)).grid
     (8, 14, 14)
     >>> places_of((1, 64), {"time_axis": None, "fold": None}, size=(112, 112))
     'the layer has neither time nor space: it is pooled already'
     """
     rows, rest = shape[0], list(shape[2:])
-    time, assumed = 1, ""
+    time, basis = 1, ""
     if axes.get("fold") is not None or rows > 1:
         time = rows
     elif axes.get("time_axis") is not None:
         time = rest.pop(_place_of_time(axes))
     elif len(rest) == 3:
-        time, assumed = rest.pop(0), "that the layer’s axes are time, height and width, in this order"
+        time, basis = rest.pop(0), "Assumed is that the layer’s axes are time, height and width, in this order."
     timed = time > 1 or axes.get("time_axis") is not None or axes.get("fold") is not None
     if not rest:
         return Places((time, 1, 1)) if timed else "the layer has neither time nor space: it is pooled already"
     if len(rest) == 2:
-        return Places((time, rest[0], rest[1]), 0, assumed)
-    if len(rest) == 1 and timed:
+        return Places((time, rest[0], rest[1]), 0, basis)
+    if len(rest) == 1 and axes.get("time_axis") is not None:
         found = _grid_of(rest[0], size)
         if found:
             skipped, grid = found
             first = f"after {skipped} other" if skipped else "from the first on"
-            return Places((time, *grid), skipped, f"that its tokens are the patches of a frame, row by row, {first}")
+            basis = f"Assumed is that its tokens are the patches of a frame, row by row, {first}."
+            return Places((time, *grid), skipped, basis)
     return f"the layer’s axes of {' × '.join(map(str, shape[2:]))} do not tell time from space"
 
 
@@ -87,6 +103,8 @@ def unit_map(tensor: NDArray[Any], unit: int, axes: Mapping[str, Any], places: P
     values = tensor[:, unit]
     if axes.get("time_axis") is not None and len(values) == 1:
         values = np.moveaxis(values, 1 + _place_of_time(axes), 1)
+    if values.ndim == 2:
+        return np.ascontiguousarray(places.laid_out(values[:, places.skipped :]), np.float32)
     flat = values.reshape(places.grid[0], -1)[:, places.skipped :] if places.skipped else values
     return np.ascontiguousarray(flat.reshape(places.grid), np.float32)
 

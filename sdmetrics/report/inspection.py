@@ -141,7 +141,7 @@ def _unit(unit: InspectedUnit, chosen: Look) -> dict[str, Any]:
         ),
         "strongest": words.rounded(strongest),
         "unknown": unit.unknown,
-        "assumed": unit.assumed,
+        "basis": unit.basis,
         "ends": {end: [_exemplar(one, strongest, chosen) for one in clips] for end, clips in ends.items()},
     }
 

@@ -142,8 +142,47 @@ def test_a_live_module(tmp_path):
     with pytest.raises(sd.InputError, match="runs only where you name it"):
         sd.inspect(tmp_path / "run")
     found = sd.inspect(tmp_path / "run", model=code, units=[0], exemplars=1)
-    assert "time, height and width" in found.units[0].assumed
+    assert "time, height and width" in found.units[0].basis
     assert found.units[0].highest[0].views[0].where.shape == (8, 19, 19)
+
+
+TOKENS = """
+import torch
+from sdmetrics import ModelInput
+
+
+class Tokens(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cut = torch.nn.Conv3d(3, 6, (2, 10, 10), (2, 10, 10))
+        self.block, self.mix = torch.nn.Linear(6, 6), torch.nn.Linear(6, 6)
+
+    def forward(self, video):
+        tokens = self.cut(video).flatten(3).permute(0, 3, 2, 1).flatten(1, 2)
+        tokens = torch.cat([tokens.mean(1, keepdim=True), tokens], 1)
+        tokens = self.block(tokens)
+        return self.mix(tokens.mean(1, keepdim=True).expand_as(tokens))
+
+
+def build():
+    torch.manual_seed(0)
+    return Tokens(), [ModelInput("video", frames=8, size=(40, 40))], ["block", "mix"]
+"""
+
+
+def test_tokens_are_laid_over_the_frames_or_the_page_says_why_not(tmp_path):
+    """Class token, then time within each place, as TimeSformer's; the layer after holds the same everywhere."""
+    pytest.importorskip("torch", reason="torch is not installed")
+    (tmp_path / "code.py").write_text(TOKENS, encoding="utf-8")
+    code = f"{tmp_path / 'code.py'}:build"
+    sd.analyze(code, "world:20", out=tmp_path / "run", keep_responses=True)
+    found = sd.inspect(tmp_path / "run", model=code, layers=["block", "mix"], units=[0], exemplars=1)
+    block, mix = found.units
+    assert block.highest[0].views[0].where.shape == (8, 4, 4)
+    assert mix.highest[0].views[0].where is None
+    page = (tmp_path / "run" / "inspection.html").read_text(encoding="utf-8")
+    assert "its 65 tokens are 4 × 4 × 4 parts of time, height and width, place by place" in page
+    assert "Where it responds is not shown: what the layer’s 65 tokens stand for is not known" in page
 
 
 def test_a_run_with_further_factors_shows_the_views_of_the_paper(tmp_path):

@@ -25,16 +25,16 @@ def test_every_order_of_axes_gives_the_same_map(tensor, axes):
     assert places.grid == (4, 3, 2)
     found = unit_map(tensor, 2, axes, places)
     np.testing.assert_array_equal(found, KNOWN[2])
-    assert bool(places.assumed) == (axes["time_axis"] is None and axes["fold"] is None)
+    assert bool(places.basis) == (axes["time_axis"] is None and axes["fold"] is None)
 
 
 def test_a_frame_s_tokens_are_its_patches_after_a_class_token():
-    tensor = RNG.normal(size=(4, 5, 1 + 6)).astype(np.float32)
-    axes = {"batch_axis": 0, "channel_axis": 2, "time_axis": None, "fold": "batch-major"}
+    tensor = RNG.normal(size=(1, 5, 4, 1 + 6)).astype(np.float32)
+    axes = {"batch_axis": 0, "channel_axis": 3, "time_axis": 1, "fold": None}
     places = places_of(tensor.shape, axes, (48, 32))
     assert (places.grid, places.skipped) == ((4, 3, 2), 1)
-    assert "patches" in places.assumed
-    np.testing.assert_array_equal(unit_map(tensor, 1, axes, places), tensor[:, 1, 1:].reshape(4, 3, 2))
+    assert "patches" in places.basis
+    np.testing.assert_array_equal(unit_map(tensor, 1, axes, places), tensor[0, 1, :, 1:].reshape(4, 3, 2))
 
 
 @pytest.mark.parametrize(
