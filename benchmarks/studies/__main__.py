@@ -22,6 +22,7 @@ from benchmarks.studies import (
 )
 from benchmarks.studies.bank import Bank
 from benchmarks.studies.models.recipe import Budget
+from benchmarks.studies.remedies import alone, networks, worlds
 from benchmarks.studies.results import write_results
 from benchmarks.studies.study import Plan, Scale, Study
 
@@ -35,11 +36,14 @@ STUDIES = (
     fusion_layers,
     segmentation_data,
     instances,
+    alone,
+    networks,
+    worlds,
 )
 PLANS = {module.PLAN.name: module.PLAN for module in STUDIES}
 HERE = Path(__file__).resolve().parent
 FULL = Scale()
-QUICK = Scale(seeds=(0, 1), budget=Budget(clips=800, epochs=3, tested=200, measured=100))
+QUICK = Scale(seeds=(0, 1), budget=Budget(clips=800, epochs=3, tested=200, measured=100), few=True)
 
 
 def run(plans: list[Plan], bank: Bank, scale: Scale, out: Path, processes: int | None = None) -> Path:

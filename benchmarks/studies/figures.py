@@ -10,6 +10,7 @@ import altair as alt
 import vl_convert
 
 from benchmarks.studies.dose import DECORRELATED, SHUFFLED, SPECIALISED
+from benchmarks.studies.remedies.figures import by_panel, remedies
 from benchmarks.studies.study import Study
 from sdmetrics._files import replacing
 from sdmetrics.metrics.classes import UNIT_CLASSES
@@ -156,6 +157,9 @@ DRAWN: dict[str, Callable[[Study], Any]] = {
     "fusion_layers": fusion_layers,
     "segmentation_data": segmentation_data,
     "instances": instances,
+    "remedies": remedies,
+    "remedies_networks": by_panel,
+    "remedies_worlds": by_panel,
 }
 
 

@@ -18,15 +18,16 @@ HOLDS, FAILS, OPEN = "holds", "does not hold", "undecided"
 
 @dataclass(frozen=True)
 class Scale:
-    """The size of the studies."""
+    """The size of the studies; `few` leaves out arms that a look at a study does not need."""
 
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     budget: Budget = STANDARD
+    few: bool = False
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One claim of the paper beside what we find; `number` is the paper's, if it has one."""
+    """One claim beside what we find; `number` is the paper's, if it has one, or what a study of ours aims at."""
 
     claim: str
     ours: str
@@ -45,7 +46,19 @@ class Table:
 
 @dataclass(frozen=True)
 class Study:
-    """The results of one study; `points` are the numbers that its figure shows."""
+    """The results of one study.
+
+    Parameters
+    ----------
+    name, title, setting
+        What it is called, what it asks, and how.
+    findings, tables
+        What it found.
+    points
+        The numbers that its figure, or a page, shows.
+    ours
+        Whether the claims are about remedies of this package, not the paper's.
+    """
 
     name: str
     title: str
@@ -53,6 +66,7 @@ class Study:
     findings: list[Finding]
     tables: list[Table]
     points: list[dict[str, Any]] = field(default_factory=list)
+    ours: bool = False
 
     def save(self, folder: Path) -> Path:
         """Write `<name>.json`; RESULTS.md and the figures are made from it."""
@@ -66,7 +80,8 @@ class Study:
         document = json.loads(path.read_text(encoding="utf-8"))
         findings = [Finding(**row) for row in document["findings"]]
         tables = [Table(t["title"], tuple(t["columns"]), [tuple(row) for row in t["rows"]]) for t in document["tables"]]
-        return cls(document["name"], document["title"], document["setting"], findings, tables, document["points"])
+        named = [document[name] for name in ("name", "title", "setting")]
+        return cls(*named, findings, tables, document["points"], document.get("ours", False))
 
 
 @dataclass(frozen=True)

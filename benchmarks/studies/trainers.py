@@ -12,6 +12,8 @@ from benchmarks.studies.models import finder_training, segmenter_training, train
 from benchmarks.studies.models.finder import Finder
 from benchmarks.studies.models.recipe import Recipe
 from benchmarks.studies.models.segmenter import Segmenter
+from benchmarks.studies.remedies import training as remedies_training
+from benchmarks.studies.remedies.recipe import Treated
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Trainer:
 
 TRAINERS: dict[type, Trainer] = {
     Recipe: Trainer(training.build, training.train),
+    Treated: Trainer(remedies_training.build, remedies_training.train),
     Segmenter: Trainer(segmenter_training.build, segmenter_training.train),
     Finder: Trainer(finder_training.build, finder_training.train),
 }

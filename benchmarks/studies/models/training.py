@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ from benchmarks.studies.models.networks import FRAMES, NETWORKS, SIZE
 from benchmarks.studies.models.recipe import SHARES, Recipe
 from sdmetrics.analysis.results import Results
 from sdmetrics.clips.clip import Clip, Frames
-from sdmetrics.clips.generated.world import world_batch, world_clips
+from sdmetrics.clips.generated.world import Variant, world_batch, world_clips
 from sdmetrics.clips.sampling import frame_order
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.torch import BiasTracker, ShuffledFrames, StaticDropout, attach, finetune
@@ -37,17 +37,32 @@ def build(recipe: Recipe) -> nn.Module:
     return NETWORKS[recipe.network](sum(recipe.classes.values()))
 
 
+def build_to_train(recipe: Recipe) -> nn.Module:
+    """Return the untrained model of the recipe's seed."""
+    torch.manual_seed(recipe.seed)
+    model = build(recipe)
+    if all(item.layout == "NCTHW" for item in model.inputs):
+        model = model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    return model
+
+
+def optimiser_of(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
+    """Return the optimiser that a model is trained with."""
+    return torch.optim.AdamW(model.parameters(), lr=RATES.get(recipe.network, RATE), weight_decay=DECAY)
+
+
 def prepared(video: Tensor, inputs: Sequence[ModelInput]) -> list[Tensor]:
     """Convert frames, uint8 (N, T, H, W, 3), to the inputs of a network."""
-    arrays = []
-    for item in inputs:
-        frames = video[:, torch.from_numpy(frame_order(video.shape[1], item.frames))]
-        values = (frames.float() / 255 - item.mean[0]) / item.std[0]
-        values = values.permute(["NTHWC".index(axis) for axis in item.layout])
-        # Convolutions are faster if the channels are adjacent in memory.
-        layout = torch.channels_last_3d if item.layout == "NCTHW" else torch.contiguous_format
-        arrays.append(values.contiguous(memory_format=layout))
-    return arrays
+    return [as_input(video[:, torch.from_numpy(frame_order(video.shape[1], item.frames))], item) for item in inputs]
+
+
+def as_input(frames: Tensor, item: ModelInput) -> Tensor:
+    """Convert the frames that an input reads, uint8 (N, T, H, W, 3), to its values and layout."""
+    values = (frames.float() / 255 - item.mean[0]) / item.std[0]
+    values = values.permute(["NTHWC".index(axis) for axis in item.layout])
+    # Convolutions are faster if the channels are adjacent in memory.
+    layout = torch.channels_last_3d if item.layout == "NCTHW" else torch.contiguous_format
+    return values.contiguous(memory_format=layout)
 
 
 def world(recipe: Recipe, clips: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -67,19 +82,21 @@ class Training:
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
-        torch.manual_seed(recipe.seed)
-        model = build(recipe)
-        if all(item.layout == "NCTHW" for item in model.inputs):
-            model = model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        self.model: nn.Module = model
+        self.model: nn.Module = build_to_train(recipe)
         self._drop()
         video, labels = world(recipe, recipe.budget.clips, TRAINING_SEED + recipe.seed)
         items: Any = TensorDataset(video, labels)
         self._items = ShuffledFrames(items, axis="THWC", seed=recipe.seed) if recipe.shuffled else items
-        clips = measuring_clips(recipe, model.inputs)
-        self.tracker = BiasTracker(model, model.inputs, model.layers, clips, batch=48)
+        clips = measuring_clips(recipe, self.model.inputs)
+        self.tracker = BiasTracker(self.model, self.model.inputs, self.layers, clips, batch=48)
         self.steps = recipe.budget.epochs * (recipe.budget.clips // BATCH)
         self._due = {share: round(share * self.steps) for share in (SHARES if recipe.tracked else (1.0,))}
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers whose biases are measured."""
+        layers: tuple[str, ...] = self.model.layers  # type: ignore[assignment]
+        return layers
 
     def _drop(self) -> None:
         """Add the recipe's dropout before the classifier."""
@@ -94,7 +111,7 @@ class Training:
     def run(self) -> None:
         """Train. Afterwards the measurements are in `tracker.results`, by step."""
         recipe, rate = self.recipe, RATES.get(self.recipe.network, RATE)
-        optimiser = torch.optim.AdamW(self.model.parameters(), lr=rate, weight_decay=DECAY)
+        optimiser = optimiser_of(recipe, self.model)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=self.steps)
         order = torch.Generator().manual_seed(recipe.seed)
         step = 0
@@ -130,12 +147,7 @@ class Training:
 
     def _learn(self, optimiser: torch.optim.Optimizer, video: Tensor, labels: Tensor) -> None:
         """Train for one step."""
-        self.model.train()
-        logits = self.model(*prepared(video, self.model.inputs))
-        loss = sum(functional.cross_entropy(part, labels[:, i]) for i, part in enumerate(by_label(self.recipe, logits)))
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
+        learn(self.recipe, self.model, optimiser, video, labels)
 
     def _measure(self, step: int) -> None:
         """Measure the biases if they are due after this step; at the end, only after fine-tuning."""
@@ -146,6 +158,25 @@ class Training:
     def biases(self) -> dict[float, Results]:
         """Return the measurements, by share of the training."""
         return {share: self.tracker.results[step] for share, step in self._due.items()}
+
+
+def learn(
+    recipe: Recipe,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    video: Tensor,
+    labels: Tensor,
+    further: Callable[[], Tensor] | None = None,
+) -> None:
+    """Train a model for one step; `further` returns a loss to be added, after the forward."""
+    model.train()
+    logits = model(*prepared(video, model.inputs))
+    loss = sum(functional.cross_entropy(part, labels[:, i]) for i, part in enumerate(by_label(recipe, logits)))
+    if further:
+        loss = loss + further()
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
 
 
 @torch.no_grad()
@@ -175,8 +206,8 @@ def tested(recipe: Recipe, model: nn.Module) -> dict[str, Any]:
         video, labels = world(where, recipe.budget.tested, TEST_SEED)
         shuffled = torch.stack([item for item, _ in _shuffled(video)])
         top1[name] = {
-            "in_order": _accuracy(recipe, model, video, labels),
-            "shuffled": _accuracy(recipe, model, shuffled, labels),
+            "in_order": accuracy(recipe, answers(recipe, model, video), labels),
+            "shuffled": accuracy(recipe, answers(recipe, model, shuffled), labels),
         }
     return top1
 
@@ -186,25 +217,30 @@ def _shuffled(video: Tensor) -> ShuffledFrames:
     return ShuffledFrames([(clip, 0) for clip in video], axis="THWC", seed=TEST_SEED)
 
 
-def _accuracy(recipe: Recipe, model: nn.Module, video: Tensor, labels: Tensor) -> dict[str, Any]:
+def accuracy(recipe: Recipe, predicted: NDArray[np.int64], labels: Tensor) -> dict[str, Any]:
     """Return the top-1 of each label, and of each of its classes."""
-    right = answers(recipe, model, video) == labels.numpy()
-    accuracy: dict[str, Any] = {}
+    right = predicted == labels.numpy()
+    top1: dict[str, Any] = {}
     for column, (name, classes) in enumerate(recipe.classes.items()):
         of = [right[labels[:, column].numpy() == label, column] for label in range(classes)]
-        accuracy[name] = {
+        top1[name] = {
             "top1": float(right[:, column].mean()),
             "by_class": [float(part.mean()) if len(part) else None for part in of],
         }
-    return accuracy
+    return top1
 
 
 def measuring_clips(recipe: Recipe, inputs: Sequence[ModelInput]) -> list[Clip]:
     """Return the clips that biases are measured on: the same for every model of a world, with the frames it reads."""
     fair = replace(recipe.variant, shortcut=0.0, tail=0.0)
-    clips = world_clips(recipe.budget.measured, frames=FRAMES, size=SIZE, seed=MEASURING_SEED, variant=fair)
+    return clips_read(fair, recipe.budget.measured, MEASURING_SEED, inputs)
+
+
+def clips_read(variant: Variant, clips: int, seed: int, inputs: Sequence[ModelInput]) -> list[Clip]:
+    """Return clips of a world, with the frames that a network reads."""
     read = frame_order(FRAMES, max(item.frames for item in inputs))
-    return [replace(clip, load=partial(_some_frames, clip, read)) for clip in clips]
+    whole = world_clips(clips, frames=FRAMES, size=SIZE, seed=seed, variant=variant)
+    return [replace(clip, load=partial(_some_frames, clip, read)) for clip in whole]
 
 
 def _some_frames(clip: Clip, read: NDArray[np.int64]) -> Frames:

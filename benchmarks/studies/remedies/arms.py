@@ -1,0 +1,138 @@
+"""The arms of the studies of remedies, their worlds, and what is chosen on seeds of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from benchmarks.studies.arm import Arm
+from benchmarks.studies.bank import Bank
+from benchmarks.studies.means import Mean
+from benchmarks.studies.models.recipe import ORDERED, WORLD, Dropout
+from benchmarks.studies.remedies.recipe import Remedy, Treated
+from benchmarks.studies.study import Scale, Table
+
+SHORTCUT_WORLD = replace(WORLD, shortcut=0.9, speed=0.5)
+"""Appearance gives the label away in most training clips."""
+
+WORLDS = {
+    "motion labels": ("motion", SHORTCUT_WORLD),
+    "labels of an order": ("order", replace(ORDERED, shortcut=0.9)),
+    "rare motion labels": ("motion", replace(SHORTCUT_WORLD, tail=1.0)),
+    "labels of appearance": ("appearance", replace(SHORTCUT_WORLD, shortcut=0.0)),
+}
+"""What is trained on, and in which world: in the last one, what a single frame shows is all that counts."""
+
+MOTION_LABELS = "motion labels"
+
+NONE, LONGER, CEILING = "none", "none, twice the epochs", "no shortcut in training"
+STANDARD, STATIC = "standard dropout 0.5", "StaticDropout 0.5"
+SHARPER, HARDEST = "StaticDropout 0.5, temperature 0.03", "StaticDropout 0.5, hardest channels"
+ENTROPY, STYLES, EVERY_FOURTH = "entropy", "styles", "the chosen combination, every = 4"
+
+PENALTIES = {f"r², λ = {weight:g}": Remedy(penalty=weight) for weight in (0.3, 1.0, 3.0)}
+COMBINATIONS = {
+    "styles + entropy": Remedy(entropy=1.0, restyled=True),
+    "styles + r²": Remedy(penalty=1.0, restyled=True),
+    "entropy + r²": Remedy(penalty=1.0, entropy=1.0),
+}
+DROPOUTS = {
+    STANDARD: Dropout("standard", 0.5),
+    "StaticDropout 0.1": Dropout("static", 0.1),
+    STATIC: Dropout("static", 0.5),
+    SHARPER: Dropout("static", 0.5, {"temperature": 0.03}),
+    HARDEST: Dropout("static", 0.5, {"temperature": 1e-4}),
+}
+ARMS: dict[str, dict[str, Any]] = {
+    NONE: {},
+    LONGER: {"longer": 2},
+    **{name: {"dropout": dropout} for name, dropout in DROPOUTS.items()},
+    **{name: {"remedy": remedy} for name, remedy in PENALTIES.items()},
+    "relu(r)": {"remedy": Remedy(penalty=1.0, form="positive")},
+    "hinge": {"remedy": Remedy(penalty=1.0, form="hinge")},
+    ENTROPY: {"remedy": Remedy(entropy=1.0)},
+    STYLES: {"remedy": Remedy(restyled=True)},
+    **{name: {"remedy": remedy} for name, remedy in COMBINATIONS.items()},
+    CEILING: {"ceiling": True},
+}
+"""What differs from a plain training, by arm; weights are 1 unless they are named."""
+
+TIMES_AS_LONG = {"timesformer": 2}
+"""Networks that need more epochs than the others."""
+
+TUNING_SEEDS = (100, 101)
+
+Values = Mapping[str, list[float]]
+"""A measure, by arm: one value for each seed."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The weight of the penalty and the combination with the highest top-1 without the shortcut, on their own seeds."""
+
+    penalty: str
+    combination: str
+
+    def arms(self) -> dict[str, dict[str, Any]]:
+        """Return all arms, with the chosen combination computed in one of four steps."""
+        chosen = replace(COMBINATIONS[self.combination], every=4)
+        return {**ARMS, EVERY_FOURTH: {"remedy": chosen}}
+
+
+def treated(
+    arm: Mapping[str, Any],
+    scale: Scale,
+    network: str = "slowonly",
+    world: str = MOTION_LABELS,
+    seeds: tuple[int, ...] | None = None,
+) -> list[Treated]:
+    """Return the recipes of an arm; its own seeds are for tuning."""
+    task, variant = WORLDS[world]
+    changes = {name: value for name, value in arm.items() if name != "longer"}
+    epochs = (scale.budget.epochs + 2) * arm.get("longer", 1) * TIMES_AS_LONG.get(network, 1)
+    # Fewer clips, seen more often, as in the study of dropout.
+    budget = replace(scale.budget, clips=scale.budget.clips * 2 // 3, epochs=epochs)
+    return [
+        Treated(network, task, seed, variant, budget=budget, tuning=seeds is not None, **changes)
+        for seed in seeds or scale.seeds
+    ]
+
+
+def tuned(scale: Scale) -> list[Treated]:
+    """Return the recipes that choices depend on."""
+    return [recipe for recipes in _candidates(scale).values() for recipe in recipes]
+
+
+def chosen(bank: Bank, scale: Scale) -> Choice:
+    """Return the choices, from trained models."""
+    top1 = _tuning_top1(bank, scale)
+    penalty, combination = (
+        max((name for name in top1 if name in among), key=lambda name: top1[name].value)
+        for among in (PENALTIES, COMBINATIONS)
+    )
+    return Choice(penalty, combination)
+
+
+def tuning_table(bank: Bank, scale: Scale) -> Table:
+    """Return what the choices are made by."""
+    rows = [(name, str(mean)) for name, mean in _tuning_top1(bank, scale).items()]
+    title = f"What λ and the combination are chosen by, on {_tuning_seeds(scale)} seeds and clips used for nothing else"
+    return Table(title, ("arm", "top-1, no shortcut"), rows)
+
+
+def _candidates(scale: Scale) -> dict[str, list[Treated]]:
+    """Return the recipes of what is chosen from, by arm."""
+    names = [*PENALTIES, *COMBINATIONS]
+    if scale.few:
+        names = ["r², λ = 1", "styles + entropy"]
+    seeds = TUNING_SEEDS[: _tuning_seeds(scale)]
+    return {name: treated(ARMS[name], scale, seeds=seeds) for name in names}
+
+
+def _tuning_seeds(scale: Scale) -> int:
+    return 1 if scale.few else len(TUNING_SEEDS)
+
+
+def _tuning_top1(bank: Bank, scale: Scale) -> dict[str, Mean]:
+    return {name: Mean.of(Arm(bank, recipes).top1()) for name, recipes in _candidates(scale).items()}

@@ -1,0 +1,146 @@
+"""Study 12: the remedies where labels are rare, are an order, or need appearance."""
+
+from __future__ import annotations
+
+from benchmarks.studies.arm import Arm
+from benchmarks.studies.bank import Bank
+from benchmarks.studies.dose import COMMON, RARE
+from benchmarks.studies.remedies.arms import (
+    CEILING,
+    ENTROPY,
+    MOTION_LABELS,
+    NONE,
+    STYLES,
+    WORLDS,
+    Choice,
+    chosen,
+    treated,
+    tuned,
+)
+from benchmarks.studies.remedies.comparison import Comparison
+from benchmarks.studies.remedies.recipe import Treated
+from benchmarks.studies.study import FAILS, HOLDS, OPEN, Finding, Plan, Scale, Study, Table, larger, listed, smaller
+
+ORDER, RARE_LABELS, APPEARANCES = "labels of an order", "rare motion labels", "labels of appearance"
+OTHERS = tuple(world for world in WORLDS if world != MOTION_LABELS)
+COST = 2.0
+"""Points that a remedy may cost where the labels need appearance, without a warning."""
+
+RARE_TOP1, COMMON_TOP1 = "top-1, rare labels", "top-1, common labels"
+BY_FREQUENCY = {
+    RARE_TOP1: lambda arm: arm.top1_of("motion", RARE),
+    COMMON_TOP1: lambda arm: arm.top1_of("motion", COMMON),
+}
+
+
+def arms(choice: Choice, scale: Scale) -> dict[str, dict[str, list[Treated]]]:
+    """Return the recipes of every arm, by world."""
+    names, worlds = (NONE, choice.combination, CEILING, "r², λ = 1", ENTROPY, STYLES), OTHERS
+    if scale.few:
+        names, worlds = (NONE, choice.combination), (APPEARANCES,)
+    named = choice.arms()
+    return {
+        # A world without shortcut has no ceiling.
+        world: {
+            name: treated(named[name], scale, world=world)
+            for name in names
+            if name != CEILING or WORLDS[world][1].shortcut
+        }
+        for world in worlds
+    }
+
+
+def further(bank: Bank, scale: Scale) -> list[Treated]:
+    """Return every arm in every world, once the combination is chosen."""
+    return [r for one in arms(chosen(bank, scale), scale).values() for recipes in one.values() for r in recipes]
+
+
+def conclude(bank: Bank, scale: Scale) -> Study:
+    """Compare the worlds."""
+    choice = chosen(bank, scale)
+    compared = {
+        world: Comparison(
+            {name: Arm(bank, recipes) for name, recipes in one.items()}, BY_FREQUENCY if world == RARE_LABELS else None
+        )
+        for world, one in arms(choice, scale).items()
+    }
+    return Study(
+        "remedies_worlds",
+        "Where do remedies pay, and where do they cost?",
+        "SlowOnly in three more worlds: labels of the order of two motions, motion labels that follow Zipf's law in "
+        f"training, both with the shortcut, and labels of appearance. {len(scale.seeds)} seeds; chosen in the first "
+        f"study of remedies: {choice.combination}.",
+        _findings(compared, choice),
+        [
+            *(one.table(f"{world}, percent") for world, one in compared.items()),
+            *(
+                one.differences(f"{world}: differences from the untreated arm, points")
+                for world, one in compared.items()
+            ),
+            _warnings(compared),
+        ],
+        [point for world, one in compared.items() for point in one.points(world=world)],
+        ours=True,
+    )  # fmt: skip
+
+
+def _findings(compared: dict[str, Comparison], choice: Choice) -> list[Finding]:
+    """Return the claims."""
+    best = choice.combination
+    treated_arms = [name for name in compared[APPEARANCES].arms if name != NONE]
+    costs = {name: compared[APPEARANCES].minus(name, NONE) for name in treated_arms}
+    found = []
+    if ORDER in compared:
+        order = compared[ORDER].minus(best, NONE)
+        found.append(
+            Finding(f"{best} raises the accuracy where labels are an order.", f"{order} points", larger(order))
+        )
+    if RARE_LABELS in compared:
+        rare, common = (compared[RARE_LABELS].minus(best, NONE, measure) for measure in (RARE_TOP1, COMMON_TOP1))
+        found.append(
+            Finding(f"{best} raises it for rare labels.", f"rare: {rare} points, common: {common}", larger(rare))
+        )
+    return [
+        *found,
+        Finding(
+            "Where the labels need appearance a remedy costs at most 2 points, or warns.",
+            f"points: {listed(costs.items())}; warned: {_warned(compared[APPEARANCES])}",
+            _cost_verdict(compared[APPEARANCES], treated_arms),
+            "≤ 2 points",
+        ),
+        Finding(
+            "There, each remedy costs something.",
+            f"points: {listed(costs.items())}",
+            smaller(*costs.values()),
+        ),
+    ]
+
+
+def _cost_verdict(one: Comparison, treated_arms: list[str]) -> str:
+    """Judge whether every arm costs little or warned of every model."""
+    verdicts = []
+    for name in treated_arms:
+        cost = one.minus(name, NONE)
+        half = cost.half
+        if all(one.arms[name].values(lambda record: float(record["warned"]))) or (
+            half is not None and cost.value - half >= -COST
+        ):
+            verdicts.append(HOLDS)
+        else:
+            verdicts.append(FAILS if half is not None and cost.value + half < -COST else OPEN)
+    return FAILS if FAILS in verdicts else OPEN if OPEN in verdicts else HOLDS
+
+
+def _warned(one: Comparison) -> str:
+    """Return for how many models the training warned, by arm."""
+    counts = {name: arm.values(lambda record: float(record["warned"])) for name, arm in one.arms.items()}
+    return ", ".join(f"{name}: {sum(found):.0f} of {len(found)}" for name, found in counts.items() if name != NONE)
+
+
+def _warnings(compared: dict[str, Comparison]) -> Table:
+    """Return for how many models the training warned that channels are lost."""
+    rows = [(world, _warned(one)) for world, one in compared.items()]
+    return Table("For how many models the training warned of lost channels", ("world", "warned"), rows)
+
+
+PLAN = Plan("remedies_worlds", tuned, conclude, further)
