@@ -165,8 +165,8 @@ def ridge_top1(features, labels, further, their_labels, ridge):
 
 
 def spearman(x, y):
-    """Return the correlation of ranks, each counted: how many values are below, and half of the equal ones."""
-    a, b = ([sum(v < u for v in of) + (sum(v == u for v in of) + 1) / 2 for u in of] for of in (x, y))
+    """Return the correlation of ranks: the mean place that equal values take in the sorted list."""
+    a, b = ([np.mean([i for i, v in enumerate(sorted(of)) if v == u]) for u in of] for of in (x, y))
     if np.std(a) == 0 or np.std(b) == 0:
         return 0.0
     return np.corrcoef(a, b)[0, 1]

@@ -163,19 +163,23 @@ def _combination(compared: Comparison, choice: Choice) -> list[Finding]:
     parts = {name for name in (STYLES, ENTROPY, "r², λ = 1") if name.split(",")[0] in best and name in compared}
     over = [(name, compared.minus(best, name)) for name in sorted(parts)]
     beyond = compared.beyond(best, 0.9)
-    found = [
+    found = []
+    if over:
+        found.append(
+            Finding(
+                f"The chosen combination ({best}) is better than each of its parts.",
+                f"minus its parts, points: {listed(over)}",
+                larger(*(mean for _, mean in over)),
+            )
+        )
+    found.append(
         Finding(
-            f"The chosen combination ({best}) is better than each of its parts.",
-            f"minus its parts, points: {listed(over)}",
-            larger(*(mean for _, mean in over)),
-        ),
-        Finding(
-            "It closes at least 90 % of the gap.",
+            f"The chosen combination ({best}) closes at least 90 % of the gap.",
             f"{compared.closed(best):.0f} %; its gain − 90 % of the gap: {beyond} points",
             larger(beyond),
             "≥ 90 %",
-        ),
-    ]
+        )
+    )
     if LONGER in compared:
         equal = compared.minus(best, LONGER)
         found.append(Finding("It is better than twice the epochs.", f"{equal} points", larger(equal)))

@@ -58,9 +58,6 @@ ARMS: dict[str, dict[str, Any]] = {
 }
 """What differs from a plain training, by arm; weights are 1 unless they are named."""
 
-TIMES_AS_LONG = {"timesformer": 2}
-"""Networks that need more epochs than the others."""
-
 TUNING_SEEDS = (100, 101)
 
 Values = Mapping[str, list[float]]
@@ -90,7 +87,7 @@ def treated(
     """Return the recipes of an arm; its own seeds are for tuning."""
     task, variant = WORLDS[world]
     changes = {name: value for name, value in arm.items() if name != "longer"}
-    epochs = (scale.budget.epochs + 2) * arm.get("longer", 1) * TIMES_AS_LONG.get(network, 1)
+    epochs = (scale.budget.epochs + 2) * arm.get("longer", 1)
     # Fewer clips, seen more often, as in the study of dropout.
     budget = replace(scale.budget, clips=scale.budget.clips * 2 // 3, epochs=epochs)
     return [
