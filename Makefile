@@ -64,8 +64,9 @@ hostile: .venv/for-developers ## thousands of mutated inputs, each in a process 
 real: .venv-real/for-real ## really trained networks on real videos, in .venv-real; writes docs/real_models.md
 	.venv-real/bin/python -m benchmarks.real --write docs/real_models.md
 
-studies: .venv/for-developers ## repeat the paper's findings on generated clips (hours); writes benchmarks/studies/RESULTS.md
+studies: .venv/for-developers ## repeat the paper's findings on generated clips (hours); writes benchmarks/studies/RESULTS.md, tables of docs/training.md
 	$(BIN)/python -m benchmarks.studies
+	$(BIN)/python -m benchmarks.studies.remedies.page --write docs/training.md
 
 studies-quick: .venv/for-developers ## the same with two seeds (less than an hour); writes build/studies-quick/RESULTS.md
 	$(BIN)/python -m benchmarks.studies --quick --bank build/studies-quick

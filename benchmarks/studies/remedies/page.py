@@ -58,7 +58,7 @@ def _dose(study: Study) -> str:
     return (
         "I3D, small motions, rare labels (study 5), percent:\n\n"
         + as_markdown(_columns(arms.columns, rows, names))
-        + f"\n\nAt {changed[0]} instead of 1: static units {static}, top-1 without the shortcut {top1} points."
+        + f"\n\n{changed[0].capitalize()} minus 1, points: static units {static}, top-1 without the shortcut {top1}."
     )
 
 
