@@ -14,14 +14,16 @@ from hypothesis import strategies as st
 
 from benchmarks.studies.means import Mean
 from benchmarks.studies.models.recipe import Budget, Dropout, Recipe
-from benchmarks.studies.remedies import eq4, page
+from benchmarks.studies.remedies import alone, eq4, networks, page, worlds
 from benchmarks.studies.remedies.arms import (
     ARMS,
     CEILING,
     COMBINATIONS,
     EVERY_FOURTH,
+    HARDEST,
     NONE,
     Choice,
+    chosen,
     treated,
     tuned,
 )
@@ -30,9 +32,11 @@ from benchmarks.studies.remedies.measures import frames_of, seen
 from benchmarks.studies.remedies.probe import RIDGE, linear_probe
 from benchmarks.studies.remedies.ranks import agreement, ranks, spearman
 from benchmarks.studies.remedies.recipe import Remedy, Treated
-from benchmarks.studies.remedies.training import Treatment, build, train
-from benchmarks.studies.study import Scale
+from benchmarks.studies.remedies.training import CHANNELS_LOST, Treatment, build, train
+from benchmarks.studies.results import write_results
+from benchmarks.studies.study import Scale, Study
 from sdmetrics.clips.sampling import frame_order
+from sdmetrics.torch.training.watch import WINDOW, Watch
 from tests import naive
 
 TINY = Budget(clips=32, epochs=1, tested=16, measured=12)
@@ -204,6 +208,73 @@ class TestMeasures:
         features, answers = seen(recipe, model, frames_of(recipe.variant, 3, 0, tuple(model.inputs)))
         logits = model.fc(torch.from_numpy(features).float())
         assert logits.argmax(1).tolist() == answers[:, 0].tolist()
+
+
+class InventedBank:
+    """A bank of models that were never trained: every number is drawn by the recipe's key."""
+
+    def record(self, recipe):
+        rng = np.random.default_rng(list(recipe.key.encode()))
+        classes = sum(recipe.classes.values())
+        label = next(iter(recipe.classes))
+
+        def top1():
+            return {label: {"top1": rng.random(), "by_class": list(rng.random(classes))}}
+
+        counts = dict(zip(("dynamic", "static", "joint", "residual"), rng.multinomial(96, [0.25] * 4), strict=True))
+        layer = {"name": "dropout", "units": 96, "counts": counts}
+        decorrelated = {name: top1() for name in ("in_order", "shuffle", "appearance-free")}
+        return {
+            "top1": {"decorrelated": decorrelated, "alike": {"in_order": top1()}},
+            "biases": [{"share": 1.0, "layers": [layer]}],
+            "follows_appearance": rng.random(),
+            "probe": {"motion": rng.random(), "appearance": rng.random()},
+            "relative_time": 100 + 100 * rng.random(),
+            "static_scores": [None, *rng.uniform(-0.2, 0.9, 95)],
+            "drawn_by": list(rng.uniform(-0.2, 0.9, 96)),
+            "warned": bool(rng.random() < 0.5),
+        }
+
+
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
+@pytest.mark.parametrize("plan", [alone.PLAN, networks.PLAN, worlds.PLAN], ids=lambda plan: plan.name)
+def test_every_arm_is_in_the_page(plan, tmp_path, monkeypatch):
+    monkeypatch.setattr(eq4, "DRAWS", 100)
+    bank, scale = InventedBank(), Scale()
+    assert {recipe.seed for recipe in plan.further(bank, scale)} == set(scale.seeds)
+    study = plan.conclude(bank, scale)
+    assert study.ours
+    study.save(tmp_path)
+    text = write_results([Study.load(tmp_path / f"{plan.name}.json")], tmp_path).read_text()
+    assert "| claim | aim | measured | here |" in text
+    assert "nan" not in text
+    shown = {point["arm"] for point in study.points if "arm" in point}
+    named = set(chosen(bank, scale).arms())
+    assert shown == named if plan is alone.PLAN else shown < named | {EVERY_FOURTH}
+    for arm in shown:
+        assert f"\n| {arm} | " in text
+
+
+def test_the_tables_of_the_page_are_the_study_s(tmp_path, monkeypatch):
+    monkeypatch.setattr(eq4, "DRAWS", 100)
+    study = alone.PLAN.conclude(InventedBank(), Scale())
+    study.save(tmp_path)
+    Study.load(page.FOLDER / "dose.json").save(tmp_path)
+    text = page.section(tmp_path)
+    arms = study.tables[0]
+    row = next(row for row in arms.rows if row[0] == HARDEST)
+    assert f"| {HARDEST} | {row[arms.columns.index(TOP1)]} | " in text
+    assert "| Eq. 4 | 0.5 | " in text
+    gain = study.tables[1].rows[[row[0] for row in study.tables[1].rows].index("hinge")]
+    assert f"| hinge | {gain[study.tables[1].columns.index(TOP1)]} | " in text
+
+
+def test_the_warning_about_lost_channels_is_recognised():
+    watch, dead = Watch("dropout"), torch.zeros(64, 8)
+    for _ in range(WINDOW - 1):
+        watch.add(dead, dead, dead)
+    with pytest.warns(UserWarning, match=CHANNELS_LOST):
+        watch.add(dead, dead, dead)
 
 
 def test_the_page_needs_no_study_that_was_not_run():

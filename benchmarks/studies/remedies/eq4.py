@@ -85,7 +85,7 @@ def table(points: Iterable[Mapping[str, Any]]) -> Table:
     rows = [
         (p["case"], f"{p['rate']:g}", f"{p['low']:.3f}", f"{p['high']:.3f}", f"{p['effective']:.0f}")
         for p in points
-        if p["about"] == "chances"
+        if p.get("about") == "chances"
     ]
     title = "How likely StaticDropout drops a channel, for the static scores of models trained without a remedy"
     columns = ("selection", "rate", "10 % of channels: below", "10 %: above", "effective channels, %")

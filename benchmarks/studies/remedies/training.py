@@ -23,7 +23,7 @@ FEATURES = "dropout"
 TIMED_EVERY = 25
 """Before one of so many steps an untreated twin is trained for a step, whose time is that of a plain one."""
 
-CHANNELS_LOST = "channels are dead"
+CHANNELS_LOST = "are dead"
 """What the warning about lost channels says."""
 
 
