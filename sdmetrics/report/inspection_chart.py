@@ -28,7 +28,7 @@ def response_scatters() -> alt.HConcatChart:
     }
     axis = alt.Axis(tickCount=5, labelOverlap=True)
     data = alt.NamedData(name="clips")
-    return alt.hconcat(
+    both: alt.HConcatChart = alt.hconcat(
         *(
             alt.Chart(data, title=f"{factor} pair", width=250, height=250)
             .mark_point(filled=True, opacity=0.75, color=COLOURS[factor], stroke="currentColor", aria=False)
@@ -41,3 +41,4 @@ def response_scatters() -> alt.HConcatChart:
             for factor, view, title in AXES
         )
     ).resolve_scale(y="shared")
+    return both
