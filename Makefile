@@ -82,7 +82,7 @@ test-oldest: ## tests with the oldest packages that pyproject.toml allows, in .v
 	$(call let_torchvision_load,.venv-oldest)
 	OMP_NUM_THREADS=1 .venv-oldest/bin/python $(PYTEST)
 
-picture: demo .venv/for-developers ## take the README's image of the demo's report (needs Chromium)
+picture: demo .venv/for-developers ## take the images of the README and of docs/acting.md (needs Chromium)
 	$(BIN)/python docs/picture.py
 
 .venv/bin/python:

@@ -1,32 +1,77 @@
-"""Take the README's image of the demo's report: `make picture`, which needs Chromium."""
+"""Take the images of the pages: `make picture`, which needs Chromium.
+
+`report.png` shows the demo's report. `inspect.png` shows a unit of the demo's motion model, and `inspect-real.png` one of
+PhysNet, trained on real videos (`make real`); both on generated clips, so no third-party video is in an image. Without
+PhysNet's export its image stays as it is.
+"""
 
 from __future__ import annotations
 
 import shutil
+import tempfile
+from io import BytesIO
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+import sdmetrics as sd
 
 HERE = Path(__file__).resolve().parent
-REPORT = HERE.parent / "demo" / "report.html"
+ROOT = HERE.parent
+REPORT = ROOT / "demo" / "report.html"
+PHYSNET = ROOT / "build" / "real" / "physnet-pure.onnx"
 FLAGS = ["--no-sandbox", "--disable-gpu"]
 GLOSSARY = "section[aria-labelledby=glossary]"
+WIDTH = 1160
+CLIPS = "world:40"
 
 
 def main() -> None:
-    """Save a screenshot of the page down to the units of the first run, without the glossary."""
+    """Save all images."""
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        page = browser.new_page(viewport={"width": 1160, "height": 900}, device_scale_factor=1.5)
-        page.goto(REPORT.as_uri())
-        page.locator("canvas").last.wait_for()
-        page.add_style_tag(content=f"{GLOSSARY} {{ display: none }}")
-        page.wait_for_timeout(1000)
-        bottom = page.locator("section[aria-labelledby=units] h3").nth(1).bounding_box()
-        assert bottom is not None
-        size = {"x": 0, "y": 0, "width": 1160, "height": bottom["y"] - 24}
-        page.screenshot(path=HERE / "report.png", clip=size, full_page=True)
+        take_report(browser)
+        take_unit(browser, ROOT / "demo" / "motion" / "model.onnx", "stage2", HERE / "inspect.png")
+        if PHYSNET.is_file():
+            take_unit(browser, PHYSNET, "ConvBlock5", HERE / "inspect-real.png")
+        else:
+            print(f"inspect-real.png stays as it is: there is no {PHYSNET.relative_to(ROOT)}, which `make real` exports")
         browser.close()
+
+
+def take_report(browser: Browser) -> None:
+    """Save the page down to the units of the first run, without the glossary."""
+    page = opened(browser, REPORT, scale=1.5)
+    page.locator("canvas").last.wait_for()
+    page.add_style_tag(content=f"{GLOSSARY} {{ display: none }}")
+    page.wait_for_timeout(1000)
+    save(page, "section[aria-labelledby=units] h3 >> nth=1", HERE / "report.png")
+
+
+def take_unit(browser: Browser, model: Path, layer: str, image: Path) -> None:
+    """Save the most typical dynamic unit of a layer, with its two most extreme clips of 40 generated ones."""
+    with tempfile.TemporaryDirectory() as run:
+        sd.analyze(sd.open_model(model, layers=[layer], provider="cpu"), CLIPS, out=run, keep_responses=True)
+        sd.inspect(run, model=model, clips=CLIPS, typical=1, exemplars=1)
+        page = opened(browser, Path(run, "inspection.html"), scale=1)
+        page.locator("details.unit[open] .responses svg").wait_for()
+        save(page, "details.unit >> nth=1", image)
+
+
+def opened(browser: Browser, path: Path, scale: float) -> Page:
+    """Open a page."""
+    page = browser.new_page(viewport={"width": WIDTH, "height": 900}, device_scale_factor=scale)
+    page.goto(path.as_uri())
+    return page
+
+
+def save(page: Page, end: str, image: Path) -> None:
+    """Save what is above an element."""
+    bottom = page.locator(end).bounding_box()
+    assert bottom is not None
+    shot = page.screenshot(clip={"x": 0, "y": 0, "width": WIDTH, "height": bottom["y"] - 16}, full_page=True)
+    Image.open(BytesIO(shot)).convert("RGB").quantize(256).save(image, optimize=True)
 
 
 if __name__ == "__main__":
