@@ -1,8 +1,8 @@
 """Take the images of the pages: `make picture`, which needs Chromium.
 
-`report.png` shows the demo's report. `inspect.png` shows a unit of the demo's motion model, and `inspect-real.png` one of
-PhysNet, trained on real videos (`make real`); both on generated clips, so no third-party video is in an image. Without
-PhysNet's export its image stays as it is.
+`report.png` shows the demo's report, `inspect.png` a unit of the demo's motion model, and `inspect-real.png` one of
+PhysNet, which was trained on real videos (`make real`). All clips are generated, so no image shows a third party's
+video. Without PhysNet's export its image stays as it is.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def main() -> None:
         if PHYSNET.is_file():
             take_unit(browser, PHYSNET, "ConvBlock5", HERE / "inspect-real.png")
         else:
-            print(f"inspect-real.png stays as it is: there is no {PHYSNET.relative_to(ROOT)}, which `make real` exports")
+            print(f"inspect-real.png stays as it is: no {PHYSNET.relative_to(ROOT)}, which `make real` exports")
         browser.close()
 
 
