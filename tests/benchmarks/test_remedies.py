@@ -267,6 +267,7 @@ def test_the_tables_of_the_page_are_the_study_s(tmp_path, monkeypatch):
     assert "| Eq. 4 | 0.5 | " in text
     gain = study.tables[1].rows[[row[0] for row in study.tables[1].rows].index("hinge")]
     assert f"| hinge | {gain[study.tables[1].columns.index(TOP1)]} | " in text
+    assert f"| {study.findings[0].claim} | {study.findings[0].ours} | {study.findings[0].verdict} |" in text
 
 
 def test_the_warning_about_lost_channels_is_recognised():

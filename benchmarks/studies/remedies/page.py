@@ -19,6 +19,7 @@ from benchmarks.studies.results import as_markdown
 from benchmarks.studies.study import Study, Table
 
 NAME = "remedies"
+REMEDIES = ("remedies", "remedies_networks", "remedies_worlds")
 FOLDER = Path(__file__).resolve().parents[1]
 SHOWN = (TOP1, SHORTCUT, DYNAMIC_UNITS, STATIC_UNITS, APPEARANCE)
 MILD = (NONE, STANDARD, "StaticDropout 0.1", STATIC, SHARPER, HARDEST)
@@ -37,13 +38,17 @@ def main() -> None:
 
 
 def section(folder: Path) -> str:
-    """Return what the studies in a folder found about StaticDropout and the other remedies; the second may be missing.
+    """Return what the studies in a folder found about StaticDropout and the other remedies.
 
-    Study 5 is needed.
+    Study 5 is needed; the studies of remedies are left out where they were not run.
     """
     parts = [_dose(Study.load(folder / "dose.json"))]
-    if (folder / "remedies.json").exists():
-        parts += _remedies(Study.load(folder / "remedies.json"))
+    run = [Study.load(folder / f"{name}.json") for name in REMEDIES if (folder / f"{name}.json").exists()]
+    for study in run:
+        if study.name == REMEDIES[0]:
+            parts += _remedies(study)
+        rows = [(finding.claim, finding.ours, finding.verdict) for finding in study.findings]
+        parts.append(f"{study.title}\n\n{as_markdown(Table('', ('claim', 'measured', 'here'), rows))}")
     return "\n\n".join(parts)
 
 
@@ -91,6 +96,7 @@ def _remedies(study: Study) -> list[str]:
         as_markdown(Table("", ("arm", *SHOWN), rows)),
         f"The other remedies of `sdmetrics.torch` there, and what they gain over `{NONE}`, points:",
         as_markdown(Table("", ("arm", "gain", *SHOWN), others)),
+        f"![{study.title}](../benchmarks/studies/figures/{study.name}.png)",
     ]
 
 
