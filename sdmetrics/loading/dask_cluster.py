@@ -23,6 +23,10 @@ ADDRESS = re.compile(r"\w+://\S+")
 SECONDS = 30
 """To wait for a scheduler."""
 
+SETTINGS = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "500ms"}
+"""Of a cluster that is started here. By default every process of Dask looks at its threads and its clock a hundred
+times a second, which takes a tenth of a core from the models."""
+
 DEATHS = 3
 """Workers that a task may kill before it is given up, in a cluster that is started here."""
 
@@ -75,14 +79,15 @@ def dask_client(where: str, provider: str = "auto") -> Iterator[Any]:
     Raises
     ------
     InputError
-        If no scheduler answers at the address.
+        If no scheduler answers at the address, or there are fewer graphics cards than workers.
     MissingExtra
         If `distributed` is not installed.
     """
     workers = local_workers(where)
     distributed = require("distributed", extra="dask")
     if workers is not None:
-        with _cluster(distributed, workers, provider) as cluster, distributed.Client(cluster) as client:
+        set_up = require("dask", extra="dask").config.set(SETTINGS)
+        with set_up, _cluster(distributed, workers, provider) as cluster, distributed.Client(cluster) as client:
             yield client
         return
     try:
@@ -115,5 +120,12 @@ def _cluster(distributed: Any, workers: int, provider: str) -> Any:  # noqa: ANN
             if workers > 1:
                 note(f"dask-cuda is not installed, so all {workers} workers use one graphics card")
         else:
-            return LocalCUDACluster(**options)
+            try:
+                # Without limits it keeps what tasks return as it is, and needs no library of its own for that.
+                return LocalCUDACluster(device_memory_limit=None, **options)
+            except ValueError as error:
+                raise InputError(
+                    f"--dask is 'local:{workers}', and dask-cuda refuses ({one_line(error)}); each worker has a card "
+                    "of its own, so pass at most as many as there are cards"
+                ) from None
     return distributed.LocalCluster(processes=True, **options)

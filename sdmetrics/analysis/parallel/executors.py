@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, wait
 from dataclasses import replace
-from itertools import count
+from itertools import count, groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -152,13 +152,23 @@ def spread(
 def _in_order(
     measure: Callable[[Slice], Future[Shard]], waiting: Waiting, pieces: Iterator[Slice], most: int
 ) -> Iterator[Shard]:
-    """Yield the shards of slices in order; `waiting` holds those that are handed out, at most `most`."""
-    for piece in pieces:
-        waiting.append((piece, measure(piece)))
-        if len(waiting) >= most:
-            yield _next(measure, waiting)
+    """Yield the shards of slices in order; `waiting` holds those that are handed out, at most `most`.
+
+    Of a round the largest are handed out first, so that no worker begins one while the others have finished.
+    """
+    for _, of_round in groupby(pieces, lambda piece: piece.index):
+        while next_pieces := list(islice(of_round, most)):
+            while len(waiting) + len(next_pieces) > most:
+                yield _next(measure, waiting)
+            futures = {id(piece): measure(piece) for piece in sorted(next_pieces, key=_clips, reverse=True)}
+            waiting.extend((piece, futures[id(piece)]) for piece in next_pieces)
     while waiting:
         yield _next(measure, waiting)
+
+
+def _clips(piece: Slice) -> int:
+    """Return the number of clips of a slice."""
+    return len(piece.clips)
 
 
 def _next(measure: Callable[[Slice], Future[Shard]], waiting: Waiting) -> Shard:

@@ -14,7 +14,7 @@ import pytest
 from sdmetrics.analysis.measure import measure_biases, measure_part
 from sdmetrics.analysis.parallel.executors import IN_FLIGHT, RemoteModel
 from sdmetrics.analysis.parallel.parts import Part
-from sdmetrics.analysis.shards import slices
+from sdmetrics.analysis.shards import Slice, slices
 from sdmetrics.clips import Clip
 from sdmetrics.errors import InputError, Note
 from tests.helpers.fakes import NumpyRunner, broken_clip, changes, colours
@@ -85,6 +85,24 @@ def test_not_all_shards_are_handed_out_at_once(tmp_path: Path, monkeypatch: pyte
     for done, _ in enumerate(spread(prepared.work, prepared.pieces, None), 1):
         assert len(pool.tasks) - before <= done + 3
     assert len(pool.tasks) - before == len(prepared.pieces)
+
+
+def test_the_largest_shards_of_a_round_are_handed_out_first(tmp_path: Path):
+    from sdmetrics.analysis.measure import prepare
+    from sdmetrics.analysis.parallel.executors import spread
+
+    handed: list[tuple[int, int]] = []
+
+    class Noting(HereExecutor):
+        def submit(self, function: Any, /, *arguments: Any, **named: Any) -> Future[Any]:
+            handed.extend((given.index, len(given.clips)) for given in arguments if isinstance(given, Slice))
+            return super().submit(function, *arguments, **named)
+
+    prepared = prepare(RemoteModel(NumpySource(tmp_path / "log"), Noting()), [noise(number) for number in range(45)])
+    places = [(piece.index, piece.group) for piece, _ in spread(prepared.work, prepared.pieces, None)]
+    assert places == [(piece.index, piece.group) for piece in prepared.pieces]
+    assert handed == sorted(handed, key=lambda item: (item[0], -item[1]))
+    assert handed != [(piece.index, len(piece.clips)) for piece in prepared.pieces]
 
 
 def test_another_model_under_the_same_path_is_not_merged(tmp_path: Path):
