@@ -15,7 +15,7 @@ from benchmarks.memory import memory_ratio
 from benchmarks.moments import moments_ratios
 from benchmarks.pipeline import pipeline_ratios
 from benchmarks.readme import add_write_option, write_between
-from benchmarks.throughput.ablation import ablation_ratios
+from benchmarks.throughput.ablation import ablation_ratios, whole_ablation_ratio
 from benchmarks.throughput.losses import losses_ratios
 from benchmarks.throughput.responses import responses_ratio
 
@@ -77,6 +77,8 @@ def measure(quick: bool) -> list[Row]:
         Row("109 forwards: time over that of 109 masks of the last layer", masks["not cut / last"], 40),
         Row("109 forwards: time over that of 109 masks of a middle layer", masks["not cut / middle"], 4),
     ]
+    once = whole_ablation_ratio(**({"clips": 20, "repeats": 1} if quick else {}))
+    rows.append(Row("the demo's `ablate` with the whole model per mask: time over it as it is", once, 10))
     kept = responses_ratio(**({"shards": 3, "repeats": 3} if quick else {}))
     rows.append(Row("a run that keeps its responses: time over one that does not", kept, 1.05, at_most=True))
     losses = losses_ratios(**({"repeats": 3} if quick else {}))
