@@ -125,7 +125,7 @@ def _cluster(distributed: Any, workers: int, provider: str) -> Any:  # noqa: ANN
                 return LocalCUDACluster(device_memory_limit=None, **options)
             except ValueError as error:
                 raise InputError(
-                    f"--dask is 'local:{workers}', and dask-cuda refuses ({one_line(error)}); each worker has a card "
-                    "of its own, so pass at most as many as there are cards"
+                    f"--dask is 'local:{workers}', and dask-cuda rejects it ({one_line(error)}); each worker has a "
+                    "card of its own, so pass at most as many as there are cards"
                 ) from None
     return distributed.LocalCluster(processes=True, **options)

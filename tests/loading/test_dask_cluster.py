@@ -133,7 +133,9 @@ def test_each_worker_has_a_card_where_dask_cuda_is_there():
     assert (cluster.options["n_workers"], cluster.options["threads_per_worker"]) == (2, 1)
     assert cluster.options["scheduler_kwargs"] == {"allowed_failures": 2}
     with (
-        pytest.raises(InputError, match=r"'local:3', and dask-cuda refuses .* pass at most as many as there are cards"),
+        pytest.raises(
+            InputError, match=r"'local:3', and dask-cuda rejects it .* pass at most as many as there are cards"
+        ),
         dask_client("local:3", "cuda"),
     ):
         pass
