@@ -93,6 +93,9 @@ def cut(module, family):
     if family == "Swin3D":
         for stage, count in enumerate(SWIN_KEPT):
             module.features[2 * stage] = module.features[2 * stage][:count]
+    if family in ("R(2+1)D", "MC3") and hasattr(module, "layer4"):
+        for stage in (1, 2, 3, 4):
+            setattr(module, f"layer{stage}", getattr(module, f"layer{stage}")[:1])
     if family in BACKBONES:
         for stream, stage in itertools.product((module.appearance, module.motion), (2, 3, 4, 5)):
             stream[f"stage{stage}"] = stream[f"stage{stage}"][:1]
