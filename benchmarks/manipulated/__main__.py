@@ -1,6 +1,8 @@
 """Measure what the demo's models, and really trained networks where they are there, keep of manipulated clips.
 
 python -m benchmarks.manipulated [--clips N] [--real FOLDER] [--write docs/manipulations.md]
+
+Where a trained network or the real videos are absent, their table stays as it is in the file; the reason is printed.
 """
 
 from __future__ import annotations
@@ -35,10 +37,18 @@ def main() -> None:
     parser.add_argument("--real", type=Path, default=ROOT / "build" / "real", help="Folder that `make real` fills.")
     add_write_option(parser, "manipulated")
     arguments = parser.parse_args()
-    text = "\n\n".join([*_demo(arguments.clips), *_real(arguments.real)])
+    text = "\n\n".join(_demo(arguments.clips))
     print(text)
     if arguments.write:
         write_between(arguments.write, "manipulated", text)
+    absent = _absent(arguments.real)
+    if absent:
+        print(f"\nThe table of really trained networks is not measured, and stays as it is: {absent}.")
+        return
+    text = _real(arguments.real)
+    print(f"\n{text}")
+    if arguments.write:
+        write_between(arguments.write, "manipulated-real", text)
 
 
 def _demo(clips: int) -> Iterator[str]:
@@ -63,31 +73,22 @@ def _row(name: str, scores: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
     return name, *shares, _correlation(scores["correlation"])
 
 
-def _real(folder: Path) -> Iterator[str]:
-    """Yield one table of the really trained networks that are there, and what is absent."""
-    absent = missing_videos()
-    if absent:
-        yield f"No really trained network was measured: {absent}."
-        return
-    there = {title: each for title, each in REAL.items() if (folder / f"{each[0]}.onnx").is_file()}
-    for title in REAL.keys() - there.keys():
-        yield f"{title} was not measured: it is not in the folder that `make real` fills."
-    columns = []
-    for file, output in there.values():
+def _absent(folder: Path) -> str | None:
+    """Return why really trained networks cannot be measured, if they cannot."""
+    lacking = [title for title, (file, _) in REAL.items() if not (folder / f"{file}.onnx").is_file()]
+    return missing_videos() or (f"{folder}, which `make real` fills, lacks {'; '.join(lacking)}" if lacking else None)
+
+
+def _real(folder: Path) -> str:
+    """Return the table of really trained networks."""
+    columns = {}
+    for title, (file, output) in REAL.items():
         runner = sd.open_model(folder / f"{file}.onnx", layers=(), provider="cpu")
         clips = sd.open_clips(list_videos(folder, tuple(SETS)), runner)
         found = sd.evaluate(runner, clips, manipulate=MANIPULATIONS, output=output, batch=1, progress=False)
-        columns.append((found.manipulated, len(found.clips)))
-    if there:
-        head = (
-            "correlation with untouched",
-            *(f"{title}, {n} clips" for title, (_, n) in zip(there, columns, strict=True)),
-        )
-        rows = [
-            (name, *(_correlation(manipulated[name]["correlation"]) for manipulated, _ in columns))
-            for name in MANIPULATIONS
-        ]
-        yield table(head, rows)
+        columns[f"{title}, {len(found.clips)} clips"] = found.manipulated
+    rows = [(name, *(_correlation(one[name]["correlation"]) for one in columns.values())) for name in MANIPULATIONS]
+    return table(("correlation with untouched", *columns), rows)
 
 
 def _percent(score: Mapping[str, Any]) -> str:
