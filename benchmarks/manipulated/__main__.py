@@ -61,8 +61,8 @@ def _demo(clips: int) -> Iterator[str]:
         found = sd.evaluate(runner, listed, classes, manipulate=MANIPULATIONS, batch=48, progress=False)
         in_order = found.scores["in_order"]["top1"]
         yield (
-            f"Trained to classify {name}s, {len(found.clips)} clips of `world:{clips}`; top-1 on the clips as they are: "
-            f"{_percent(in_order)} %, chance {100 / len(labels):.1f} %."
+            f"Trained to classify {name}s, {len(found.clips)} clips of `world:{clips}`; top-1 on the clips as they "
+            f"are: {_percent(in_order)} %, chance {100 / len(labels):.1f} %."
         )
         head = ("clips", "top-1, %", "relative to untouched, %", "same prediction, %", "correlation of scores")
         yield table(head, [_row(name, scores) for name, scores in found.manipulated.items()])
