@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from threading import Timer
 from types import SimpleNamespace
 from typing import Any
 
@@ -94,6 +95,25 @@ def test_a_scheduler_without_workers_is_said():
         dask_client(cluster.scheduler_address) as client,
     ):
         assert client.nthreads() == {}
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sdmetrics.analysis.parallel.executors.LOOK", 0.1)
+    monkeypatch.setattr("sdmetrics.analysis.parallel.executors.PATIENCE", 0.5)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_run_does_not_wait_for_ever_for_workers_that_do_not_come_back(tmp_path: Path):
+    from distributed import Client, LocalCluster
+
+    with LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0") as cluster, Client(cluster) as client:
+        with pytest.raises(InputError, match="no workers for 0 s: they ended, and none could be started again"):
+            RemoteModel(NumpySource(tmp_path / "opened"), client)
+        # Of a cluster elsewhere nobody knows whether they do.
+        Timer(2, cluster.scale, [1]).start()
+        with Client(cluster.scheduler_address) as by_address, pytest.warns(Note, match="continues with the first"):
+            RemoteModel(NumpySource(tmp_path / "opened"), by_address)
 
 
 def test_the_workers_that_are_started_do_not_watch_themselves(client: Any):

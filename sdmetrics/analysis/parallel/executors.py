@@ -6,7 +6,9 @@ the bits of the results do not depend on who measured what.
 
 from __future__ import annotations
 
+import math
 import pickle
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -23,8 +25,11 @@ from sdmetrics._progress import progress_bar
 from sdmetrics.analysis.measurement import Measurement
 from sdmetrics.analysis.parallel.worker import Job, Source, batch_here, deciding, described, measured, views_run
 from sdmetrics.analysis.shards import Shard, Slice
-from sdmetrics.errors import InputError, note, one_line
+from sdmetrics.errors import InputError, note, one_line, require
 from sdmetrics.runners.batch_size import BatchSize
+
+LOOK, PATIENCE = 5.0, 60.0
+"""Seconds after which a wait for a cluster looks whether it has workers, and that it may be without any."""
 
 IN_FLIGHT = 256
 """Shards that are handed out and not yet added: enough for that many workers, and little memory."""
@@ -36,6 +41,7 @@ CRASHED = "it crashed its worker"
 """How the reason begins for which such a clip is skipped."""
 
 Waiting = deque[tuple[Slice, "Future[Shard]"]]
+Measuring = Callable[[Slice], "Future[Shard]"]
 
 
 class RemoteModel:
@@ -90,7 +96,7 @@ class RemoteModel:
         """Return how many views at once are meant by an argument `batch` where the model runs."""
         return int(self._ask(batch_here, batch, most))
 
-    def measuring(self, work: Measurement) -> Callable[[Slice], Future[Shard]]:
+    def measuring(self, work: Measurement) -> Measuring:
         """Return a function that lets a worker measure a slice."""
         how = (work.seed, work.batch, work.styles, work.identity, work.keep, work.also)
         packed = _packed(Job(self.source, *how, deciding(self)))
@@ -99,9 +105,36 @@ class RemoteModel:
         numbers = count()
         return lambda piece: self.executor.submit(measured, self._run, sent, piece, next(numbers))
 
+    def wait(self, *futures: Future[Any]) -> None:
+        """Wait for the tasks of a cluster; Dask itself waits without end where no worker is left.
+
+        Raises
+        ------
+        InputError
+            If a cluster of this machine has been without workers for `PATIENCE` seconds. To others new ones may come at
+            any time, so that there is only a note.
+        """
+        lost: float | None = None
+        while self._client is not None and wait(futures, timeout=LOOK).not_done:
+            if self._client.nthreads():
+                lost = None
+            elif lost is None:
+                lost = time.monotonic()
+            elif time.monotonic() - lost > PATIENCE:
+                if isinstance(self._client.cluster, require("distributed", extra="dask").LocalCluster):
+                    raise InputError(
+                        f"the cluster has had no workers for {PATIENCE:.0f} s: they ended, and none could be started "
+                        "again. Finished shards are kept: run the same again to resume, with fewer workers if memory "
+                        "is short"
+                    )
+                note(f"the cluster has had no workers for {PATIENCE:.0f} s; the run continues with the first")
+                lost = math.inf
+
     def _ask(self, question: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401  what it returns
         """Return what a worker answers."""
-        return _answer(self.executor.submit(question, self._run, self._packed, *arguments))
+        future = self.executor.submit(question, self._run, self._packed, *arguments)
+        self.wait(future)
+        return _answer(future)
 
 
 def spread(
@@ -125,7 +158,8 @@ def spread(
     waiting: Waiting = deque()
     todo = (piece for piece, is_stored in zip(pieces, stored, strict=True) if not is_stored)
     most = min(IN_FLIGHT, KEPT_IN_FLIGHT) if work.keep else IN_FLIGHT
-    missing = _in_order(measure, waiting, todo, most)
+    remote = work.runner
+    missing = _in_order(remote, measure, waiting, todo, most)
     try:
         with progress_bar("clips", sum(len(piece.clips) for piece in pieces), done, progress) as advance:
             for piece, path, is_stored in zip(pieces, paths, stored, strict=True):
@@ -134,7 +168,7 @@ def spread(
                     stop_if_asked(paths)
                     if is_stored:
                         advance(-len(piece.clips))
-                        shard = next(_in_order(measure, deque(), iter([piece]), most))
+                        shard = next(_in_order(remote, measure, deque(), iter([piece]), most))
                     else:
                         shard = next(missing)
                     if path is not None:
@@ -150,7 +184,7 @@ def spread(
 
 
 def _in_order(
-    measure: Callable[[Slice], Future[Shard]], waiting: Waiting, pieces: Iterator[Slice], most: int
+    remote: RemoteModel, measure: Measuring, waiting: Waiting, pieces: Iterator[Slice], most: int
 ) -> Iterator[Shard]:
     """Yield the shards of slices in order; `waiting` holds those that are handed out, at most `most`.
 
@@ -159,11 +193,11 @@ def _in_order(
     for _, of_round in groupby(pieces, lambda piece: piece.index):
         while next_pieces := list(islice(of_round, most)):
             while len(waiting) + len(next_pieces) > most:
-                yield _next(measure, waiting)
+                yield _next(remote, measure, waiting)
             futures = {id(piece): measure(piece) for piece in sorted(next_pieces, key=_clips, reverse=True)}
             waiting.extend((piece, futures[id(piece)]) for piece in next_pieces)
     while waiting:
-        yield _next(measure, waiting)
+        yield _next(remote, measure, waiting)
 
 
 def _clips(piece: Slice) -> int:
@@ -171,21 +205,20 @@ def _clips(piece: Slice) -> int:
     return len(piece.clips)
 
 
-def _next(measure: Callable[[Slice], Future[Shard]], waiting: Waiting) -> Shard:
+def _next(remote: RemoteModel, measure: Measuring, waiting: Waiting) -> Shard:
     """Return the next shard. If its workers died, find the clips that are the cause, and measure it without them."""
     piece, future = waiting.popleft()
-    deaths = _deaths(future)
-    if not deaths:
+    if not _deaths(remote, future):
         shard: Shard = _answer(future)
         return shard
     # Whoever runs beside a clip that kills workers is suspected, too: each is tried with nothing beside it.
-    wait([other for _, other in waiting])
+    remote.wait(*(other for _, other in waiting))
     fatal: dict[str, int] = {}
     for clip in piece.clips:
-        if died := _deaths(measure(replace(piece, clips=(clip,)))):
+        if died := _deaths(remote, measure(replace(piece, clips=(clip,)))):
             fatal[clip.id] = died
     rest = measure(replace(piece, clips=tuple(clip for clip in piece.clips if clip.id not in fatal)))
-    if _deaths(rest):
+    if _deaths(remote, rest):
         raise InputError(
             f"clips from {piece.clips[0].id!r} on crash their worker together, though none does alone; use "
             "workers with more memory, or a smaller batch. Finished shards are kept: run the same again"
@@ -197,8 +230,9 @@ def _next(measure: Callable[[Slice], Future[Shard]], waiting: Waiting) -> Shard:
     return shard
 
 
-def _deaths(future: Future[Shard]) -> int:
+def _deaths(remote: RemoteModel, future: Future[Shard]) -> int:
     """Return how many workers died over a task, if Dask gave it up for that."""
+    remote.wait(future)
     error = future.exception()
     return 1 + int(getattr(error, "allowed_failures", 0)) if type(error).__name__ == "KilledWorker" else 0
 
