@@ -134,7 +134,7 @@ def test_the_page_is_made_of_the_json_alone(tmp_path):
 def test_studies_in_a_minute_each(names, tmp_path, monkeypatch):
     """Whole, from training to the page, on a scale that shows that it runs and not what it finds."""
     bank, out, plans = Bank(tmp_path / "bank"), tmp_path / "out", {name: PLANS[name] for name in names}
-    page = run(list(plans.values()), bank, TINY, out).read_text()
+    page = run(list(plans.values()), bank, TINY, out, processes=1).read_text()
     for name, plan in plans.items():
         study = json.loads((out / f"{name}.json").read_text())
         assert study["findings"], name
