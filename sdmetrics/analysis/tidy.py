@@ -22,7 +22,7 @@ LAYERS: Columns = {
     "percent_low": float,
     "percent_high": float,
     "units_encoding": int,
-    "units_of_class": int,
+    "units_of_class": float,  # undefined for further factors
     "units_joint": int,
     "units_residual": int,
     "units_dead": int,
@@ -59,7 +59,7 @@ def layer_rows(layers: Sequence[Row], units: Sequence[Row], threshold: float) ->
                 **_bounded("score", score, ends),
                 **_bounded("percent", layer["percent"].get(factor), ci95.get("percent", {}).get(factor)),
                 "units_encoding": encoding(of_layer, factor, threshold),
-                "units_of_class": layer["counts"].get(factor, 0),
+                "units_of_class": layer["counts"].get(factor),
                 **{f"units_{label}": layer["counts"][label] for label in ("joint", "residual", "dead")},
             }
             for factor, (score, ends) in scores.items()

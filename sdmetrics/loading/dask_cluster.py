@@ -25,7 +25,7 @@ SECONDS = 30
 
 SETTINGS = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "500ms"}
 """Of a cluster that is started here. By default every process of Dask looks at its threads and its clock a hundred
-times a second, which takes a tenth of a core from the models."""
+times a second, which takes time from the models."""
 
 DEATHS = 3
 """Workers that a task may kill before it is given up, in a cluster that is started here."""

@@ -64,7 +64,7 @@ def test_further_factors_have_rows_without_percent_or_class(backend):
         "layer": "stage1", "factor": "reverse", "units": 64, "pairs": 299,
         "score": 0.4, "score_low": 0.3, "score_high": 0.5,
         "percent": None, "percent_low": None, "percent_high": None,
-        "units_encoding": 32, "units_of_class": 0,
+        "units_encoding": 32, "units_of_class": None,
         **{f"units_{label}": results.layers[0]["counts"][label] for label in ("joint", "residual", "dead")},
     }  # fmt: skip
 
