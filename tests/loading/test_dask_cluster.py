@@ -100,7 +100,7 @@ def test_a_scheduler_without_workers_is_said():
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sdmetrics.analysis.parallel.executors.LOOK", 0.1)
-    monkeypatch.setattr("sdmetrics.analysis.parallel.executors.PATIENCE", 0.5)
+    monkeypatch.setattr("sdmetrics.analysis.parallel.executors.PATIENCE", 5)
 
 
 @pytest.mark.usefixtures("impatient")

@@ -6,9 +6,7 @@ the bits of the results do not depend on who measured what.
 
 from __future__ import annotations
 
-import math
 import pickle
-import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -28,8 +26,11 @@ from sdmetrics.analysis.shards import Shard, Slice
 from sdmetrics.errors import InputError, note, one_line, require
 from sdmetrics.runners.batch_size import BatchSize
 
-LOOK, PATIENCE = 5.0, 60.0
-"""Seconds after which a wait for a cluster looks whether it has workers, and that it may be without any."""
+LOOK, PATIENCE = 5.0, 60
+"""Seconds after which a wait for a cluster looks whether it has workers, and looks in a row that may find none.
+
+Looks are counted, not timed: the clock goes on while a machine is asleep or its processes are held, and on a busy
+machine a new worker takes many seconds, which a clip that crashes it asks for three times."""
 
 IN_FLIGHT = 256
 """Shards that are handed out and not yet added: enough for that many workers, and little memory."""
@@ -111,24 +112,21 @@ class RemoteModel:
         Raises
         ------
         InputError
-            If a cluster of this machine has been without workers for `PATIENCE` seconds. To others new ones may come at
-            any time, so that there is only a note.
+            If a cluster of this machine was without workers at `PATIENCE` looks. To others new ones may come at any
+            time, so that there is only a note.
         """
-        lost: float | None = None
+        looks = 0
         while self._client is not None and wait(futures, timeout=LOOK).not_done:
-            if self._client.nthreads():
-                lost = None
-            elif lost is None:
-                lost = time.monotonic()
-            elif time.monotonic() - lost > PATIENCE:
-                if isinstance(self._client.cluster, require("distributed", extra="dask").LocalCluster):
-                    raise InputError(
-                        f"the cluster has had no workers for {PATIENCE:.0f} s: they ended, and none could be started "
-                        "again. Finished shards are kept: run the same again to resume, with fewer workers if memory "
-                        "is short"
-                    )
-                note(f"the cluster has had no workers for {PATIENCE:.0f} s; the run continues with the first")
-                lost = math.inf
+            looks = 0 if self._client.nthreads() else looks + 1
+            if looks != PATIENCE:
+                continue
+            lasted = f"the cluster has had no workers for {LOOK * PATIENCE:.0f} s"
+            if isinstance(self._client.cluster, require("distributed", extra="dask").LocalCluster):
+                raise InputError(
+                    f"{lasted}: they ended, and none could be started again. Finished shards are kept: run the same "
+                    "again to resume, with fewer workers if memory is short"
+                )
+            note(f"{lasted}; the run continues with the first")
 
     def _ask(self, question: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401  what it returns
         """Return what a worker answers."""
