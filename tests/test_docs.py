@@ -41,6 +41,7 @@ PREPARED = {
     "own-model.md": "plain.onnx",
     "responses.md": "model.onnx",
     "segmentation.md": "DAVIS",
+    "training.md": "demo",
 }
 """What a page's examples need in their folder, by page."""
 

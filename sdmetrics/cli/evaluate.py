@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sdmetrics._files import check_is_file
-from sdmetrics.cli.app import app, print_part, resumable
+from sdmetrics.cli.app import app, console, print_part, resumable
 from sdmetrics.cli.options import (
     ANY_MODEL,
     BATCH,
@@ -19,14 +19,15 @@ from sdmetrics.cli.options import (
     CLIPS,
     CLIPS_PER_VIDEO_HELP,
     DEVICE,
+    FIGURES,
     FLOW,
     HALF,
     LABELS,
-    LOGITS,
     MODEL_OUTPUT,
     PART,
     PROTOCOL,
     PROVIDER,
+    SCORES,
     SPLIT,
     TF32,
     THREADS,
@@ -59,6 +60,19 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    counterfactual: Annotated[
+        float | None,
+        typer.Option(
+            help="Also score log p(clip) − ALPHA · log p(shuffled clip), the mean over --shuffles orders: what frames "
+            "say one by one is subtracted. Begin with 0.5.",
+            metavar="ALPHA",
+            show_default=False,
+        ),
+    ] = None,
+    shuffles: Annotated[
+        int | None,
+        typer.Option(min=1, help="Orders of each clip for --counterfactual. Default: 3.", show_default=False),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Random seed for shuffles and noise.")] = 0,
     protocol: Annotated[str | None, PROTOCOL] = None,
     threshold: Annotated[
@@ -72,7 +86,7 @@ def evaluate(
     skip_ends: Annotated[
         bool, typer.Option("--skip-ends", help="Leave out the first and last frame of every video, as DAVIS 2016 does.")
     ] = False,
-    logits: Annotated[bool | None, LOGITS] = None,
+    logits: Annotated[bool | None, SCORES] = None,
     clips_per_video: Annotated[
         int | None,
         typer.Option(
@@ -104,6 +118,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    figures: Annotated[Path | None, FIGURES] = None,
     part: Annotated[str | None, PART] = None,
 ) -> None:
     """Measure the accuracy of a classifier on labelled clips and, with --shuffle, how much of it needs frame order.
@@ -111,18 +126,27 @@ def evaluate(
     Shuffling keeps the content of every frame but destroys the motion, so accuracy that survives it does not depend on
     frame order. --manipulate compares clips as they are with manipulated ones; without labels it compares predictions
     and scores. If the clips have segmentation masks, the model is scored as a segmenter instead (IoU with the masks).
+    --counterfactual subtracts from a prediction what shuffled frames predict; --figures draws its accuracy over ALPHA.
     """
     from sdmetrics.analysis.parallel.parts import Part
     from sdmetrics.evaluation.class_files import read_classes
     from sdmetrics.evaluation.classification import evaluate as run_evaluation
-    from sdmetrics.evaluation.segmentation import evaluate_segmentation
+    from sdmetrics.evaluation.counterfactual import Counterfactual
+    from sdmetrics.evaluation.segmentation import SegmentationEvaluation, evaluate_segmentation
     from sdmetrics.loading.open import open_clips, open_model
     from sdmetrics.loading.user_code import model_name
+    from sdmetrics.report.counterfactual_chart import write_counterfactual_figure
 
     if out:
         check_is_file(out)
     if part is not None and out is None:
         raise InputError("--part requires --out, the file beside which the parts are kept; pass --out FILE.json")
+    if counterfactual is None and (shuffles is not None or figures is not None):
+        raise InputError(
+            f"{'--figures' if shuffles is None else '--shuffles'} requires --counterfactual; pass it, e.g. "
+            "--counterfactual 0.5"
+        )
+    how = None if counterfactual is None else Counterfactual(counterfactual, shuffles or 3, logits)
     share = None if part is None else Part.parse(part)
     asked = () if manipulate is None else tuple(name.strip() for name in manipulate.split(","))
     classes = read_classes(labels) if labels else None
@@ -147,9 +171,9 @@ def evaluate(
             "--threshold": threshold,
             "--flip": flip,
             "--skip-ends": skip_ends,
-            "--logits/--probabilities": None if logits is None else True,
+            "--logits/--probabilities": None if logits is None or how else True,
         },
-        for_labels={"--labels": labels, "--shuffle": shuffle},
+        for_labels={"--labels": labels, "--shuffle": shuffle, "--counterfactual": counterfactual},
     )
     if skip_ends and clips_per_video is not None:
         raise InputError("--skip-ends requires all clips of every video; drop --skip-ends or --clips-per-video")
@@ -178,6 +202,7 @@ def evaluate(
                 classes,
                 shuffle=shuffle,
                 manipulate=asked,
+                counterfactual=how,
                 seed=seed,
                 batch=batch,
                 output=model_output,
@@ -188,3 +213,6 @@ def evaluate(
         print_part(share, len(evaluation.clips), evaluation.skipped, "repeat the command without --part")
         return
     print_scores(model_name(model), evaluation, out)
+    if figures is not None and not isinstance(evaluation, SegmentationEvaluation):
+        for path in write_counterfactual_figure(model_name(model), evaluation.counterfactual, figures):
+            console.print(f"figure: {path}", soft_wrap=True)

@@ -156,6 +156,12 @@ LOGITS = typer.Option(
     "outside 0 to 1.",
     show_default=False,
 )
+SCORES = typer.Option(
+    "--logits/--probabilities",
+    help="Whether the foreground map, or with --counterfactual the class scores, are logits or probabilities. Default: "
+    "logits if any value is outside 0 to 1.",
+    show_default=False,
+)
 PROTOCOL = typer.Option(
     help="Score for clips with segmentation masks: region (IoU of the foreground and the annotation) or moca (IoU of "
     "the boxes around them; evaluate adds success rates). Default: region.",

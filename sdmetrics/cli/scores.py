@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sdmetrics.cli.app import console, print_skipped
 from sdmetrics.cli.console.manipulations import manipulation_table, percent
-from sdmetrics.cli.console.tables import clips_in_words, plain_table
+from sdmetrics.cli.console.tables import Estimate, clips_in_words, plain_table
 
 if TYPE_CHECKING:
     from sdmetrics.evaluation.class_results import Evaluation
@@ -27,6 +27,7 @@ def print_scores(name: str, evaluation: Evaluation | SegmentationEvaluation, out
         _print(name, evaluation, ("score", "%"), rows)
     else:
         by_order = [(ROWS[order], *map(percent, scores.values())) for order, scores in evaluation.scores.items()]
+        by_order += _subtracted(evaluation.counterfactual)
         if by_order:
             _print(name, evaluation, ("frames", "top-1 %", "top-5 %"), by_order)
         else:
@@ -59,10 +60,21 @@ def _counted(evaluation: Evaluation | SegmentationEvaluation) -> str:
     return clips_in_words(len(evaluation.clips), len(evaluation.skipped), evaluation.looped)
 
 
-def _scored(output: str, classes: int, frames: int) -> str:
+def _subtracted(counterfactual: Mapping[str, Any]) -> list[tuple[str | Estimate, ...]]:
+    """Return the rows of the scores from which shuffled predictions are subtracted, and of the gain in points."""
+    if not counterfactual:
+        return []
+    name = f"in order − {counterfactual['alpha']:g} · shuffled"
+    return [
+        (name, *(percent(counterfactual[top]) for top in ("top1", "top5"))),
+        ("gain, points", *(percent(counterfactual["gain"][top]) for top in ("top1", "top5"))),
+    ]
+
+
+def _scored(output: str, classes: int, frames: int, scores: str = "") -> str:
     """Describe the scores that were read."""
     mean = f", mean over {frames} frames" if frames > 1 else ""
-    return f"scores: output {output}, {classes} classes{mean}"
+    return f"scores: output {output}, {classes} classes{mean}{scores and f', read as {scores}'}"
 
 
 def _segmentation_row(name: str) -> str:

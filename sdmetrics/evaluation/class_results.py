@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sdmetrics._files import write_json
 from sdmetrics.analysis.identity import Document
-from sdmetrics.evaluation.class_views import UNTOUCHED
+from sdmetrics.evaluation.class_views import UNTOUCHED, ClassViews
+from sdmetrics.evaluation.counterfactual import SHUFFLE, counterfactual_of
 from sdmetrics.evaluation.kept import Groups, correlations, ratio
 from sdmetrics.evaluation.ranks import TOPS
 from sdmetrics.evaluation.slicewise import Evaluated
@@ -19,7 +21,6 @@ from sdmetrics.metrics.arrays import Floats
 from sdmetrics.metrics.intervals import mean_replicates, with_interval
 
 SCHEMA = 1
-SHUFFLE = "shuffle"
 
 
 @dataclass
@@ -46,7 +47,8 @@ class Evaluation:
         `"several"`.
     scored
         Which model output was read: its name `"output"`, the number of `"classes"`, and over how many `"frames"` the
-        mean of its scores was taken.
+        mean of its scores was taken; where predictions are subtracted, whether these `"scores"` were read as logits or
+        probabilities.
     looped
         How many of the clips used repeat frames, since their videos are shorter than a clip.
     manipulated
@@ -54,6 +56,9 @@ class Evaluation:
         whose prediction (the class with the highest score) stays; `"correlation"`, -1 to 1, of each score with that of
         the same clips in order, over clips, and its mean over classes; with labels also `"top1"`, `"top5"`, and
         `"top1_ratio"`, `"top5_ratio"`, relative to the clips in order.
+    counterfactual
+        Where requested, the accuracy with shuffled predictions subtracted, see
+        `sdmetrics.evaluation.counterfactual.counterfactual_of`.
     """
 
     model: dict[str, Any]
@@ -65,12 +70,14 @@ class Evaluation:
     scored: dict[str, Any] = field(default_factory=dict)
     looped: int = 0
     manipulated: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    counterfactual: dict[str, Any] = field(default_factory=dict)
 
     def save(self, path: str | Path) -> Path:
         """Write everything to one JSON file; return its path."""
         document = asdict(self)
-        if not self.manipulated:
-            del document["manipulated"]
+        for name in ("manipulated", "counterfactual"):
+            if not document[name]:
+                del document[name]
         return write_json(path, {"schema": SCHEMA, **document})
 
 
@@ -104,6 +111,24 @@ def scores_of(means: Mapping[str, Mapping[str, Floats]], shuffle: bool) -> dict[
     return scores
 
 
+def kept_of(done: Evaluated) -> tuple[list[Document], NDArray[np.float32]]:
+    """Return the rows of the clips, slice by slice, and the outputs of theirs that are kept, in the same order."""
+    parts = [part for part in done.parts if part.rows]
+    return [row for part in parts for row in part.rows], np.concatenate([part.arrays["outputs"] for part in parts])
+
+
+def subtracted_of(done: Evaluated, views: ClassViews, group: Mapping[str, int]) -> dict[str, Any]:
+    """Return the accuracy with shuffled predictions subtracted, if that was requested."""
+    if views.counterfactual is None:
+        return {}
+    rows, outputs = kept_of(done)
+    ids = [row["id"] for row in rows]
+    own = [0, *(1 + views.kept.index(name) for name in views.counterfactual.views)]
+    labels = np.array([views.labels[name] for name in ids])
+    groups: Groups = np.array([group[name] for name in ids])
+    return counterfactual_of(views.counterfactual, outputs[:, own], done.read["scores"], labels, ids, groups)
+
+
 def manipulated_of(
     done: Evaluated,
     asked: Sequence[str],
@@ -114,10 +139,9 @@ def manipulated_of(
     """Return what is kept under each manipulation."""
     if not asked:
         return {}
-    compared = [part for part in done.parts if part.rows]
-    rows = [row for part in compared for row in part.rows]
+    rows, outputs = kept_of(done)
     groups: Groups = np.array([group[row["id"]] for row in rows])
-    alike = correlations(np.concatenate([part.arrays["outputs"] for part in compared]), asked, groups, eps)
+    alike = correlations(outputs[:, : 1 + len(asked)], asked, groups, eps)
     kept = {}
     for name in asked:
         agrees = np.array([row["agrees"][name] for row in rows], np.float64)  # None is NaN

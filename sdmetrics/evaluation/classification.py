@@ -14,9 +14,17 @@ from sdmetrics.clips.manipulations.manipulate import check_manipulations, identi
 from sdmetrics.clips.prefetch import check_any_usable
 from sdmetrics.errors import InputError
 from sdmetrics.evaluation.beside import beside
-from sdmetrics.evaluation.class_results import SHUFFLE, Evaluation, manipulated_of, means_of, outcome_of, scores_of
+from sdmetrics.evaluation.class_results import (
+    Evaluation,
+    manipulated_of,
+    means_of,
+    outcome_of,
+    scores_of,
+    subtracted_of,
+)
 from sdmetrics.evaluation.class_scores import ScoreReader
 from sdmetrics.evaluation.class_views import ClassViews
+from sdmetrics.evaluation.counterfactual import SHUFFLE, Counterfactual
 from sdmetrics.evaluation.labels import class_indices, class_indices_if_known
 from sdmetrics.evaluation.slicewise import (
     Evaluating,
@@ -41,6 +49,7 @@ def evaluate(
     *,
     shuffle: bool = False,
     manipulate: Iterable[str] = (),
+    counterfactual: float | Counterfactual | None = None,
     seed: int = 0,
     batch: BatchSize = "auto",
     output: str | None = None,
@@ -72,6 +81,9 @@ def evaluate(
         What else is done to every clip: any of `"shuffle"`, `"reverse"` (backwards), `"freeze"` (one frame all the
         time), `"loop"` (the first half twice) and `"appearance-free"` (noise that moves as the clip does), see
         `sdmetrics.clips.manipulations`.
+    counterfactual
+        The weight α with which predictions on shuffled frames are subtracted, log p(v) − α · log p(shuffled v), as
+        the mean over 3 shuffles; a `Counterfactual` says how many. Clips need labels.
     seed
         Random seed of shuffles and noise. The same seed and clip give the same.
     batch
@@ -120,6 +132,7 @@ def evaluate(
         classes,
         shuffle=shuffle,
         manipulate=manipulate,
+        counterfactual=counterfactual,
         seed=seed,
         batch=batch,
         output=output,
@@ -134,7 +147,7 @@ class Evaluator:
 
     Parameters
     ----------
-    runner, clips, classes, shuffle, manipulate, seed, batch, output, out, part
+    runner, clips, classes, shuffle, manipulate, counterfactual, seed, batch, output, out, part
         See `evaluate`.
 
     Raises
@@ -164,6 +177,7 @@ class Evaluator:
         *,
         shuffle: bool = False,
         manipulate: Iterable[str] = (),
+        counterfactual: float | Counterfactual | None = None,
         seed: int = 0,
         batch: BatchSize = "auto",
         output: str | None = None,
@@ -174,7 +188,11 @@ class Evaluator:
         clips = listed_clips(clips)
         asked = check_manipulations(manipulate, runner.inputs)
         shuffled = check_manipulations([SHUFFLE] if shuffle else [], runner.inputs)
-        labels = class_indices_if_known(clips, classes) if asked else class_indices(clips, classes)
+        if counterfactual is not None and not isinstance(counterfactual, Counterfactual):
+            counterfactual = Counterfactual(counterfactual)
+        orders = check_manipulations([SHUFFLE], runner.inputs) and counterfactual.views if counterfactual else ()
+        optional = asked and not counterfactual
+        labels = class_indices_if_known(clips, classes) if optional else class_indices(clips, classes)
         seed = whole("seed", seed, 0)
         if not clips:
             raise InputError("there are no clips; pass at least one")
@@ -184,14 +202,16 @@ class Evaluator:
         truth = [None] * len(clips) if labels is None else labels.tolist()
         self._label_of = {} if labels is None else dict(zip((clip.id for clip in clips), truth, strict=True))
         read = ScoreReader(output, classes, {model_input.frames for model_input in runner.inputs})
-        done_to = tuple(dict.fromkeys((*shuffled, *asked)))
-        self._views = views = ClassViews(runner, read, done_to, asked, seed, batch, self._label_of)
+        done_to = tuple(dict.fromkeys((*shuffled, *asked, *orders)))
+        self._views = views = ClassViews(runner, read, done_to, asked, seed, batch, self._label_of, counterfactual)
         decides = {
             "evaluation": "classification",
             "seed": seed if done_to else None,
             "output": output,
             "classes": sha256_of([getattr(classes, "first", 0), sorted((classes or {}).items())]),
             **({"shuffle": shuffle, "manipulate": identity_of_manipulations(asked)} if asked else {}),
+            # Not the weight: scores are kept, so that another one costs nothing.
+            **({"shuffles": [shuffle, counterfactual.shuffles, counterfactual.logits]} if counterfactual else {}),
         }
         self._folder, digest = claimed(parts, lambda: identity_of(runner, clips, truth, decides))
         ran_on = circumstance_of(runner) | {"batch": batch}
@@ -234,6 +254,7 @@ class Evaluator:
         means = means_of(done.rows, self._views.names, group) if self._label_of else {}
         evaluation.scores = scores_of(means, shuffle)
         evaluation.manipulated = manipulated_of(done, asked, means, group, rounding_of(runner))
+        evaluation.counterfactual = subtracted_of(done, self._views, group)
         if self._out is not None:
             evaluation.save(self._out)
         return evaluation

@@ -191,6 +191,29 @@ def test_what_is_wrong_is_said_in_one_line(command, model, labels, tmp_path):
         assert err.count("\n") == 1
 
 
+def test_counterfactual_predictions_are_two_rows_and_a_figure(command, model, labels, tmp_path):
+    file, figures = tmp_path / "evaluation.json", tmp_path / "figures"
+    run = ("evaluate", model, "world:30", "--labels", labels, "-o", file, *CPU)
+    code, out, err = command(*run, "--counterfactual", 0.5, "--shuffles", 2, "--figures", figures)
+    assert (code, err) == (0, "")
+    found = json.loads(file.read_text())["counterfactual"]
+    assert (found["alpha"], found["shuffles"]) == (0.5, 2)
+    line = next(line for line in out.splitlines() if line.strip().startswith("in order − 0.5 · shuffled"))
+    assert f"{100 * found['top1']['value']:.1f}" in line
+    assert "gain, points" in out
+    assert "8 classes, read as logits" in out
+    assert {path.name for path in figures.iterdir()} == {"counterfactual.png", "counterfactual.svg"}
+    for arguments, words in (
+        (("--shuffles", 2), "--shuffles requires --counterfactual"),
+        (("--figures", figures), "--figures requires --counterfactual"),
+        (("--counterfactual", -1), "alpha is -1.0; expected: 0 to 10"),
+        (("--logits",), "--logits/--probabilities requires clips with segmentation masks"),
+    ):
+        code, _, err = command(*run, *arguments)
+        assert code == 2
+        assert words in err
+
+
 def test_help_says_what_is_counted_and_how_worlds_are_named(command):
     assert "evaluate" in command("--help")[1]
     code, out, _ = command("evaluate", "--help")
