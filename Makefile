@@ -5,8 +5,9 @@ RUNTIME := $(if $(shell nvidia-smi -L 2>/dev/null),gpu,cpu)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-# Files of tests side by side, a thread of torch each; one more than cores, since tests also wait for what they start.
-PYTEST := -m pytest --numprocesses 3 --dist loadfile
+# Files of tests side by side, a core each and two to a core of the smallest machines, since tests also wait for what
+# they start.
+PYTEST := -m pytest --numprocesses 4 --dist loadfile
 
 # See tests/helpers/torchvision_operators.py.
 define let_torchvision_load
