@@ -5,9 +5,12 @@ RUNTIME := $(if $(shell nvidia-smi -L 2>/dev/null),gpu,cpu)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-# Files of tests side by side, a core each and two to a core of the smallest machines, since tests also wait for what
-# they start.
-PYTEST := -m pytest --numprocesses 4 --dist loadfile
+# Files of tests side by side; one more than cores, since tests also wait for what they start. In the order in which they
+# are collected, which begins with the longest.
+PYTEST := -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+
+# What is compiled is kept: the tests start hundreds of processes.
+export PYTHONDONTWRITEBYTECODE :=
 
 # See tests/helpers/torchvision_operators.py.
 define let_torchvision_load
@@ -17,7 +20,7 @@ define let_torchvision_load
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-oldest lint types pytest check-demo check-gpu ratios bench hostile real studies studies-quick picture clean
+.PHONY: help demo test style test-all test-oldest lint types pytest check-demo check-gpu ratios bench hostile real studies studies-quick picture clean
 
 help: ## list targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -25,7 +28,10 @@ help: ## list targets
 demo: .venv/for-users ## analyze two models whose answer is known; writes demo/report.html
 	$(BIN)/sdmetrics demo --out demo
 
-test: lint types pytest ## everything that must pass: style, types, tests
+test: .venv/for-developers ## everything that must pass: style, types, tests
+	$(MAKE) --jobs 2 style pytest
+
+style: lint types
 
 lint: .venv/for-developers ## style
 	$(BIN)/ruff check .

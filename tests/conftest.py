@@ -26,6 +26,9 @@ if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
     _cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {_cores[int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw")) % len(_cores)]})
 
+LONGEST = ("test_docs.py", "test_catalogue.py", "test_plain_onnx.py", "test_published.py", "test_studies.py")
+"""Files of tests that would be left running alone if they began late."""
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -63,11 +66,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests marked `all` unless `--all` is passed."""
+    """Deselect the tests marked `all` unless `--all` is passed, and begin with the files that take longest."""
     if not config.getoption("--all"):
         left_out = [item for item in items if item.get_closest_marker("all")]
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+        items[:] = [item for item in items if not item.get_closest_marker("all")]
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
