@@ -27,7 +27,7 @@ FLOORS = (
     "analysis",
     "evaluation",
     "ablation  comparison  inspection",
-    "report  torch.training",
+    "report  torch.training  torch.styling",
     "loading",
     "run",
     "demo  inspect_run",

@@ -13,6 +13,7 @@ from sdmetrics.cli import layers  # noqa: F401  isort: skip
 from sdmetrics.cli import probe  # noqa: F401  isort: skip
 from sdmetrics.cli import export  # noqa: F401  isort: skip
 from sdmetrics.cli import sample  # noqa: F401  isort: skip
+from sdmetrics.cli import style  # noqa: F401  isort: skip
 from sdmetrics.cli import analyze  # noqa: F401  isort: skip
 from sdmetrics.cli import merge  # noqa: F401  isort: skip
 from sdmetrics.cli import report  # noqa: F401  isort: skip

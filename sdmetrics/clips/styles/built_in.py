@@ -2,7 +2,7 @@
 
 A style processes each frame separately and without randomness, so what is still in the clip is still in the style. No
 style draws a pattern that is fixed to the screen, because the pattern would not move with the scene.
-`benchmarks/styles.py` measures how steady and how strong the styles are. Lengths are fractions of the short side, so a
+`sdmetrics style check` measures how steady and how strong the styles are. Lengths are fractions of the short side, so a
 style looks the same at every resolution.
 
 Examples

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.styles import STEADY, STRONG, difference, texture_difference, warp_error, warps
 from sdmetrics.clips.clip import Frames
 from sdmetrics.clips.generated.world import world_clips
 from sdmetrics.clips.styles.built_in import STYLES
+from sdmetrics.clips.styles.steadiness import STEADY, STRONG, difference, texture_difference, warp_error, warps
 from tests.helpers.requests import open_clips
 
 PAIRS = list(itertools.combinations(STYLES, 2))

@@ -15,11 +15,11 @@ from onnx import TensorProto
 from onnx.reference import ReferenceEvaluator
 from onnx.version_converter import convert_version
 
-from benchmarks.styles import STEADY, STRONG, difference, texture_difference, warp_error, warps
 from sdmetrics.clips.clip import Frames
 from sdmetrics.clips.generated.world import world_clips
 from sdmetrics.clips.styles.built_in import STYLES
 from sdmetrics.clips.styles.networks import NetworkStyle, open_styles
+from sdmetrics.clips.styles.steadiness import STEADY, STRONG, difference, texture_difference, warp_error, warps
 from sdmetrics.errors import InputError
 from tests.helpers.requests import open_clips
 from tests.helpers.style_networks import FILES, IMITATED, network, wrapped
