@@ -139,8 +139,8 @@ def main() -> None:
         lines.append(f"| {' | '.join(row)} |")
         print(lines[-1], flush=True)
     told = (
-        f"{options.steps} steps on the first frame, short side {SHORT_SIDE}; warp errors relative to the unstyled clip, "
-        f"over the {FRAMES} frames that follow; differences in parts of their ranges.\n\n"
+        f"{options.steps} steps on the first frame, short side {SHORT_SIDE}; warp errors relative to the unstyled "
+        f"clip, over the {FRAMES} frames that follow; differences in parts of their ranges.\n\n"
     )
     if options.write:
         write_between(options.write, "learnt-styles", told + "\n".join(lines))

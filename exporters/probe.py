@@ -152,6 +152,7 @@ def make_probe(
         masks=masks,
         precision=precision(body),
         held=adapted.held,
+        trained_on_shuffled=declared.trained_on_shuffled if declared else (),
     )
     probe = assemble(body, metadata)
     check_model(probe, file.path.name)

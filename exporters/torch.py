@@ -26,6 +26,7 @@ from sdmetrics.probes.torch_hooks import (
     evaluating,
     explained,
     layer_names,
+    losses_on_shuffled,
     named_tensors,
     replacing_outputs,
     runs_per_frame,
@@ -136,6 +137,7 @@ def export(
             framework=f"torch {require('torch', extra='torch').__version__}",
             sha256=weights_sha256(module),
             batch=batch,
+            trained_on_shuffled=losses_on_shuffled(module),
         )
 
 

@@ -30,6 +30,7 @@ from sdmetrics.probes.session import (
     session_batch,
 )
 from sdmetrics.runners.cards import card_names, card_number, check_device
+from sdmetrics.runners.protocols import noted
 from sdmetrics.runners.tensors import OUTPUT
 from sdmetrics.runners.trunk import CutProbe
 
@@ -141,6 +142,7 @@ class OnnxRunner:
             "layers": {layer.name: layer.axes for layer in self.metadata.layers},
             # Probes without held inputs keep the identity that they had before there were any.
             **({"held": [asdict(held) for held in self.metadata.held]} if self.metadata.held else {}),
+            **noted(self.metadata.trained_on_shuffled),
         }
         self.circumstance = {
             "runtime": f"onnxruntime {ort.__version__}",

@@ -19,6 +19,13 @@ Outputs = Mapping[str, NDArray[Any]]
 COARSE = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
 """Machine epsilon of the precisions that are coarser than the float32 in which units come out."""
 
+CAUTION = (
+    "the model was trained with {losses} on shuffled clips, which this metric compares, too, so more dynamic units "
+    "alone prove nothing; judge by what it was not trained on: accuracy where appearance does not tell the class, or "
+    "on appearance-free clips (sdmetrics evaluate --manipulate appearance-free)"
+)
+"""Of a model whose training optimised what is measured."""
+
 TF32 = 2.0**-10
 """Machine epsilon of TF32, in which a GPU may multiply float32."""
 
@@ -75,8 +82,13 @@ class TensorRunner(Runner, Protocol):
         """Return for each of some layers what it holds for one view, `(rows, units, …)`; rows are folded time."""
 
 
+def noted(losses: Sequence[str]) -> dict[str, Any]:
+    """Return what a model's identity says of losses on shuffled clips that it was trained with: nothing without any."""
+    return {"trained_on_shuffled": list(losses)} if losses else {}
+
+
 def model_description(runner: ModelRunner) -> dict[str, Any]:
-    """Return what results record of a runner's model: its name and its identity.
+    """Return what results record of a runner's model: its name and its identity, and a caution where one applies.
 
     Examples
     --------
@@ -84,7 +96,9 @@ def model_description(runner: ModelRunner) -> dict[str, Any]:
     >>> model_description(SimpleNamespace(name="slowfast", identity={"precision": "float32"}, inputs=[]))
     {'name': 'slowfast', 'precision': 'float32'}
     """
-    return {"name": str(getattr(runner, "name", type(runner).__name__)), **runner.identity}
+    named = {"name": str(getattr(runner, "name", type(runner).__name__)), **runner.identity}
+    losses = runner.identity.get("trained_on_shuffled")
+    return {**named, "caution": CAUTION.format(losses=" and ".join(losses))} if losses else named
 
 
 def rounding_of(runner: ModelRunner) -> float:

@@ -32,11 +32,13 @@ from sdmetrics.probes.torch_hooks import (
     evaluating,
     explained,
     layer_names,
+    losses_on_shuffled,
     named_tensors,
     replacing_outputs,
     weights_sha256,
 )
 from sdmetrics.runners.cards import card_number
+from sdmetrics.runners.protocols import noted
 from sdmetrics.runners.torch_precision import autocast_of, coarsest, computing
 
 if TYPE_CHECKING:
@@ -126,6 +128,7 @@ class TorchRunner:
             "framework": "torch",
             "precision": coarsest(module, [*computed, *([self._autocast] if self._autocast else [])]),
             "layers": {name: layer.axes for name, layer in self._layers.items()},
+            **noted(losses_on_shuffled(module)),
         }
         self.circumstance = {
             "runtime": f"torch {torch.__version__}",

@@ -45,6 +45,7 @@ def finish_export(
     framework: str,
     sha256: str,
     batch: int | None = None,
+    trained_on_shuffled: Sequence[str] = (),
 ) -> Path:
     """Prove the layers and numbers of an exported model, add its metadata, and save it.
 
@@ -67,6 +68,8 @@ def finish_export(
         Name and version of the framework, hash of the weights.
     batch
         Number of clips that the model reads at once if it reads no other number.
+    trained_on_shuffled
+        Names of the losses on shuffled clips that the model was trained with.
 
     Returns
     -------
@@ -105,6 +108,7 @@ def finish_export(
         framework=framework,
         sha256=sha256,
         export_error=_compare(model, feeds, inputs, [(spans[0], expected[0]), (spans[-1], expected[-1])], batch),
+        trained_on_shuffled=tuple(trained_on_shuffled),
     )
     write_metadata(model, metadata)
     return save_model(model, path)

@@ -238,6 +238,8 @@ def analyze(
         )
         evaluation = evaluator.evaluation() if evaluator else None
     console.print(results_table(results, model_name(model)))
+    if caution := results.model.get("caution"):
+        console.print(f"caution: {caution}", style="yellow", soft_wrap=True)
     print_skipped(results.clips["skipped"])
     if evaluation:
         print_scores(model_name(model), evaluation, out / EVALUATION)

@@ -86,7 +86,8 @@ class Metadata:
     `sha256` is the hash of the weights (model) or of the model's file (probe). `export_error` is the largest difference
     between framework and ONNX file, relative to the tensor's scale, or None if it was not measured. `precision` is
     the type of most of a probe's weights, or None in files that do not record it. `held` are a probe's inputs that are
-    not video and have the same values for every clip.
+    not video and have the same values for every clip. `trained_on_shuffled` names the losses on shuffled clips that the
+    model was trained with.
     """
 
     kind: str
@@ -100,10 +101,14 @@ class Metadata:
     masks: bool = False
     precision: str | None = None
     held: tuple[HeldValue, ...] = ()
+    trained_on_shuffled: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Return the JSON text."""
-        return json.dumps({"schema": SCHEMA, **dataclasses.asdict(self)}, sort_keys=True)
+        document = {"schema": SCHEMA, **dataclasses.asdict(self)}
+        if not self.trained_on_shuffled:
+            del document["trained_on_shuffled"]
+        return json.dumps(document, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str, file: str) -> Metadata:
@@ -130,6 +135,7 @@ class Metadata:
                 masks=_of(bool, data["masks"]),
                 precision=None if data.get("precision") is None else _of(str, data["precision"]),
                 held=tuple(_held(item) for item in _of(list, data.get("held", []))),
+                trained_on_shuffled=tuple(_of(str, name) for name in _of(list, data.get("trained_on_shuffled", []))),
             )
         except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             reason = f"{error} is missing" if isinstance(error, KeyError) else error

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 PER_FRAME = "runs_per_frame"
 """The attribute of a module with the paths of those parts that its forward runs once for every frame."""
 
+TRAINED_ON_SHUFFLED = "trained_on_shuffled"
+"""The attribute of a module with the names of the losses on shuffled clips that it was trained with."""
+
 
 def layer_names(module: nn.Module, layers: Sequence[str] | Mapping[str, int | None] | Literal["stages"]) -> list[str]:
     """Return the names of the modules that are layers.
@@ -119,6 +122,11 @@ def device_and_dtype(module: nn.Module) -> tuple[torch.device, torch.dtype]:
 
     weights = [value for value in [*module.parameters(), *module.buffers()] if value.is_floating_point()]
     return (weights[0].device, weights[0].dtype) if weights else (torch.device("cpu"), torch.float32)
+
+
+def losses_on_shuffled(module: nn.Module) -> tuple[str, ...]:
+    """Return the names of the losses on shuffled clips that a module was trained with, which `attach` notes in it."""
+    return tuple(getattr(module, TRAINED_ON_SHUFFLED, ()))
 
 
 def runs_per_frame(module: nn.Module) -> frozenset[str]:

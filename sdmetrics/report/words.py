@@ -260,6 +260,18 @@ def removal_table(ablation: Ablation, layer: str, score: str) -> list[dict[str, 
     return list(rows.values())
 
 
+def caution(run: Results) -> str:
+    """Return what is to be kept in mind of a run's model, if anything.
+
+    Examples
+    --------
+    >>> from sdmetrics.report.example import example_run
+    >>> caution(example_run())
+    ''
+    """
+    return str(run.model.get("caution", ""))
+
+
 def footnotes(run: Results) -> list[str]:
     """Return the reasons for undefined values (dashes) in a run's table."""
     measured = [layer for layer in run.layers if measurable(layer)]

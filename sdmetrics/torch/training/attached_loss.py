@@ -12,7 +12,14 @@ from torch.utils.hooks import RemovableHandle
 
 from sdmetrics.errors import InputError
 from sdmetrics.metrics._arguments import whole
-from sdmetrics.probes.torch_hooks import device_and_dtype, layer_names, named_tensors, with_first_tensor
+from sdmetrics.probes.torch_hooks import (
+    TRAINED_ON_SHUFFLED,
+    device_and_dtype,
+    layer_names,
+    losses_on_shuffled,
+    named_tensors,
+    with_first_tensor,
+)
 from sdmetrics.torch.training import watch as watching
 from sdmetrics.torch.training.hooks import not_compiled
 from sdmetrics.torch.training.isolation import extra_forward, in_extra_forward
@@ -84,6 +91,8 @@ class AttachedLoss:
         self._restyled: Features | None = None
         self._loss: Tensor | None = None
         bare = unwrap(model)
+        losses = [type(one).__name__ for one in (penalty, entropy) if one is not None]
+        setattr(bare, TRAINED_ON_SHUFFLED, sorted({*losses_on_shuffled(bare), *losses}))
         self._hooks: list[RemovableHandle] = [
             *(bare.get_submodule(name).register_forward_hook(self._recorder(name)) for name in layers),
             model.register_forward_pre_hook(self._begin, prepend=True, with_kwargs=True),
