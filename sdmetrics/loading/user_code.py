@@ -191,6 +191,8 @@ def _importing_from(folder: Path, program: str) -> Iterator[None]:
     _brought.clear()
     path = [place for place in sys.path if place not in _searched]
     before, arguments, current = set(sys.modules), sys.argv, Path.cwd()
+    # Bytecode knows its file by whole seconds and size: what is edited at once would be run as it was.
+    written, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     _searched.clear()
     sys.path[:] = [str(folder), *path]
     sys.argv = [program]
@@ -202,6 +204,7 @@ def _importing_from(folder: Path, program: str) -> Iterator[None]:
     finally:
         # Paths of the command, e.g. of clips, are relative to where it was called.
         os.chdir(current)
+        sys.dont_write_bytecode = written
         sys.path[:], sys.argv = [*path, *_searched], arguments
         _brought.update(name for name in sys.modules.keys() - before if _is_in(folder, name.partition(".")[0]))
 

@@ -81,6 +81,7 @@ def test_all_orders_but_one_are_as_likely():
     assert max(abs(count - 400) for count in counts.values()) < 5 * np.sqrt(2000 * 0.2 * 0.8)
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker processes")  # on a single core
 @pytest.mark.parametrize("persistent", [False, True])
 def test_workers_see_the_orders_of_the_epoch(persistent):
     shuffled = ShuffledFrames(Numbered(), axis="CTHW")
