@@ -83,7 +83,7 @@ class TensorRunner(Runner, Protocol):
 
 
 def noted(losses: Sequence[str]) -> dict[str, Any]:
-    """Return what a model's identity says of losses on shuffled clips that it was trained with: nothing without any."""
+    """Return the part of a model's identity about the losses on shuffled clips that it was trained with, if any."""
     return {"trained_on_shuffled": list(losses)} if losses else {}
 
 

@@ -69,6 +69,15 @@ def consoles(page: Path) -> list[list[str]]:
     return [words for block in blocks(page) if block.kind == "console" for words in commands(block)]
 
 
+def all_commands() -> dict[str, object]:
+    """Return the commands by name, those of a group by the group's name and their own."""
+    known: dict[str, object] = {}
+    for name, found in get_command(app).commands.items():
+        within = getattr(found, "commands", None)
+        known |= {f"{name} {inner}": one for inner, one in within.items()} if within else {name: found}
+    return known
+
+
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     """Small files of every kind that the examples read."""
@@ -125,11 +134,12 @@ def test_the_examples_of_a_page_run_in_order(page, prepared, tmp_path, monkeypat
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_of_a_page_exists(page):
-    known = get_command(app).commands
+    known = all_commands()
     for words in consoles(page):
         if words[0] == "sdmetrics":
-            assert words[1] in known, shlex.join(words)
-            options = {name for option in known[words[1]].params for name in [*option.opts, *option.secondary_opts]}
+            name = next((name for name in (" ".join(words[1:3]), words[1]) if name in known), None)
+            assert name, shlex.join(words)
+            options = {name for option in known[name].params for name in [*option.opts, *option.secondary_opts]}
             used = {word.partition("=")[0] for word in words[2:] if re.match(r"--?[a-z]", word)}
             assert used <= options, shlex.join(words)
         elif words[0] == "make":
@@ -170,10 +180,7 @@ def test_links_lead_somewhere(page):
 def test_the_page_of_commands_names_every_option():
     text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     sections = dict(re.findall(r"^## ([a-z -]+)\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE))
-    known = {}
-    for name, found in get_command(app).commands.items():
-        within = getattr(found, "commands", None)
-        known |= {f"{name} {inner}": one for inner, one in within.items()} if within else {name: found}
+    known = all_commands()
     assert sections.keys() == known.keys()
     for name, section in sections.items():
         options = {o for p in known[name].params for o in [*p.opts, *p.secondary_opts] if o.startswith("-")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -49,7 +50,7 @@ def train(
             min=32, help="What the shorter side is scaled to, in pixels: the size in which clips will be shown."
         ),
     ] = 256,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of the training.")] = 2000,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the training.")] = 800,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the training.")] = 0,
     device: Annotated[
         str | None,
@@ -87,7 +88,7 @@ def train(
         console.print(f"style: {train_style(read, out, steps=steps, seed=seed, device=device)}", soft_wrap=True)
     except KeyboardInterrupt:
         console.print("Interrupted. Run the same command again to resume.")
-        raise typer.Exit(130) from None
+        sys.exit(130)
 
 
 @style.command()
@@ -122,9 +123,9 @@ def check(
     if not found:
         raise InputError("no clip can be used")
     title = f"warp error relative to the unstyled clip, {frames} frames of {size} × {size}"
-    console.print(_steady(found, list(opened), title))
-    if len(opened) > 1:
-        console.print(_strong(found))
+    for table in [_steady(found, list(opened), title), *([_strong(found)] if len(opened) > 1 else [])]:
+        table.min_width = min(len(str(table.title)), console.width)
+        console.print(table)
 
 
 def _steady(found: Mapping[str, Styled], styles: Sequence[str], title: str) -> Table:

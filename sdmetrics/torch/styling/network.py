@@ -36,13 +36,14 @@ class Painter(nn.Module):
         self.paint = nn.Conv2d(full, 3, 5, padding=2)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return images `(N, 3, H, W)`, 0 to 1, painted."""
+        """Return images `(N, 3, H, W)`, 0 to 1, painted; in training also beyond, where a gradient leads back."""
         full = self.enter(image - 0.5)
         half = self.down(full)
         quarter = self.blocks(self.deep(half))
         up = self.up(torch.cat([interpolate(quarter, size=half.shape[-2:]), half], dim=1))
         leave = self.leave(torch.cat([interpolate(up, size=full.shape[-2:]), full], dim=1))
-        return torch.sigmoid(self.paint(leave))
+        painted = image + self.paint(leave)
+        return painted if self.training else painted.clamp(0, 1)
 
 
 class Block(nn.Module):

@@ -54,7 +54,7 @@ def train_style(
     painted: Painted,
     out: str | Path,
     *,
-    steps: int = 2000,
+    steps: int = 800,
     seed: int = 0,
     device: str | None = None,
     progress: bool = True,
@@ -160,8 +160,10 @@ class Training:
 
     def painted(self, image: Image) -> Image:
         """Return a frame as the network paints it now."""
+        self.painter.eval()
         with torch.no_grad():
             made = self.painter(_tensor(image[None], self._device))
+        self.painter.train()
         return np.asarray((255 * made[0].permute(1, 2, 0)).round().cpu().numpy(), np.uint8)
 
     def store(self, path: Path, step: int) -> None:

@@ -53,7 +53,7 @@ def test_the_file_is_the_network_for_images_of_any_size(painted, tmp_path, monke
     for height, width in ((64, 64), (33, 50), (7, 9)):
         frame = scene(4)[:height, :width]
         with torch.no_grad():
-            made = trained[0].painter(torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 255)
+            made = trained[0].painter.eval()(torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 255)
         expected = (255 * made[0].permute(1, 2, 0).numpy()).round()
         assert np.abs(style(frame[None])[0] - expected).max() <= 1
 
