@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from sdmetrics.clips.clip import Frames
 from sdmetrics.clips.styles.built_in import Style
-from sdmetrics.errors import InputError
+from sdmetrics.errors import InputError, require
 
 STEADY, STRONG = 2.5, 0.12
 """Bounds: greatest warp error relative to the unstyled clip, least difference in parts of the value range."""
@@ -84,8 +84,7 @@ def pairs(styles: Mapping[str, Style]) -> list[tuple[str, str]]:
 
 def warps(frames: Frames) -> list[Warp]:
     """Return, per step, where each point of the next frame was, `(H, W, 2)`, and whether it was visible."""
-    import cv2
-
+    cv2 = require("cv2", extra="cpu")
     flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
     here = np.stack(np.meshgrid(*map(np.arange, grey[0].shape[::-1])), axis=-1).astype(np.float32)
@@ -100,8 +99,7 @@ def warps(frames: Frames) -> list[Warp]:
 
 def warp_error(frames: Frames, steps: Sequence[Warp]) -> float:
     """Return the mean absolute difference between each frame and its warped predecessor, at points visible in both."""
-    import cv2
-
+    cv2 = require("cv2", extra="cpu")
     errors = []
     for before, after, (origin, visible) in zip(frames[:-1], frames[1:], steps, strict=True):
         warped = cv2.remap(before, origin, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -111,8 +109,7 @@ def warp_error(frames: Frames, steps: Sequence[Warp]) -> float:
 
 def difference(one: Frames, other: Frames) -> float:
     """Return the mean absolute difference in parts of the value range."""
-    import cv2
-
+    cv2 = require("cv2", extra="cpu")
     return float(np.mean([cv2.absdiff(a, b).mean() for a, b in zip(one, other, strict=True)]) / 255)
 
 
@@ -126,8 +123,7 @@ def texture_difference(one: Frames, other: Frames) -> float:
 
 def _gradient(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the length of the brightness gradient in units of the frame's contrast."""
-    import cv2
-
+    cv2 = require("cv2", extra="cpu")
     grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)
     length: NDArray[np.float32] = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
     return length / np.float32(max(grey.std(), 1))

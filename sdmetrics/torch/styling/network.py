@@ -42,7 +42,7 @@ class Painter(nn.Module):
         quarter = self.blocks(self.deep(half))
         up = self.up(torch.cat([interpolate(quarter, size=half.shape[-2:]), half], dim=1))
         leave = self.leave(torch.cat([interpolate(up, size=full.shape[-2:]), full], dim=1))
-        painted = image + self.paint(leave)
+        painted: Tensor = image + self.paint(leave)
         return painted if self.training else painted.clamp(0, 1)
 
 
@@ -57,7 +57,8 @@ class Block(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return features with what the convolutions add."""
-        return features + self.convolutions(features)
+        added: Tensor = self.convolutions(features)
+        return features + added
 
 
 class Judge(nn.Sequential):

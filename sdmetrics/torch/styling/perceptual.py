@@ -37,7 +37,8 @@ class Perceptual(nn.Module):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        channels, layers = 3, []
+        channels = 3
+        layers: list[nn.Module] = []
         for width in WIDTHS:
             layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()] if width else [nn.MaxPool2d(2)]
             channels = width or channels
