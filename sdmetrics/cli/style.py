@@ -82,8 +82,8 @@ def train(
     read = read_painted(video, paintings, short_side)
     height, width = read.held_out.shape[:2]
     console.print(
-        f"{len(paintings)} painted, at {width} × {height}; losses: L1, adversarial{', VGG-16' * bool(vgg_at_hand())}; a "
-        f"frame is drawn while it trains: {out}.training/",
+        f"{len(paintings)} painted, at {width} × {height}; losses: L1, adversarial{', VGG-16' * bool(vgg_at_hand())}; "
+        f"a frame is drawn while it trains: {out}.training/",
         soft_wrap=True,
     )
     try:

@@ -8,6 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
+from sdmetrics._text import printable
+from sdmetrics.errors import InputError, one_line
+
 WEIGHTS = "vgg16-397923af.pth"
 """The file under which torchvision keeps them; nothing is downloaded here."""
 
@@ -30,6 +33,11 @@ class Perceptual(nn.Module):
     ----------
     path
         The weights, as torchvision publishes them.
+
+    Raises
+    ------
+    InputError
+        If the file does not hold them.
     """
 
     mean: Tensor
@@ -43,9 +51,15 @@ class Perceptual(nn.Module):
             layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()] if width else [nn.MaxPool2d(2)]
             channels = width or channels
         self.features = nn.Sequential(*layers)
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-        own = {f"features.{name}" for name in self.features.state_dict()}
-        self.load_state_dict({name: value for name, value in weights.items() if name in own})
+        own = [f"features.{name}" for name in self.features.state_dict()]
+        try:
+            weights = torch.load(path, map_location="cpu", weights_only=True)
+            self.load_state_dict({name: weights[name] for name in own})
+        except Exception as error:
+            raise InputError(
+                f"{printable(path)} are not the weights of VGG-16 ({type(error).__name__}: {one_line(error)}); download "
+                "them again, or remove the file to train without them"
+            ) from None
         self.requires_grad_(False)
         for name, values in (("mean", MEAN), ("std", STD)):
             self.register_buffer(name, torch.tensor(values).reshape(3, 1, 1), persistent=False)

@@ -172,6 +172,9 @@ def test_the_perceptual_loss_is_used_where_the_weights_are(painted, tmp_path, mo
     loss, images = Perceptual(found), torch.rand(2, 3, 32, 32)
     assert float(loss(images, images)) == 0
     assert float(loss(images, 1 - images)) > 0
+    (tmp_path / "damaged").write_bytes(b"no weights")
+    with pytest.raises(InputError, match="damaged are not the weights of VGG-16"):
+        Perceptual(tmp_path / "damaged")
     torchvision = pytest.importorskip("torchvision", reason="torchvision is not installed: VGG-16 is not compared")
     published = torchvision.models.vgg16(weights=None).features[: len(loss.features)]
     assert [type(layer) for layer in published] == [type(layer) for layer in loss.features]
