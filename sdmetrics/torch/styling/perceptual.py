@@ -57,8 +57,8 @@ class Perceptual(nn.Module):
             self.load_state_dict({name: weights[name] for name in own})
         except Exception as error:
             raise InputError(
-                f"{printable(path)} are not the weights of VGG-16 ({type(error).__name__}: {one_line(error)}); download "
-                "them again, or remove the file to train without them"
+                f"{printable(path)} are not the weights of VGG-16 ({type(error).__name__}: {one_line(error)}); "
+                "download them again, or remove the file to train without them"
             ) from None
         self.requires_grad_(False)
         for name, values in (("mean", MEAN), ("std", STD)):
