@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sdmetrics.cli.app import app, console, print_part, print_skipped, resumable
+from sdmetrics.cli.app import app, console, print_caution, print_part, print_skipped, resumable
 from sdmetrics.cli.console.tables import results_table
 from sdmetrics.cli.input_option import parse_layers
 from sdmetrics.cli.options import (
@@ -238,8 +238,7 @@ def analyze(
         )
         evaluation = evaluator.evaluation() if evaluator else None
     console.print(results_table(results, model_name(model)))
-    if caution := results.model.get("caution"):
-        console.print(f"caution: {caution}", style="yellow", soft_wrap=True)
+    print_caution(results)
     print_skipped(results.clips["skipped"])
     if evaluation:
         print_scores(model_name(model), evaluation, out / EVALUATION)

@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import typer
 from rich.status import Status
@@ -19,6 +19,10 @@ from sdmetrics._text import printable
 from sdmetrics.cli.console.terminal import Terminal
 from sdmetrics.errors import Note
 from sdmetrics.probes.quiet import logs_shown
+from sdmetrics.report.words import caution
+
+if TYPE_CHECKING:
+    from sdmetrics.analysis.results import Results
 
 app = typer.Typer(
     help="Does a video model look at motion, or only at single frames?\n\n"
@@ -84,6 +88,12 @@ def print_skipped(skipped: Iterable[Mapping[str, str]], prefix: str = "") -> Non
     for row in skipped:
         text = f"{prefix}skipped {row['id']}: {row['reason']}"
         console.print(text, style="yellow", soft_wrap=True)
+
+
+def print_caution(results: Results) -> None:
+    """Print what is to be kept in mind of a run's model, if anything."""
+    if text := caution(results):
+        console.print(f"caution: {text}", style="yellow", soft_wrap=True)
 
 
 def print_part(part: object, used: int, skipped: Sequence[Mapping[str, str]], then: str) -> None:

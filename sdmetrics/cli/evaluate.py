@@ -148,6 +148,8 @@ def evaluate(
         )
     how = None if counterfactual is None else Counterfactual(counterfactual, shuffles or 3, logits)
     share = None if part is None else Part.parse(part)
+    if share is not None and figures is not None:
+        raise InputError("--figures draws the whole evaluation, and --part is a share of it; pass it without --part")
     asked = () if manipulate is None else tuple(name.strip() for name in manipulate.split(","))
     classes = read_classes(labels) if labels else None
     runner = open_model(model, layers=(), provider=provider, threads=threads, half=half, allow_tf32=tf32, device=device)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sdmetrics.cli.app import app, console, print_skipped
+from sdmetrics.cli.app import app, console, print_caution, print_skipped
 from sdmetrics.cli.console.tables import results_table
 from sdmetrics.cli.options import ESTIMATOR, THRESHOLD
 
@@ -44,5 +44,6 @@ def merge(
         print(f"error: {printable(str(error))}", file=sys.stderr)
         raise typer.Exit(1) from None
     console.print(results_table(results, results.model["name"]))
+    print_caution(results)
     print_skipped(results.clips["skipped"])
     console.print(f"report: {(out or runs[0]) / 'report.html'}", soft_wrap=True)

@@ -159,7 +159,7 @@ LOGITS = typer.Option(
 SCORES = typer.Option(
     "--logits/--probabilities",
     help="Whether the foreground map, or with --counterfactual the class scores, are logits or probabilities. Default: "
-    "logits if any value is outside 0 to 1.",
+    "logits if any value is outside 0 to 1; class scores within are probabilities if they add up to 1, else an error.",
     show_default=False,
 )
 PROTOCOL = typer.Option(

@@ -206,6 +206,7 @@ def test_counterfactual_predictions_are_two_rows_and_a_figure(command, model, la
     for arguments, words in (
         (("--shuffles", 2), "--shuffles requires --counterfactual"),
         (("--figures", figures), "--figures requires --counterfactual"),
+        (("--counterfactual", 0.5, "--figures", figures, "--part", "1/2"), "--figures draws the whole evaluation"),
         (("--counterfactual", -1), "alpha is -1.0; expected: 0 to 10"),
         (("--logits",), "--logits/--probabilities requires clips with segmentation masks"),
     ):
