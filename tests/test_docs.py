@@ -36,15 +36,19 @@ PREPARED = {
     "coverage.md": "model.onnx",
     "clips.md": "videos DAVIS model.onnx",
     "lists.md": "videos model.onnx",
+    "inspect.md": "demo",
     "manipulations.md": "demo",
     "numbers.md": "demo model.onnx",
-    "own-model.md": "plain.onnx",
+    "onnx.md": "plain.onnx",
     "responses.md": "model.onnx",
     "segmentation.md": "DAVIS",
     "styles.md": "videos",
     "training.md": "demo",
 }
 """What a page's examples need in their folder, by page."""
+
+RUN_BY_ALL = {"keras.md", "flax.md"}
+"""Pages whose examples need TensorFlow or JAX: `make test-all` runs them."""
 
 
 class Block(NamedTuple):
@@ -107,7 +111,11 @@ def write_plain(model: Path, path: Path) -> None:
     onnx.save(plain, path)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.all] if page.name in RUN_BY_ALL else []) for page in PAGES],
+    ids=lambda page: page.name,
+)
 def test_the_examples_of_a_page_run_in_order(page, prepared, tmp_path, monkeypatch, command):
     todo = [block for block in blocks(page) if block.not_run is None]
     names: dict[str, object] = {}

@@ -16,7 +16,7 @@ RUN = typer.Argument(help="Folder of a run.", show_default=False)
 MODEL = typer.Argument(help="ONNX file: exported by sdmetrics, a probe, or any other.", show_default=False)
 CODE_HELP = (
     "FILE.py:FUNCTION or package.module:FUNCTION, your own code: it is run, and the function returns a PyTorch module, "
-    "its inputs and its layers, see docs/own-model.md."
+    "its inputs and its layers, see docs/pytorch.md."
 )
 ANY_MODEL = typer.Argument(
     help=f"ONNX file: exported by sdmetrics, a probe, or any other. Or {CODE_HELP}", show_default=False
