@@ -20,7 +20,7 @@ define let_torchvision_load
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test style test-all test-oldest lint types pytest check-demo check-gpu ratios bench hostile real studies studies-quick picture clean
+.PHONY: help demo test style test-all test-oldest lint types pytest check-demo check-gpu ratios bench hostile real studies studies-quick picture docs clean
 
 help: ## list targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -89,8 +89,13 @@ test-oldest: ## tests with the oldest packages that pyproject.toml allows, in .v
 	$(call let_torchvision_load,.venv-oldest)
 	OMP_NUM_THREADS=1 .venv-oldest/bin/python $(PYTEST)
 
-picture: demo .venv/for-developers ## take the images of the README and of docs/acting.md (needs Chromium)
+picture: demo .venv/for-developers ## take the images of the README and of docs/ (needs Chromium)
 	$(BIN)/python docs/picture.py
+
+docs: .venv/for-docs ## the documentation with its executed tutorials, in build/site, opened in a browser test; warnings are errors
+	rm -rf build/site docs/reference/generated
+	OMP_NUM_THREADS=2 $(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --fresh-env --doctree-dir build/doctrees --conf-dir docs . build/site
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/docs
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -103,6 +108,10 @@ picture: demo .venv/for-developers ## take the images of the README and of docs/
 	$(PIP) --editable '.[$(RUNTIME),catalogue,dev]'
 	$(call let_torchvision_load,.venv)
 	touch $@ .venv/for-users
+
+.venv/for-docs: .venv/for-developers
+	$(PIP) --editable '.[docs]'
+	touch $@
 
 .venv-all/for-all: pyproject.toml constraints.txt tests/helpers/torchvision_operators.py
 	$(PYTHON) -m venv .venv-all

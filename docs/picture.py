@@ -2,12 +2,15 @@
 
 `report.png` shows the demo's report, `inspect.png` a unit of the demo's motion model, and `inspect-real.png` one of
 PhysNet, which was trained on real videos (`make real`). All clips are generated, so no image shows a third party's
-video. Without PhysNet's export its image stays as it is.
+video. Without PhysNet's export its image stays as it is. `pairs.png`, `pairs-with-flow.png` and `manipulated.png` show
+what is compared, and `compare.png` the demo's two models side by side.
 """
 
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import tempfile
 from io import BytesIO
 from pathlib import Path
@@ -25,13 +28,22 @@ FLAGS = ["--no-sandbox", "--disable-gpu"]
 GLOSSARY = "section[aria-labelledby=glossary]"
 WIDTH = 1160
 CLIPS = "world:40"
+SHEETS = {
+    "pairs.png": "world:8 --count 2 --size 96",
+    "pairs-with-flow.png": "camouflage:8 --count 2 --size 96 --with-flow",
+    "manipulated.png": "world:8 --count 1 --size 96 --manipulate reverse,freeze,shuffle,appearance-free",
+}
+"""Arguments of `sdmetrics sample`, by image."""
 
 
 def main() -> None:
     """Save all images."""
+    for name, arguments in SHEETS.items():
+        take_sheet(arguments.split(), HERE / name)
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         take_report(browser)
+        take_comparison(browser)
         take_unit(browser, ROOT / "demo" / "motion" / "model.onnx", "stage2", HERE / "inspect.png")
         if PHYSNET.is_file():
             take_unit(browser, PHYSNET, "ConvBlock5", HERE / "inspect-real.png")
@@ -47,6 +59,24 @@ def take_report(browser: Browser) -> None:
     page.add_style_tag(content=f"{GLOSSARY} {{ display: none }}")
     page.wait_for_timeout(1000)
     save(page, "section[aria-labelledby=units] h3 >> nth=1", HERE / "report.png")
+
+
+def take_sheet(arguments: list[str], image: Path) -> None:
+    """Save what `sdmetrics sample` draws."""
+    subprocess.run([sys.executable, "-m", "sdmetrics", "sample", *arguments, "--out", image], check=True)
+    small(Image.open(image)).save(image, optimize=True)
+
+
+def take_comparison(browser: Browser) -> None:
+    """Save the first charts of the page that compares the demo's models."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "compare.html")
+        runs = [ROOT / "demo" / name for name in ("motion", "appearance")]
+        subprocess.run([sys.executable, "-m", "sdmetrics", "compare", *runs, "--out", file], check=True)
+        page = opened(browser, file, scale=1)
+        page.locator("svg").first.wait_for()
+        page.wait_for_timeout(1000)
+        save(page, "section[aria-labelledby=differences]", HERE / "compare.png")
 
 
 def take_unit(browser: Browser, model: Path, layer: str, image: Path) -> None:
@@ -71,7 +101,12 @@ def save(page: Page, end: str, image: Path) -> None:
     bottom = page.locator(end).bounding_box()
     assert bottom is not None
     shot = page.screenshot(clip={"x": 0, "y": 0, "width": WIDTH, "height": bottom["y"] - 16}, full_page=True)
-    Image.open(BytesIO(shot)).convert("RGB").quantize(256).save(image, optimize=True)
+    small(Image.open(BytesIO(shot))).save(image, optimize=True)
+
+
+def small(image: Image.Image) -> Image.Image:
+    """Return the image with at most 256 colours."""
+    return image.convert("RGB").quantize(256)
 
 
 if __name__ == "__main__":

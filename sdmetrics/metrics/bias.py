@@ -95,7 +95,7 @@ class UnitBias:
 def layer_bias(
     factors: Mapping[str, Moments], estimator: str = "pearson", variance_from: Sequence[Moments] = ()
 ) -> LayerBias:
-    """Return the bias of a layer towards each factor (Eq. 1).
+    r"""Return the bias of a layer towards each factor (Eq. 1).
 
     Parameters
     ----------
@@ -115,6 +115,20 @@ def layer_bias(
     InputError
         If the name of a factor or the estimator is not allowed, or the moments are not from one layer and one set
         of groups.
+
+    Notes
+    -----
+    The percentage of a factor :math:`F` is a softmax over the scores of all factors and of `"identical"`, which is 1:
+
+    .. math:: N_F = 100 \, \frac{\exp S_F}{e + \sum_G \exp S_G}
+
+    With `"pearson"` and `"icc"` the score :math:`S_F` is the mean of the units' scores, see `unit_bias`. With
+    `"reference"` it is
+
+    .. math:: S_F = \frac{\sum_i \operatorname{cov}_F(i)}{\sum_i \operatorname{var}(i)}
+
+    where the covariance of unit :math:`i` is about the common mean of both members, and its variance is that of all
+    members of all factors' pairs as one sample.
 
     Examples
     --------
@@ -148,7 +162,7 @@ def layer_bias(
 
 
 def unit_bias(factors: Mapping[str, Moments], threshold: float = 0.5, estimator: str = "pearson") -> UnitBias:
-    """Return what each unit of a layer encodes (Eqs. 2 and 3).
+    r"""Return what each unit of a layer encodes (Eqs. 2 and 3).
 
     A unit encodes a factor if its score is above the threshold. Its label is the factor's name if it encodes one
     factor, `"joint"` if it encodes several and `"residual"` if it encodes none. A unit with an undefined score encodes
@@ -167,6 +181,21 @@ def unit_bias(factors: Mapping[str, Moments], threshold: float = 0.5, estimator:
     ------
     InputError
         As in `layer_bias`, or if the threshold is out of range.
+
+    Notes
+    -----
+    From :math:`n` pairs with the members :math:`z_1` and :math:`z_2`, Pearson's r of a unit is
+
+    .. math::
+
+        r = \frac{\sum (z_1 - \bar z_1)(z_2 - \bar z_2)}
+                 {\sqrt{\sum (z_1 - \bar z_1)^2 \sum (z_2 - \bar z_2)^2}}
+
+    and the intraclass correlation, about the common mean :math:`\bar z = (\bar z_1 + \bar z_2) / 2`, is
+
+    .. math:: \mathrm{icc} = \frac{2 \sum (z_1 - \bar z)(z_2 - \bar z)}{\sum (z_1 - \bar z)^2 + \sum (z_2 - \bar z)^2}
+
+    The unit encodes the factor if its score is above :math:`\lambda`.
 
     Examples
     --------

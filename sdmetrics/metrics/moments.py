@@ -31,7 +31,7 @@ class NonFinite(InputError):
 
 
 class PairMoments:
-    """Sufficient statistics of the pairs of one factor in one layer: exact, mergeable, of constant size.
+    r"""Sufficient statistics of the pairs of one factor in one layer: exact, mergeable, of constant size.
 
     Parameters
     ----------
@@ -59,7 +59,10 @@ class PairMoments:
     Notes
     -----
     All estimators of Eqs. 1–3 (paper, Sec. 3.2) can be computed from these. Merging is Chan, Golub and LeVeque's
-    update ("Updating formulae and a pairwise algorithm for computing sample variances", 1979).
+    update ("Updating formulae and a pairwise algorithm for computing sample variances", 1979): for two parts `a` and
+    `b` with the differences of their means :math:`\delta_1` and :math:`\delta_2`,
+
+    .. math:: m_{12} = m_{12,a} + m_{12,b} + \delta_1 \delta_2 \, \frac{n_a n_b}{n_a + n_b}
 
     Examples
     --------

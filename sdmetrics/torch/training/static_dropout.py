@@ -20,7 +20,7 @@ Per = Literal["sample", "batch"]
 
 
 class StaticDropout(nn.Module):
-    """Drops channels of the pooled features before the classifier, static channels more often than others.
+    r"""Drops channels of the pooled features before the classifier, static channels more often than others.
 
     A channel's score S is Pearson's r (Eq. 2) between its values for videos and for the same videos with their
     frames shuffled; the channel is dropped with a probability that grows with p = softmax(S) (Eq. 4). `attach` adds
@@ -76,6 +76,10 @@ class StaticDropout(nn.Module):
 
     Notes
     -----
+    The probability of channel :math:`i` in a draw, with the temperature :math:`\tau`, is
+
+    .. math:: p_i = \frac{\exp(S_i / \tau)}{\sum_j \exp(S_j / \tau)}
+
     In evaluation the module is the identity. Draws use torch's global generator on the features' device, which
     activation checkpointing rewinds. If a checkpoint includes the generator's state, `state_dict` resumes exactly,
     even in the middle of an estimate. Moments and scores are float64 for any type of features, also after

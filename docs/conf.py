@@ -1,0 +1,99 @@
+"""Build the documentation site with Sphinx: `make docs`.
+
+The sources are the pages of this repository where they are, so that their links lead somewhere here, too: the pages of
+`docs/`, the tutorials, and a few of the files at the top. No page loads anything from a network.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sdmetrics._version import __version__
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE / "site"))
+os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # kernels warn about a debugger that nobody asked for
+
+project = "sdmetrics"
+author = "The sdmetrics developers"
+copyright = author
+version = release = __version__
+language = "en"
+
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc", "myst_nb", "mathml"]
+
+root_doc = "docs/index"
+include_patterns = [
+    "docs/**",
+    "benchmarks/studies/RESULTS.md",
+    "CHANGELOG.md",
+    "CODE_OF_CONDUCT.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+]
+exclude_patterns = [".*", "build", "demo", "dist", "runs", "sdmetrics", "exporters", "runners", "tests", "docs/site"]
+templates_path = ["site/templates"]
+smartquotes = False  # of `--option` it would make a dash
+
+html_theme = "furo"
+html_title = f"sdmetrics {__version__}"
+html_static_path = ["site/static"]
+html_css_files = ["site.css"]
+html_extra_path = ["site/top"]
+html_copy_source = False
+html_show_copyright = False
+html_math_renderer = "mathml"
+
+autosummary_generate = True
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autodoc_typehints_format = "short"
+maximum_signature_line_length = 80
+numpydoc_show_class_members = False
+default_role = "py:obj"  # `names` in docstrings
+
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 4
+
+# The tutorials are executed at every build, and what they write is left in a temporary folder.
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_timeout = 300
+nb_execution_raise_on_error = True
+nb_merge_streams = True
+nb_output_stderr = "remove"
+nb_ipywidgets_js: dict[str, dict[str, str]] = {}
+
+APPENDED_TO = "## Pages\n"
+"""Heading of the list of pages in the overview, which the navigation replaces."""
+
+
+def appended(_: Sphinx, name: str, content: list[str]) -> None:
+    """Add the navigation to the overview, and the commands to the page that lists them."""
+    if name == root_doc:
+        content[0] = content[0].partition(APPENDED_TO)[0] + (HERE / "site" / "navigation.md").read_text("utf-8")
+    elif name == "docs/reference/commands":
+        from commands import commands
+
+        content[0] += commands()
+
+
+def print_times(app: Sphinx, error: Exception | None) -> None:
+    """Print how long each tutorial ran."""
+    for name in sorted(app.env.found_docs) if error is None else ():
+        ran = app.env.metadata.get(name, {}).get("exec_data") or {}
+        if ran.get("runtime") is not None:
+            print(f"{name}: executed in {ran['runtime']:.0f} s")
+
+
+def setup(app: Sphinx) -> None:
+    """Connect what is above."""
+    app.add_config_value("offline", True, "env")  # `-D offline=1` changes nothing: no page loads anything
+    app.connect("source-read", appended)
+    app.connect("build-finished", print_times)
