@@ -14,6 +14,7 @@ from sdmetrics.evaluation.class_files import read_classes
 from sdmetrics.evaluation.class_results import Evaluation
 from sdmetrics.evaluation.classification import Evaluator, evaluate
 from sdmetrics.evaluation.segmentation import SegmentationEvaluation, evaluate_segmentation
+from sdmetrics.gate.check import Gate, check
 from sdmetrics.inspect_run import inspect
 from sdmetrics.inspection.look import Inspection
 from sdmetrics.loading.model_source import ModelSource
@@ -35,6 +36,7 @@ __all__ = [
     "Comparison",
     "Evaluation",
     "Evaluator",
+    "Gate",
     "HeldInput",
     "InputError",
     "Inspection",
@@ -52,6 +54,7 @@ __all__ = [
     "analyze",
     "analyze_part",
     "centre_bias",
+    "check",
     "compare",
     "evaluate",
     "evaluate_segmentation",

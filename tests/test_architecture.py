@@ -27,15 +27,16 @@ FLOORS = (
     "analysis",
     "evaluation",
     "ablation  comparison  inspection",
+    "gate",
     "report  torch.training  torch.styling",
     "loading",
     "run",
-    "demo  inspect_run",
+    "demo  inspect_run  testing",
     "cli",
 )
 FLOOR = {room: number for number, floor in enumerate(FLOORS) for room in floor.split()}
 # They hand on names of rooms and define nothing.
-FACES = ("sdmetrics", "sdmetrics.clips", "sdmetrics.torch")
+FACES = ("sdmetrics", "sdmetrics.clips", "sdmetrics.testing", "sdmetrics.torch")
 FILES_PER_FOLDER = 20
 LINES_PER_FILE = 350
 # Copied as one file into environments without this package.

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import nn
 
+from benchmarks.studies import records
 from benchmarks.studies.trainers import TRAINERS
 from sdmetrics._files import replacing
 from sdmetrics._progress import progress_bar
@@ -33,16 +34,24 @@ class Bank:
     """A folder of trained models, with one weights file and one record for each recipe.
 
     A training that was interrupted starts again from the beginning; a finished training is never repeated. The names of
-    the files change with anything in the recipe.
+    the files change with anything in the recipe. A record in the file `kept` counts as one in the folder, although its
+    weights are not at hand.
     """
 
-    def __init__(self, folder: str | Path = "build/studies") -> None:
+    def __init__(self, folder: str | Path = "build/studies", kept: Path | None = None) -> None:
         self.folder = Path(folder)
+        self._kept = records.read(kept) if kept else {}
 
     def record(self, recipe: Recipe) -> dict[str, Any]:
         """Return what was measured of a trained model."""
+        if recipe.key in self._kept and not self._record(recipe).exists():
+            return self._kept[recipe.key]
         record: dict[str, Any] = json.loads(self._record(recipe).read_text(encoding="utf-8"))
         return record
+
+    def has_record(self, recipe: Recipe) -> bool:
+        """Return whether a model was trained and measured, here or in an earlier run whose records were kept."""
+        return recipe.key in self._kept or self._record(recipe).exists()
 
     def model(self, recipe: Recipe) -> nn.Module:
         """Return a trained model, in evaluation mode, without its dropout."""
@@ -54,7 +63,7 @@ class Bank:
     def fill(self, recipes: Iterable[Recipe], processes: int | None = None) -> None:
         """Train what is missing, one model on one core each."""
         unique = {recipe.key: recipe for recipe in recipes}
-        missing = [recipe for recipe in unique.values() if not self._record(recipe).exists()]
+        missing = [recipe for recipe in unique.values() if not self.has_record(recipe)]
         self.folder.mkdir(parents=True, exist_ok=True)
         self.each(_train, missing, "models trained", processes)
 

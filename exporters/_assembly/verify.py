@@ -194,7 +194,7 @@ def verify_probe(
         if error > max(tolerance(value.dtype), rounding):
             raise InputError(
                 f"{name} of the probe differs from the model's by {error:.1e} of its scale; the runtime's optimisation "
-                "changes it. Choose another layer, or another version of onnxruntime"
+                f"changes it. Choose another layer, or another version of onnxruntime{_of_integers(model)}"
             )
     for index, one in enumerate(one_by_one(feeds)):
         for name, value in run(probed, one, names).items():
@@ -212,6 +212,12 @@ def verify_probe(
                 f"removing every unit of layer {layer!r} changes none of the outputs {list(outputs)}: nothing that "
                 "reads the layer leads to them. Leave it out, or build the probe without masks"
             )
+
+
+def _of_integers(model: ModelProto) -> str:
+    """Return a further remedy for a quantised model."""
+    quantised = any("Quantize" in node.op_type or "Integer" in node.op_type for node in model.graph.node)
+    return "; or quantise with reduce_range=True, as int8 sums overflow on processors without VNNI" if quantised else ""
 
 
 def _rounding(model: ModelProto) -> float:

@@ -29,6 +29,19 @@ LONGEST_SHOWN = 200
 Row = Mapping[str, Any]
 
 
+def measure_of(text: str) -> tuple[str, str, str]:
+    """Part the name of a measure into its layer, what it is of (`percent`, `units` or `score`), and its name.
+
+    Examples
+    --------
+    >>> measure_of("layer4.0.dynamic"), measure_of("layer4.units.joint")
+    (('layer4.0', 'percent', 'dynamic'), ('layer4', 'units', 'joint'))
+    """
+    layer, _, name = text.rpartition(".")
+    of = next((kind for kind in ("units", "score") if layer.endswith(f".{kind}")), "percent")
+    return layer.removesuffix(f".{of}"), of, name
+
+
 @dataclass(frozen=True)
 class Requirement:
     """A limit on a number of a layer.
@@ -72,9 +85,7 @@ class Requirement:
         if limit.startswith("="):
             sign, limit = f"{sign}=", limit[1:]
         limit = limit.strip()
-        layer, _, name = measure.rpartition(".")
-        of = next((kind for kind in ("units", "score") if layer.endswith(f".{kind}")), "percent")
-        layer = layer.removesuffix(f".{of}")
+        layer, of, name = measure_of(measure)
         if of != "score":
             limit = limit.removesuffix("%").rstrip()
         shown = repr(text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from sdmetrics.analysis.results import Results
 from sdmetrics.analysis.shards import LayerMoments, load_shard, shard_files
 from sdmetrics.clips.manipulations.further import factors_with, further_of
 from sdmetrics.metrics.arrays import Floats
-from sdmetrics.metrics.classes import FACTORS
+from sdmetrics.metrics.classes import FACTORS, PERCENTS
 from sdmetrics.metrics.estimators import Stack, layer_scores, percent
 from sdmetrics.metrics.intervals import jackknife, leave_one_out
 from sdmetrics.metrics.moments import PairMoments
@@ -83,7 +83,7 @@ def difference(
     Returns
     -------
     dict
-        `score_FACTOR` and `percent_FACTOR`: difference, low, high; NaN where undefined.
+        `score_FACTOR` and `percent_FACTOR` (also `percent_identical`): difference, low, high; NaN where undefined.
 
     Examples
     --------
@@ -94,7 +94,7 @@ def difference(
     >>> difference((groups, "a"), (groups, "a"), "pearson")["percent_static"]
     (0.0, 0.0, 0.0)
     """
-    before, after = (_replicates(groups, layer, estimator) for groups, layer in (one, other))
+    before, after = (layer_replicates(groups, layer, estimator) for groups, layer in (one, other))
     differences = {}
     for name, values in after.items():
         change = values - before[name]
@@ -103,15 +103,23 @@ def difference(
     return differences
 
 
-def _replicates(groups: Groups, layer: str, estimator: str) -> Mapping[str, Floats]:
-    """Return the layer's scores and percents: of all groups first, then without each group."""
+def layer_replicates(groups: Groups, layer: str, estimator: str) -> dict[str, Floats]:
+    """Return the replicates of a layer's numbers, `(1 + groups,)` each: of all groups first, then without each group.
+
+    `score_FACTOR` and `percent_FACTOR`; see `jackknife`.
+    """
+    scores = layer_scores(layer_stacks(groups, layer), estimator)
+    percents = percent(scores)
+    return {f"score_{f}": scores[f] for f in FACTORS} | {f"percent_{f}": percents[f] for f in PERCENTS}
+
+
+def layer_stacks(groups: Groups, layer: str) -> dict[str, Stack]:
+    """Return the moments of a layer by factor: of all groups first, then without each group."""
     stacks = {}
     for factor in FACTORS:
         parts = [_merged([shard[layer][factor] for shard in group]) for group in groups]
         stacks[factor] = Stack.of([_merged(parts), *leave_one_out(parts)])
-    scores = layer_scores(stacks, estimator)
-    percents = percent(scores)
-    return {f"score_{f}": scores[f] for f in FACTORS} | {f"percent_{f}": percents[f] for f in FACTORS}
+    return stacks
 
 
 def _merged(parts: Sequence[PairMoments]) -> PairMoments:

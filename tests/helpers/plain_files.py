@@ -130,9 +130,9 @@ def quantised_file(name: str, kind: str, folder: Path) -> bytes:
     logging.getLogger().setLevel(logging.ERROR)
     try:
         if kind == "dynamic":
-            quantize_dynamic(source, target)
+            quantize_dynamic(source, target, reduce_range=True)
         else:
-            quantize_static(source, target, Clips(), per_channel=kind == "per channel")
+            quantize_static(source, target, Clips(), per_channel=kind == "per channel", reduce_range=True)
     finally:
         logging.getLogger().setLevel(level)
     return target.read_bytes()

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from benchmarks.studies.models.recipe import Recipe
 from sdmetrics.torch.training.static_penalty import Form
 
+PREFIX = "remedy-"
+"""What the keys of these recipes begin with."""
+
 
 @dataclass(frozen=True)
 class Remedy:
@@ -40,4 +43,4 @@ class Treated(Recipe):
     @property
     def key(self) -> str:
         """A name that differs where anything differs."""
-        return f"remedy-{super().key}"
+        return f"{PREFIX}{super().key}"
