@@ -41,7 +41,7 @@ lint: .venv/for-developers ## style
 types: .venv/for-developers ## types
 	rm -rf build/types build/lib
 	$(PIP) --no-deps --target build/types .
-	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p sdmetrics
+	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p sdmetrics -m pytest_static_dynamic
 
 pytest: .venv/for-developers ## tests and the examples in the docstrings
 	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST)

@@ -31,6 +31,7 @@ LINK = re.compile(r"\[[^]]*\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
 PREPARED = {
     "README.md": "videos demo",
     "acting.md": "demo",
+    "ci.md": "demo",
     "cli.md": "model.onnx",
     "cluster.md": "model.onnx",
     "coverage.md": "model.onnx",
