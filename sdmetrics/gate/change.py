@@ -101,7 +101,7 @@ class Changes:
         needs = limit.of == "units" and bool(without)
         why = f"the shards of the {' and the '.join(without)} are missing" if needs else FEW_GROUPS
         clips = min(results.clips["used"] for results in self._runs)
-        return _change(values, (low, high), unpaired, why, clips)
+        return _change(limit, values, (low, high), unpaired, why, clips)
 
     def _of_accuracy(self, limit: Limit) -> Change:
         if self._rows is None:
@@ -114,7 +114,8 @@ class Changes:
             low, high = apart(values, [alone(*one) for one in zip(values, replicates, strict=True)])
         else:
             low, high = paired(values[1] - values[0], *replicates)
-        return _change(values, (low, high), unpaired, FEW_GROUPS, min(len(rows.videos) for rows in self._rows))
+        clips = min(len(rows.videos) for rows in self._rows)
+        return _change(limit, values, (low, high), unpaired, FEW_GROUPS, clips)
 
 
 def alone(value: float, error: Error) -> tuple[float, float]:
@@ -150,10 +151,12 @@ def apart(values: list[float], ends: list[tuple[float, float]]) -> tuple[float, 
     return change - math.hypot(after - low2, high1 - before), change + math.hypot(high2 - after, before - low1)
 
 
-def _change(values: list[float], ends: tuple[float, float], unpaired: str, why: str, clips: int) -> Change:
-    """Return a change whose interval may be undefined."""
+def _change(
+    limit: Limit, values: list[float], ends: tuple[float, float], unpaired: str, why: str, clips: int
+) -> Change:
+    """Return a change whose interval may be undefined, and ends where no change can be larger."""
     defined = all(math.isfinite(end) for end in ends)
-    low, high = ends if defined else (None, None)
+    low, high = (min(max(end, -limit.largest), limit.largest) for end in ends) if defined else (None, None)
     return Change(values[0], values[1], low, high, unpaired, "" if defined else why, clips)
 
 

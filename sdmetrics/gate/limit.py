@@ -68,15 +68,21 @@ class Limit:
                 f"units, Eq. 3) or {', '.join('score.' + f for f in FACTORS)}; or "
                 f"{', '.join(f'{EVALUATION}.{a}' for a in ACCURACIES)}; and NUMBER is at least 0"
             )
-        largest, unit = (2, "of a score") if of == "score" else (100, "points")
-        if float(most) > largest:
-            raise InputError(f"limit {shown} allows {float(most):g}; allowed: 0 to {largest} ({unit})")
-        return cls(layer, of, name, float(most), drop)
+        limit = cls(layer, of, name, float(most), drop)
+        if limit.most > limit.largest:
+            unit = "of a score" if of == "score" else "points"
+            raise InputError(f"limit {shown} allows {limit.most:g}; allowed: 0 to {limit.largest} ({unit})")
+        return limit
 
     @property
     def measure(self) -> str:
         """What is limited, as it is written."""
         return f"{self.layer}.{f'{self.of}.' if self.of in ('units', 'score') else ''}{self.name}"
+
+    @property
+    def largest(self) -> int:
+        """The largest change that is possible."""
+        return 2 if self.of == "score" else 100
 
     @property
     def digits(self) -> int:

@@ -48,6 +48,13 @@ def test_a_model_that_lost_its_motion_is_worse(analysed):
     assert not lost.note
 
 
+def test_no_interval_is_beyond_what_is_possible(analysed):
+    limits = ["deep.units.dynamic 100", "deep.score.dynamic 2"]
+    units, score = sd.check(analysed / "still", baseline=analysed / "moving", max_drop=limits).outcomes
+    assert (units.change, units.low) == (-100, -100)
+    assert -2 <= score.low <= score.change <= score.high
+
+
 def test_the_same_run_is_not_worse_even_by_nothing(analysed):
     limits = [
         f"deep.{measure} 0" for measure in ("dynamic", "identical", "units.dynamic", "units.dead", "score.static")
