@@ -20,6 +20,9 @@ settings.load_profile("everywhere")
 os.environ.pop("COLUMNS", None)
 os.environ.pop("LINES", None)
 
+# Tests send nothing. ONNX Runtime reads this when it is loaded, and else reports to its makers.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 # Of processes that run the tests side by side each keeps to one core: the threads of a library that have no core of
 # their own spend it on waiting for each other.
 if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):

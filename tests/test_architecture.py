@@ -14,7 +14,7 @@ PACKAGES = {"sdmetrics": "sdmetrics", "exporters": "sdmetrics.exporters", "runne
 FLOORS = (
     "errors  _interrupts  _shown  _temporary  _version  _text  exporters.anywhere",
     "_files  _progress  _reading  _tables",
-    "metrics  clips.media",
+    "metrics  clips.media  loggers",
     "probes  clips.fit  clips.iso_boxes",
     "clips.clip  clips.request  clips.same_content  clips.sampling  clips.stamps  clips.truncation  "
     "clips.upright  runners  torch.classifiers  torch.segmenters",
@@ -29,7 +29,7 @@ FLOORS = (
     "ablation  comparison  inspection",
     "gate",
     "report  torch.training  torch.styling",
-    "loading",
+    "loading  torch.integrations",
     "run",
     "demo  inspect_run  testing",
     "cli",

@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from typer.main import get_command
 
 from sdmetrics.cli import app
 from sdmetrics.demo import demo_model, run_demo
+from tests.helpers.offline import kept_offline
 from tests.helpers.segmentation_files import write_davis
 from tests.helpers.videos import write_video
 
@@ -36,6 +38,7 @@ PREPARED = {
     "cluster.md": "model.onnx",
     "coverage.md": "model.onnx",
     "clips.md": "videos DAVIS model.onnx",
+    "integrations.md": "demo",
     "lists.md": "videos model.onnx",
     "inspect.md": "demo",
     "manipulations.md": "demo",
@@ -112,6 +115,14 @@ def write_plain(model: Path, path: Path) -> None:
     onnx.save(plain, path)
 
 
+@pytest.fixture
+def quiet_trackers(page, monkeypatch, tmp_path):
+    """Keep the experiment trackers of a page from the network."""
+    with kept_offline(monkeypatch, tmp_path) if page.name == "integrations.md" else nullcontext():
+        yield
+
+
+@pytest.mark.usefixtures("quiet_trackers")
 @pytest.mark.parametrize(
     "page",
     [pytest.param(page, marks=[pytest.mark.all] if page.name in RUN_BY_ALL else []) for page in PAGES],

@@ -36,14 +36,26 @@ def compare(
     csv: Annotated[
         Path | None, typer.Option(help="CSV file for all numbers. Default: none is written.", show_default=False)
     ] = None,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Experiment tracker that gets the numbers by step and, where it stores files, the rows and the page: "
+            "tensorboard=FOLDER, wandb=PROJECT, mlflow=URI or trackio=PROJECT; repeat for several. A run is started "
+            "and finished; logging in is up to you. Default: none.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Compare checkpoints or models: curves over training, layers against layers, and differences.
 
     Differences have confidence intervals if both runs are on disk and used the same clips and the same seed.
     """
     from sdmetrics.comparison.compare import compare as compare_runs
+    from sdmetrics.loggers.start import parsed, started
     from sdmetrics.report.comparison import write_comparison, write_comparison_figures
 
+    for text in log or ():
+        parsed(text)
     comparison = compare_runs(_by_name(runs))
     for warning in comparison.warnings:
         console.print(f"warning: {warning}", style="yellow", soft_wrap=True)
@@ -53,6 +65,10 @@ def compare(
         console.print(f"figure: {path}", soft_wrap=True)
     if csv:
         console.print(f"numbers: {comparison.save_csv(csv)}", soft_wrap=True)
+    for text in log or ():
+        with started(text) as target:
+            comparison.write(target, page=out)
+        console.print(f"log: {text}", soft_wrap=True)
 
 
 def _by_name(folders: Sequence[Path]) -> dict[str, Run]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,10 @@ from sdmetrics._shown import html
 from sdmetrics.analysis.results import Results
 from sdmetrics.comparison.cautions import warnings
 from sdmetrics.comparison.paired import Groups, difference, load_groups, unpaired_reason
+from sdmetrics.comparison.scalars import scalars_by_step
 from sdmetrics.comparison.step_folders import step_folders
 from sdmetrics.errors import InputError
+from sdmetrics.loggers.log import as_log, write_to_logs
 from sdmetrics.metrics.classes import COUNTS, FACTORS
 
 Row = dict[str, Any]
@@ -84,6 +87,32 @@ class Comparison:
             writer.writeheader()
             writer.writerows(self.rows)
         return path
+
+    def write(self, log: object, *more: object, page: str | Path | None = None) -> None:
+        """Write the numbers of all points to experiment trackers, each at its step.
+
+        Names are those of `scalars`, e.g. `static/LAYER`; those of several runs begin with the run's name. A run
+        without steps is written at step 0. Where a tracker stores artifacts, it also gets the rows as a CSV file.
+
+        Parameters
+        ----------
+        log, *more
+            A `SummaryWriter`, a run of wandb, MLflow or trackio, or another log: see `sdmetrics.loggers.log.as_log`.
+        page
+            A page that `sdmetrics.report.comparison.write_comparison` wrote, to be stored with the rows.
+
+        Raises
+        ------
+        InputError
+            If a log cannot be written to, or the page does not exist.
+        """
+        logs = [as_log(each) for each in (log, *more)]
+        if page is not None and not Path(page).is_file():
+            raise InputError(f"{page} does not exist; write it first: sdmetrics.report.comparison.write_comparison")
+        runs = {name: [(point.step, point.results) for point in points] for name, points in self.series.items()}
+        with tempfile.TemporaryDirectory() as folder:
+            rows = self.save_csv(Path(folder) / "rows.csv")
+            write_to_logs(logs, scalars_by_step(runs), [rows] if page is None else [rows, Path(page)])
 
 
 def compare(runs: Mapping[str, Run]) -> Comparison:

@@ -29,7 +29,7 @@ Segment moving objects, given frames and their flow, with interchangeable parts 
 >>> model(torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 64))["mask"].shape
 torch.Size([1, 1, 64, 64])
 
-`VisTR` segments the objects of whole clips.
+`VisTR` segments the objects of whole clips. `StaticDynamic` is the metric of a layer for torchmetrics.
 """
 
 from importlib import import_module
@@ -38,6 +38,7 @@ from typing import TYPE_CHECKING
 from sdmetrics.errors import require
 
 if TYPE_CHECKING:
+    from sdmetrics.torch.integrations.static_dynamic import StaticDynamic as StaticDynamic
     from sdmetrics.torch.segmenters.backbones import small_resnet
     from sdmetrics.torch.segmenters.published import fusionseg, matnet, rtnet
     from sdmetrics.torch.segmenters.two_stream import TwoStream
@@ -69,6 +70,7 @@ __all__ = [
     "rtnet",
     "small_resnet",
 ]
+"""What a star import brings: all that needs torch only. `StaticDynamic` needs torchmetrics, too."""
 
 _MODULES = {
     "AttachedLoss": "training.attached_loss",
@@ -77,6 +79,7 @@ _MODULES = {
     "ShuffleEntropy": "training.shuffle_entropy",
     "ShuffledFrames": "training.shuffled_frames",
     "StaticDropout": "training.static_dropout",
+    "StaticDynamic": "integrations.static_dynamic",
     "StaticPenalty": "training.static_penalty",
     "StyleAugment": "training.style_augment",
     "TwoStream": "segmenters.two_stream",
@@ -104,4 +107,4 @@ if not TYPE_CHECKING:  # a type checker would accept any name
 
 def __dir__() -> list[str]:
     """Return the module's names, including those not imported yet."""
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_MODULES})

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from sdmetrics.clips.clip import Clip
+from sdmetrics.comparison.scalars import scalars
 from sdmetrics.errors import InputError, require
 from sdmetrics.probes.inputs import ModelInput
-from sdmetrics.torch.training.tracker import BiasTracker, scalars
+from sdmetrics.torch.training.tracker import BiasTracker
 
 if TYPE_CHECKING:
     from pytorch_lightning import Callback, LightningModule, Trainer
@@ -22,7 +23,7 @@ UNITS = ("epochs", "steps")
 class BiasCallback(Callback):
     """Measures layers with a `BiasTracker`, before the training and then every few epochs or steps.
 
-    Each measurement is sent to the trainer's loggers, as `dynamic/LAYER` and so on (see `tracker.scalars`), at the
+    Each measurement is sent to the trainer's loggers, as `dynamic/LAYER` and so on (see `comparison.scalars`), at the
     current number of optimiser steps. In distributed training only the first process measures.
 
     Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from torch import nn
 
@@ -14,9 +14,10 @@ from sdmetrics.analysis.results import Results
 from sdmetrics.clips.clip import Clip, listed_clips
 from sdmetrics.clips.styles.built_in import Style
 from sdmetrics.comparison.compare import layer_values
+from sdmetrics.comparison.scalars import scalars
 from sdmetrics.errors import InputError
+from sdmetrics.loggers.log import as_log
 from sdmetrics.metrics._arguments import whole
-from sdmetrics.metrics.classes import FACTORS
 from sdmetrics.probes.feeds import check_sources
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.torch_hooks import device_and_dtype
@@ -26,9 +27,6 @@ from sdmetrics.torch.training.isolation import preserving_state
 from sdmetrics.torch.training.processes import is_first_process
 from sdmetrics.torch.training.step_storage import StepStorage
 from sdmetrics.torch.training.wrappers import check_on_one_device, unwrap
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
 
 
 class BiasTracker:
@@ -182,12 +180,26 @@ class BiasTracker:
         self._unwritten.add(step)
         return results
 
-    def write(self, writer: SummaryWriter) -> None:
-        """Write the measurements made since the last call to TensorBoard, each at its step; see `scalars`."""
+    def write(self, log: object, *more: object) -> None:
+        """Write the measurements made since the last call to experiment trackers, each at its step.
+
+        Parameters
+        ----------
+        log, *more
+            A `SummaryWriter`, a run of wandb, MLflow or trackio, or another log: see `sdmetrics.loggers.log.as_log`.
+            The names of the numbers are those of `sdmetrics.comparison.scalars.scalars`.
+
+        Raises
+        ------
+        InputError
+            If a log cannot be written to; then nothing is written.
+        """
+        logs = [as_log(each) for each in (log, *more)]
         for step in sorted(self._unwritten):
-            for name, value in scalars(self.results[step]).items():
-                writer.add_scalar(name, value, step)
-        self._unwritten.clear()
+            values = scalars(self.results[step])
+            for each in logs:
+                each.write(values, step)
+            self._unwritten.discard(step)
 
     def _runner(self) -> TorchRunner:
         """Return a runner of the module in its current state, on its current device."""
@@ -205,25 +217,3 @@ class BiasTracker:
                     f"step {step}. Use another folder, or the original arguments"
                 )
             return
-
-
-def scalars(results: Results) -> dict[str, float]:
-    """Return the numbers of a measurement for a training log, by name. Undefined numbers are left out.
-
-    `dynamic/LAYER` and `static/LAYER` are the percents of Eq. 1, `units-CLASS/LAYER` the percents of the layer's units
-    in each class of Eq. 3.
-
-    Examples
-    --------
-    >>> layer = {"name": "stage4", "units": 8, "percent": {"dynamic": 30.0, "static": None}, "counts": {"joint": 2}}
-    >>> scalars(Results({}, 0, "pearson", 0.5, {}, layers=[layer]))
-    {'dynamic/stage4': 30.0, 'units-joint/stage4': 25.0}
-    """
-    values: dict[str, float] = {}
-    for layer in results.layers:
-        percents = {factor: layer["percent"][factor] for factor in FACTORS}
-        shares = {f"units-{name}": 100 * count / layer["units"] for name, count in layer["counts"].items()}
-        for name, value in (percents | shares).items():
-            if value is not None:
-                values[f"{name}/{layer['name']}"] = float(value)
-    return values

@@ -6,8 +6,8 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 from sdmetrics.clips.generated.world import world_batch
+from sdmetrics.comparison.scalars import scalars
 from sdmetrics.errors import InputError
-from sdmetrics.torch.training.tracker import scalars
 from tests.test_imports import HEAVY, loaded_by
 from tests.torch.training.test_tracker import CLIPS, VIDEO, Net, made
 

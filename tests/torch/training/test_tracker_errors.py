@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sdmetrics.comparison.scalars import scalars
 from sdmetrics.errors import InputError
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.torch import BiasTracker
-from sdmetrics.torch.training.tracker import scalars
 from tests.torch.training.test_tracker import CLIPS, VIDEO, alike, made, state, tracked
 
 

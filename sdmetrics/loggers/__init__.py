@@ -1,0 +1,1 @@
+"""Writing measurements to TensorBoard, Weights & Biases, MLflow, trackio, or a service of your own."""
