@@ -68,7 +68,8 @@ def environment(tmp_path, wheel):
         run(*pip, "check")
         return programs
 
-    return install
+    yield install
+    shutil.rmtree(tmp_path / "venv", ignore_errors=True)  # a gigabyte each, of which pytest keeps three sessions
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel):
