@@ -147,7 +147,7 @@ def help_pages() -> Iterator[Text]:
 
 def pages() -> Iterator[Text]:
     named = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md"]
-    for path in [*named, *sorted((ROOT / "docs").glob("*.md"))]:
+    for path in [*named, *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "tutorials").glob("*.md"))]:
         line = 1
         text = UNREAD.sub(lambda block: "\n" * block[0].count("\n"), path.read_text(encoding="utf-8"))
         for paragraph in re.split(r"(\n\s*\n)", text):
