@@ -42,7 +42,7 @@ def started(text: str) -> Iterator[Log]:
         raise
     except Exception as error:  # whatever a tracker raises
         raise InputError(
-            f"cannot write to {printable(text)}: {one_line(error)}. Correct this, or leave it out"
+            f"cannot write to {printable(text)}: {one_line(error).rstrip('.')}. Correct this, or leave it out"
         ) from error
 
 

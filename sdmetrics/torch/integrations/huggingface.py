@@ -83,11 +83,10 @@ class BiasCallback(TrainerCallback):
         args: TrainingArguments,  # noqa: ARG002
         state: TrainerState,
         control: TrainerControl,
-        *,
-        model: nn.Module,
-        **_: object,
+        **kwargs: Any,  # noqa: ANN401  the model and more
     ) -> None:
         """Measure the model before its training."""
+        model = kwargs["model"]
         parts = dict(model.named_modules())
         if self._module not in parts:
             raise InputError(
@@ -95,6 +94,7 @@ class BiasCallback(TrainerCallback):
             )
         with _own_precision(model):
             self.tracker = BiasTracker(parts[self._module], *self._tracked, **self._arguments)
+        self._epochs = int(state.epoch or 0)  # not 0 if the training is resumed
         self._measure(state, control, model)
 
     def on_step_end(
@@ -102,26 +102,23 @@ class BiasCallback(TrainerCallback):
         args: TrainingArguments,  # noqa: ARG002
         state: TrainerState,
         control: TrainerControl,
-        *,
-        model: nn.Module,
-        **_: object,
+        **kwargs: Any,  # noqa: ANN401  the model and more
     ) -> None:
         """Measure if this step completes an interval."""
         if self._unit == "steps" and state.global_step % self._every == 0:
-            self._measure(state, control, model)
+            self._measure(state, control, kwargs["model"])
 
     def on_epoch_end(
         self,
         args: TrainingArguments,  # noqa: ARG002
         state: TrainerState,
         control: TrainerControl,
-        *,
-        model: nn.Module,
-        **_: object,
+        **kwargs: Any,  # noqa: ANN401  the model and more
     ) -> None:
         """Measure if this epoch completes an interval."""
-        if self._unit == "epochs" and round(state.epoch or 0) % self._every == 0:
-            self._measure(state, control, model)
+        self._epochs += 1
+        if self._unit == "epochs" and self._epochs % self._every == 0:
+            self._measure(state, control, kwargs["model"])
 
     def _measure(self, state: TrainerState, control: TrainerControl, model: nn.Module) -> None:
         """Measure, and log the result."""

@@ -120,14 +120,14 @@ class StaticDynamic(Metric):
             If it is not such a metric, or of another number of units.
         """
         if isinstance(incoming_state, StaticDynamic):
-            states, updates = incoming_state.metric_state, incoming_state._update_count
+            others, updates = incoming_state.moments, incoming_state._update_count
         elif isinstance(incoming_state, dict) and incoming_state.keys() >= set(FACTORS):
-            states, updates = incoming_state, 1
+            others, updates = {factor: _moments(incoming_state[factor]) for factor in FACTORS}, 1
         else:
             raise InputError(
                 f"incoming_state is a {type(incoming_state).__name__}; expected: a StaticDynamic, or its metric_state"
             )
-        self._keep({factor: self.moments[factor].merge(_moments(states[factor])) for factor in FACTORS})
+        self._keep({factor: own.merge(others[factor]) for factor, own in self.moments.items()})
         self._update_count += updates
         self._computed = None
 

@@ -133,6 +133,15 @@ def test_steps_are_those_of_the_optimiser_and_a_part_is_measured(tmp_path):
     assert bias.tracker.results[4].layers[0]["name"] == "encoder.layer.1"
 
 
+def test_epochs_are_counted_from_the_beginning_of_a_resumed_training(tmp_path):
+    trainer(tmp_path, num_train_epochs=1, save_strategy="epoch").train()
+    bias = callback(every=2)
+    trained = trainer(tmp_path, bias, num_train_epochs=4)
+    trained.train(resume_from_checkpoint=str(tmp_path / "checkpoint-3"))
+    assert trained.state.global_step == 12
+    assert list(bias.tracker.results) == [3, 6, 12]  # the beginning, then after the second and the fourth epoch
+
+
 def test_mixed_precision_is_not_measured(tmp_path):
     bias = callback(unit="steps", every=STEPS)
     trained = trainer(tmp_path, bias, bf16=True)

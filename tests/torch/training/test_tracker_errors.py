@@ -1,4 +1,4 @@
-"""The tracker: what it writes to TensorBoard, and what it cannot use."""
+"""The tracker: what it writes to logs, and what it cannot use."""
 
 from __future__ import annotations
 
@@ -30,6 +30,43 @@ class TestTensorBoard:
         for name, value in expected.items():
             assert [event.step for event in events.Scalars(name)] == [0, 10]
             assert events.Scalars(name)[1].value == pytest.approx(value, rel=1e-6)
+
+
+class Kept:
+    """A log that keeps what is written, and fails now and then."""
+
+    def __init__(self, fails=()):
+        self.written, self.fails = {}, list(fails)
+
+    def write(self, values, step):
+        if step in self.fails:
+            self.fails.remove(step)
+            raise ConnectionError("the server is away")
+        self.written[step] = values
+
+
+class TestSeveralLogs:
+    def test_all_get_the_same_and_what_failed_is_written_by_the_next_call(self):
+        tracker = tracked(made())
+        for step in (0, 10, 20):
+            tracker.measure(step)
+        steady, failing = Kept(), Kept(fails=[10])
+        with pytest.raises(ConnectionError):
+            tracker.write(steady, failing)
+        assert list(failing.written) == [0]
+        tracker.write(steady, failing)
+        assert steady.written == failing.written == {step: scalars(r) for step, r in tracker.results.items()}
+        tracker.write(again := Kept())
+        assert again.written == {}
+
+    def test_a_wrong_one_is_noticed_before_anything_is_written(self):
+        tracker = tracked(made())
+        tracker.measure(0)
+        with pytest.raises(InputError, match="cannot write measurements to a str; expected: a SummaryWriter, a run of"):
+            tracker.write(log := Kept(), "runs/")
+        assert log.written == {}
+        tracker.write(log)
+        assert list(log.written) == [0]
 
 
 class TestHostileInput:
