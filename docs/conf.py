@@ -7,9 +7,13 @@ The sources are the pages of this repository where they are, so that their links
 from __future__ import annotations
 
 import os
+import re
 import sys
+from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from sphinx.ext import autosummary
 
 from sdmetrics._version import __version__
 
@@ -38,12 +42,12 @@ include_patterns = [
     "SECURITY.md",
 ]
 exclude_patterns = [".*", "build", "demo", "dist", "runs", "sdmetrics", "exporters", "runners", "tests", "docs/site"]
-templates_path = ["site/templates"]
+templates_path = [str(HERE / "site" / "templates")]
 smartquotes = False  # of `--option` it would make a dash
 
 html_theme = "furo"
 html_title = f"sdmetrics {__version__}"
-html_static_path = ["site/static"]
+html_static_path = ["site/static", str(files("ziamath") / "fonts" / "STIXTwoMath-Regular.ttf")]
 html_css_files = ["site.css"]
 html_extra_path = ["site/top"]
 html_copy_source = False
@@ -51,12 +55,18 @@ html_show_copyright = False
 html_math_renderer = "mathml"
 
 autosummary_generate = True
+autosummary_filename_map = {  # beside `Scene`, where file names have no case
+    "sdmetrics.clips.generated.world.scene": "sdmetrics.clips.generated.world.function-scene"
+}
+# Full stops that do not end a summary.
+autosummary.WELL_KNOWN_ABBREVIATIONS += ("Sec.", "Eq.", "Eqs.")
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
 maximum_signature_line_length = 80
 numpydoc_show_class_members = False
 default_role = "py:obj"  # `names` in docstrings
+suppress_warnings = ["ref.python"]  # a short name of several classes, as `ModelInput`: the first is that of sdmetrics
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
@@ -84,6 +94,12 @@ def appended(_: Sphinx, name: str, content: list[str]) -> None:
         content[0] += commands()
 
 
+def kept_literal(*arguments: Any) -> None:  # noqa: ANN401 (what Sphinx passes)
+    """Keep `layer/<name>` of a docstring as it is, where a role would read a title and its target."""
+    lines = arguments[-1]
+    lines[:] = [re.sub(r"(?<![`:])`([^`]*<[^`]*)`(?!`)", r"``\1``", line) for line in lines]
+
+
 def print_times(app: Sphinx, error: Exception | None) -> None:
     """Print how long each tutorial ran."""
     for name in sorted(app.env.found_docs) if error is None else ():
@@ -96,4 +112,5 @@ def setup(app: Sphinx) -> None:
     """Connect what is above."""
     app.add_config_value("offline", True, "env")  # `-D offline=1` changes nothing: no page loads anything
     app.connect("source-read", appended)
+    app.connect("autodoc-process-docstring", kept_literal)
     app.connect("build-finished", print_times)

@@ -1,4 +1,4 @@
-"""Equations as MathML, which browsers draw themselves: neither a script nor a font is loaded."""
+"""Equations as MathML, which browsers draw themselves, in a font that is part of the site."""
 
 from __future__ import annotations
 
