@@ -7,6 +7,7 @@ import importlib
 import inspect
 import re
 import shlex
+import sys
 import time
 import warnings
 
@@ -29,7 +30,7 @@ kernelspec:
 # """
 TAGS = {"remove-cell", "hide-input"}
 BROUGHT = {"altair", "cv2", "numpy", "onnx", "rich", "sdmetrics", "torch", "IPython"}
-"""What tutorials may import, besides the standard library: what the package with `[cpu,torch]` brings, and the notebook."""
+"""What tutorials may import besides the standard library: what `[cpu,torch]` brings, and the notebook."""
 
 OFFLINE = """
 import socket
@@ -143,8 +144,6 @@ def test_its_names_are_public(page):
 def check_module(name, where):
     """Check that a module is one that a tutorial may import; return it."""
     top, *inner = name.split(".")
-    import sys
-
     assert top in BROUGHT or top in sys.stdlib_module_names, f"{where}: {name}"
     assert not any(part.startswith("_") for part in inner), f"{where}: {name}"
     return importlib.import_module(name) if top == "sdmetrics" else None
