@@ -40,6 +40,7 @@ PREPARED = {
     "clips.md": "videos DAVIS model.onnx",
     "integrations.md": "demo",
     "lists.md": "videos model.onnx",
+    "gate.md": "demo",
     "inspect.md": "demo",
     "manipulations.md": "demo",
     "numbers.md": "demo model.onnx",

@@ -1,6 +1,6 @@
 """Measure how often `sdmetrics check` says *worse* of a model that is not, on simulated clips.
 
-`python -m benchmarks.gate.alarms --write docs/acting.md` repeats the table; the tests run a part of it.
+`python -m benchmarks.gate.alarms --write docs/gate.md` repeats the table; the tests run a part of it.
 """
 
 from __future__ import annotations
