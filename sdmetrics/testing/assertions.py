@@ -159,8 +159,9 @@ def _measured(results: Results, requirement: Requirement) -> str:
     except InputError:  # too few clips for an interval
         bounds = None
     kind = {"percent": "percent of Eq. 1", "units": "percent of the layer's units, Eq. 3", "score": "score"}
-    interval_named = ", 95 % interval in brackets" if bounds else ""
-    return f"{estimate(value, bounds, _digits(requirement))} ({kind[requirement.of]}{interval_named})"
+    brackets = "those that surely and that possibly count" if requirement.of == "units" else "95 % interval"
+    explained = f"; in brackets: {brackets}" if bounds else ""
+    return f"{estimate(value, bounds, _digits(requirement))} ({kind[requirement.of]}{explained})"
 
 
 def _about(results: Results, layer: str) -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from sdmetrics.testing import RunCache, assert_bias
+
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "ci.md").read_text(encoding="utf-8")
 
 
@@ -17,6 +19,20 @@ def test_the_example_of_the_page_passes(demo, pytester):
     assert command[0] == f"{code[1]}.py"
     (pytester.path / command[0]).write_text(code[2])
     pytester.runpytest("-p", "pytest_static_dynamic", *command).assert_outcomes(passed=2)
+
+
+def test_a_failure_is_as_the_page_shows_it(demo, tmp_path):
+    """But for digits, which other processors may round to their neighbours, and the folder."""
+    run = RunCache(tmp_path)(demo / "motion" / "model.onnx", "world:60")
+    with pytest.raises(AssertionError) as failure:
+        assert_bias(run, "stage4.dynamic >= 95", bound=True)
+    shown = re.search(r"```text\n(.*?)```", PAGE, re.DOTALL)[1]
+    assert lines_without_digits(str(failure.value)) == lines_without_digits(shown)
+
+
+def lines_without_digits(text):
+    lines = [line.split() for line in re.sub(r"\d+(\.\d+)?", "#", text).splitlines()]
+    return [words for words in lines if words[:1] != ["folder:"]]
 
 
 @pytest.mark.parametrize("name", ["static_dynamic_run", "bias_baseline", "assert_bias", "assert_not_worse"])

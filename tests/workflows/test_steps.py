@@ -197,27 +197,33 @@ def test_a_tag_must_be_that_of_the_version(tmp_path):
     assert "no section" in job.run(name, status=1, GITHUB_REF_NAME=f"v{__version__}")
 
 
-@pytest.mark.all
-def test_the_action_installs_this_repository(tmp_path):
-    """It needs a package index."""
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-    job = Job(tmp_path, {"inputs.package || format('{0}[cpu]', github.action_path)": f"{ROOT}[cpu]"})
-    job.run("action.yml: Install", PATH=f"{tmp_path / 'venv' / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    assert (tmp_path / "venv" / "bin" / "sdmetrics").exists()
-
-
-@pytest.mark.all
-def test_the_distributions_build(tmp_path):
-    """It needs a package index."""
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of what git knows of this repository, which is built in without leaving anything here."""
     files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, files.split("\0")):
         if (ROOT / name).exists():
             (tmp_path / "source" / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, tmp_path / "source" / name)
+    return tmp_path / "source"
+
+
+@pytest.mark.all
+def test_the_action_installs_this_repository(tmp_path, checkout):
+    """It needs a package index."""
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-    job = Job(tmp_path / "source", {})
+    job = Job(tmp_path, {"inputs.package || format('{0}[cpu]', github.action_path)": f"{checkout}[cpu]"})
+    job.run("action.yml: Install", PATH=f"{tmp_path / 'venv' / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    assert (tmp_path / "venv" / "bin" / "sdmetrics").exists()
+
+
+@pytest.mark.all
+def test_the_distributions_build(tmp_path, checkout):
+    """It needs a package index."""
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    job = Job(checkout, {})
     job.run(
         "wheel.yml: Build the source distribution, and the wheel from it",
         PATH=f"{tmp_path / 'venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
     )
-    assert {path.suffix for path in (tmp_path / "source" / "dist").iterdir()} == {".whl", ".gz"}
+    assert {path.suffix for path in (checkout / "dist").iterdir()} == {".whl", ".gz"}
