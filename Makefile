@@ -94,7 +94,7 @@ picture: demo .venv/for-developers ## take the images of the README and of docs/
 
 docs: .venv/for-docs ## the documentation with its executed tutorials, in build/site, opened in a browser test; warnings are errors
 	rm -rf build/site docs/reference/generated
-	OMP_NUM_THREADS=2 $(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --fresh-env --doctree-dir build/doctrees --conf-dir docs . build/site
+	OMP_NUM_THREADS=1 $(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --fresh-env --doctree-dir build/doctrees --conf-dir docs . build/site
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/docs
 
 .venv/bin/python:

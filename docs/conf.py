@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.ext import autosummary
 
 from sdmetrics._version import __version__
@@ -74,7 +75,7 @@ myst_heading_anchors = 4
 # The tutorials are executed at every build, and what they write is left in a temporary folder.
 nb_execution_mode = "force"
 nb_execution_in_temp = True
-nb_execution_timeout = 300
+nb_execution_timeout = 900  # for a cell, also where other programs run
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 nb_output_stderr = "remove"
@@ -103,8 +104,8 @@ def kept_literal(*arguments: Any) -> None:  # noqa: ANN401 (what Sphinx passes)
 def print_times(app: Sphinx, error: Exception | None) -> None:
     """Print how long each tutorial ran."""
     for name in sorted(app.env.found_docs) if error is None else ():
-        ran = app.env.metadata.get(name, {}).get("exec_data") or {}
-        if ran.get("runtime") is not None:
+        ran = NbMetadataCollector.get_exec_data(app.env, name)
+        if ran and ran["runtime"] is not None:
             print(f"{name}: executed in {ran['runtime']:.0f} s")
 
 
