@@ -29,6 +29,14 @@ USED = {
     },
     "dask": "from sdmetrics.loading import dask_cluster; import distributed; print(distributed.__version__)",
     "torch": "import torch, sdmetrics.torch as s; print(s.StaticPenalty.__name__)",
+    "tracking": "from sdmetrics.torch.training.lightning import BiasCallback; from torch.utils.tensorboard import "
+    "SummaryWriter; from sdmetrics.torch import StaticDynamic; print(StaticDynamic(units=4).units)",
+    "huggingface": "from sdmetrics.torch.integrations.huggingface import BiasCallback; import accelerate; "
+    "import transformers; print(issubclass(BiasCallback, transformers.TrainerCallback))",
+    **{
+        service: f"from sdmetrics.loggers import {service} as log; import {service}; print({service}.__version__, log)"
+        for service in ("wandb", "mlflow", "trackio")
+    },
     "catalogue": "import transformers; from sdmetrics.exporters.catalogue import ARCHITECTURES; "
     "print(len(ARCHITECTURES))",
 }
