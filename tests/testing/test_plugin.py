@@ -1,5 +1,10 @@
-"""The pytest plugin as a test suite meets it, in sessions of pytest of its own."""
+"""The pytest plugin as a test suite meets it, in sessions of pytest of its own, and its page, docs/ci.md.
 
+`test_docs.py` runs the page's commands of sdmetrics.
+"""
+
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -8,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from sdmetrics.demo import demo_model
+from sdmetrics.testing import RunCache, assert_bias
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
 HEAVY = {"numpy", "numba", "torch", "onnx", "onnxruntime", "av", "cv2", "sdmetrics"}
 
 
@@ -154,3 +161,55 @@ def test_a_session_that_uses_no_fixture_loads_nothing(tmp_path):
     printed = [line for line in done.stdout.splitlines() if not line.startswith(("plugins: ", "rootdir: "))]
     assert not [line for line in printed if "static" in line]
     assert not (tmp_path / ".pytest_cache" / "d" / "static-dynamic-metrics").exists()
+
+
+@pytest.mark.all
+def test_the_processes_of_xdist_measure_a_run_once(session, pytester):
+    session(
+        """
+        from pathlib import Path
+
+        import pytest
+
+        from sdmetrics.analysis.measurement import Measurement
+
+        @pytest.mark.parametrize("number", range(2))
+        def test_motion(static_dynamic_run, monkeypatch, number):
+            measured, make = [], Measurement.make
+            monkeypatch.setattr(Measurement, "make", lambda self, *rest: measured.append(1) or make(self, *rest))
+            static_dynamic_run("model.onnx", "world:40")
+            Path(f"{number}.txt").write_text(str(len(measured)))
+        """,
+        "--numprocesses=2",
+    ).assert_outcomes(passed=2)
+    (run,) = (pytester.path / ".pytest_cache" / "d" / "static-dynamic-metrics").glob("*/results.json")
+    counts = sorted(int((pytester.path / f"{number}.txt").read_text()) for number in range(2))
+    assert counts == [0, len(list((run.parent / "shards").glob("*.npz")))]
+
+
+def test_the_example_of_the_page_passes(demo, pytester):
+    shutil.copytree(demo, pytester.path / "demo")
+    code = re.search(r"```python\n# (test_\w+)\.py\n(.*?)```", PAGE, re.DOTALL)
+    command = shlex.split(re.search(r"^\$ python -m pytest (.*)$", PAGE, re.MULTILINE)[1])
+    assert command[0] == f"{code[1]}.py"
+    (pytester.path / command[0]).write_text(code[2])
+    pytester.runpytest("-p", "pytest_static_dynamic", *command).assert_outcomes(passed=2)
+
+
+def test_a_failure_is_as_the_page_shows_it(demo, tmp_path):
+    """But for digits, which other processors may round to their neighbours, and the folder."""
+    run = RunCache(tmp_path)(demo / "motion" / "model.onnx", "world:60")
+    with pytest.raises(AssertionError) as failure:
+        assert_bias(run, "stage4.dynamic >= 95", bound=True)
+    shown = re.search(r"```text\n(.*?)```", PAGE, re.DOTALL)[1]
+    assert lines_without_digits(str(failure.value)) == lines_without_digits(shown)
+
+
+def lines_without_digits(text):
+    lines = [line.split() for line in re.sub(r"\d+(\.\d+)?", "#", text).splitlines()]
+    return [words for words in lines if words[:1] != ["folder:"]]
+
+
+@pytest.mark.parametrize("name", ["static_dynamic_run", "bias_baseline", "assert_bias", "assert_not_worse"])
+def test_the_page_names_all_that_there_is(name):
+    assert f"`{name}" in PAGE

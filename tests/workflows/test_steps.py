@@ -23,6 +23,7 @@ NOT_RUN = {
     "tests.yml: Test": "it is the test suite, which this test is part of",
     "tests.yml: Gate the demo": "it is part of `.ci/run`",
     "tests.yml: Compare speeds": "it is part of `.ci/run`",
+    "tests.yml: Lint": "its installation downloads a program; test_workflows.py runs the same one compiled for Node",
     "docs.yml: Build the site": "it is `make docs`, which takes minutes and has tests of its own",
     "wheel.yml: Install the wheel": "test_wheel.py does the same with every extra, also with --all only",
     "wheel.yml: Run it": "test_wheel.py does the same with every extra, also with --all only",
