@@ -3,7 +3,7 @@
 `report.png` shows the demo's report, `inspect.png` a unit of the demo's motion model, and `inspect-real.png` one of
 PhysNet, which was trained on real videos (`make real`). All clips are generated, so no image shows a third party's
 video. Without PhysNet's export its image stays as it is. `pairs.png`, `pairs-with-flow.png` and `manipulated.png` show
-what is compared, and `compare.png` the demo's two models side by side.
+what is compared, `styles.png` the built-in styles, and `compare.png` the demo's two models side by side.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ import tempfile
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import sdmetrics as sd
+from sdmetrics.clips.generated.world import world_clips
+from sdmetrics.clips.styles.built_in import STYLES
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -40,6 +43,7 @@ def main() -> None:
     """Save all images."""
     for name, arguments in SHEETS.items():
         take_sheet(arguments.split(), HERE / name)
+    take_styles(HERE / "styles.png")
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         take_report(browser)
@@ -65,6 +69,13 @@ def take_sheet(arguments: list[str], image: Path) -> None:
     """Save what `sdmetrics sample` draws."""
     subprocess.run([sys.executable, "-m", "sdmetrics", "sample", *arguments, "--out", image], check=True)
     small(Image.open(image)).save(image, optimize=True)
+
+
+def take_styles(image: Path) -> None:
+    """Save a generated clip as it is, and in each built-in style, one row each: every second frame."""
+    frames = world_clips(1, size=96)[0].frames
+    rows = [np.hstack(style(frames)[::2]) for style in (np.array, *STYLES.values())]
+    small(Image.fromarray(np.vstack(rows))).save(image, optimize=True)
 
 
 def take_comparison(browser: Browser) -> None:
