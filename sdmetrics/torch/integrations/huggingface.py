@@ -23,7 +23,7 @@ else:
 UNITS = ("epochs", "steps")
 
 
-class BiasCallback(TrainerCallback):
+class BiasCallback(TrainerCallback):  # type: ignore[misc]  # mypy skips its package
     """Measures layers with a `BiasTracker`, before the training and then every few epochs or steps.
 
     Each measurement is added to the trainer's `state.log_history`, as `dynamic/LAYER` and so on (see

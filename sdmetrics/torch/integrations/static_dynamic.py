@@ -30,7 +30,7 @@ Pair = Tensor | Sequence[Tensor]
 """Both members of a batch of pairs: two tensors, or one of shape `(2, pairs, units, *)`."""
 
 
-class StaticDynamic(Metric):
+class StaticDynamic(Metric):  # type: ignore[misc]  # mypy skips its package
     """Static and dynamic bias of one layer (Eqs. 1–3), accumulated over batches and processes.
 
     The states are those of `PairMoments`, in float64. `update` and `forward` have the bits of `PairMoments.update`;

@@ -20,7 +20,7 @@ else:
 UNITS = ("epochs", "steps")
 
 
-class BiasCallback(Callback):
+class BiasCallback(Callback):  # type: ignore[misc]  # mypy skips its package
     """Measures layers with a `BiasTracker`, before the training and then every few epochs or steps.
 
     Each measurement is sent to the trainer's loggers, as `dynamic/LAYER` and so on (see `comparison.scalars`), at the
