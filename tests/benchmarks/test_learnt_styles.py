@@ -26,6 +26,7 @@ def test_dithering_keeps_the_brightness_in_two_values():
     assert np.abs(halves).max() < 6
 
 
+@pytest.mark.all
 def test_a_row_of_the_table(tmp_path):
     write_video(tmp_path / "one.mp4", FRAMES + 2)
     (tmp_path / "notes.txt").write_text("no video")

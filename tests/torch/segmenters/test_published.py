@@ -141,7 +141,11 @@ def inputs_of(source):
                 "refinement": True,
             },
         ),
-        ("flow_vectors", {"cross": "reciprocal", "crossed_stages": (5,), "fused_stages": (3, 5), "fusion": "gated"}),
+        pytest.param(
+            "flow_vectors",
+            {"cross": "reciprocal", "crossed_stages": (5,), "fused_stages": (3, 5), "fusion": "gated"},
+            marks=pytest.mark.all,
+        ),
     ],
 )
 def test_a_model_of_ones_own_is_exported_with_its_layers_and_can_lose_units(source, options, tmp_path):
