@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import tempfile
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,15 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "site"))
-os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # kernels warn about a debugger that nobody asked for
+
+# Kernels warn about a debugger that nobody uses, and about connections that stay on this machine.
+os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+profiles = tempfile.TemporaryDirectory()
+os.environ["IPYTHONDIR"] = profiles.name
+Path(profiles.name, "profile_default").mkdir()
+Path(profiles.name, "profile_default", "ipython_kernel_config.py").write_text(
+    "get_config().Application.log_level = 40\n"
+)
 
 project = "sdmetrics"
 author = "The sdmetrics developers"

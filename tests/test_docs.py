@@ -129,6 +129,8 @@ def quiet_trackers(page, monkeypatch, tmp_path):
     [pytest.param(page, marks=[pytest.mark.all] if page.name in RUN_BY_ALL else []) for page in PAGES],
     ids=lambda page: page.name,
 )
+# Keras's own, while it saves.
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 def test_the_examples_of_a_page_run_in_order(page, prepared, tmp_path, monkeypatch, command):
     todo = [block for block in blocks(page) if block.not_run is None]
     names: dict[str, object] = {}
