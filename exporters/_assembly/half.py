@@ -17,7 +17,7 @@ from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.kept_weights import kept_tensors
 from sdmetrics.probes.onnx_file import set_nodes, sort_nodes
 from sdmetrics.probes.placement import relative_error
-from sdmetrics.probes.session import fixed_batch
+from sdmetrics.probes.session import fixed_batch, runtime
 from sdmetrics.probes.trial import open_trial, run, values_in_clip
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def halve(model: ModelProto, name: str) -> ModelProto:
         If the model does not compute in float32 or keeps its weights in files, or one of its operators has no
         half-precision form.
     """
-    onnx, _ = require("onnx", extra="cpu"), require("onnxruntime", extra="cpu")
+    onnx, _ = require("onnx", extra="cpu"), runtime()
     from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
     if kept_tensors(model.graph):

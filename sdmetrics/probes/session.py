@@ -50,7 +50,11 @@ def _quota() -> int:
 
 
 def runtime() -> ModuleType:
-    """Return ONNX Runtime, which logs as it is imported only if logs are shown."""
+    """Return ONNX Runtime, which logs as it is imported only if logs are shown, and reports nothing to its makers.
+
+    It reads whether it may report when it is first imported; a setting of the user's own is kept.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     if "onnxruntime" in sys.modules:
         return require("onnxruntime", extra="cpu")
     with silent_stderr():

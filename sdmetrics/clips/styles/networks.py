@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from sdmetrics.clips.clip import Frames
 from sdmetrics.clips.media import MOST_PIXELS
 from sdmetrics.clips.styles.built_in import STYLES, Image, Plane, Style
-from sdmetrics.errors import InputError, one_line, require
+from sdmetrics.errors import InputError, one_line
 from sdmetrics.probes.onnx_file import file_sha256, load_model
-from sdmetrics.probes.session import available_threads, open_session
+from sdmetrics.probes.session import available_threads, open_session, runtime
 
 VALUES: Mapping[str, tuple[float, float]] = {"0..1": (0, 1), "0..255": (0, 255), "-1..1": (-1, 1)}
 """The value ranges in which a network may read and write colours, each with its black and white."""
@@ -126,7 +126,7 @@ class NetworkStyle:
     def __init__(self, path: str | Path, *, values: str | None = None, threads: int | None = None) -> None:
         if values is not None and values not in VALUES:
             raise InputError(f"values is {values!r}; allowed: {', '.join(VALUES)}, or None to measure the range")
-        ort = require("onnxruntime", extra="cpu")
+        ort = runtime()
         self._file = f"style network {path}"
         self._path, self._threads = Path(path), threads
         model = load_model(Path(path))
