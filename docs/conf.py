@@ -10,10 +10,13 @@ import os
 import re
 import sys
 import tempfile
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import nbclient
+from jupyter_cache.executors import utils as execution
 from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.ext import autosummary
 
@@ -86,7 +89,8 @@ nb_execution_mode = "force"
 nb_execution_in_temp = True
 nb_execution_timeout = 900  # for a cell, also where other programs run
 nb_execution_raise_on_error = True
-nb_merge_streams = True
+# What a command prints arrives in pieces. `nb_merge_streams` would begin a line with each.
+execution.executenb = partial(nbclient.execute, coalesce_streams=True)
 nb_output_stderr = "remove"
 nb_ipywidgets_js: dict[str, dict[str, str]] = {}
 

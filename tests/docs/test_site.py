@@ -140,6 +140,9 @@ def test_every_tutorial_shows_what_its_cells_print(page: playwright.Page, addres
         page.goto(f"{address}docs/tutorials/{source.stem}.html")
         assert page.locator(".cell_input pre").count(), source.name
         assert page.locator(".cell_output").count(), source.name
+        if source.stem == "1-checkpoint-to-report":  # what a command prints keeps its lines
+            printed = "\n".join(page.locator(".cell_output pre").all_inner_texts())
+            assert "\nreport: run/report.html\n" in f"\n{printed}\n"
 
 
 @pytest.mark.usefixtures("address")
