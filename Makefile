@@ -129,4 +129,4 @@ docs: .venv/for-docs ## the documentation with its executed tutorials, in build/
 	touch $@
 
 clean: ## remove what make has created
-	rm -rf .venv .venv-all .venv-oldest .venv-real build demo *.egg-info
+	rm -rf .venv .venv-all .venv-oldest .venv-real build demo docs/reference/generated *.egg-info
