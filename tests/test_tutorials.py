@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import importlib
 import inspect
 import re
@@ -156,6 +157,24 @@ def check_name(module, name, where):
         assert name in getattr(module, "__all__", dir(module)), f"{where}: {module.__name__}.{name}"
         value = getattr(module, name)
         assert inspect.getdoc(value) if callable(value) else True, f"{where}: {module.__name__}.{name}"
+
+
+@each
+def test_readers_see_where_every_name_comes_from(page):
+    """What they copy runs without the hidden cells."""
+    bound, used = set(dir(builtins)), set()
+    for cell in cells_of(page):
+        if not cell.hidden and not cell.source.startswith(SHELL):
+            for node in ast.walk(ast.parse(cell.source)):
+                if isinstance(node, ast.Name):
+                    (used if isinstance(node.ctx, ast.Load) else bound).add(node.id)
+                elif isinstance(node, ast.alias):
+                    bound.add((node.asname or node.name).partition(".")[0])
+                elif isinstance(node, ast.FunctionDef):
+                    bound.add(node.name)
+                elif isinstance(node, ast.arg):
+                    bound.add(node.arg)
+    assert used <= bound, used - bound
 
 
 @each
