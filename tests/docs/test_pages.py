@@ -58,6 +58,16 @@ def test_every_public_name_is_in_the_reference(module):
     assert public <= referred(module) | (referred("sdmetrics") if module == "sdmetrics.report" else set())
 
 
+def test_every_name_that_pages_import_is_in_the_reference():
+    known = {f"sdmetrics.{name}" for name in referred("sdmetrics")}
+    for page in [ROOT / "README.md", *DOCS.glob("*.md"), *DOCS.glob("tutorials/*.md")]:
+        for module, names in re.findall(
+            r"^from (sdmetrics[\w.]*) import ([\w, ]+)", page.read_text("utf-8"), re.MULTILINE
+        ):
+            for name in names.replace(" ", "").split(","):
+                assert {module, f"{module}.{name}"} & known, f"{page.name}: {module}.{name}"
+
+
 def test_every_public_module_of_exporters_and_runners_is_in_the_reference():
     exporters = {path.stem for path in (ROOT / "exporters").glob("*.py")} - {"__init__"}
     runners = {path.stem for path in (ROOT / "runners").glob("*.py")} - {"__init__"} - PRIVATE_RUNNERS
