@@ -3,7 +3,8 @@
 `report.png` shows the demo's report, `inspect.png` a unit of the demo's motion model, and `inspect-real.png` one of
 PhysNet, which was trained on real videos (`make real`). All clips are generated, so no image shows a third party's
 video. Without PhysNet's export its image stays as it is. `pairs.png`, `pairs-with-flow.png` and `manipulated.png` show
-what is compared, `styles.png` the built-in styles, and `compare.png` the demo's two models side by side.
+what is compared, `styles.png` the built-in styles, and `compare.png` the demo's two models side by side; `coverage.png`
+is the table of `coverage.md`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import tempfile
 from io import BytesIO
 from pathlib import Path
 
+import altair
 import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -44,6 +46,7 @@ def main() -> None:
     for name, arguments in SHEETS.items():
         take_sheet(arguments.split(), HERE / name)
     take_styles(HERE / "styles.png")
+    draw_coverage(HERE / "coverage.md", HERE / "coverage.png")
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         take_report(browser)
@@ -76,6 +79,30 @@ def take_styles(image: Path) -> None:
     frames = world_clips(1, size=96)[0].frames
     rows = [np.hstack(style(frames)[::2]) for style in (np.array, *STYLES.values())]
     small(Image.fromarray(np.vstack(rows))).save(image, optimize=True)
+
+
+def draw_coverage(page: Path, image: Path) -> None:
+    """Draw the table of the intervals' coverage that the benchmark wrote into a page."""
+    table = page.read_text(encoding="utf-8").partition("<!-- coverage: begin -->")[2].partition("<!--")[0]
+    head, _, *rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line[:1] == "|"
+    ]
+    points = [
+        {"units": row[0], "of": name, "percent": float(value)}
+        for row in rows
+        for name, value in zip(head[1:], row[1:], strict=True)
+    ]
+    percent = altair.X("percent:Q", title="coverage, percent; nominal 95", scale=altair.Scale(zero=False))
+    dots = altair.Chart(altair.Data(values=points), width=420).mark_point(filled=True, size=70)
+    shown = dots.encode(
+        x=percent,
+        y=altair.Y("units:N", title=None, sort=None, axis=altair.Axis(labelLimit=400)),
+        color=altair.Color("of:N", title=None, sort=None),
+        shape=altair.Shape("of:N", title=None, sort=None),
+    )
+    rule = altair.Chart(altair.Data(values=[{"percent": 95}])).mark_rule(color="gray").encode(x=percent)
+    (rule + shown).save(image, scale_factor=1.5)
+    small(Image.open(image)).save(image, optimize=True)
 
 
 def take_comparison(browser: Browser) -> None:
