@@ -33,8 +33,9 @@ class Cell(NamedTuple):
 
     @property
     def commands(self) -> list[str]:
-        """The lines of a cell of commands."""
-        return self.source.removeprefix(SHELL).splitlines() if self.source.startswith(SHELL) else []
+        """The lines of a cell of commands; those that end with a backslash continue."""
+        whole = self.source.removeprefix(SHELL).replace("\\\n", " ")
+        return whole.splitlines() if self.source.startswith(SHELL) else []
 
 
 def cells_of(page: Path) -> list[Cell]:
