@@ -75,7 +75,8 @@ class Gate:
     outcomes
         One for each requirement, then one for each limit.
     warnings
-        The settings in which run and baseline differ, and what that means for comparing them.
+        The run's caution, if its model was trained on shuffled clips; the settings in which run and baseline differ,
+        and what that means for comparing them.
 
     Examples
     --------
@@ -181,13 +182,13 @@ def check(
         raise InputError(f"limits need {missing}; pass both" if limits else f"the baseline has {missing}; pass both")
     results = _loaded(run)
     outcomes = [_required(results, text, bound) for text in require]
-    cautions: tuple[str, ...] = ()
+    cautions = [str(results.model["caution"])] if results.model.get("caution") else []
     if baseline is not None:
         before = _loaded(baseline)
         changes = Changes(before, results)
         outcomes += [_limited(changes, limit) for limit in limits]
-        cautions = tuple(warnings({"baseline": before, "run": results}))
-    return Gate(_named(run), "" if baseline is None else _named(baseline), tuple(outcomes), cautions)
+        cautions += warnings({"baseline": before, "run": results})
+    return Gate(_named(run), "" if baseline is None else _named(baseline), tuple(outcomes), tuple(cautions))
 
 
 def _required(results: Results, text: str, bound: bool) -> Outcome:

@@ -130,9 +130,10 @@ class ModelInput:
                     f"input {self.name!r} has the {field} {getattr(self, field)!r:.60}; expected {self.channels} "
                     f"numbers, one per channel of {self.source}"
                 )
-            object.__setattr__(self, field, given)
             if not all(abs(number) <= LARGEST for number in given):
                 raise InputError(f"input {self.name!r} has the {field} {given}; expected finite numbers")
+            # 0 and 0.0 feed the same and would count as different settings.
+            object.__setattr__(self, field, tuple(map(float, given)))
         if min(self.std) <= 0:
             raise InputError(f"input {self.name!r} has the std {self.std}; each must be above 0")
         vectors = self.source == "flow_vectors"

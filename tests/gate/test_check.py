@@ -149,6 +149,13 @@ def test_what_is_missing_is_said():
             sd.check(run, **arguments)
 
 
+def test_a_model_that_was_trained_on_shuffled_clips_is_judged_with_a_caution():
+    run = runs.run()
+    run.model["caution"] = "It was trained on shuffled clips."
+    assert sd.check(run, ["stage4.dynamic > 1"]).warnings == ("It was trained on shuffled clips.",)
+    assert sd.check(runs.run(), ["stage4.dynamic > 1"]).warnings == ()
+
+
 def test_runs_without_intervals_cannot_be_told():
     gate = sd.check(runs.run(intervals=False), baseline=runs.run(), max_drop=["stage4.dynamic 5"])
     assert gate.outcomes[0].verdict == "cannot tell"

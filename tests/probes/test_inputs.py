@@ -80,6 +80,10 @@ def test_what_is_no_number_is_one_line(fields, reason):
 def test_numbers_of_numpy_are_kept_as_pythons_own():
     given = ModelInput("video", frames=np.int64(4), size=np.array([8, 9]), mean=np.zeros(3), std=[np.float32(0.5)] * 3)
     assert given == ModelInput("video", frames=4, size=(8, 9), mean=(0.0, 0.0, 0.0), std=(0.5, 0.5, 0.5))
+    # What a run records of them is the same as well.
+    assert repr(ModelInput("video", mean=(0, 0, 0), std=(1, 1, 1))) == repr(
+        ModelInput("video", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    )
     assert json.loads(json.dumps(given.document()))["frames"] == 4
 
 
