@@ -74,7 +74,7 @@ def test_each_input_has_its_own_permutation():
         ({"layout": "NCTWX"}, "NCTWX.*expected one letter per axis"),
         ({"layout": "NCCHW"}, "NCCHW.*expected one letter per axis"),
         ({"frames": 0}, "frames of input .* is 0; expected at least 1"),
-        ({"std": (0.2, 0, 0.2)}, r"std \(0\.2, 0, 0\.2\); each must be above 0"),
+        ({"std": (0.2, 0, 0.2)}, r"std \(0\.2, 0\.0, 0\.2\); each must be above 0"),
         ({"layout": "NCHW"}, "no time axis.*frames=1"),
     ],
 )
