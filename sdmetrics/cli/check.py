@@ -93,10 +93,6 @@ def check(
     gate = check_run(
         run, require or (), baseline=baseline, max_drop=max_drop or (), max_rise=max_rise or (), bound=bound
     )
-    if junit:
-        write_junit(gate, junit, strict)
-    if markdown:
-        append_markdown(gate, markdown)
     if as_json:
         typer.echo(json.dumps(gate.as_document(), indent=1, ensure_ascii=False))
     else:
@@ -104,5 +100,9 @@ def check(
             console.print(f"warning: {warning}", style="yellow", soft_wrap=True)
         for outcome in gate.outcomes:
             console.print(outcome_in_words(outcome), style=VERDICTS[outcome.verdict], soft_wrap=True)
+    if junit:
+        write_junit(gate, junit, strict)
+    if markdown:
+        append_markdown(gate, markdown)
     if status := gate.status(strict):
         raise typer.Exit(status)

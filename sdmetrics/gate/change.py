@@ -78,7 +78,7 @@ class Changes:
         return self._of_accuracy(limit) if limit.of == EVALUATION else self._of_layer(limit)
 
     def _of_layer(self, limit: Limit) -> Change:
-        values = [_value(limit, results) for results in self._runs]
+        values = [_value(limit, *one) for one in zip(("baseline", "run"), self._runs, strict=True)]
         unpaired = unpaired_reason(*self._runs)
         if self._groups is None:
             baseline, run = (load_groups(r.folder, r) if r.folder else None for r in self._runs)
@@ -160,15 +160,18 @@ def _change(
     return Change(values[0], values[1], low, high, unpaired, "" if defined else why, clips)
 
 
-def _value(limit: Limit, results: Results) -> float:
+def _value(limit: Limit, which: str, results: Results) -> float:
     """Return what a limit is on, as `results.json` has it."""
-    layer = results.layer(limit.layer)
+    try:
+        layer = results.layer(limit.layer)
+    except InputError as error:
+        raise InputError(f"the {which}: {error}") from None
     if limit.of == "units":
         return 100 * float(layer["counts"][limit.name]) / int(layer["units"])
     value = layer["scores" if limit.of == "score" else "percent"][limit.name]
     if value is None:
         raise InputError(
-            f"{limit.measure} is undefined in {results.folder or 'a run'}: it has fewer than two pairs or only dead "
+            f"{limit.measure} is undefined in the {which}: it has fewer than two pairs or only dead "
             "units. Analyze more clips, or drop the limit"
         )
     return float(value)

@@ -141,9 +141,10 @@ def test_what_is_missing_is_said():
         ({"baseline": run, "require": ["stage4.dynamic > 5"]}, "no limit"),
         ({"baseline": run, "max_drop": "stage4.dynamic 5"}, "a list of texts"),
         ({"require": "stage4.dynamic > 5"}, "a list of texts"),
-        ({"baseline": run, "max_drop": ["stage9.dynamic 5"]}, "no layer 'stage9'"),
+        ({"baseline": run, "max_drop": ["stage9.dynamic 5"]}, "the baseline: no layer 'stage9'"),
+        ({"baseline": runs.run({"deep": (0.4, 0.5)}), "max_drop": ["deep.dynamic 5"]}, "the run: no layer 'deep'"),
         ({"baseline": run, "max_drop": ["evaluation.top1 5"]}, "evaluation.json"),
-        ({"baseline": runs.run(pairs=1), "max_drop": ["stage4.dynamic 5"]}, "is undefined"),
+        ({"baseline": runs.run(pairs=1), "max_drop": ["stage4.dynamic 5"]}, "is undefined in the baseline"),
     ):
         with pytest.raises(sd.InputError, match=words):
             sd.check(run, **arguments)
