@@ -42,9 +42,6 @@ from sdmetrics.cli.options import (
 from sdmetrics.cli.scores import print_scores
 from sdmetrics.errors import InputError, Note, note
 
-EVALUATION = "evaluation.json"
-"""What an evaluation beside the analysis is written to, in the run's folder."""
-
 
 @app.command()
 def analyze(
@@ -137,6 +134,7 @@ def analyze(
     from sdmetrics.clips.generated.names import is_generated
     from sdmetrics.clips.styles.networks import open_styles
     from sdmetrics.evaluation.class_files import read_classes
+    from sdmetrics.evaluation.class_results import FILE
     from sdmetrics.evaluation.classification import Evaluator
     from sdmetrics.loading.dask_cluster import opened
     from sdmetrics.loading.model_source import ModelSource
@@ -200,7 +198,7 @@ def analyze(
             seed=seed,
             batch=batch,
             output=model_output,
-            out=out / EVALUATION,
+            out=out / FILE,
             part=share,
         )
     with resumable():
@@ -241,7 +239,7 @@ def analyze(
     print_caution(results)
     print_skipped(results.clips["skipped"])
     if evaluation:
-        print_scores(model_name(model), evaluation, out / EVALUATION)
+        print_scores(model_name(model), evaluation, out / FILE)
     console.print(f"report: {out / 'report.html'}", soft_wrap=True)
     if any(row["reason"].startswith(CRASHED) for row in results.clips["skipped"]):
         raise typer.Exit(3)

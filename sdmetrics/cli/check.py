@@ -72,9 +72,10 @@ def check(
     Exits with status 1 if a requirement does not hold or the run is worse, and under --strict with 3 if the clips
     cannot tell.
     """
-    from sdmetrics.gate.check import VERDICTS
+    from sdmetrics.gate.check import FAILING
     from sdmetrics.gate.check import check as check_run
     from sdmetrics.gate.formats import append_markdown, outcome_in_words, write_junit
+    from sdmetrics.gate.verdict import CANNOT_TELL
 
     limits = bool(max_drop or max_rise)
     if not require and not limits:
@@ -99,7 +100,8 @@ def check(
         for warning in gate.warnings:
             console.print(f"warning: {warning}", style="yellow", soft_wrap=True)
         for outcome in gate.outcomes:
-            console.print(outcome_in_words(outcome), style=VERDICTS[outcome.verdict], soft_wrap=True)
+            style = "red" if outcome.verdict in FAILING else "yellow" if outcome.verdict == CANNOT_TELL else "green"
+            console.print(outcome_in_words(outcome), style=style, soft_wrap=True)
     if junit:
         write_junit(gate, junit, strict)
     if markdown:

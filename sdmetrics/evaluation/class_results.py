@@ -21,6 +21,8 @@ from sdmetrics.metrics.arrays import Floats
 from sdmetrics.metrics.intervals import mean_replicates, with_interval
 
 SCHEMA = 1
+FILE = "evaluation.json"
+"""What an evaluation beside an analysis is written to, in the run's folder."""
 
 
 @dataclass

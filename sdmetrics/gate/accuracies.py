@@ -13,13 +13,13 @@ from sdmetrics._reading import read_json
 from sdmetrics._text import printable
 from sdmetrics.analysis.results import Results
 from sdmetrics.errors import InputError
-from sdmetrics.evaluation.class_results import SCHEMA
+from sdmetrics.evaluation.class_results import FILE, SCHEMA
+from sdmetrics.evaluation.ranks import TOPS as BY_NAME
 from sdmetrics.metrics.arrays import Floats
 from sdmetrics.metrics.groups import group_of
 from sdmetrics.metrics.intervals import mean_replicates
 
-FILE = "evaluation.json"
-TOPS = ("top1", "top5")
+TOPS = tuple(BY_NAME)
 
 
 @dataclass(frozen=True)
@@ -68,17 +68,24 @@ def accuracy_rows(results: Results) -> AccuracyRows:
     try:
         if not isinstance(document, dict) or document["schema"] != SCHEMA:
             raise ValueError
+        evaluated, analyzed = document["model"].get("model_sha256"), results.model.get("model_sha256")
         rows = sorted(document["clips"], key=lambda row: str(row["id"]))
         shuffled = _right(rows, "shuffled") if rows and "shuffled" in rows[0] else None
         ids, videos = ([_text(row[key]) for row in rows] for key in ("id", "video"))
         if not rows or len(set(ids)) < len(ids):
             raise ValueError
-        return AccuracyRows(printable(path), document["seed"], ids, videos, _right(rows, "in_order"), shuffled)
+        found = AccuracyRows(printable(path), document["seed"], ids, videos, _right(rows, "in_order"), shuffled)
     except (AttributeError, KeyError, TypeError, ValueError):
         raise InputError(
             f"{printable(path)} has no outcomes of labelled clips as this version writes them; write it again with "
             "sdmetrics analyze --evaluate"
         ) from None
+    if evaluated != analyzed:
+        raise InputError(
+            f"{found.where} is of another model than the run beside it; write it again with "
+            "sdmetrics analyze --evaluate"
+        )
+    return found
 
 
 def unpaired_rows_reason(one: AccuracyRows, other: AccuracyRows, name: str) -> str:

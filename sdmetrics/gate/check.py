@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,12 @@ from sdmetrics.comparison.cautions import warnings
 from sdmetrics.errors import InputError
 from sdmetrics.gate.change import Changes
 from sdmetrics.gate.limit import Limit
-from sdmetrics.gate.verdict import CANNOT_TELL, NOT_WORSE, WORSE, clips_it_would_take, verdict_of
+from sdmetrics.gate.verdict import CANNOT_TELL, WORSE, clips_it_would_take, verdict_of
+from sdmetrics.report.words import caution
 
 HOLDS, BREACH = "holds", "breach"
 FAILING = (BREACH, WORSE)
 UNSURE_STATUS = 3
-VERDICTS: Mapping[str, str] = {HOLDS: "green", NOT_WORSE: "green", BREACH: "red", WORSE: "red", CANNOT_TELL: "yellow"}
-"""The colour of each verdict."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +181,7 @@ def check(
         raise InputError(f"limits need {missing}; pass both" if limits else f"the baseline has {missing}; pass both")
     results = _loaded(run)
     outcomes = [_required(results, text, bound) for text in require]
-    cautions = [str(results.model["caution"])] if results.model.get("caution") else []
+    cautions = [caution(results)] if caution(results) else []
     if baseline is not None:
         before = _loaded(baseline)
         changes = Changes(before, results)

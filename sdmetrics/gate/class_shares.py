@@ -81,8 +81,9 @@ def class_shares(groups: Groups, layer: str, name: str, estimator: str, threshol
 def _drawn(scores: Floats, signs: Floats) -> Floats:
     """Return draws of a factor's scores on Fisher's scale, `(DRAWS, units)`; NaN for dead units."""
     on_scale = _on_scale(scores)
-    left_out = on_scale[1:]
-    pull = np.nan_to_num(left_out - left_out.mean(axis=0))
+    # A unit that is dead without a group encodes nothing there, as one that scores 0.
+    left_out = np.nan_to_num(on_scale[1:])
+    pull = left_out - left_out.mean(axis=0)
     return np.asarray(on_scale[0] + math.sqrt((len(pull) - 1) / len(pull)) * signs @ pull)
 
 

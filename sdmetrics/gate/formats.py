@@ -10,8 +10,7 @@ from sdmetrics._text import printable
 from sdmetrics.errors import InputError
 from sdmetrics.gate.check import FAILING, Gate, Outcome
 from sdmetrics.gate.verdict import CANNOT_TELL
-
-_MINUS = "\N{MINUS SIGN}"
+from sdmetrics.report.words import estimate, known, number
 
 
 def outcome_in_words(outcome: Outcome) -> str:
@@ -28,12 +27,11 @@ def outcome_in_words(outcome: Outcome) -> str:
 
 def measured(outcome: Outcome) -> str:
     """Return the numbers of an outcome."""
-    value = _number(outcome.value, outcome)
+    value = number(outcome.value, outcome.digits)
     if outcome.baseline is None:
         return f"{'bound' if outcome.bound else 'measured'}: {value}"
-    change = _number(outcome.value - outcome.baseline, outcome)
-    interval = "" if outcome.low is None else f" [{_number(outcome.low, outcome)}, {_number(outcome.high, outcome)}]"
-    return f"{_number(outcome.baseline, outcome)} → {value}: {change}{interval}"
+    change = estimate(outcome.change, known((outcome.low, outcome.high)), outcome.digits)
+    return f"{number(outcome.baseline, outcome.digits)} → {value}: {change}"
 
 
 def write_junit(gate: Gate, path: str | Path, strict: bool = False) -> Path:
@@ -102,12 +100,6 @@ def append_markdown(gate: Gate, path: str | Path) -> Path:
 
 def _fails(outcome: Outcome, strict: bool) -> bool:
     return outcome.verdict in FAILING or (strict and outcome.verdict == CANNOT_TELL)
-
-
-def _number(value: float | None, outcome: Outcome) -> str:
-    """Return a number with a true minus sign; never a negative zero."""
-    text = f"{value:.{outcome.digits}f}"
-    return text.replace("-", "" if float(text) == 0 else _MINUS)
 
 
 def _cell(text: str) -> str:

@@ -16,6 +16,7 @@ from sdmetrics.analysis.measure import measure_biases
 from sdmetrics.gate.change import apart
 from sdmetrics.gate.class_shares import class_shares
 from sdmetrics.metrics.bias import unit_bias
+from sdmetrics.metrics.moments import PairMoments
 from tests.helpers import runs
 from tests.helpers.fakes import NumpyRunner, changes, colours, noise_clip
 
@@ -165,12 +166,13 @@ def test_runs_without_intervals_cannot_be_told():
 
 def evaluated(folder: Path, right: np.ndarray, seed: int = 0, shuffled: bool = True) -> Path:
     """Store a run with an evaluation of clips that are right or not, in order and shuffled."""
-    runs.run().save(folder)
+    run = runs.run()
+    run.save(folder)
     rows = []
     for clip, (in_order, after_shuffle) in enumerate(right.tolist()):
         row = {"id": f"c{clip}", "video": f"v{clip}", "label": 0, "in_order": {"top1": in_order, "top5": True}}
         rows.append(row | ({"shuffled": {"top1": after_shuffle, "top5": True}} if shuffled else {}))
-    (folder / "evaluation.json").write_text(json.dumps({"schema": 1, "seed": seed, "clips": rows}))
+    (folder / "evaluation.json").write_text(json.dumps({"schema": 1, "model": run.model, "seed": seed, "clips": rows}))
     return folder
 
 
@@ -216,6 +218,27 @@ def test_an_evaluation_that_is_not_one_is_refused(scored, tmp_path):
         (plain / "evaluation.json").write_text(content)
         with pytest.raises(sd.InputError, match="no outcomes of labelled clips"):
             sd.check(plain, baseline=needs, max_drop=["evaluation.top1 3"])
+
+
+def test_an_evaluation_of_another_model_is_refused(scored):
+    needs, blind, _ = scored
+    path = blind / "evaluation.json"
+    document = json.loads(path.read_text())
+    document["model"]["model_sha256"] = "0" * 64
+    path.write_text(json.dumps(document))
+    with pytest.raises(sd.InputError, match="of another model than the run beside it"):
+        sd.check(blind, baseline=needs, max_drop=["evaluation.top1 3"])
+
+
+def test_a_unit_that_is_dead_without_one_group_is_not_certain():
+    """It responds in the clips of one group only: whether it encodes anything hangs on that group."""
+    rng = np.random.default_rng(0)
+    groups = []
+    for group in range(20):
+        z = rng.normal(size=(10, 1)) if group == 0 else np.zeros((10, 1))
+        groups.append([{LAYER: {f: PairMoments.from_arrays(z, z) for f in ("dynamic", "static")}}])
+    low, high = class_shares(groups, LAYER, "joint", "pearson", 0.5).interval(100.0)
+    assert high > 100 > low
 
 
 def test_the_error_of_a_class_is_that_of_a_naive_bootstrap_of_groups():
