@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -41,6 +41,21 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"no folder {SHARED.name}/ beside the checkout: golden values and real videos are not part of it")
     return SHARED
+
+
+@pytest.fixture(autouse=True, scope="session")
+def torchlib_is_read_once() -> Iterator[None]:
+    """Let all exports of a process share what torch's exporter reads of its operators."""
+    with pytest.MonkeyPatch.context() as patch:
+        try:
+            from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+            from tests.helpers.torchlib import from_torchlib
+        except ImportError:  # another torch keeps them elsewhere
+            pass
+        else:
+            patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(from_torchlib))
+        yield
 
 
 @pytest.fixture

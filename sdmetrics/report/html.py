@@ -12,7 +12,7 @@ from sdmetrics._text import printable, printable_values
 from sdmetrics.analysis import facts
 from sdmetrics.errors import require
 from sdmetrics.report import words
-from sdmetrics.report.renderer import chart_renderer
+from sdmetrics.report.renderer import vega_scripts
 
 if TYPE_CHECKING:
     import altair as alt
@@ -27,7 +27,6 @@ def render_page(template: str, script: str, data: Mapping[str, Any], **context: 
     """
     jinja2 = require("jinja2", extra="report")
     require("altair", extra="report")
-    renderer = chart_renderer()
     from sdmetrics.report import charts
 
     environment = jinja2.Environment(
@@ -42,7 +41,7 @@ def render_page(template: str, script: str, data: Mapping[str, Any], **context: 
     environment.filters["script_hash"] = _script_hash
     environment.globals |= {"words": words, "facts": facts}
     folder = files("sdmetrics.report") / "templates"
-    scripts: Sequence[str] = [renderer.javascript_bundle(), (folder / script).read_text(encoding="utf-8")]
+    scripts: Sequence[str] = [vega_scripts(), (folder / script).read_text(encoding="utf-8")]
     html: str = environment.get_template(template).render(
         colours=charts.COLOURS,
         style=(folder / "page.css").read_text(encoding="utf-8"),

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import suppress
+from importlib.util import cache_from_source
+from pathlib import Path
 from types import ModuleType
 
-from sdmetrics.errors import MissingExtra, require
+from sdmetrics._files import replacing
+from sdmetrics.errors import InputError, MissingExtra, require
 
 RESERVED = 128 * 2**30
 """Bytes of address space that are certainly enough. The JavaScript engine reserves more than 64 GiB when it starts,
@@ -28,6 +33,22 @@ def chart_renderer() -> ModuleType:
             "sdmetrics report RUN"
         )
     return renderer
+
+
+def vega_scripts() -> str:
+    """Return Vega's JavaScript, with which a page draws its charts.
+
+    The renderer takes seconds to bundle it. It is kept where Python keeps what it compiled, if it keeps anything.
+    """
+    renderer = chart_renderer()
+    kept = Path(cache_from_source(__file__)).with_name(f"vega-{renderer.__version__}.js")
+    with suppress(OSError, UnicodeDecodeError):
+        return kept.read_bytes().decode()
+    scripts: str = renderer.javascript_bundle()
+    if not sys.dont_write_bytecode:
+        with suppress(InputError), replacing(kept) as path:
+            path.write_bytes(scripts.encode())
+    return scripts
 
 
 def _address_space() -> int | None:

@@ -7,7 +7,7 @@ from sdmetrics.exporters._weights.processor_resize import resized_for
 from sdmetrics.exporters.architectures.architecture import Architecture
 
 SIDE = 64
-SIDES = {"VideoPrism": 36, "VidEoMT": 32, "V-JEPA 2": 32, "R(2+1)D": 32, "MC3": 32, "TSN": 32, "TSM": 32}
+SIDES = dict.fromkeys(("VidEoMT", "V-JEPA 2", "R(2+1)D", "MC3", "TSN", "TSM", "SlowFast"), 32) | {"VideoPrism": 36}
 """Sides by family, where tokens of 18 pixels, the number of nodes or wide layers ask for another one."""
 FRAMES = {
     "SlowFast": {"slow": 2, "fast": 8},

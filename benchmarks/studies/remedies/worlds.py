@@ -8,10 +8,8 @@ from benchmarks.studies.dose import COMMON, RARE
 from benchmarks.studies.remedies.arms import (
     CEILING,
     ENTROPY,
-    MOTION_LABELS,
     NONE,
     STYLES,
-    WORLDS,
     Choice,
     chosen,
     treated,
@@ -22,7 +20,7 @@ from benchmarks.studies.remedies.recipe import Treated
 from benchmarks.studies.study import FAILS, HOLDS, OPEN, Finding, Plan, Scale, Study, Table, larger, listed, smaller
 
 ORDER, RARE_LABELS, APPEARANCES = "labels of an order", "rare motion labels", "labels of appearance"
-OTHERS = tuple(world for world in WORLDS if world != MOTION_LABELS)
+PENALTY = "r², λ = 1"
 COST = 2.0
 """Points that a remedy may cost where the labels need appearance, without a warning."""
 
@@ -35,18 +33,18 @@ BY_FREQUENCY = {
 
 def arms(choice: Choice, scale: Scale) -> dict[str, dict[str, list[Treated]]]:
     """Return the recipes of every arm, by world."""
-    names, worlds = (NONE, choice.combination, CEILING, "r², λ = 1", ENTROPY, STYLES), OTHERS
+    # A world without shortcut has no ceiling; there, what each remedy costs is the question.
+    names = {
+        ORDER: (NONE, choice.combination, CEILING, PENALTY),
+        RARE_LABELS: (NONE, choice.combination, CEILING, PENALTY),
+        APPEARANCES: (NONE, choice.combination, PENALTY, ENTROPY, STYLES),
+    }
     if scale.few:
-        names, worlds = (NONE, choice.combination), (APPEARANCES,)
+        names = {APPEARANCES: (NONE, choice.combination)}
     named = choice.arms()
     return {
-        # A world without shortcut has no ceiling.
-        world: {
-            name: treated(named[name], scale, world=world)
-            for name in names
-            if name != CEILING or WORLDS[world][1].shortcut
-        }
-        for world in worlds
+        world: {name: treated(named[name], scale, world=world) for name in arms_there}
+        for world, arms_there in names.items()
     }
 
 

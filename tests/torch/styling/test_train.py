@@ -36,7 +36,7 @@ def painted() -> Painted:
 
 
 def test_it_paints_frames_that_it_never_saw(painted, tmp_path):
-    path = train_style(painted, tmp_path / "style.onnx", steps=150)
+    path = train_style(painted, tmp_path / "style.onnx", steps=50)
     styles = open_styles([path])
     other = np.stack([scene(2, size=45), scene(3, size=45)])
     made = styles["style"](other)
