@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import settings
 
+from tests.helpers.made import FOLDER
 from tests.helpers.skips import skips_by_reason
 
 # No test depends on time; what must pass before a change is merged sees the same examples every time.
@@ -78,6 +81,15 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     return run
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Give all processes that run the tests one folder for what they make once."""
+    if FOLDER not in os.environ:
+        folder = TemporaryDirectory(prefix="sdmetrics-tests-")
+        os.environ[FOLDER] = folder.name
+        config.add_cleanup(lambda: os.environ.pop(FOLDER))
+        config.add_cleanup(folder.cleanup)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--all`, which also runs the tests marked `all`: `make test-all`."""
     parser.addoption("--all", action="store_true", help="also run the tests marked `all`, which are slow")
@@ -90,6 +102,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("all")]
     items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+def pytest_collection_finish() -> None:
+    """Let no garbage collection look through all tests and imported modules again."""
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -30,6 +30,7 @@ def test_a_cluster_of_this_machine_writes_the_run_of_one_process(model, tmp_path
         assert (tmp_path / "there" / name).read_bytes() == (tmp_path / "here" / name).read_bytes()
 
 
+@pytest.mark.all  # half a minute; tests/loading/test_dask_cluster.py has a clip that does so, without the command
 def test_a_clip_that_crashes_its_workers_is_named_and_is_status_3(model, tmp_path, command, monkeypatch):
     clips = world_clips(20)
     clips[7] = replace(clips[7], load=Noise(7, killed))

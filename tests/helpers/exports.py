@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from sdmetrics.exporters.probe import build_probe
 from sdmetrics.probes.inputs import ModelInput
 from sdmetrics.probes.metadata import Metadata, metadata_of
+from tests.helpers.made import made
 
 Files = Callable[[str], bytes]
 """Returns the content of the file of a case."""
@@ -26,15 +26,16 @@ def made_once(export: Callable[[str, Path], Path]) -> tuple[Files, Files]:
 
     @functools.cache
     def exported(case: str) -> bytes:
-        with tempfile.TemporaryDirectory() as folder:
-            return export(case, Path(folder) / f"{case}.onnx").read_bytes()
+        return made(f"{export.__module__}/{case}.onnx", lambda path: export(case, path))
 
     @functools.cache
     def probed(case: str) -> bytes:
-        with tempfile.TemporaryDirectory() as folder:
-            model = Path(folder) / f"{case}.onnx"
+        def make(path: Path) -> Path:
+            model = path.with_name(f"{case}.onnx")
             model.write_bytes(exported(case))
-            return build_probe(model, Path(folder) / "probe.onnx", masks=True).read_bytes()
+            return build_probe(model, path, masks=True)
+
+        return made(f"{export.__module__}/{case}-probe.onnx", make)
 
     return exported, probed
 
