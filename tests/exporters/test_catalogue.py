@@ -52,7 +52,7 @@ VARIANTS = {
 }
 # Left to `--all`: families with exports in tests of their own, those made of nothing but others' blocks, the slowest.
 LEFT = {"VidEoMT", "VisTR", "FusionSeg", "MATNet", "RTNet", "C2D", "SlowOnly", "FastOnly", "MC3", "TSM", "S3D"}
-LEFT |= {"Swin3D", "MViT", "I3D", "TSN", "V-JEPA 2", "VideoPrism", "ViViT", "X-CLIP"}
+LEFT |= {"Swin3D", "MViT", "I3D", "TSN", "V-JEPA 2", "VideoPrism", "ViViT", "X-CLIP", "TimeSformer"}
 SMALLEST = [names[0] for family, names in VARIANTS.items() if family not in LEFT]
 # What PyTorchVideo's model zoo says of its models, in millions.
 ZOO_PARAMETERS = {
