@@ -6,12 +6,23 @@ from typing import Any
 
 import altair as alt
 
-from benchmarks.studies.remedies.arms import CEILING, NONE
+from benchmarks.studies.remedies.arms import CEILING, EVERY_FOURTH, LONGER, NONE, STYLES
 from benchmarks.studies.remedies.comparison import APPEARANCE, DYNAMIC_UNITS, MOTION, STATIC_UNITS, TOP1
 from benchmarks.studies.study import Study
 from sdmetrics.report.charts import COLOURS
 
 GREY, DARK = "#7d838c", "#3b3f46"
+DROPOUT, LOSS, LOOKS, COMBINATION = "dropout", "loss on shuffled frames", "random looks", "combination"
+ONLY_LONGER = "only longer"
+KINDS = {
+    DROPOUT: COLOURS["static"],
+    ONLY_LONGER: GREY,
+    LOSS: COLOURS["dynamic"],
+    LOOKS: COLOURS["joint"],
+    COMBINATION: DARK,
+}
+NAMED = ("r², λ = 3", "styles + entropy")
+"""Arms whose names are beside their points: that of the largest gain, and one that only looks like it."""
 SHOWN = {TOP1: DARK, MOTION: COLOURS["dynamic"], APPEARANCE: COLOURS["static"]}
 
 
@@ -47,16 +58,33 @@ def _agreement(study: Study) -> alt.LayerChart:
     base = alt.Chart(alt.Data(values=points))
     x = alt.X("units:Q", title="change of dynamic − static units, points")
     y = alt.Y("top1:Q", title="change of top-1 without the shortcut, points")
-    dots = base.mark_point(filled=True, size=45, color=GREY).encode(x, y)
-    names = base.mark_text(align="left", dx=6, fontSize=8).encode(x, y, alt.Text("arm:N"))
-    return alt.layer(dots, names).properties(width=380, height=330)
+    kinds = alt.Scale(domain=[*KINDS], range=[*KINDS.values()])
+    dots = base.mark_point(filled=True, size=60).encode(x, y, alt.Color("kind:N", title=None, scale=kinds))
+    named = base.transform_filter(alt.FieldOneOfPredicate("arm", [*NAMED])).mark_text(dx=-7, align="right")
+    return alt.layer(dots, named.encode(x, y, alt.Text("arm:N"))).properties(width=380, height=330)
+
+
+def _kind(arm: str) -> str:
+    """Return what an arm does, as the legend names it."""
+    if "ropout" in arm:
+        return DROPOUT
+    if arm == LONGER:
+        return ONLY_LONGER
+    if "+" in arm or arm == EVERY_FOURTH:
+        return COMBINATION
+    return LOOKS if arm == STYLES else LOSS
 
 
 def _changes(study: Study) -> list[dict[str, Any]]:
     """Return the changes from the untreated arm, by arm."""
     change = {(p["arm"], p["measure"]): p["difference"]["mean"] for p in study.points if "measure" in p}
     return [
-        {"arm": arm, "units": change[arm, DYNAMIC_UNITS] - change[arm, STATIC_UNITS], "top1": change[arm, TOP1]}
+        {
+            "arm": arm,
+            "kind": _kind(arm),
+            "units": change[arm, DYNAMIC_UNITS] - change[arm, STATIC_UNITS],
+            "top1": change[arm, TOP1],
+        }
         for arm, measure in change
         if measure == TOP1
     ]
