@@ -32,7 +32,7 @@ def exported(tmp_path_factory):
     return folder
 
 
-@pytest.mark.all  # each is exported by a test of its own, and a comparison of unlike layers has others
+@pytest.mark.all  # a minute; test_vistr.py exports VisTR, and test_per_frame.py a small module that runs like VidEoMT
 def test_encoder_decoder_and_blocks_in_one_report(command, exported, tmp_path):
     for name in LAYERS:
         code, _, _ = command(

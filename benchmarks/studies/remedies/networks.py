@@ -59,9 +59,9 @@ def conclude(bank: Bank, scale: Scale) -> Study:
         "remedies_networks",
         "Does it help every network?",
         f"The world of the previous study, shortcut {SHORTCUT_WORLD.shortcut:.0%}, {len(scale.seeds)} seeds. What is "
-        f"chosen there, on SlowOnly, is used in all networks: {choice.penalty}; {choice.combination}. Only these "
-        "were trained in every network, and of the TimeSformer, which hardly learns the order of frames at this size, "
-        "the second alone.",
+        f"chosen there, on SlowOnly, is used in all networks: {choice.penalty}; {choice.combination}. No other "
+        "remedy was trained here; and of the TimeSformer, which hardly learns the order of frames at this size, the "
+        "penalty was not either.",
         _findings(compared, choice),
         [
             Table(
