@@ -67,7 +67,8 @@ def conclude(bank: Bank, scale: Scale) -> Study:
         "Where do remedies pay, and where do they cost?",
         "SlowOnly in three more worlds: labels of the order of two motions, motion labels that follow Zipf's law in "
         f"training, both with the shortcut, and labels of appearance. {len(scale.seeds)} seeds; chosen in the first "
-        f"study of remedies: {choice.combination}. Entropy alone and styles alone were trained only where labels need appearance.",
+        f"study of remedies: {choice.combination}. Entropy alone and styles alone were trained only where labels "
+        "need appearance.",
         _findings(compared, choice),
         [
             *(one.table(f"{world}, percent") for world, one in compared.items()),
