@@ -32,11 +32,11 @@ from benchmarks.studies.remedies.measures import frames_of, seen
 from benchmarks.studies.remedies.probe import RIDGE, linear_probe
 from benchmarks.studies.remedies.ranks import agreement, ranks, spearman
 from benchmarks.studies.remedies.recipe import Remedy, Treated
-from benchmarks.studies.remedies.training import CHANNELS_LOST, Treatment, build, train
+from benchmarks.studies.remedies.training import CHANNELS, PREDICTIONS, WARNINGS, Treatment, build, train
 from benchmarks.studies.results import write_results
-from benchmarks.studies.study import Scale, Study
+from benchmarks.studies.study import FAILS, HOLDS, Scale, Study
 from sdmetrics.clips.sampling import frame_order
-from sdmetrics.torch.training.watch import WINDOW, Watch
+from sdmetrics.torch.training.watch import EVERY, FIRST, WINDOW, ChannelWatch, PredictionWatch
 from tests import naive
 
 TINY = Budget(clips=32, epochs=1, tested=16, measured=12)
@@ -232,7 +232,7 @@ class InventedBank:
             "relative_time": 100 + 100 * rng.random(),
             "static_scores": [None, *rng.uniform(-0.2, 0.9, 95)],
             "drawn_by": list(rng.uniform(-0.2, 0.9, 96)),
-            "warned": bool(rng.random() < 0.5),
+            "warnings": [CHANNELS] if rng.random() < 0.5 else [],
         }
 
 
@@ -255,6 +255,41 @@ def test_every_arm_is_in_the_page(plan, tmp_path, monkeypatch):
         assert f"\n| {arm} | " in text
 
 
+class CostlyBank(InventedBank):
+    """Remedies cost 10 points where labels need appearance; the trainings warn as the test says."""
+
+    def __init__(self, warns):
+        self.warns = warns
+
+    def record(self, recipe):
+        record = super().record(recipe)
+        record["warnings"] = self.warns(recipe)
+        if "appearance" in recipe.classes:
+            top1 = 0.95 - 0.1 * (recipe.remedy != Remedy()) + 1e-3 * recipe.seed
+            record["top1"]["decorrelated"]["in_order"]["appearance"]["top1"] = top1
+        return record
+
+
+def is_costly(recipe):
+    return "appearance" in recipe.classes and bool(recipe.remedy.penalty or recipe.remedy.entropy)
+
+
+@pytest.mark.parametrize(
+    ("warns", "verdicts"),
+    [
+        (lambda recipe: [PREDICTIONS] if is_costly(recipe) else [], (HOLDS, FAILS, HOLDS)),
+        (lambda recipe: [PREDICTIONS] if is_costly(recipe) and recipe.seed else [], (FAILS, FAILS, HOLDS)),
+        (lambda recipe: [CHANNELS] if is_costly(recipe) else [], (HOLDS, FAILS, HOLDS)),
+        (lambda recipe: [PREDICTIONS] if recipe.remedy.entropy else [], (HOLDS, FAILS, FAILS)),
+        (lambda _: [CHANNELS], (HOLDS, HOLDS, HOLDS)),
+    ],
+)
+def test_what_a_remedy_costs_is_judged_with_its_warning(warns, verdicts):
+    findings = worlds.PLAN.conclude(CostlyBank(warns), Scale()).findings
+    claims = ("costs at most 2 points, or warns", "So does each other remedy", "no training warns that the model")
+    assert tuple(next(one.verdict for one in findings if claim in one.claim) for claim in claims) == verdicts
+
+
 def test_the_tables_of_the_page_are_the_study_s(tmp_path, monkeypatch):
     monkeypatch.setattr(eq4, "DRAWS", 100)
     study = alone.PLAN.conclude(InventedBank(), Scale())
@@ -271,11 +306,20 @@ def test_the_tables_of_the_page_are_the_study_s(tmp_path, monkeypatch):
 
 
 def test_the_warning_about_lost_channels_is_recognised():
-    watch, dead = Watch("dropout"), torch.zeros(64, 8)
+    watch, dead = ChannelWatch("dropout"), torch.zeros(64, 8)
     for _ in range(WINDOW - 1):
         watch.add(dead, dead, dead)
-    with pytest.warns(UserWarning, match=CHANNELS_LOST):
+    with pytest.warns(UserWarning, match=WARNINGS[CHANNELS]):
         watch.add(dead, dead, dead)
+
+
+def test_the_warning_about_predictions_is_recognised():
+    watch, logits = PredictionWatch(), torch.eye(8).repeat(8, 1)
+    steps = FIRST // EVERY * WINDOW
+    for _ in range(steps - 1):
+        watch.add(logits, logits)
+    with pytest.warns(UserWarning, match=WARNINGS[PREDICTIONS]):
+        watch.add(logits, logits)
 
 
 def test_the_page_needs_no_study_that_was_not_run():

@@ -25,6 +25,19 @@ class Net(nn.Module):
         return self.fc(self.pool(self.inner(self.bn(self.conv(video)).relu())).flatten(1))
 
 
+class Plain(nn.Module):
+    """Nothing random and nothing that depends on other clips."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv3d(3, 5, 3)
+        self.pool = nn.AdaptiveAvgPool3d(1)
+        self.fc = nn.Linear(5, 4)
+
+    def forward(self, video):
+        return self.fc(self.pool(self.conv(video).relu()).flatten(1))
+
+
 class TwoPathways(nn.Module):
     """Takes a list of inputs and writes into it, as PyTorchVideo's SlowFast does."""
 

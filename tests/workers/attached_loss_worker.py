@@ -10,6 +10,7 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from sdmetrics.torch import ShuffleEntropy, StaticPenalty, attach
+from sdmetrics.torch.training import watch
 
 STEPS, CLIPS = 5, 10
 CASES = {"even": 5, "uneven": 7, "attach first": 7}
@@ -46,12 +47,14 @@ def train(rank: int, world: int, case: str) -> dict[str, object]:
         (own + attached.loss()).backward()
         optimizer.step()
         losses.append(attached.loss().item())
-    return {"losses": losses, "weights": torch.cat([p.detach().flatten() for p in plain.parameters()]).tolist()}
+    weights = torch.cat([p.detach().flatten() for p in plain.parameters()]).tolist()
+    return {"losses": losses, "weights": weights, "agreement": attached.agreement}
 
 
 def main(rank: int, world: int, store: str) -> None:
     """Train in every case."""
     torch.set_num_threads(1)
+    watch.EVERY, watch.WINDOW, watch.LEAST_PREDICTIONS = STEPS, 2, 2 * CLIPS
     if world > 1:
         distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=world)
     print(json.dumps({case: train(rank, world, case) for case in CASES}))

@@ -23,8 +23,9 @@ FEATURES = "dropout"
 TIMED_EVERY = 25
 """Before one of so many steps an untreated twin is trained for a step, whose time is that of a plain one."""
 
-CHANNELS_LOST = "are dead"
-"""What the warning about lost channels says."""
+CHANNELS, PREDICTIONS = "channels", "predictions"
+WARNINGS = {CHANNELS: "are dead", PREDICTIONS: "still predicts by single frames"}
+"""What the warnings of lost channels and of predictions say."""
 
 
 class Treatment(Training):
@@ -78,10 +79,10 @@ def train(recipe: Treated) -> tuple[nn.Module, dict[str, Any]]:
         warnings.simplefilter("always")
         treatment = Treatment(recipe)
         treatment.run()
-    lost = [warning for warning in caught if CHANNELS_LOST in str(warning.message)]
-    for warning in caught:
-        if warning not in lost:
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    kinds = {kind for kind, words in WARNINGS.items() if any(words in str(one.message) for one in caught)}
+    for one in caught:
+        if not any(words in str(one.message) for words in WARNINGS.values()):
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
     treatment.model.eval()
     if treatment.attached:
         treatment.attached.remove()
@@ -95,7 +96,8 @@ def train(recipe: Treated) -> tuple[nn.Module, dict[str, Any]]:
         "features": treatment.model.features,
         "relative_time": treatment.relative_time,
         "lost": treatment.attached.lost if treatment.attached else {},
-        "warned": bool(lost),
+        "agreement": treatment.attached.agreement if treatment.attached else None,
+        "warnings": sorted(kinds),
         "seconds": time.process_time() - started,
     }
     return treatment.model, record

@@ -17,6 +17,7 @@ from benchmarks.studies.remedies.arms import (
 )
 from benchmarks.studies.remedies.comparison import Comparison
 from benchmarks.studies.remedies.recipe import Treated
+from benchmarks.studies.remedies.training import CHANNELS, PREDICTIONS
 from benchmarks.studies.study import FAILS, HOLDS, OPEN, Finding, Plan, Scale, Study, Table, larger, listed, smaller
 
 ORDER, RARE_LABELS, APPEARANCES = "labels of an order", "rare motion labels", "labels of appearance"
@@ -99,20 +100,40 @@ def _findings(compared: dict[str, Comparison], choice: Choice) -> list[Finding]:
         found.append(
             Finding(f"{best} raises it for rare labels.", f"rare: {rare} points, common: {common}", larger(rare))
         )
-    return [
-        *found,
+    there = compared[APPEARANCES]
+    others = [name for name in treated_arms if name != best]
+    found.append(
         Finding(
-            "Where the labels need appearance a remedy costs at most 2 points, or warns.",
-            f"points: {listed(costs.items())}; warned: {_warned(compared[APPEARANCES])}",
-            _cost_verdict(compared[APPEARANCES], treated_arms),
+            f"Where the labels need appearance, {best} costs at most 2 points, or warns.",
+            f"{costs[best]} points; warned: {_warned(there, [best])}",
+            _cost_verdict(there, [best]),
             "≤ 2 points",
-        ),
-        Finding(
-            "There, each remedy costs something.",
-            f"points: {listed(costs.items())}",
-            smaller(*costs.values()),
-        ),
-    ]
+        )
+    )
+    if others:
+        found.append(
+            Finding(
+                "So does each other remedy.",
+                f"points: {listed([(name, costs[name]) for name in others])}; warned: {_warned(there, others)}",
+                _cost_verdict(there, others),
+                "≤ 2 points",
+            )
+        )
+    found.append(
+        Finding("There, each remedy costs something.", f"points: {listed(costs.items())}", smaller(*costs.values()))
+    )
+    elsewhere = [one for world, one in compared.items() if world != APPEARANCES]
+    if elsewhere:
+        warned = [kinds for one in elsewhere for kinds in _kinds(one, _on_shuffled(one))]
+        count = sum(PREDICTIONS in kinds for kinds in warned)
+        found.append(
+            Finding(
+                "Where motion tells the label, no training warns that the model predicts by single frames.",
+                f"{count} of {len(warned)} warned",
+                FAILS if count else HOLDS,
+            )
+        )
+    return found
 
 
 def _cost_verdict(one: Comparison, treated_arms: list[str]) -> str:
@@ -121,25 +142,39 @@ def _cost_verdict(one: Comparison, treated_arms: list[str]) -> str:
     for name in treated_arms:
         cost = one.minus(name, NONE)
         half = cost.half
-        if all(one.arms[name].values(lambda record: float(record["warned"]))) or (
-            half is not None and cost.value - half >= -COST
-        ):
+        if all(_kinds(one, [name])) or (half is not None and cost.value - half >= -COST):
             verdicts.append(HOLDS)
         else:
             verdicts.append(FAILS if half is not None and cost.value + half < -COST else OPEN)
     return FAILS if FAILS in verdicts else OPEN if OPEN in verdicts else HOLDS
 
 
-def _warned(one: Comparison) -> str:
+def _on_shuffled(one: Comparison) -> list[str]:
+    """Return the arms with a loss on shuffled frames, which can warn."""
+    return [name for name in one.arms if name not in (NONE, CEILING, STYLES)]
+
+
+def _kinds(one: Comparison, arms_of: list[str]) -> list[list[str]]:
+    """Return what the training of each model of some arms warned of."""
+    return [record["warnings"] for name in arms_of for record in one.arms[name].records]
+
+
+def _warned(one: Comparison, arms_of: list[str]) -> str:
     """Return for how many models the training warned, by arm."""
-    counts = {name: arm.values(lambda record: float(record["warned"])) for name, arm in one.arms.items()}
-    return ", ".join(f"{name}: {sum(found):.0f} of {len(found)}" for name, found in counts.items() if name != NONE)
+    counts = [(name, _kinds(one, [name])) for name in arms_of]
+    return ", ".join(f"{name}: {sum(map(bool, kinds))} of {len(kinds)}" for name, kinds in counts)
 
 
 def _warnings(compared: dict[str, Comparison]) -> Table:
-    """Return for how many models the training warned that channels are lost."""
-    rows = [(world, _warned(one)) for world, one in compared.items()]
-    return Table("For how many models the training warned of lost channels", ("world", "warned"), rows)
+    """Return for how many models the training warned, and of what."""
+    rows = []
+    for world, one in compared.items():
+        for name in _on_shuffled(one):
+            kinds = _kinds(one, [name])
+            counts = (sum(kind in warned for warned in kinds) for kind in (CHANNELS, PREDICTIONS))
+            rows.append((world, name, *(f"{count} of {len(kinds)}" for count in counts)))
+    title = "For how many models the training warned of lost channels, and of predictions by single frames"
+    return Table(title, ("world", "arm", "lost channels", "predictions"), rows)
 
 
 PLAN = Plan("remedies_worlds", tuned, conclude, further)

@@ -17,7 +17,6 @@ from sdmetrics.probes.torch_hooks import (
     device_and_dtype,
     layer_names,
     losses_on_shuffled,
-    named_tensors,
     with_first_tensor,
 )
 from sdmetrics.torch.training import watch as watching
@@ -25,10 +24,10 @@ from sdmetrics.torch.training.hooks import not_compiled
 from sdmetrics.torch.training.isolation import extra_forward, in_extra_forward
 from sdmetrics.torch.training.looks import Looks
 from sdmetrics.torch.training.processes import rank
-from sdmetrics.torch.training.shuffle_entropy import ShuffleEntropy
+from sdmetrics.torch.training.shuffle_entropy import ShuffleEntropy, are_logits, logits_of
 from sdmetrics.torch.training.shuffled_call import Call, Layout, check_layout, parse_call
 from sdmetrics.torch.training.static_penalty import StaticPenalty
-from sdmetrics.torch.training.watch import Lost, Watch
+from sdmetrics.torch.training.watch import ChannelWatch, Lost, PredictionWatch
 from sdmetrics.torch.training.wrappers import unwrap
 
 Features = dict[str, Tensor]
@@ -84,7 +83,8 @@ class AttachedLoss:
         self._model, self._layers, self._layout, self._seed = model, dict(layers), layout, seed
         self._penalty, self._entropy = penalty, entropy
         self._seen: dict[str, list[Tensor]] = {name: [] for name in layers}
-        self._watches = {name: Watch(name) for name in layers}
+        self._watches = {name: ChannelWatch(name) for name in layers}
+        self._predictions = PredictionWatch()
         self._computed, self._running, self._watched = 0, False, False
         self._weights = (0.0, 0.0)
         self._copy: tuple[Call, Features, Any] | None = None
@@ -104,6 +104,14 @@ class AttachedLoss:
     def lost(self) -> dict[str, Lost]:
         """By layer, how many channels were dead or noise when last counted; empty before the first count."""
         return {name: watch.lost for name, watch in self._watches.items() if watch.lost is not None}
+
+    @property
+    def agreement(self) -> float | None:
+        """How much more often than by chance the prediction for shuffled frames is that for the clip: at most 1.
+
+        `None` before the first count, or if the model returns no logits `(N, classes)`.
+        """
+        return self._predictions.agreement
 
     def loss(self) -> Tensor:
         """Return the loss of the last training forward, a scalar to be added to the model's; 0 where none was due.
@@ -158,21 +166,21 @@ class AttachedLoss:
         self._weights = self._weight(self._penalty), self._weight(self._entropy)
         if any(self._weights):
             call = parse_call(args, kwargs, self._layout)
-            self._copy = (call, *self._of_shuffled(call))
             self._watched = self._computed % watching.EVERY >= watching.EVERY - watching.WINDOW
+            self._copy = (call, *self._of_shuffled(call))
             self._restyled = self._in_other_look(call) if self._watched and call.has_looks() else None
             self._computed += 1
         self.step += 1
 
     @not_compiled
-    def _end(self, model: nn.Module, _args: tuple[Any, ...], _output: object) -> None:
+    def _end(self, model: nn.Module, _args: tuple[Any, ...], output: object) -> None:
         """Compute the loss from the features of this forward and those of the shuffled frames."""
         if not self._in_training(model):
             return
         if self._copy is None:
             self._loss = torch.zeros((), device=device_and_dtype(unwrap(model))[0])
         else:
-            call, of_shuffled, logits = self._copy
+            call, of_shuffled, output_of_shuffled = self._copy
             z = self._features(call.clips)
             total = torch.zeros((), device=next(iter(z.values())).device)
             weight, of_entropy = self._weights
@@ -181,13 +189,23 @@ class AttachedLoss:
                 terms = [self._penalty.unweighted(z[name], of_shuffled[name]) for name in z]
                 total = total + weight * torch.stack(terms).mean()
             if self._entropy is not None and of_entropy:
-                total = total + of_entropy * self._entropy.unweighted(logits)
+                total = total + of_entropy * self._entropy.unweighted(logits_of(output_of_shuffled))
             self._loss = total
             if self._watched:
                 for name, one in self._watches.items():
                     one.add(z[name], of_shuffled[name], self._restyled[name] if self._restyled else None)
+                self._watch_predictions(output, output_of_shuffled)
         self._copy = self._restyled = None
         self._clear()
+
+    def _watch_predictions(self, output: object, of_shuffled: object) -> None:
+        """Compare the predictions with those for shuffled frames, if the model returns logits."""
+        try:
+            logits, others = logits_of(output), logits_of(of_shuffled)
+        except InputError:  # it returns no tensor
+            return
+        if are_logits(logits) and logits.shape == others.shape:
+            self._predictions.add(logits, others)
 
     def _in_training(self, model: nn.Module) -> bool:
         """Return whether this is a training forward, not one on a copy of the batch."""
@@ -198,7 +216,7 @@ class AttachedLoss:
         return loss.schedule.at(self.step) if loss else 0.0
 
     def _of_shuffled(self, call: Call) -> tuple[Features, Any]:
-        """Return the features and the logits for shuffled frames, with gradient."""
+        """Return the features and the output for shuffled frames, with gradient."""
         device = device_and_dtype(unwrap(self._model))[0]
         return self._run(call, *call.shuffled_in_step(self._seed, self.step, device), gradient=True)
 
@@ -220,8 +238,7 @@ class AttachedLoss:
             self._running = False
         features = self._features(call.clips)
         self._clear()
-        logits = next(iter(named_tensors(output).values())) if self._entropy is not None else None
-        return features, logits
+        return features, output if gradient and (self._watched or self._entropy is not None) else None
 
     def _features(self, clips: int) -> Features:
         """Return what the layers returned in this forward, `(N, units, *)`."""

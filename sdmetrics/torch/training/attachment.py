@@ -259,9 +259,11 @@ def attach(
     * `DistributedDataParallel` may be applied before or after `attach`. Scores are estimated from the pairs of all
       processes, which must take the same number of steps.
     * With a penalty or an entropy, the extra forward records gradients (it about doubles the time and the memory of a
-      step in which it is due) and its logits are the first tensor that the model returns. Gradient checkpointing needs
-      `use_reentrant=False`. A checkpoint of the training should have `state_dict()` of what `attach` returns. In a few
-      of the steps the model also runs on the batch in other looks, to count channels that turned to noise: `.lost`.
+      step in which it is due); its logits are the entry `logits` of the dict that the model returns, or else the first
+      tensor. Gradient checkpointing needs `use_reentrant=False`. A checkpoint of the training should have
+      `state_dict()` of what `attach` returns. In a few of the steps the model also runs on the batch in other looks,
+      to count channels that turned to noise: `.lost`. `.agreement` says how far predictions are those for shuffled
+      frames, and a warning if they still are after many steps.
     * Your own hooks run in the extra forward, too. It does affect modules that keep state outside buffers or draw
       random numbers from other generators than torch's.
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sdmetrics.errors import InputError
+from sdmetrics.probes.torch_hooks import named_tensors
 from sdmetrics.torch.training.processes import sum_over_processes
 from sdmetrics.torch.training.schedule import Schedule
 
@@ -57,7 +58,7 @@ class ShuffleEntropy:
 
     def unweighted(self, logits: Tensor) -> Tensor:
         """Return the mean over the clips of 1 − H / log K."""
-        if logits.ndim != 2 or logits.shape[1] < 2 or not logits.is_floating_point():
+        if not are_logits(logits):
             raise InputError(
                 f"the logits are {logits.dtype} of shape {tuple(logits.shape)}; expected: floating-point numbers, "
                 "(N, classes), of two classes or more"
@@ -69,3 +70,31 @@ class ShuffleEntropy:
             total, clips = sum_over_processes(torch.stack([certain.sum(), certain.new_tensor(len(certain))]))
             mean: Tensor = total / clips
         return mean
+
+
+def logits_of(output: object) -> Tensor:
+    """Return the logits among what a model returns: the entry `logits` of a dict, else the first tensor.
+
+    Raises
+    ------
+    InputError
+        If it returns no tensor.
+
+    Examples
+    --------
+    >>> logits_of({"loss": torch.tensor(0.5), "logits": torch.zeros(4, 2)}).shape
+    torch.Size([4, 2])
+    """
+    tensors = named_tensors(output)
+    return tensors.get("logits", next(iter(tensors.values())))
+
+
+def are_logits(tensor: Tensor) -> bool:
+    """Return whether a tensor may be the logits of two classes or more, `(N, classes)`.
+
+    Examples
+    --------
+    >>> are_logits(torch.zeros(4, 2)), are_logits(torch.zeros(4, 8, 2))
+    (True, False)
+    """
+    return tensor.ndim == 2 and tensor.shape[1] > 1 and tensor.is_floating_point()

@@ -1,13 +1,15 @@
-"""Watch what a loss on shuffled frames does to the channels of a layer: whether they die, or turn to noise."""
+"""Watch what a loss on shuffled frames does: to the channels of a layer, and to what the model predicts."""
 
 from __future__ import annotations
 
 import warnings
 from typing import TypedDict
 
+import torch
 from torch import Tensor
 
 from sdmetrics.torch.training.moments import empty_moments, merge, merge_processes, pair_moments, pearson
+from sdmetrics.torch.training.processes import sum_over_processes
 
 EVERY, WINDOW = 64, 4
 """Of so many steps in which the loss is computed the last `WINDOW` are watched; they make one count."""
@@ -17,6 +19,12 @@ LEAST_CLIPS = 2
 
 NEAR_ZERO, MANY = 0.2, 0.25
 """Noise: both scores are below the first. It is said once if more channels than the second share are lost."""
+
+LEAST_PREDICTIONS = 64
+"""Clips that an agreement is computed from, at least; they may be those of several windows."""
+
+FIRST, AGREED = 4 * EVERY, 0.7
+"""After so many steps in which the loss is computed, and after each doubling of them, a larger agreement is said."""
 
 
 class Lost(TypedDict):
@@ -30,7 +38,7 @@ class Lost(TypedDict):
     units: int
 
 
-class Watch:
+class ChannelWatch:
     """Counts the channels of a layer that are lost.
 
     The static score compares clips with their shuffled copies, the dynamic one with copies in another look. A channel
@@ -39,7 +47,7 @@ class Watch:
     Examples
     --------
     >>> import torch
-    >>> watch, z = Watch("pool"), torch.randn(64, 8, generator=torch.Generator().manual_seed(0))
+    >>> watch, z = ChannelWatch("pool"), torch.randn(64, 8, generator=torch.Generator().manual_seed(0))
     >>> noise = torch.randn(2, 64, 1, generator=torch.Generator().manual_seed(1))
     >>> z[:, 1] = 0
     >>> shuffled, restyled = (torch.cat([one, z[:, 1:]], 1) for one in noise)
@@ -86,5 +94,64 @@ class Watch:
                 f"module {self._layer!r}: of {units} channels {self.lost['dead']} are dead{noisy}. If the labels need "
                 "appearance, the loss takes away what they need; else lower its weight or raise its warmup (this "
                 "warning is shown once)",
+                stacklevel=2,
+            )
+
+
+class PredictionWatch:
+    """Compares what a model predicts for clips with what it predicts for their shuffled copies.
+
+    The agreement is the share of equal predictions beyond chance (Cohen's kappa): 1 if all are equal, 0 if as many are
+    as the frequencies of the classes alone would give. A model whose predictions hardly agree looks at motion.
+
+    Examples
+    --------
+    >>> import torch
+    >>> watch, logits = PredictionWatch(), torch.eye(4).repeat(16, 1)
+    >>> for _ in range(WINDOW):
+    ...     watch.add(logits, logits)
+    >>> watch.agreement
+    1.0
+    """
+
+    def __init__(self) -> None:
+        self.agreement: float | None = None
+        self._windows, self._steps, self._due = 0, 0, FIRST
+        self._equal, self._counts = 0, torch.zeros(2, 0)
+
+    def add(self, logits: Tensor, of_shuffled: Tensor) -> None:
+        """Add the logits of a batch and those of its shuffled copy, `(N, classes)`."""
+        classes = logits.shape[1]
+        predicted = [one.detach().argmax(1) for one in (logits, of_shuffled)]
+        equal = (predicted[0] == predicted[1]).sum()[None]
+        both = torch.cat([equal, *(one.bincount(minlength=classes) for one in predicted)])
+        both = sum_over_processes(both).cpu()
+        if self._counts.shape[1] != classes:
+            self._equal, self._counts = 0, torch.zeros(2, classes)
+        self._equal += int(both[0])
+        self._counts += both[1:].reshape(2, classes)
+        self._steps += 1
+        if self._steps == WINDOW:
+            self._steps = 0
+            self._windows += 1
+            if self._counts[0].sum() >= LEAST_PREDICTIONS:
+                self._count()
+
+    def _count(self) -> None:
+        """Compute the agreement of the clips so far, and warn if the loss has had time to lower it."""
+        clips = float(self._counts[0].sum())
+        share, by_chance = self._equal / clips, float(self._counts.prod(0).sum()) / clips**2
+        self.agreement = (share - by_chance) / (1 - by_chance) if by_chance < 1 else None
+        self._equal, self._counts = 0, torch.zeros_like(self._counts)
+        steps = self._windows * EVERY
+        if steps < self._due:
+            return
+        self._due = 2 * steps
+        if self.agreement is not None and self.agreement > AGREED:
+            warnings.warn(
+                f"after {steps} steps with the loss the predicted class (of {self._counts.shape[1]}) is the same for "
+                f"shuffled frames in {share:.0%} of {clips:.0f} clips: the model still predicts by single frames. If "
+                "the labels need what single frames show, the loss costs accuracy, which a training without it would "
+                "tell; else raise its weight",
                 stacklevel=2,
             )

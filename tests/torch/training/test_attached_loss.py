@@ -9,27 +9,13 @@ from torch.utils.checkpoint import checkpoint
 
 from sdmetrics.errors import InputError
 from sdmetrics.torch import ShuffleEntropy, StaticPenalty, attach
-from sdmetrics.torch.training import watch as watching
-from tests.helpers.training import Net, TwoPathways, equal, made, seeded_and_alone, videos
+from tests.helpers.training import Net, Plain, TwoPathways, equal, made, seeded_and_alone, videos
 
 
 @pytest.fixture(autouse=True)
 def _alone():
     with seeded_and_alone():
         yield
-
-
-class Plain(nn.Module):
-    """Nothing random and nothing that depends on other clips."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv = nn.Conv3d(3, 5, 3)
-        self.pool = nn.AdaptiveAvgPool3d(1)
-        self.fc = nn.Linear(5, 4)
-
-    def forward(self, video):
-        return self.fc(self.pool(self.conv(video).relu()).flatten(1))
 
 
 def recorded(model):
@@ -270,36 +256,6 @@ def test_beside_static_dropout():
     assert (dropout.step, dropout.estimates, attached.step) == (4, 2, 4)
 
 
-def test_lost_channels_are_counted_and_said(monkeypatch):
-    monkeypatch.setattr(watching, "EVERY", 6)
-
-    class Lossy(nn.Module):
-        """Channel 0 sees motion, 1 the mean colour, 2 nothing; 3 and 4 are noise."""
-
-        def __init__(self):
-            super().__init__()
-            self.scale, self.features, self.fc = nn.Parameter(torch.ones(5)), nn.Identity(), nn.Linear(5, 2)
-
-        def forward(self, video):
-            frames = video.mean((1, 3, 4))
-            one = (frames[:, 0] - frames[:, -1]).abs()
-            z = torch.stack([one, frames.mean(1), 0 * one, *torch.randn(2, len(video))], 1)
-            return self.fc(self.features(z * self.scale))
-
-    model = Lossy()
-    attached = attach(model, "features", penalty=StaticPenalty())
-    assert attached.lost == {}
-
-    def train():
-        for number in range(12):
-            model(videos(number, clips=64))
-
-    with pytest.warns(UserWarning, match=r"'features': of 5 channels 1 are dead and \d are noise.*shown once"):
-        train()
-    lost = attached.lost["features"]
-    assert (lost["dead"], lost["noise"], lost["units"]) == (1, 2, 5)
-
-
 @pytest.mark.parametrize(
     ("layer", "options", "message"),
     [
@@ -328,18 +284,6 @@ def test_a_layer_that_is_not_one_row_per_clip():
     attach(model, "conv", penalty=StaticPenalty())
     with pytest.raises(InputError, match=r"for 6 clips.*one row per clip"):
         model(videos())
-
-
-def test_values_that_are_not_finite_are_no_lost_channels(monkeypatch):
-    monkeypatch.setattr(watching, "EVERY", watching.WINDOW)
-    model = made(Plain)
-    attached = attach(model, "pool", penalty=StaticPenalty())
-    for _ in range(watching.WINDOW):
-        model(videos() * float("inf"))
-    assert attached.lost == {}
-    for number in range(watching.WINDOW):
-        model(videos(number))
-    assert attached.lost["pool"]["units"] == 5
 
 
 def test_a_model_without_parameters_has_no_loss_where_none_is_due():

@@ -40,3 +40,4 @@ def test_two_processes_train_as_one_does_on_the_joint_batch(found, case):
     np.testing.assert_allclose(first["losses"], whole["losses"], rtol=0, atol=1e-12)
     np.testing.assert_allclose(first["weights"], whole["weights"], rtol=0, atol=1e-12)
     assert np.ptp(whole["losses"]) > 0.01
+    assert first["agreement"] == pytest.approx(whole["agreement"], abs=1e-12)
