@@ -36,7 +36,7 @@ from benchmarks.studies.remedies.training import CHANNELS, PREDICTIONS, WARNINGS
 from benchmarks.studies.results import write_results
 from benchmarks.studies.study import FAILS, HOLDS, Scale, Study
 from sdmetrics.clips.sampling import frame_order
-from sdmetrics.torch.training.watch import EVERY, FIRST, WINDOW, ChannelWatch, PredictionWatch
+from sdmetrics.torch.training.watch import FIRST, WINDOW, ChannelWatch, PredictionWatch
 from tests import naive
 
 TINY = Budget(clips=32, epochs=1, tested=16, measured=12)
@@ -286,7 +286,7 @@ def is_costly(recipe):
 )
 def test_what_a_remedy_costs_is_judged_with_its_warning(warns, verdicts):
     findings = worlds.PLAN.conclude(CostlyBank(warns), Scale()).findings
-    claims = ("costs at most 2 points, or warns", "So does each other remedy", "no training warns that the model")
+    claims = ("costs at most 2 points, or warns", "So does each other remedy", "no training warns that predictions")
     assert tuple(next(one.verdict for one in findings if claim in one.claim) for claim in claims) == verdicts
 
 
@@ -315,11 +315,8 @@ def test_the_warning_about_lost_channels_is_recognised():
 
 def test_the_warning_about_predictions_is_recognised():
     watch, logits = PredictionWatch(), torch.eye(8).repeat(8, 1)
-    steps = FIRST // EVERY * WINDOW
-    for _ in range(steps - 1):
-        watch.add(logits, logits)
     with pytest.warns(UserWarning, match=WARNINGS[PREDICTIONS]):
-        watch.add(logits, logits)
+        watch.add(logits, logits, FIRST)
 
 
 def test_the_page_needs_no_study_that_was_not_run():

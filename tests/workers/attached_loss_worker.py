@@ -13,8 +13,17 @@ from sdmetrics.torch import ShuffleEntropy, StaticPenalty, attach
 from sdmetrics.torch.training import watch
 
 STEPS, CLIPS = 5, 10
-CASES = {"even": 5, "uneven": 7, "attach first": 7}
+SIMILARITIES = "similarities, of another shape in each process"
+CASES = {"even": 5, "uneven": 7, "attach first": 7, SIMILARITIES: 7}
 """Clips of the first process."""
+
+
+class Similarities(nn.Module):
+    """Compares all clips of the batch, in place of classes."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return `(N, N)`."""
+        return features @ features.T
 
 
 def model() -> nn.Module:
@@ -27,9 +36,13 @@ def model() -> nn.Module:
 def train(rank: int, world: int, case: str) -> dict[str, object]:
     """Train on this process's share of each batch."""
     plain = trained = model()
+    if case == SIMILARITIES:
+        plain.append(Similarities())
     shares = [slice(CASES[case]), slice(CASES[case], None)]
     share = slice(None) if world == 1 else shares[rank]
-    options = {"penalty": StaticPenalty(every=2), "entropy": ShuffleEntropy(0.5)}
+    options = {"penalty": StaticPenalty(every=1 if case == SIMILARITIES else 2)}
+    if case != SIMILARITIES:
+        options["entropy"] = ShuffleEntropy(0.5)
     if case == "attach first":
         attached = attach(plain, "2", **options)
     if world > 1:
@@ -43,7 +56,7 @@ def train(rank: int, world: int, case: str) -> dict[str, object]:
         clips = torch.randn(CLIPS, 3, 4, 4, 4, generator=generator, dtype=torch.float64)[share]
         optimizer.zero_grad()
         # DistributedDataParallel takes the mean over processes, whatever their shares.
-        own = trained(clips).square().sum() * world / CLIPS
+        own = trained(clips).square().sum() * world / CLIPS * (case != SIMILARITIES)
         (own + attached.loss()).backward()
         optimizer.step()
         losses.append(attached.loss().item())

@@ -24,7 +24,7 @@ TIMED_EVERY = 25
 """Before one of so many steps an untreated twin is trained for a step, whose time is that of a plain one."""
 
 CHANNELS, PREDICTIONS = "channels", "predictions"
-WARNINGS = {CHANNELS: "are dead", PREDICTIONS: "still predicts by single frames"}
+WARNINGS = {CHANNELS: "are dead", PREDICTIONS: "hardly depend on the order"}
 """What the warnings of lost channels and of predictions say."""
 
 

@@ -128,7 +128,7 @@ def _findings(compared: dict[str, Comparison], choice: Choice) -> list[Finding]:
         count = sum(PREDICTIONS in kinds for kinds in warned)
         found.append(
             Finding(
-                "Where motion tells the label, no training warns that the model predicts by single frames.",
+                "Where motion tells the label, no training warns that predictions hardly depend on order.",
                 f"{count} of {len(warned)} warned",
                 FAILS if count else HOLDS,
             )
@@ -173,7 +173,9 @@ def _warnings(compared: dict[str, Comparison]) -> Table:
             kinds = _kinds(one, [name])
             counts = (sum(kind in warned for warned in kinds) for kind in (CHANNELS, PREDICTIONS))
             rows.append((world, name, *(f"{count} of {len(kinds)}" for count in counts)))
-    title = "For how many models the training warned of lost channels, and of predictions by single frames"
+    title = (
+        "For how many models the training warned of lost channels, and of predictions that hardly depend on the order"
+    )
     return Table(title, ("world", "arm", "lost channels", "predictions"), rows)
 
 

@@ -23,8 +23,8 @@ from sdmetrics.torch.training import watch as watching
 from sdmetrics.torch.training.hooks import not_compiled
 from sdmetrics.torch.training.isolation import extra_forward, in_extra_forward
 from sdmetrics.torch.training.looks import Looks
-from sdmetrics.torch.training.processes import rank
-from sdmetrics.torch.training.shuffle_entropy import ShuffleEntropy, are_logits, logits_of
+from sdmetrics.torch.training.processes import all_gather, rank
+from sdmetrics.torch.training.shuffle_entropy import ShuffleEntropy, logits_of
 from sdmetrics.torch.training.shuffled_call import Call, Layout, check_layout, parse_call
 from sdmetrics.torch.training.static_penalty import StaticPenalty
 from sdmetrics.torch.training.watch import ChannelWatch, Lost, PredictionWatch
@@ -85,9 +85,10 @@ class AttachedLoss:
         self._seen: dict[str, list[Tensor]] = {name: [] for name in layers}
         self._watches = {name: ChannelWatch(name) for name in layers}
         self._predictions = PredictionWatch()
-        self._computed, self._running, self._watched = 0, False, False
+        self._computed, self._at_full_weight = 0, 0
+        self._running, self._watched, self._growing = False, False, False
         self._weights = (0.0, 0.0)
-        self._copy: tuple[Call, Features, Any] | None = None
+        self._copy: tuple[Call, Features, Tensor | None] | None = None
         self._restyled: Features | None = None
         self._loss: Tensor | None = None
         bare = unwrap(model)
@@ -107,9 +108,10 @@ class AttachedLoss:
 
     @property
     def agreement(self) -> float | None:
-        """How much more often than by chance the prediction for shuffled frames is that for the clip: at most 1.
+        """How often the predicted class for shuffled frames is that for the clip: 0 as often as by chance, 1 always.
 
-        `None` before the first count, or if the model returns no logits `(N, classes)`.
+        Cohen's kappa when last counted, in training mode; `None` before, if all predictions were one class, or if the
+        model does not return one tensor `(N, classes)` or one named `logits`.
         """
         return self._predictions.agreement
 
@@ -136,11 +138,12 @@ class AttachedLoss:
 
     def state_dict(self) -> dict[str, int]:
         """Return what a resumed training needs, for its checkpoint."""
-        return {"step": self.step, "computed": self._computed}
+        return {"step": self.step, "computed": self._computed, "at_full_weight": self._at_full_weight}
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
         """Restore the result of `state_dict`."""
         self.step, self._computed = int(state["step"]), int(state["computed"])
+        self._at_full_weight = int(state.get("at_full_weight", 0))
 
     def _recorder(self, name: str) -> Any:  # noqa: ANN401  a forward hook
         """Return a hook that records what a module returns; two records suffice to detect that it runs repeatedly."""
@@ -166,6 +169,8 @@ class AttachedLoss:
         self._weights = self._weight(self._penalty), self._weight(self._entropy)
         if any(self._weights):
             call = parse_call(args, kwargs, self._layout)
+            self._growing = any(self.step < one.schedule.warmup for one in (self._penalty, self._entropy) if one)
+            self._at_full_weight += not self._growing
             self._watched = self._computed % watching.EVERY >= watching.EVERY - watching.WINDOW
             self._copy = (call, *self._of_shuffled(call))
             self._restyled = self._in_other_look(call) if self._watched and call.has_looks() else None
@@ -180,32 +185,44 @@ class AttachedLoss:
         if self._copy is None:
             self._loss = torch.zeros((), device=device_and_dtype(unwrap(model))[0])
         else:
-            call, of_shuffled, output_of_shuffled = self._copy
+            (call, of_shuffled, logits), restyled = self._copy, self._restyled
             z = self._features(call.clips)
-            total = torch.zeros((), device=next(iter(z.values())).device)
+            device = next(iter(z.values())).device
+            total = torch.zeros((), device=device)
             weight, of_entropy = self._weights
             if self._penalty is not None and weight:
                 self._check_gradient(z)
                 terms = [self._penalty.unweighted(z[name], of_shuffled[name]) for name in z]
                 total = total + weight * torch.stack(terms).mean()
-            if self._entropy is not None and of_entropy:
-                total = total + of_entropy * self._entropy.unweighted(logits_of(output_of_shuffled))
+            if self._entropy is not None and logits is not None and of_entropy:
+                total = total + of_entropy * self._entropy.unweighted(logits)
+            self._copy = self._restyled = None
             self._loss = total
             if self._watched:
                 for name, one in self._watches.items():
-                    one.add(z[name], of_shuffled[name], self._restyled[name] if self._restyled else None)
-                self._watch_predictions(output, output_of_shuffled)
-        self._copy = self._restyled = None
+                    one.add(z[name], of_shuffled[name], restyled[name] if restyled else None)
+                if not self._growing:
+                    self._compare(self._logits(output), logits, call.clips, device)
         self._clear()
 
-    def _watch_predictions(self, output: object, of_shuffled: object) -> None:
-        """Compare the predictions with those for shuffled frames, if the model returns logits."""
+    def _compare(self, logits: Tensor | None, of_shuffled: Tensor | None, clips: int, device: torch.device) -> None:
+        """Compare the predictions with those for shuffled frames, if all processes have logits of the same classes."""
+        alike = logits is not None and of_shuffled is not None and logits.shape == of_shuffled.shape
+        classes = logits.shape[1] if alike and logits is not None and len(logits) == clips else 0
+        by_process = all_gather(torch.tensor(classes, device=device))
+        if logits is not None and of_shuffled is not None and classes and all(int(n) == classes for n in by_process):
+            self._predictions.add(logits, of_shuffled, self._at_full_weight)
+
+    def _logits(self, output: object) -> Tensor | None:
+        """Return the logits among what the model returned, if they are needed and there are."""
+        if self._entropy is not None:
+            return logits_of(output)
+        if not self._watched:
+            return None
         try:
-            logits, others = logits_of(output), logits_of(of_shuffled)
-        except InputError:  # it returns no tensor
-            return
-        if are_logits(logits) and logits.shape == others.shape:
-            self._predictions.add(logits, others)
+            return logits_of(output, alone=True).detach()
+        except InputError:  # a penalty alone needs no logits
+            return None
 
     def _in_training(self, model: nn.Module) -> bool:
         """Return whether this is a training forward, not one on a copy of the batch."""
@@ -215,8 +232,8 @@ class AttachedLoss:
         """Return the weight of a loss in this step."""
         return loss.schedule.at(self.step) if loss else 0.0
 
-    def _of_shuffled(self, call: Call) -> tuple[Features, Any]:
-        """Return the features and the output for shuffled frames, with gradient."""
+    def _of_shuffled(self, call: Call) -> tuple[Features, Tensor | None]:
+        """Return the features and the logits for shuffled frames, with gradient."""
         device = device_and_dtype(unwrap(self._model))[0]
         return self._run(call, *call.shuffled_in_step(self._seed, self.step, device), gradient=True)
 
@@ -228,7 +245,7 @@ class AttachedLoss:
 
     def _run(
         self, call: Call, args: tuple[Any, ...], kwargs: Mapping[str, Any], seed: int, *, gradient: bool
-    ) -> tuple[Features, Any]:
+    ) -> tuple[Features, Tensor | None]:
         """Run the model on a copy of the batch, outside of the wrappers: they expect one forward per backward."""
         self._clear()
         self._running = True
@@ -238,7 +255,7 @@ class AttachedLoss:
             self._running = False
         features = self._features(call.clips)
         self._clear()
-        return features, output if gradient and (self._watched or self._entropy is not None) else None
+        return features, self._logits(output) if gradient else None
 
     def _features(self, clips: int) -> Features:
         """Return what the layers returned in this forward, `(N, units, *)`."""

@@ -259,11 +259,11 @@ def attach(
     * `DistributedDataParallel` may be applied before or after `attach`. Scores are estimated from the pairs of all
       processes, which must take the same number of steps.
     * With a penalty or an entropy, the extra forward records gradients (it about doubles the time and the memory of a
-      step in which it is due); its logits are the entry `logits` of the dict that the model returns, or else the first
-      tensor. Gradient checkpointing needs `use_reentrant=False`. A checkpoint of the training should have
+      step in which it is due). An entropy reads the output named `logits`, or else the first of the shape
+      `(N, classes)`. Gradient checkpointing needs `use_reentrant=False`. A checkpoint of the training should have
       `state_dict()` of what `attach` returns. In a few of the steps the model also runs on the batch in other looks,
-      to count channels that turned to noise: `.lost`. `.agreement` says how far predictions are those for shuffled
-      frames, and a warning if they still are after many steps.
+      to count channels that turned to noise: `.lost`. `.agreement` is Cohen's kappa of the predictions for clips and
+      for their shuffled copies. A warning comes if either shows that the loss takes away what the labels need.
     * Your own hooks run in the extra forward, too. It does affect modules that keep state outside buffers or draw
       random numbers from other generators than torch's.
 

@@ -72,13 +72,13 @@ class ShuffleEntropy:
         return mean
 
 
-def logits_of(output: object) -> Tensor:
-    """Return the logits among what a model returns: the entry `logits` of a dict, else the first tensor.
+def logits_of(output: object, *, alone: bool = False) -> Tensor:
+    """Return the logits among what a model returns: `logits` of a dict, else the first tensor that may be logits.
 
     Raises
     ------
     InputError
-        If it returns no tensor.
+        If no tensor may be logits; with `alone`, also if several may be, and none is named so.
 
     Examples
     --------
@@ -86,7 +86,15 @@ def logits_of(output: object) -> Tensor:
     torch.Size([4, 2])
     """
     tensors = named_tensors(output)
-    return tensors.get("logits", next(iter(tensors.values())))
+    fit = [name for name, tensor in tensors.items() if are_logits(tensor)]
+    if "logits" in fit:
+        return tensors["logits"]
+    if not fit or (alone and len(fit) > 1):
+        listed = ", ".join(f"{name} {tensor.dtype} {tuple(tensor.shape)}" for name, tensor in tensors.items())
+        raise InputError(
+            f"the model returns {listed}; expected: logits, floating-point numbers (N, classes) of two classes or more"
+        )
+    return tensors[fit[0]]
 
 
 def are_logits(tensor: Tensor) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import TypedDict
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sdmetrics.torch.training.moments import empty_moments, merge, merge_processes, pair_moments, pearson
-from sdmetrics.torch.training.processes import sum_over_processes
+from sdmetrics.torch.training.processes import is_first_process, sum_over_processes
 
 EVERY, WINDOW = 64, 4
 """Of so many steps in which the loss is computed the last `WINDOW` are watched; they make one count."""
@@ -24,7 +25,10 @@ LEAST_PREDICTIONS = 64
 """Clips that an agreement is computed from, at least; they may be those of several windows."""
 
 FIRST, AGREED = 4 * EVERY, 0.7
-"""After so many steps in which the loss is computed, and after each doubling of them, a larger agreement is said."""
+"""After so many steps with the loss, and after each doubling of them, an agreement that is surely larger is said."""
+
+Z = 1.96
+"""Of a 95 % interval."""
 
 
 class Lost(TypedDict):
@@ -102,56 +106,67 @@ class PredictionWatch:
     """Compares what a model predicts for clips with what it predicts for their shuffled copies.
 
     The agreement is the share of equal predictions beyond chance (Cohen's kappa): 1 if all are equal, 0 if as many are
-    as the frequencies of the classes alone would give. A model whose predictions hardly agree looks at motion.
+    as the frequencies of the classes alone would give. A model that needs the order of the frames hardly agrees.
 
     Examples
     --------
-    >>> import torch
     >>> watch, logits = PredictionWatch(), torch.eye(4).repeat(16, 1)
-    >>> for _ in range(WINDOW):
-    ...     watch.add(logits, logits)
+    >>> watch.add(logits, logits, step=1)
     >>> watch.agreement
     1.0
     """
 
     def __init__(self) -> None:
         self.agreement: float | None = None
-        self._windows, self._steps, self._due = 0, 0, FIRST
-        self._equal, self._counts = 0, torch.zeros(2, 0)
+        self._due = FIRST
+        self._equal, self._counts = 0, torch.zeros(2, 0, dtype=torch.int64)
 
-    def add(self, logits: Tensor, of_shuffled: Tensor) -> None:
-        """Add the logits of a batch and those of its shuffled copy, `(N, classes)`."""
+    def add(self, logits: Tensor, of_shuffled: Tensor, step: int) -> None:
+        """Add the logits of a batch and those of its shuffled copy, `(N, classes)`, in a step with the loss, from 1."""
         classes = logits.shape[1]
         predicted = [one.detach().argmax(1) for one in (logits, of_shuffled)]
         equal = (predicted[0] == predicted[1]).sum()[None]
-        both = torch.cat([equal, *(one.bincount(minlength=classes) for one in predicted)])
-        both = sum_over_processes(both).cpu()
+        counts = torch.cat([equal, *(one.bincount(minlength=classes) for one in predicted)])
+        counts = sum_over_processes(counts).cpu()
         if self._counts.shape[1] != classes:
-            self._equal, self._counts = 0, torch.zeros(2, classes)
-        self._equal += int(both[0])
-        self._counts += both[1:].reshape(2, classes)
-        self._steps += 1
-        if self._steps == WINDOW:
-            self._steps = 0
-            self._windows += 1
-            if self._counts[0].sum() >= LEAST_PREDICTIONS:
-                self._count()
+            self._equal, self._counts = 0, torch.zeros(2, classes, dtype=torch.int64)
+        self._equal += int(counts[0])
+        self._counts += counts[1:].reshape(2, classes)
+        if int(self._counts[0].sum()) >= LEAST_PREDICTIONS:
+            self._count(step)
 
-    def _count(self) -> None:
+    def _count(self, step: int) -> None:
         """Compute the agreement of the clips so far, and warn if the loss has had time to lower it."""
-        clips = float(self._counts[0].sum())
-        share, by_chance = self._equal / clips, float(self._counts.prod(0).sum()) / clips**2
-        self.agreement = (share - by_chance) / (1 - by_chance) if by_chance < 1 else None
+        clips, equal = int(self._counts[0].sum()), self._equal
+        by_chance = int(self._counts.prod(0).sum()) / clips**2
         self._equal, self._counts = 0, torch.zeros_like(self._counts)
-        steps = self._windows * EVERY
-        if steps < self._due:
+        if by_chance == 1:
+            self.agreement = None
             return
-        self._due = 2 * steps
-        if self.agreement is not None and self.agreement > AGREED:
+        kappa, surely = ((share - by_chance) / (1 - by_chance) for share in (equal / clips, _at_least(equal, clips)))
+        self.agreement = kappa
+        if step < self._due:
+            return
+        while self._due <= step:
+            self._due *= 2
+        if surely > AGREED and is_first_process():
             warnings.warn(
-                f"after {steps} steps with the loss the predicted class (of {self._counts.shape[1]}) is the same for "
-                f"shuffled frames in {share:.0%} of {clips:.0f} clips: the model still predicts by single frames. If "
-                "the labels need what single frames show, the loss costs accuracy, which a training without it would "
-                "tell; else raise its weight",
+                f"after {step} steps with the loss the model predicts the same class (of {self._counts.shape[1]}) for "
+                f"shuffled frames in {equal} of {clips} clips (agreement {kappa:.2f}): its predictions hardly depend "
+                "on the order of the frames. If motion decides the label, train longer or raise the weight of the "
+                "loss. If appearance does, the loss costs accuracy: compare with a training without it",
                 stacklevel=2,
             )
+
+
+def _at_least(equal: int, clips: int) -> float:
+    """Return the lower end of the 95 % interval (Wilson's) of a share.
+
+    Examples
+    --------
+    >>> round(_at_least(64, 64), 3)
+    0.943
+    """
+    share = equal / clips
+    half = Z * math.sqrt(share * (1 - share) / clips + (Z / (2 * clips)) ** 2)
+    return (share + Z**2 / (2 * clips) - half) / (1 + Z**2 / clips)
