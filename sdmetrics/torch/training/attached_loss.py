@@ -207,11 +207,11 @@ class AttachedLoss:
 
     def _compare(self, logits: Tensor | None, of_shuffled: Tensor | None, clips: int, device: torch.device) -> None:
         """Compare the predictions with those for shuffled frames, if all processes have logits of the same classes."""
-        alike = logits is not None and of_shuffled is not None and logits.shape == of_shuffled.shape
-        classes = logits.shape[1] if alike and logits is not None and len(logits) == clips else 0
+        fit = [one for one in (logits, of_shuffled) if one is not None and len(one) == clips]
+        classes = fit[0].shape[1] if len(fit) == 2 and fit[0].shape == fit[1].shape else 0
         by_process = all_gather(torch.tensor(classes, device=device))
-        if logits is not None and of_shuffled is not None and classes and all(int(n) == classes for n in by_process):
-            self._predictions.add(logits, of_shuffled, self._at_full_weight)
+        if classes and all(int(one) == classes for one in by_process):
+            self._predictions.add(fit[0], fit[1], self._at_full_weight)
 
     def _logits(self, output: object) -> Tensor | None:
         """Return the logits among what the model returned, if they are needed and there are."""
@@ -220,7 +220,7 @@ class AttachedLoss:
         if not self._watched:
             return None
         try:
-            return logits_of(output, alone=True).detach()
+            return logits_of(output).detach()
         except InputError:  # a penalty alone needs no logits
             return None
 

@@ -259,7 +259,7 @@ def attach(
     * `DistributedDataParallel` may be applied before or after `attach`. Scores are estimated from the pairs of all
       processes, which must take the same number of steps.
     * With a penalty or an entropy, the extra forward records gradients (it about doubles the time and the memory of a
-      step in which it is due). An entropy reads the output named `logits`, or else the first of the shape
+      step in which it is due). An entropy reads the output named `logits`, or the only one of the shape
       `(N, classes)`. Gradient checkpointing needs `use_reentrant=False`. A checkpoint of the training should have
       `state_dict()` of what `attach` returns. In a few of the steps the model also runs on the batch in other looks,
       to count channels that turned to noise: `.lost`. `.agreement` is Cohen's kappa of the predictions for clips and

@@ -72,13 +72,13 @@ class ShuffleEntropy:
         return mean
 
 
-def logits_of(output: object, *, alone: bool = False) -> Tensor:
-    """Return the logits among what a model returns: `logits` of a dict, else the first tensor that may be logits.
+def logits_of(output: object) -> Tensor:
+    """Return the logits among what a model returns: `logits` of a dict, or the only tensor that may be logits.
 
     Raises
     ------
     InputError
-        If no tensor may be logits; with `alone`, also if several may be, and none is named so.
+        If no tensor may be logits, or several may be and none is named so.
 
     Examples
     --------
@@ -86,15 +86,16 @@ def logits_of(output: object, *, alone: bool = False) -> Tensor:
     torch.Size([4, 2])
     """
     tensors = named_tensors(output)
-    fit = [name for name, tensor in tensors.items() if are_logits(tensor)]
+    fit = {name: tensor for name, tensor in tensors.items() if are_logits(tensor)}
     if "logits" in fit:
-        return tensors["logits"]
-    if not fit or (alone and len(fit) > 1):
+        return fit["logits"]
+    if len(fit) != 1:
         listed = ", ".join(f"{name} {tensor.dtype} {tuple(tensor.shape)}" for name, tensor in tensors.items())
         raise InputError(
-            f"the model returns {listed}; expected: logits, floating-point numbers (N, classes) of two classes or more"
+            f"the model returns {listed}; expected: one tensor of logits, floating-point numbers (N, classes) of two "
+            "classes or more. If there are several, return a dict with the entry 'logits'"
         )
-    return tensors[fit[0]]
+    return next(iter(fit.values()))
 
 
 def are_logits(tensor: Tensor) -> bool:
