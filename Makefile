@@ -75,7 +75,7 @@ studies: .venv/for-developers ## repeat the paper's findings on generated clips 
 	$(BIN)/python -m benchmarks.studies
 	$(BIN)/python -m benchmarks.studies.remedies.page --write docs/training.md
 
-studies-quick: .venv/for-developers ## the same with two seeds (less than an hour); writes build/studies-quick/RESULTS.md
+studies-quick: .venv/for-developers ## their steps with few arms, two seeds and short trainings (half an hour); writes build/studies-quick/RESULTS.md
 	$(BIN)/python -m benchmarks.studies --quick --bank build/studies-quick
 
 test-oldest: ## tests with the oldest packages that pyproject.toml allows, in .venv-oldest

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 
 from benchmarks.studies import (
@@ -47,7 +48,9 @@ STUDIES = (
 PLANS = {module.PLAN.name: module.PLAN for module in STUDIES}
 HERE = Path(__file__).resolve().parent
 FULL = Scale()
-QUICK = Scale(seeds=(0, 1), budget=Budget(clips=800, epochs=3, tested=200, measured=100), few=True)
+QUICK = Scale(
+    seeds=(0, 1), budget=Budget(clips=600, epochs=2, tested=200, measured=100), removed=(0.3, 0.7), draws=2, few=True
+)
 
 
 def run(plans: list[Plan], bank: Bank, scale: Scale, out: Path, processes: int | None = None) -> Path:
@@ -57,7 +60,7 @@ def run(plans: list[Plan], bank: Bank, scale: Scale, out: Path, processes: int |
     for plan in plans:
         if plan.measure:
             measured = plan.further(bank, scale) if plan.further else plan.recipes(scale)
-            bank.each(plan.measure, measured, f"models measured for {plan.name}", processes)
+            bank.each(partial(plan.measure, scale=scale), measured, f"models measured for {plan.name}", processes)
         plan.conclude(bank, scale).save(out)
     done = [out / f"{name}.json" for name in PLANS]
     return write_results([Study.load(path) for path in done if path.exists()], out)
@@ -76,7 +79,7 @@ def main() -> None:
     """Run the studies named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"Studies to run; default: all ({', '.join(PLANS)}).")
-    parser.add_argument("--quick", action="store_true", help="Use two seeds and smaller budgets.")
+    parser.add_argument("--quick", action="store_true", help="Use two seeds, smaller budgets and fewer arms.")
     parser.add_argument("--processes", type=int, help="Number of models trained at a time; default: one for each core.")
     parser.add_argument(
         "--bank", type=Path, default=Path("build/studies"), help="Folder of the trained models; default: build/studies."

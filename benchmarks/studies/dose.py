@@ -25,6 +25,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "temperature 0.25": {"temperature": 0.25},
     "8 batches per estimate": {"batches": 8},
 }
+FEW = ("temperature 0.25",)
 COMMON, RARE = slice(0, 2), slice(6, 8)
 """The most and the least frequent motion labels."""
 
@@ -46,14 +47,14 @@ def dropouts() -> dict[tuple[str, float], Dropout]:
     return {("none", 0.0): NO_DROPOUT} | {(kind, rate): Dropout(kind, rate) for kind in KINDS for rate in RATES}
 
 
-def choices() -> dict[str, Dropout]:
+def choices(scale: Scale) -> dict[str, Dropout]:
     """Return StaticDropout at one rate, each time with one setting changed."""
-    return {name: Dropout("static", CHOSEN, options) for name, options in CHOICES.items()}
+    return {name: Dropout("static", CHOSEN, CHOICES[name]) for name in (FEW if scale.few else CHOICES)}
 
 
 def recipes(scale: Scale) -> list[Recipe]:
     """Return every arm with every seed."""
-    return [recipe for dropout in [*dropouts().values(), *choices().values()] for recipe in arm(dropout, scale)]
+    return [recipe for dropout in [*dropouts().values(), *choices(scale).values()] for recipe in arm(dropout, scale)]
 
 
 def specialised(one: Arm) -> list[float]:
@@ -84,7 +85,7 @@ def conclude(bank: Bank, scale: Scale) -> Study:
     """Compare the arms."""
     arms = {key: Arm(bank, arm(dropout, scale)) for key, dropout in dropouts().items()}
     values = {(key, name): measure(one) for key, one in arms.items() for name, measure in MEASURES.items()}
-    chosen = {name: Arm(bank, arm(dropout, scale)) for name, dropout in choices().items()}
+    chosen = {name: Arm(bank, arm(dropout, scale)) for name, dropout in choices(scale).items()}
     otherwise = {
         (name, measure): paired(m(one), values[("static", CHOSEN), measure])
         for name, one in chosen.items()

@@ -18,7 +18,7 @@ from benchmarks.studies.models.segmenter import Segmenter
 from benchmarks.studies.models.segmenter_training import INPUTS, SIZE, WORLDS, measuring_clips
 from benchmarks.studies.models.training import TEST_SEED
 from benchmarks.studies.over_training import reached
-from benchmarks.studies.removal import DRAWS, FRACTIONS, OTHER, curve, leaning, overall
+from benchmarks.studies.removal import OTHER, curve, leaning, overall, shares
 from benchmarks.studies.study import FAILS, HOLDS, OPEN, Finding, Plan, Scale, Study, Table, smaller
 from sdmetrics.ablation.ablate import ablate
 from sdmetrics.ablation.result import Ablation
@@ -43,7 +43,7 @@ def further(bank: Bank, scale: Scale) -> list[Segmenter]:
     ]
 
 
-def measure(recipe: Segmenter, folder: Path) -> None:
+def measure(recipe: Segmenter, folder: Path, scale: Scale) -> None:
     """Ablate the fusion layers of a tracked model on camouflaged objects and save the result, unless it exists."""
     bank = Bank(folder)
     run = bank.folder / "removal" / recipe.key
@@ -57,8 +57,8 @@ def measure(recipe: Segmenter, folder: Path) -> None:
     world = WORLDS["camouflaged"]
     clips = camouflage_clips(recipe.budget.measured, frames=1, size=SIZE, seed=TEST_SEED, variant=world, flow=flow)
     score = {SCORE: region_score("mask", logits=True)}
-    arguments: dict[str, Any] = {"score": score, "layers": layers, "fractions": FRACTIONS, "repeats": DRAWS}
-    ablate(runner, clips, results, **arguments, batch=50, out=run, progress=False)
+    removed: dict[str, Any] = {"layers": layers, "fractions": scale.removed, "repeats": scale.draws}
+    ablate(runner, clips, results, score=score, **removed, batch=50, out=run, progress=False)
 
 
 def conclude(bank: Bank, scale: Scale) -> Study:
@@ -78,8 +78,8 @@ def conclude(bank: Bank, scale: Scale) -> Study:
         "Fusion layers during training, and without some of their units",
         f"The best variant of study 6 on camouflaged objects, {in_words(variants['best'])}, and the worst, "
         f"{in_words(variants['worst'])}; {budget(scale).clips} clips, {len(tracked['best'])} seeds. Removed: "
-        f"{', '.join(f'{f:.0%}' for f in FRACTIONS)} of a layer's units, {DRAWS} random draws each from the units "
-        "least biased to the factor that the layer leans to; scored by mean IoU on camouflaged objects.",
+        f"{shares(scale)} of a layer's units, {scale.draws} random draws each from the units least biased to the "
+        "factor that the layer leans to; scored by mean IoU on camouflaged objects.",
         [
             Finding(
                 "In every fusion layer, removing the units of the factor that it leans to hurts most.",

@@ -23,8 +23,6 @@ from sdmetrics.clips.clip import Clip
 from sdmetrics.clips.generated.world import APPEARANCES, world_clips
 from sdmetrics.runners.torch import TorchRunner
 
-FRACTIONS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9)
-DRAWS = 3
 OTHER = {"dynamic": "static", "static": "dynamic"}
 
 Rule = Callable[[Mapping[str, NDArray[Any]], Sequence[Clip]], NDArray[np.float64]]
@@ -51,7 +49,7 @@ def _rule(part: slice, place: int, names: Sequence[str]) -> Rule:
     return rule
 
 
-def measure(recipe: Recipe, folder: Path) -> None:
+def measure(recipe: Recipe, folder: Path, scale: Scale) -> None:
     """Ablate a model of the bank and save the result beside it, unless it already exists."""
     bank = Bank(folder)
     run = bank.folder / "removal" / recipe.key
@@ -62,8 +60,13 @@ def measure(recipe: Recipe, folder: Path) -> None:
     runner = TorchRunner(model, model.inputs, layers)
     results = measure_biases(runner, measuring_clips(recipe, model.inputs), batch=48, progress=False)
     clips = world_clips(recipe.budget.measured, frames=FRAMES, size=SIZE, seed=TEST_SEED, variant=recipe.variant)
-    arguments: dict[str, Any] = {"score": right(recipe), "layers": layers, "fractions": FRACTIONS, "repeats": DRAWS}
-    ablate(runner, clips, results, **arguments, batch=50, out=run, progress=False)
+    removed: dict[str, Any] = {"layers": layers, "fractions": scale.removed, "repeats": scale.draws}
+    ablate(runner, clips, results, score=right(recipe), **removed, batch=50, out=run, progress=False)
+
+
+def shares(scale: Scale) -> str:
+    """Return the removed shares of the units as text."""
+    return ", ".join(f"{share:.0%}" for share in scale.removed)
 
 
 def overall(ablation: Ablation, layer: str, factor: str, label: str, against: str = "random") -> float:
@@ -107,8 +110,8 @@ def conclude(bank: Bank, scale: Scale) -> Study:
     return Study(
         "removal",
         "Does it hurt most to lose the units of the factor that a layer leans to?",
-        f"Units removed from the last layers of the models of study 3: {', '.join(f'{f:.0%}' for f in FRACTIONS)} of "
-        f"them, {DRAWS} random draws each.",
+        f"Units removed from the last layers of the models of study 3: {shares(scale)} of them, {scale.draws} random "
+        "draws each.",
         [
             Finding(
                 "Removing the units of the factor that a layer leans to hurts more than removing those of the other.",

@@ -18,10 +18,22 @@ HOLDS, FAILS, OPEN = "holds", "does not hold", "undecided"
 
 @dataclass(frozen=True)
 class Scale:
-    """The size of the studies; `few` leaves out arms that a look at a study does not need."""
+    """The size of the studies.
+
+    Parameters
+    ----------
+    seeds, budget
+        Of the trained models.
+    removed, draws
+        Shares of a layer's units that are removed, and random draws of as many units.
+    few
+        Whether arms that a look at a study does not need are left out.
+    """
 
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     budget: Budget = STANDARD
+    removed: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9)
+    draws: int = 3
     few: bool = False
 
 
@@ -106,7 +118,7 @@ class Plan:
     recipes: Callable[[Scale], Sequence[Recipe]]
     conclude: Callable[[Bank, Scale], Study]
     further: Callable[[Bank, Scale], Sequence[Recipe]] | None = None
-    measure: Callable[[Any, Path], None] | None = None
+    measure: Callable[[Any, Path, Scale], None] | None = None
 
 
 def larger(*differences: Mean) -> str:

@@ -19,7 +19,7 @@ from benchmarks.studies.models.training import TEST_SEED, prepared, world
 from benchmarks.studies.results import write_results
 from benchmarks.studies.study import FAILS, HOLDS, OPEN, Finding, Scale, Study, Table, larger, similar, smaller
 
-TINY = Scale(seeds=(0,), budget=Budget(clips=32, epochs=1, tested=20, measured=12))
+TINY = Scale(seeds=(0,), budget=Budget(clips=32, epochs=1, tested=20, measured=12), removed=(0.3, 0.7), draws=2)
 
 
 class TestMeans:
