@@ -111,11 +111,32 @@ def chosen(bank: Bank, scale: Scale) -> Choice:
     return Choice(penalty, combination)
 
 
+def tuned_own(scale: Scale, network: str) -> list[Treated]:
+    """Return the recipes that the choice of a network's own combination depends on."""
+    return [recipe for recipes in _own_candidates(scale, network).values() for recipe in recipes]
+
+
+def chosen_own(bank: Bank, scale: Scale, network: str) -> str:
+    """Return the combination with the highest top-1 without the shortcut of this network, from trained models."""
+    top1 = own_top1(bank, scale, network)
+    return max(top1, key=lambda name: top1[name].value)
+
+
+def own_top1(bank: Bank, scale: Scale, network: str) -> dict[str, Mean]:
+    """Return what a network's own combination is chosen by."""
+    return {name: Mean.of(Arm(bank, recipes).top1()) for name, recipes in _own_candidates(scale, network).items()}
+
+
 def tuning_table(bank: Bank, scale: Scale) -> Table:
     """Return what the choices are made by."""
     rows = [(name, str(mean)) for name, mean in _tuning_top1(bank, scale).items()]
-    title = f"What λ and the combination are chosen by, on {_tuning_seeds(scale)} seeds and clips used for nothing else"
+    title = f"What λ and the combination are chosen by, {on_seeds(scale)}"
     return Table(title, ("arm", "top-1, no shortcut"), rows)
+
+
+def on_seeds(scale: Scale) -> str:
+    """Return in words what choices are made on."""
+    return f"on {_tuning_seeds(scale)} seeds and clips used for nothing else"
 
 
 def _candidates(scale: Scale) -> dict[str, list[Treated]]:
@@ -125,6 +146,12 @@ def _candidates(scale: Scale) -> dict[str, list[Treated]]:
         names = ["r², λ = 1", "styles + entropy"]
     seeds = TUNING_SEEDS[: _tuning_seeds(scale)]
     return {name: treated(ARMS[name], scale, seeds=seeds) for name in names}
+
+
+def _own_candidates(scale: Scale, network: str) -> dict[str, list[Treated]]:
+    """Return the recipes of all combinations of one network, by arm."""
+    seeds = TUNING_SEEDS[: _tuning_seeds(scale)]
+    return {name: treated(ARMS[name], scale, network, seeds=seeds) for name in COMBINATIONS}
 
 
 def _tuning_seeds(scale: Scale) -> int:

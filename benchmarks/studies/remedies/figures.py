@@ -34,7 +34,11 @@ def remedies(study: Study) -> alt.HConcatChart:
 def by_panel(study: Study) -> alt.Chart:
     """Accuracy and probes by arm, for each network or world."""
     panel = "network" if any("network" in point for point in study.points) else "world"
-    return _by_arm(study).facet(facet=alt.Facet(f"{panel}:N", title=None, sort=None), columns=2)
+    return (
+        _by_arm(study)
+        .facet(facet=alt.Facet(f"{panel}:N", title=None, sort=None), columns=2)
+        .resolve_scale(y="independent")
+    )
 
 
 def _by_arm(study: Study) -> alt.LayerChart:

@@ -19,7 +19,8 @@ from benchmarks.studies.results import as_markdown
 from benchmarks.studies.study import Study, Table
 
 NAME = "remedies"
-REMEDIES = ("remedies", "remedies_networks", "remedies_worlds")
+ALONE, NETWORKS = "remedies", "remedies_networks"
+REMEDIES = (ALONE, NETWORKS, "remedies_worlds")
 FOLDER = Path(__file__).resolve().parents[1]
 SHOWN = (TOP1, SHORTCUT, DYNAMIC_UNITS, STATIC_UNITS, APPEARANCE)
 MILD = (NONE, STANDARD, "StaticDropout 0.1", STATIC, SHARPER, HARDEST)
@@ -45,10 +46,13 @@ def section(folder: Path) -> str:
     parts = [_dose(Study.load(folder / "dose.json"))]
     run = [Study.load(folder / f"{name}.json") for name in REMEDIES if (folder / f"{name}.json").exists()]
     for study in run:
-        if study.name == REMEDIES[0]:
+        if study.name == ALONE:
             parts += _remedies(study)
         rows = [(finding.claim, finding.ours, finding.verdict) for finding in study.findings]
         parts.append(f"{study.title}\n\n{as_markdown(Table('', ('claim', 'measured', 'here'), rows))}")
+        if study.name == NETWORKS:
+            closed = study.tables[0]
+            parts += [f"{closed.title}:", as_markdown(Table("", closed.columns, closed.rows))]
     return "\n\n".join(parts)
 
 
