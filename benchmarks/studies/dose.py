@@ -26,6 +26,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "8 batches per estimate": {"batches": 8},
 }
 FEW = ("temperature 0.25",)
+"""The choices that a quick look compares."""
 COMMON, RARE = slice(0, 2), slice(6, 8)
 """The most and the least frequent motion labels."""
 

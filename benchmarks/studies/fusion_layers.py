@@ -18,7 +18,7 @@ from benchmarks.studies.models.segmenter import Segmenter
 from benchmarks.studies.models.segmenter_training import INPUTS, SIZE, WORLDS, measuring_clips
 from benchmarks.studies.models.training import TEST_SEED
 from benchmarks.studies.over_training import reached
-from benchmarks.studies.removal import OTHER, curve, leaning, overall, shares
+from benchmarks.studies.removal import OTHER, ablation_folder, curve, leaning, overall, shares
 from benchmarks.studies.study import FAILS, HOLDS, OPEN, Finding, Plan, Scale, Study, Table, smaller
 from sdmetrics.ablation.ablate import ablate
 from sdmetrics.ablation.result import Ablation
@@ -46,7 +46,7 @@ def further(bank: Bank, scale: Scale) -> list[Segmenter]:
 def measure(recipe: Segmenter, folder: Path, scale: Scale) -> None:
     """Ablate the fusion layers of a tracked model on camouflaged objects and save the result, unless it exists."""
     bank = Bank(folder)
-    run = bank.folder / "removal" / recipe.key
+    run = ablation_folder(bank, recipe, scale)
     if not recipe.tracked or (run / "ablation.json").exists():
         return
     model: Any = bank.model(recipe)
@@ -67,7 +67,7 @@ def conclude(bank: Bank, scale: Scale) -> Study:
     tracked = {name: arm(variant, scale, tracked=True) for name, variant in variants.items()}
     trained = {name: Arm(bank, some) for name, some in tracked.items()}
     ablated = {
-        name: [Ablation.load(bank.folder / "removal" / one.key) for one in some] for name, some in tracked.items()
+        name: [Ablation.load(ablation_folder(bank, one, scale)) for one in some] for name, some in tracked.items()
     }
     rows, claims, points = _removal(ablated)
     when, curves = _over_training(trained)

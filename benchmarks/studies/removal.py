@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.studies.bank import Bank
+from benchmarks.studies.bank import Recipe as AnyRecipe
 from benchmarks.studies.means import Mean, paired
 from benchmarks.studies.models.networks import FRAMES, SIZE
 from benchmarks.studies.models.recipe import Recipe
@@ -52,7 +53,7 @@ def _rule(part: slice, place: int, names: Sequence[str]) -> Rule:
 def measure(recipe: Recipe, folder: Path, scale: Scale) -> None:
     """Ablate a model of the bank and save the result beside it, unless it already exists."""
     bank = Bank(folder)
-    run = bank.folder / "removal" / recipe.key
+    run = ablation_folder(bank, recipe, scale)
     if (run / "ablation.json").exists():
         return
     layers = LAST[recipe.network]
@@ -62,6 +63,12 @@ def measure(recipe: Recipe, folder: Path, scale: Scale) -> None:
     clips = world_clips(recipe.budget.measured, frames=FRAMES, size=SIZE, seed=TEST_SEED, variant=recipe.variant)
     removed: dict[str, Any] = {"layers": layers, "fractions": scale.removed, "repeats": scale.draws}
     ablate(runner, clips, results, score=right(recipe), **removed, batch=50, out=run, progress=False)
+
+
+def ablation_folder(bank: Bank, recipe: AnyRecipe, scale: Scale) -> Path:
+    """Return where the ablation of a model is stored: another folder where other shares are removed."""
+    removed = "-".join(f"{share:g}" for share in scale.removed)
+    return bank.folder / "removal" / f"{removed}x{scale.draws}" / recipe.key
 
 
 def shares(scale: Scale) -> str:
@@ -87,7 +94,7 @@ def cases(bank: Bank, scale: Scale) -> Iterator[tuple[tuple[str, str, str, str],
     """Yield network, labels, layer and the label that is scored, and the ablation of every seed."""
     for network, layers in LAST.items():
         for labels in LABELS:
-            ablations = [Ablation.load(bank.folder / "removal" / one.key) for one in arm(network, labels, scale)]
+            ablations = [Ablation.load(ablation_folder(bank, one, scale)) for one in arm(network, labels, scale)]
             for layer in layers:
                 for label in ablations[0].scores:
                     yield (network, labels, layer, label), ablations

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.studies import dose, over_training
+from benchmarks.studies import dose, over_training, removal
 from benchmarks.studies.__main__ import PLANS, run
 from benchmarks.studies.bank import Bank
 from benchmarks.studies.means import Mean, paired
@@ -159,3 +159,9 @@ def test_studies_in_a_minute_each(names, tmp_path, monkeypatch):
     before = (out / "architectures.json").read_bytes()
     run([PLANS["architectures"]], bank, TINY, out)
     assert (out / "architectures.json").read_bytes() == before
+
+
+def test_an_ablation_with_other_removals_is_not_taken_for_this_one(tmp_path):
+    recipe, bank = removal.recipes(TINY)[0], Bank(tmp_path)
+    scales = [TINY, replace(TINY, removed=(0.3,)), replace(TINY, draws=3), Scale()]
+    assert len({removal.ablation_folder(bank, recipe, scale) for scale in scales}) == len(scales)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -58,6 +58,8 @@ ARMS: dict[str, dict[str, Any]] = {
 }
 """What differs from a plain training, by arm; weights are 1 unless they are named."""
 
+TUNED_FIRST = "slowonly"
+"""The network of study 10, on which every arm is trained."""
 TUNING_SEEDS = (100, 101)
 
 Values = Mapping[str, list[float]]
@@ -80,7 +82,7 @@ class Choice:
 def treated(
     arm: Mapping[str, Any],
     scale: Scale,
-    network: str = "slowonly",
+    network: str = TUNED_FIRST,
     world: str = MOTION_LABELS,
     seeds: tuple[int, ...] | None = None,
 ) -> list[Treated]:
@@ -96,40 +98,30 @@ def treated(
     ]
 
 
-def tuned(scale: Scale) -> list[Treated]:
-    """Return the recipes that choices depend on."""
-    return [recipe for recipes in _candidates(scale).values() for recipe in recipes]
+def tuned(scale: Scale, network: str = TUNED_FIRST) -> list[Treated]:
+    """Return the recipes that the choices of a network depend on."""
+    return [recipe for recipes in _candidates(scale, network).values() for recipe in recipes]
 
 
 def chosen(bank: Bank, scale: Scale) -> Choice:
-    """Return the choices, from trained models."""
-    top1 = _tuning_top1(bank, scale)
-    penalty, combination = (
-        max((name for name in top1 if name in among), key=lambda name: top1[name].value)
-        for among in (PENALTIES, COMBINATIONS)
-    )
-    return Choice(penalty, combination)
+    """Return the choices of the first network, from trained models."""
+    top1 = tuning_top1(bank, scale)
+    return Choice(_best(top1, PENALTIES), _best(top1, COMBINATIONS))
 
 
-def tuned_own(scale: Scale, network: str) -> list[Treated]:
-    """Return the recipes that the choice of a network's own combination depends on."""
-    return [recipe for recipes in _own_candidates(scale, network).values() for recipe in recipes]
+def combination_of(bank: Bank, scale: Scale, network: str) -> str:
+    """Return the combination that is chosen for a network, from trained models."""
+    return _best(tuning_top1(bank, scale, network), COMBINATIONS)
 
 
-def chosen_own(bank: Bank, scale: Scale, network: str) -> str:
-    """Return the combination with the highest top-1 without the shortcut of this network, from trained models."""
-    top1 = own_top1(bank, scale, network)
-    return max(top1, key=lambda name: top1[name].value)
-
-
-def own_top1(bank: Bank, scale: Scale, network: str) -> dict[str, Mean]:
-    """Return what a network's own combination is chosen by."""
-    return {name: Mean.of(Arm(bank, recipes).top1()) for name, recipes in _own_candidates(scale, network).items()}
+def tuning_top1(bank: Bank, scale: Scale, network: str = TUNED_FIRST) -> dict[str, Mean]:
+    """Return what the choices of a network are made by: its top-1 without the shortcut, by arm."""
+    return {name: Mean.of(Arm(bank, recipes).top1()) for name, recipes in _candidates(scale, network).items()}
 
 
 def tuning_table(bank: Bank, scale: Scale) -> Table:
-    """Return what the choices are made by."""
-    rows = [(name, str(mean)) for name, mean in _tuning_top1(bank, scale).items()]
+    """Return what the choices of the first network are made by."""
+    rows = [(name, str(mean)) for name, mean in tuning_top1(bank, scale).items()]
     title = f"What λ and the combination are chosen by, {on_seeds(scale)}"
     return Table(title, ("arm", "top-1, no shortcut"), rows)
 
@@ -139,24 +131,19 @@ def on_seeds(scale: Scale) -> str:
     return f"on {_tuning_seeds(scale)} seeds and clips used for nothing else"
 
 
-def _candidates(scale: Scale) -> dict[str, list[Treated]]:
-    """Return the recipes of what is chosen from, by arm."""
-    names = [*PENALTIES, *COMBINATIONS]
+def _best(top1: Mapping[str, Mean], among: Collection[str]) -> str:
+    """Return the arm with the highest top-1."""
+    return max((name for name in top1 if name in among), key=lambda name: top1[name].value)
+
+
+def _candidates(scale: Scale, network: str) -> dict[str, list[Treated]]:
+    """Return the recipes of what is chosen from, by arm: λ is chosen on the first network for all."""
+    names = [*(PENALTIES if network == TUNED_FIRST else ()), *COMBINATIONS]
     if scale.few:
         names = ["r², λ = 1", "styles + entropy"]
     seeds = TUNING_SEEDS[: _tuning_seeds(scale)]
-    return {name: treated(ARMS[name], scale, seeds=seeds) for name in names}
-
-
-def _own_candidates(scale: Scale, network: str) -> dict[str, list[Treated]]:
-    """Return the recipes of all combinations of one network, by arm."""
-    seeds = TUNING_SEEDS[: _tuning_seeds(scale)]
-    return {name: treated(ARMS[name], scale, network, seeds=seeds) for name in COMBINATIONS}
+    return {name: treated(ARMS[name], scale, network, seeds=seeds) for name in names}
 
 
 def _tuning_seeds(scale: Scale) -> int:
     return 1 if scale.few else len(TUNING_SEEDS)
-
-
-def _tuning_top1(bank: Bank, scale: Scale) -> dict[str, Mean]:
-    return {name: Mean.of(Arm(bank, recipes).top1()) for name, recipes in _candidates(scale).items()}

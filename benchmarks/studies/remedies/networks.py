@@ -7,21 +7,22 @@ from benchmarks.studies.bank import Bank
 from benchmarks.studies.remedies.arms import (
     ARMS,
     CEILING,
+    COMBINATIONS,
     NONE,
     SHORTCUT_WORLD,
+    TUNED_FIRST,
     chosen,
-    chosen_own,
+    combination_of,
     on_seeds,
-    own_top1,
     treated,
     tuned,
-    tuned_own,
+    tuning_top1,
 )
 from benchmarks.studies.remedies.comparison import Comparison, agreements, validity
 from benchmarks.studies.remedies.recipe import Treated
 from benchmarks.studies.study import FAILS, HOLDS, OPEN, Finding, Plan, Scale, Study, Table, larger, listed
 
-TUNED = ("slowonly", "i3d", "slowfast")
+TUNED = (TUNED_FIRST, "i3d", "slowfast")
 """Networks of which each has a combination of its own."""
 
 BLIND, SLOW_LEARNER = "c2d", "timesformer"
@@ -33,16 +34,16 @@ AIM, ENOUGH = 0.9, 3
 
 def candidates(scale: Scale) -> list[Treated]:
     """Return the recipes that choices depend on."""
-    own = [] if scale.few else [recipe for network in TUNED for recipe in tuned_own(scale, network)]
-    return [*tuned(scale), *own]
+    networks = TUNED[:1] if scale.few else TUNED
+    return [recipe for network in networks for recipe in tuned(scale, network)]
 
 
 def combinations(bank: Bank, scale: Scale) -> dict[str, str]:
     """Return the combination of each network: its own, or the one that was chosen on SlowOnly."""
     of_slowonly = chosen(bank, scale).combination
     if scale.few:
-        return {"slowonly": of_slowonly, BLIND: of_slowonly}
-    own = {network: chosen_own(bank, scale, network) for network in TUNED}
+        return {TUNED_FIRST: of_slowonly, BLIND: of_slowonly}
+    own = {network: combination_of(bank, scale, network) for network in TUNED}
     return {**own, BLIND: of_slowonly, SLOW_LEARNER: of_slowonly}
 
 
@@ -121,8 +122,8 @@ def _closed(compared: dict[str, Comparison], own: dict[str, str], elsewhere: tup
 
 def _tuning(bank: Bank, scale: Scale) -> Table:
     """Return what the networks' own combinations are chosen by."""
-    top1 = {network: own_top1(bank, scale, network) for network in TUNED}
-    rows = [(name, *(str(top1[network][name]) for network in TUNED)) for name in top1[TUNED[0]]]
+    top1 = {network: tuning_top1(bank, scale, network) for network in TUNED}
+    rows = [(name, *(str(top1[network][name]) for network in TUNED)) for name in COMBINATIONS]
     return Table(f"What they are chosen by, {on_seeds(scale)}: top-1, no shortcut", ("arm", *TUNED), rows)
 
 
